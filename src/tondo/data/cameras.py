@@ -1,0 +1,67 @@
+"""Pinhole cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_dtype, check_finite, check_shape
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One pinhole camera.
+
+    Attributes:
+        viewmat: [4, 4] float32, world-to-camera, OpenCV axes (x right, y down, z forward).
+        K: [3, 3] float32, pixels, for an image of `width` x `height`; pixel centres at +0.5.
+        width, height: image size in pixels.
+
+    Raises:
+        TypeError, ValueError: a shape, dtype or value that no pinhole camera can have.
+    """
+
+    viewmat: Tensor
+    K: Tensor
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for name, tensor, dims in (("viewmat", self.viewmat, "4 4"), ("K", self.K, "3 3")):
+            check_shape(name, tensor, dims)
+            check_dtype(name, tensor, torch.float32)
+            check_finite(name, tensor)
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a camera needs a size of at least 1x1, got {self.width}x{self.height}")
+        if not (self.K[0, 0] > 0 and self.K[1, 1] > 0):
+            raise ValueError(f"focal lengths must be positive, got {self.K[0, 0]:g}, {self.K[1, 1]:g}")
+        rotation = self.viewmat[:3, :3].double()
+        if not torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-3):
+            raise ValueError("viewmat's upper left 3x3 block must be a rotation")
+        if torch.det(rotation) < 0:
+            raise ValueError("viewmat mirrors (determinant -1): the axes are not right-handed")
+
+
+def scaled(camera: Camera, width: int, height: int) -> Camera:
+    """The same camera for an image of another size (each axis of K scaled by its own ratio)."""
+    K = camera.K.clone()
+    K[0] *= width / camera.width
+    K[1] *= height / camera.height
+    return Camera(camera.viewmat, K, width, height)
+
+
+def fitted(camera: Camera, max_size: int | None) -> Camera:
+    """The same camera with its longest side at most `max_size` pixels; never enlarged."""
+    longest = max(camera.width, camera.height)
+    if max_size is None or longest <= max_size:
+        return camera
+    ratio = max_size / longest
+    width, height = (max(1, round(s * ratio)) for s in (camera.width, camera.height))
+    return scaled(camera, width, height)
+
+
+def camera_position(camera: Camera) -> Tensor:
+    """[3] float32, the camera's centre in world space: -R^T t."""
+    return -camera.viewmat[:3, :3].T @ camera.viewmat[:3, 3]

@@ -1,0 +1,43 @@
+"""Triangle meshes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_dtype, check_shape
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh in world space, counter-clockwise faces seen from outside.
+
+    Attributes:
+        vertices: [V, 3] float32.
+        faces: [F, 3] int64, indices into vertices.
+        colors: [V, 3] uint8 sRGB, or None.
+        normals: [V, 3] float32 unit vectors, or None.
+    """
+
+    vertices: Tensor
+    faces: Tensor
+    colors: Tensor | None = None
+    normals: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("vertices", self.vertices, "V 3")
+        check_dtype("vertices", self.vertices, torch.float32)
+        check_shape("faces", self.faces, "F 3")
+        check_dtype("faces", self.faces, torch.int64)
+        if self.faces.numel() and not (
+            0 <= int(self.faces.min()) and int(self.faces.max()) < sizes["V"]
+        ):
+            raise ValueError(f"faces point outside the {sizes['V']} vertices")
+        if self.colors is not None:
+            check_shape("colors", self.colors, "V 3", sizes)
+            check_dtype("colors", self.colors, torch.uint8)
+        if self.normals is not None:
+            check_shape("normals", self.normals, "V 3", sizes)
+            check_dtype("normals", self.normals, torch.float32)

@@ -1,0 +1,90 @@
+"""Photographs with poses: what every method of reconstruction starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_dtype, check_shape
+from tondo.data.cameras import Camera
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One undistorted photograph and its pinhole camera.
+
+    Attributes:
+        name: unique within a set, path below the set's folder with `/`, e.g. "images/0001.jpg".
+        camera: its size is the image's size.
+        image: [H, W, 3] uint8, sRGB, straight (not premultiplied) colour.
+        alpha: [H, W] uint8 coverage (0 = nothing there, show the background), or None if opaque.
+        valid: [H, W] bool, False where undistortion looked outside the photo, or None if all is.
+    """
+
+    name: str
+    camera: Camera
+    image: Tensor
+    alpha: Tensor | None = None
+    valid: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        sizes = {"H": self.camera.height, "W": self.camera.width}
+        check_shape(f"image of {self.name}", self.image, "H W 3", sizes)
+        check_dtype(f"image of {self.name}", self.image, torch.uint8)
+        if self.alpha is not None:
+            check_shape(f"alpha of {self.name}", self.alpha, "H W", sizes)
+            check_dtype(f"alpha of {self.name}", self.alpha, torch.uint8)
+        if self.valid is not None:
+            check_shape(f"valid of {self.name}", self.valid, "H W", sizes)
+            check_dtype(f"valid of {self.name}", self.valid, torch.bool)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A photo that was listed or found but not used, and why, in plain words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Points with colours.
+
+    Attributes:
+        points: [P, 3] float32, world space.
+        colors: [P, 3] uint8, sRGB.
+    """
+
+    points: Tensor
+    colors: Tensor
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("points", self.points, "P 3")
+        check_shape("colors", self.colors, "P 3", sizes)
+        check_dtype("points", self.points, torch.float32)
+        check_dtype("colors", self.colors, torch.uint8)
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Posed photographs of one scene, split into training and held-out ones.
+
+    Attributes:
+        train, test: sorted by name. `test` never reaches training, nor the initial points.
+        points: initial points seen from training photos only, or None where there are none yet.
+        up: [3] float32 unit vector, the world's up direction.
+        is_render: the pictures are synthetic (exposure compensation defaults to off).
+        skipped: photos that were left out, with the reason.
+        source: where it came from, for reports, e.g. "nerfstudio transforms.json".
+    """
+
+    train: tuple[Photo, ...]
+    test: tuple[Photo, ...]
+    points: PointCloud | None
+    up: Tensor
+    is_render: bool
+    skipped: tuple[Skipped, ...]
+    source: str

@@ -1,0 +1,62 @@
+"""3D Gaussian splats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_dtype, check_shape
+
+
+@dataclass(frozen=True)
+class Splats:
+    """A scene as N anisotropic 3D Gaussians (Kerbl et al. 2023, 3D Gaussian Splatting).
+
+    Attributes, all float32 on one device:
+        means: [N, 3] centres in world space.
+        quats: [N, 4] rotations (w, x, y, z), normalised on use.
+        log_scales: [N, 3] natural logarithm of the standard deviations along the rotated axes.
+        opacity_logits: [N] opacity = sigmoid(opacity_logits).
+        sh: [N, K, 3] spherical harmonics coefficients of the colour, K = (degree + 1)^2, K in
+            1, 4, 9, 16. colour = max(0, 0.5 + sum_k sh_k Y_k(direction from camera to splat)), sRGB.
+
+    N may be 0.
+    """
+
+    means: Tensor
+    quats: Tensor
+    log_scales: Tensor
+    opacity_logits: Tensor
+    sh: Tensor
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("means", self.means, "N 3")
+        check_shape("quats", self.quats, "N 4", sizes)
+        check_shape("log_scales", self.log_scales, "N 3", sizes)
+        check_shape("opacity_logits", self.opacity_logits, "N", sizes)
+        found = check_shape("sh", self.sh, "N K 3", sizes)
+        if found["K"] not in (1, 4, 9, 16):
+            raise ValueError(f"sh must have 1, 4, 9 or 16 coefficients, got {found['K']}")
+        for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
+            check_dtype(name, getattr(self, name), torch.float32)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Splats with what is needed to show them.
+
+    Attributes:
+        splats: the splats.
+        background: [3] float32 sRGB 0..1, shown where nothing is.
+        up: [3] float32 unit vector, the world's up direction.
+        radius: world units, the reach of the part that the cameras look at (> 0).
+        center: [3] float32, the middle of that part.
+    """
+
+    splats: Splats
+    background: Tensor
+    up: Tensor
+    radius: float
+    center: Tensor
