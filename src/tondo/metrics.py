@@ -85,14 +85,16 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
 
 def _blur(images: Tensor) -> Tensor:
     """Gaussian means of every window inside [B, C, H, W], one axis after the other."""
-    channels = images.shape[1]
     for dim in (2, 3):
         size = min(SSIM_WINDOW, images.shape[dim])
         x = torch.arange(size, dtype=images.dtype) - (size - 1) / 2
         weights = torch.exp(-0.5 * (x / SSIM_SIGMA) ** 2)
-        shape = (1, 1, size, 1) if dim == 2 else (1, 1, 1, size)
-        kernel = (weights / weights.sum()).reshape(shape).expand(channels, *shape[1:])
-        images = F.conv2d(images, kernel, groups=channels)
+        # Shifted sums: torch's grouped convolution of float64 is 20 times slower on a CPU.
+        length = images.shape[dim] - size + 1
+        blurred = torch.zeros_like(images.narrow(dim, 0, length))
+        for i, weight in enumerate((weights / weights.sum()).tolist()):
+            blurred.add_(images.narrow(dim, i, length), alpha=weight)
+        images = blurred
     return images
 
 
