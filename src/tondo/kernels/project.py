@@ -1,0 +1,192 @@
+"""Projection of 3D Gaussians into cameras: the torch twin of the native projection.
+
+Zwicker et al. 2002, EWA Splatting (the local affine approximation); Kerbl et al. 2023, 3D Gaussian
+Splatting, section 4; Radl et al. 2024, StopThePop, B.2 (the opacity-aware extent); Yu et al. 2024,
+Mip-Splatting (the antialiasing compensation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.geometry.rotations import rotation_from_quat
+
+ALPHA_THRESHOLD = 1 / 255
+_LARGEST_EXTENT = 3.33  # standard deviations; sqrt(2 ln 255) = 3.329 is where alpha 1 has faded
+_LARGEST_RADIUS = 2**30  # keeps radii within int32
+
+
+@dataclass(frozen=True)
+class ProjectionOptions:
+    """What a projection needs to know beside splats and cameras; see docs/conventions.md.
+
+    Attributes:
+        width, height: image size in pixels.
+        near_plane, far_plane: splats with a depth outside are culled, world units.
+        radius_clip: splats whose radii are both at or below this many pixels are culled.
+        eps2d: variance added to the projected Gaussian, pixels^2.
+        antialiased: compute the compensation for eps2d; it counts in the extent.
+    """
+
+    width: int
+    height: int
+    near_plane: float = 0.01
+    far_plane: float = 1e10
+    radius_clip: float = 0.0
+    eps2d: float = 0.3
+    antialiased: bool = False
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Splats as 2D Gaussians in the pixels of each camera. Culled ones are 0 in every field.
+
+    Attributes:
+        radii: [C, N, 2] int32, half the size in pixels of the box outside which alpha < 1/255.
+        means2d: [C, N, 2] pixels.
+        depths: [C, N] distance along the camera's z axis, world units.
+        conics: [C, N, 3] upper triangle (xx, xy, yy) of the inverse 2D covariance, 1/pixels^2.
+        compensations: [C, N] factor on the opacity, 1 unless antialiased.
+    """
+
+    radii: Tensor
+    means2d: Tensor
+    depths: Tensor
+    conics: Tensor
+    compensations: Tensor
+
+
+@dataclass(frozen=True)
+class _Footprints:
+    means2d: Tensor  # [M, 2]
+    depths: Tensor  # [M]
+    cov2d: Tensor  # [M, 3] (xx, xy, yy), eps2d added
+    determinants: Tensor  # [M] of cov2d
+    compensations: Tensor  # [M]
+
+
+def project(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    options: ProjectionOptions,
+) -> Projection:
+    """Project N splats into C pinhole cameras.
+
+    Args:
+        means: [N, 3] world space. quats: [N, 4] (w, x, y, z), any length. scales: [N, 3] standard
+            deviations. opacities: [N] 0..1; they decide only the extent.
+        viewmats: [C, 4, 4] world-to-camera, OpenCV axes. Ks: [C, 3, 3] pixels.
+        options: image size, culling, low-pass filter.
+
+    Returns:
+        A `Projection`; everything but `radii` is differentiable in everything but `opacities`.
+    """
+    each = [
+        _project_one(means, quats, scales, opacities, viewmat, K, options)
+        for viewmat, K in zip(viewmats, Ks, strict=True)
+    ]
+    return Projection(
+        *(
+            torch.stack([getattr(one, name) for one in each])
+            for name in ("radii", "means2d", "depths", "conics", "compensations")
+        )
+    )
+
+
+def _project_one(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmat: Tensor,
+    K: Tensor,
+    options: ProjectionOptions,
+) -> Projection:
+    # The culled splats must not reach autograd: their infinities would come back as NaN.
+    with torch.no_grad():
+        z = means @ viewmat[2, :3] + viewmat[2, 3]
+        ahead = ((z >= options.near_plane) & (z <= options.far_plane)).nonzero().squeeze(1)
+        tried = _footprints(means[ahead], quats[ahead], scales[ahead], viewmat, K, options)
+        box = _radii(tried, opacities[ahead], options)
+        visible = ahead[(box > 0).all(dim=1)]
+        radii = torch.zeros(len(means), 2, dtype=torch.int32, device=means.device)
+        radii[ahead] = box
+    seen = _footprints(means[visible], quats[visible], scales[visible], viewmat, K, options)
+    xx, xy, yy = seen.cov2d.unbind(-1)
+    conics = torch.stack([yy, -xy, xx], dim=-1) / seen.determinants[:, None]
+
+    def spread(values: Tensor) -> Tensor:
+        full = values.new_zeros(len(means), *values.shape[1:])
+        return full.index_copy(0, visible, values)
+
+    return Projection(
+        radii,
+        spread(seen.means2d),
+        spread(seen.depths),
+        spread(conics),
+        spread(seen.compensations),
+    )
+
+
+def _footprints(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    viewmat: Tensor,
+    K: Tensor,
+    options: ProjectionOptions,
+) -> _Footprints:
+    rotation, translation = viewmat[:3, :3], viewmat[:3, 3]
+    x, y, z = (means @ rotation.T + translation).unbind(-1)
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+
+    # Far outside the picture the affine approximation explodes: there the Jacobian (not the
+    # position) is taken at the nearest point within 15 % of the picture's size around it.
+    margin_x, margin_y = 0.15 * options.width / fx, 0.15 * options.height / fy
+    slope_x = (x / z).clamp(-cx / fx - margin_x, (options.width - cx) / fx + margin_x)
+    slope_y = (y / z).clamp(-cy / fy - margin_y, (options.height - cy) / fy + margin_y)
+    zero = torch.zeros_like(z)
+    jacobian = torch.stack(
+        [fx / z, zero, -fx * slope_x / z, zero, fy / z, -fy * slope_y / z], dim=-1
+    ).unflatten(-1, (2, 3))
+
+    # cov2d = half half^T. Its determinant by the cross product of the two rows (Lagrange's
+    # identity) does not lose its digits for long thin splats as xx yy - xy^2 would.
+    half = jacobian @ rotation @ (rotation_from_quat(quats) * scales[:, None, :])  # [M, 2, 3]
+    row_x, row_y = half.unbind(-2)
+    xx, xy, yy = (row_x * row_x).sum(-1), (row_x * row_y).sum(-1), (row_y * row_y).sum(-1)
+    sharp = torch.linalg.cross(row_x, row_y).square().sum(-1)
+    determinants = sharp + options.eps2d * (xx + yy) + options.eps2d**2
+    kept = sharp / determinants if options.antialiased else torch.ones_like(z)
+    return _Footprints(
+        means2d=torch.stack([fx * x / z + cx, fy * y / z + cy], dim=-1),
+        depths=z,
+        cov2d=torch.stack([xx + options.eps2d, xy, yy + options.eps2d], dim=-1),
+        determinants=determinants,
+        compensations=kept.sqrt(),
+    )
+
+
+def _radii(seen: _Footprints, opacities: Tensor, options: ProjectionOptions) -> Tensor:
+    """[M, 2] int32 half sizes of the boxes, (0, 0) where the splat cannot be seen."""
+    opacities = opacities * seen.compensations
+    extent = (2 * (opacities / ALPHA_THRESHOLD).log()).sqrt().clamp(max=_LARGEST_EXTENT)
+    radii = (extent[:, None] * seen.cov2d[:, [0, 2]].sqrt()).ceil()
+    size = seen.means2d.new_tensor([options.width, options.height])
+    touches = (seen.means2d + radii > 0) & (seen.means2d - radii < size)
+    visible = (
+        (opacities >= ALPHA_THRESHOLD)
+        & (seen.determinants > 0)
+        & seen.determinants.isfinite()
+        & (radii > options.radius_clip).any(dim=1)
+        & (radii > 0).all(dim=1)
+        & touches.all(dim=1)
+    )
+    return torch.where(visible[:, None], radii.clamp(max=_LARGEST_RADIUS), 0).int()

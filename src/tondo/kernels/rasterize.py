@@ -1,0 +1,135 @@
+"""`tondo.rasterize`: one operation, three paths (native CPU, gsplat on CUDA, the torch twin)."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tondo.kernels.rasterize_torch import Layers, Request, assemble, layers_torch
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    sh: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    radius_clip: float = 0.0,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    packed: bool = False,
+    tile_size: int = 16,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    rasterize_mode: str = "classic",
+    with_normals: bool = False,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Render N 3D Gaussians into C pinhole cameras; differentiable.
+
+    Means the same as `gsplat.rasterization(..., packed=False)`; docs/conventions.md has the
+    formulas. Kerbl et al. 2023, 3D Gaussian Splatting, equations 2 and 3; antialiasing by
+    Yu et al. 2024, Mip-Splatting.
+
+    All tensors float32 on one device (the torch path also takes float64). N may be 0.
+
+    Args:
+        means: [N, 3] world space.
+        quats: [N, 4] rotations (w, x, y, z), any length; zero is the identity.
+        scales: [N, 3] standard deviations along the rotated axes, world units.
+        opacities: [N] 0..1.
+        sh: [N, K, 3] or [C, N, K, 3] harmonics coefficients if `sh_degree` is given, with
+            K >= (sh_degree + 1)^2; otherwise colours [N, D] or [C, N, D], any number of channels.
+        viewmats: [C, 4, 4] world-to-camera, OpenCV axes (x right, y down, z forward).
+        Ks: [C, 3, 3] pixels, pixel centres at +0.5. No gradient except on the torch path.
+        width, height: size of the picture in pixels.
+        near_plane, far_plane: depths outside are culled, world units.
+        radius_clip: splats not larger than this radius in pixels are culled.
+        eps2d: low-pass filter, pixels^2 added to the projected variances.
+        sh_degree: degree of the harmonics to use, 0..3, or None for plain colours.
+        packed: only False.
+        tile_size: pixels; no influence on the picture.
+        backgrounds: [C, D] colour behind everything, or None for 0. Depth has no background.
+        render_mode: "RGB" | "D" | "ED" | "RGB+D" | "RGB+ED"; D is the depth summed by weights,
+            ED the expected depth (D divided by alpha), as the last channel.
+        rasterize_mode: "classic" | "antialiased" (opacity compensated for `eps2d`).
+        with_normals: also give normals.
+
+    Returns:
+        picture [C, H, W, X] (X = D, 1 or D + 1), alphas [C, H, W, 1] 0..1, and a dict with
+        radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N], conics [C, N, 3],
+        opacities [C, N] (all 0 where culled), tile_width, tile_height, tile_size, width, height,
+        n_cameras and, if asked for, normals [C, H, W, 3]: the sum by weights of each splat's
+        shortest axis in world space turned towards the camera, not of unit length.
+
+    Raises:
+        TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
+    """
+    request = Request(
+        means,
+        quats,
+        scales,
+        opacities,
+        sh,
+        viewmats,
+        Ks,
+        width,
+        height,
+        near_plane,
+        far_plane,
+        radius_clip,
+        eps2d,
+        sh_degree,
+        packed,
+        tile_size,
+        backgrounds,
+        render_mode,
+        rasterize_mode,
+        with_normals,
+    )
+    path, _ = rasterize_path(means.device, means.dtype)
+    layers_of = {"native": _layers_native, "gsplat": _layers_gsplat, "torch": layers_torch}
+    return assemble(request, layers_of[path](request))
+
+
+def rasterize_path(
+    device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> tuple[str, str]:
+    """Which path `rasterize` takes for tensors on `device`, and why, in plain words.
+
+    Returns:
+        ("native" | "gsplat" | "torch", reason).
+    """
+    device = torch.device(device)
+    if dtype != torch.float32:
+        return "torch", f"{str(dtype).removeprefix('torch.')} has only the torch twin"
+    if device.type == "cpu":
+        if _native_rasterizer_built():
+            return "native", "float32 on the CPU"
+        return "torch", "tondo._native was built without the rasteriser: reinstall tondo"
+    if device.type == "cuda":
+        if find_spec("gsplat") is not None:
+            return "gsplat", "float32 on a CUDA device, gsplat is installed"
+        return "torch", "gsplat is not installed: `pip install gsplat` makes CUDA faster"
+    return "torch", f"{device.type} devices have only the torch twin"
+
+
+def _native_rasterizer_built() -> bool:
+    return False
+
+
+def _layers_native(request: Request) -> Layers:
+    raise NotImplementedError
+
+
+def _layers_gsplat(request: Request) -> Layers:
+    raise NotImplementedError
