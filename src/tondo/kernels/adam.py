@@ -1,0 +1,85 @@
+"""Adam over the visible splats only.
+
+Kingma & Ba 2015, Adam, algorithm 1; Mallick et al. 2024, Taming 3DGS (leaving out splats that no
+camera of the step saw).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_dtype, check_shape
+
+
+@torch.no_grad()
+def adam_visible_(
+    params: Tensor,
+    grads: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    visible: Tensor,
+    lr: float | Tensor,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+) -> None:
+    """One step of Adam, in place, on the rows of `params` where `visible`.
+
+    Other rows keep parameters and moments untouched: their moments do not decay. The bias
+    correction is by the global `step`, the same for all rows, so that the step equals
+    `torch.optim.Adam`'s when all rows are visible.
+
+    Args:
+        params, grads, exp_avg, exp_avg_sq: [N, D] float32 (float64 on the torch path), contiguous;
+            all but `grads` are updated.
+        visible: [N] bool.
+        lr: learning rate, one for all or [D], one for each column.
+        beta1, beta2, eps: as in `torch.optim.Adam`.
+        step: 1 for the first step.
+
+    Raises:
+        TypeError, ValueError: shapes or dtypes that do not fit each other, step below 1.
+    """
+    _check(params, grads, exp_avg, exp_avg_sq, visible)
+    if step < 1:
+        raise ValueError(f"step counts from 1, got {step}")
+    adam_visible_torch_(params, grads, exp_avg, exp_avg_sq, visible, lr, beta1, beta2, eps, step)
+
+
+@torch.no_grad()
+def adam_visible_torch_(
+    params: Tensor,
+    grads: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    visible: Tensor,
+    lr: float | Tensor,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+) -> None:
+    """`adam_visible_` in plain PyTorch, its definition."""
+    rows = visible.nonzero().squeeze(1)
+    grad = grads[rows]
+    first = beta1 * exp_avg[rows] + (1 - beta1) * grad
+    second = beta2 * exp_avg_sq[rows] + (1 - beta2) * grad * grad
+    mean = first / (1 - beta1**step)
+    deviation = (second / (1 - beta2**step)).sqrt()
+    params[rows] -= lr * mean / (deviation + eps)
+    exp_avg[rows] = first
+    exp_avg_sq[rows] = second
+
+
+def _check(
+    params: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, visible: Tensor
+) -> None:
+    sizes = check_shape("params", params, "N D")
+    check_dtype("params", params, torch.float32, torch.float64)
+    for name, tensor in (("grads", grads), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)):
+        check_shape(name, tensor, "N D", sizes)
+        check_dtype(name, tensor, params.dtype)
+    check_shape("visible", visible, "N", sizes)
+    check_dtype("visible", visible, torch.bool)
