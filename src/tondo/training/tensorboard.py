@@ -1,0 +1,41 @@
+"""Curves and pictures of a run for TensorBoard."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from tondo.training.events import Evaluation, Event, Step
+from tondo.training.run_directory import RunDirectory
+
+
+def open_tensorboard(run: RunDirectory, *, from_step: int = 0) -> SummaryWriter:
+    """A writer into `RUN/tensorboard`; curves of a resumed run go on at `from_step`."""
+    return SummaryWriter(str(run.tensorboard_dir), purge_step=from_step or None, flush_secs=15)
+
+
+def log_event(writer: SummaryWriter, event: Event) -> None:
+    """Draw the numbers of a `Step` or `Evaluation`; other events have none."""
+    if isinstance(event, Step):
+        values = {
+            "train/loss": event.loss,
+            "train/psnr": event.psnr,
+            "train/splats": event.splats,
+            "train/memory_mb": event.memory,
+        }
+    elif isinstance(event, Evaluation):
+        values = {
+            "test/psnr": event.psnr,
+            "test/ssim": event.ssim,
+            "test/perceptual": event.perceptual,
+        }
+    else:
+        return
+    for tag, value in values.items():
+        if value is not None:
+            writer.add_scalar(tag, value, event.step)
+
+
+def log_picture(writer: SummaryWriter, tag: str, picture: Tensor, step: int) -> None:
+    """Show a picture, [H, W, 3] float sRGB 0..1 or uint8."""
+    writer.add_image(tag, picture.detach().cpu(), step, dataformats="HWC")
