@@ -8,7 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tondo.kernels.rasterize_torch import Layers, Request, assemble, layers_torch
+from tondo.kernels import rasterize_native
+from tondo.kernels.rasterize_torch import (
+    Layers,
+    Request,
+    assemble,
+    camera_positions,
+    layers_torch,
+    splat_normals,
+)
 
 
 def rasterize(
@@ -66,10 +74,11 @@ def rasterize(
 
     Returns:
         picture [C, H, W, X] (X = D, 1 or D + 1), alphas [C, H, W, 1] 0..1, and a dict with
-        radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N], conics [C, N, 3],
-        opacities [C, N] (all 0 where culled), tile_width, tile_height, tile_size, width, height,
-        n_cameras and, if asked for, normals [C, H, W, 3]: the sum by weights of each splat's
-        shortest axis in world space turned towards the camera, not of unit length.
+        radii [C, N, 2] int32 (0 where culled), means2d [C, N, 2], depths [C, N],
+        conics [C, N, 3], opacities [C, N] (no meaning where culled), tile_width, tile_height,
+        tile_size, width, height, n_cameras and, if asked for, normals [C, H, W, 3]: the sum by
+        weights of each splat's shortest axis in world space turned towards the camera, not of
+        unit length.
 
     Raises:
         TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
@@ -97,7 +106,11 @@ def rasterize(
         with_normals,
     )
     path, _ = rasterize_path(means.device, means.dtype)
-    layers_of = {"native": _layers_native, "gsplat": _layers_gsplat, "torch": layers_torch}
+    layers_of = {
+        "native": rasterize_native.layers_native,
+        "gsplat": _layers_gsplat,
+        "torch": layers_torch,
+    }
     return assemble(request, layers_of[path](request))
 
 
@@ -113,9 +126,7 @@ def rasterize_path(
     if dtype != torch.float32:
         return "torch", f"{str(dtype).removeprefix('torch.')} has only the torch twin"
     if device.type == "cpu":
-        if _native_rasterizer_built():
-            return "native", "float32 on the CPU"
-        return "torch", "tondo._native was built without the rasteriser: reinstall tondo"
+        return "native", "float32 on the CPU"
     if device.type == "cuda":
         if find_spec("gsplat") is not None:
             return "gsplat", "float32 on a CUDA device, gsplat is installed"
@@ -123,13 +134,44 @@ def rasterize_path(
     return "torch", f"{device.type} devices have only the torch twin"
 
 
-def _native_rasterizer_built() -> bool:
-    return False
-
-
-def _layers_native(request: Request) -> Layers:
-    raise NotImplementedError
-
-
 def _layers_gsplat(request: Request) -> Layers:
-    raise NotImplementedError
+    if len(request.means) == 0:  # nothing to launch a kernel on
+        return layers_torch(request)
+    from gsplat import rasterization
+
+    def run(colors: Tensor, sh_degree: int | None, mode: str) -> tuple[Tensor, Tensor, dict]:
+        return rasterization(
+            request.means,
+            request.quats,
+            request.scales,
+            request.opacities,
+            colors,
+            request.viewmats,
+            request.Ks,
+            request.width,
+            request.height,
+            near_plane=request.near_plane,
+            far_plane=request.far_plane,
+            radius_clip=request.radius_clip,
+            eps2d=request.eps2d,
+            sh_degree=sh_degree,
+            packed=False,
+            tile_size=request.tile_size,
+            render_mode=mode,
+            rasterize_mode=request.rasterize_mode,
+        )
+
+    mode = request.render_mode.replace("ED", "D")
+    picture, alphas, meta = run(request.sh, request.sh_degree, mode)
+    normals = None
+    if request.with_normals:
+        positions = camera_positions(request.viewmats)
+        axes = splat_normals(request.means, request.quats, request.scales, positions)
+        normals, _, _ = run(axes, None, "RGB")
+    return Layers(
+        colors=picture[..., :-1] if mode == "RGB+D" else picture if mode == "RGB" else None,
+        depths=None if mode == "RGB" else picture[..., -1:],
+        normals=normals,
+        alphas=alphas,
+        meta={name: meta[name] for name in ("radii", "means2d", "depths", "conics", "opacities")},
+    )

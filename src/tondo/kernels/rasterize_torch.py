@@ -145,16 +145,15 @@ class Layers:
         depths: [C, H, W, 1] sum of w_i t_z,i, or None if not asked for.
         normals: [C, H, W, 3] sum of w_i n_i, or None if not asked for.
         alphas: [C, H, W, 1] sum of w_i.
-        projection: the splats in each camera.
-        opacities: [C, N] after compensation.
+        meta: radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N], conics [C, N, 3], opacities
+            [C, N] after compensation: the splats in each camera, as `tondo.rasterize` gives them.
     """
 
     colors: Tensor | None
     depths: Tensor | None
     normals: Tensor | None
     alphas: Tensor
-    projection: Projection
-    opacities: Tensor
+    meta: dict[str, Tensor]
 
 
 def rasterize_torch(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
@@ -198,9 +197,19 @@ def layers_torch(request: Request) -> Layers:
         layers.get("depths"),
         layers.get("normals"),
         alphas,
-        projection,
-        opacities,
+        screen_meta(projection, opacities),
     )
+
+
+def screen_meta(projection: Projection, opacities: Tensor) -> dict[str, Tensor]:
+    """The part of meta that the splats decide; `opacities` [C, N] after compensation."""
+    return {
+        "radii": projection.radii,
+        "means2d": projection.means2d,
+        "depths": projection.depths,
+        "conics": projection.conics,
+        "opacities": opacities,
+    }
 
 
 def assemble(request: Request, layers: Layers) -> tuple[Tensor, Tensor, dict[str, Any]]:
@@ -216,12 +225,8 @@ def assemble(request: Request, layers: Layers) -> tuple[Tensor, Tensor, dict[str
         divisor = layers.alphas.clamp_min(_MIN_ALPHA_SUM) if expected else 1
         outputs.append(layers.depths / divisor)
     picture = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-    meta = {
-        "radii": layers.projection.radii,
-        "means2d": layers.projection.means2d,
-        "depths": layers.projection.depths,
-        "conics": layers.projection.conics,
-        "opacities": layers.opacities,
+    meta: dict[str, Any] = {
+        **layers.meta,
         "tile_width": -(-request.width // request.tile_size),
         "tile_height": -(-request.height // request.tile_size),
         "tile_size": request.tile_size,

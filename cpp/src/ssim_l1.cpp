@@ -1,0 +1,243 @@
+// The window is separable and the picture is channel-interleaved, so a horizontal tap is a shift by
+// three floats and no plane has to be taken apart. Zero padding, as in 3D Gaussian Splatting.
+#include "tondo/ssim_l1.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "tondo/simd.h"
+#include "tondo/threads.h"
+
+namespace tondo {
+namespace {
+
+constexpr int kReach = 5;      // 11 taps
+constexpr int kPad = 16;       // floats before a row buffer's first value, >= 3 * kReach
+constexpr int kBand = 8;       // rows a task
+constexpr float kC1 = 0.01f * 0.01f, kC2 = 0.03f * 0.03f;
+
+struct Window {
+  float w[kReach + 1];  // by distance from the middle, sigma 1.5, sums to 1 over 11 taps
+  Window() {
+    double sum = 0, g[kReach + 1];
+    for (int k = 0; k <= kReach; ++k) {
+      g[k] = std::exp(-k * k / (2.0 * 1.5 * 1.5));
+      sum += k ? 2 * g[k] : g[k];
+    }
+    for (int k = 0; k <= kReach; ++k) w[k] = static_cast<float>(g[k] / sum);
+  }
+};
+
+TONDO_INLINE f8 blur_at(const Window& win, const float* p) {
+  f8 sum = win.w[0] * load8(p);
+  for (int k = 1; k <= kReach; ++k) sum += win.w[k] * (load8(p - 3 * k) + load8(p + 3 * k));
+  return sum;
+}
+
+struct Layout {
+  int height, width, row;  // row: floats of a picture row
+  int stride;              // of the scratch planes: row rounded up to whole vectors, rest is 0
+  int buffer;              // floats of a padded row buffer
+};
+
+// Copies the picture (exposure applied), the photograph and the mask into whole-vector rows.
+void load_rows(const LossIn& in, const Layout& lay, LossScratch& s, int y) {
+  float* x = s.x.data() + static_cast<size_t>(y) * lay.stride;
+  float* t = s.y.data() + static_cast<size_t>(y) * lay.stride;
+  const size_t at = static_cast<size_t>(y) * lay.row;
+  if (in.exposure) {
+    const float* E = in.exposure;
+    for (int p = 0; p < lay.width; ++p) {
+      const float* c = in.image + at + 3 * p;
+      for (int k = 0; k < 3; ++k)
+        x[3 * p + k] = E[4 * k] * c[0] + E[4 * k + 1] * c[1] + E[4 * k + 2] * c[2] + E[4 * k + 3];
+    }
+  } else {
+    std::memcpy(x, in.image + at, lay.row * sizeof(float));
+  }
+  if (in.target8)
+    for (int k = 0; k < lay.row; ++k) t[k] = in.target8[at + k] * (1.0f / 255.0f);
+  else
+    std::memcpy(t, in.target + at, lay.row * sizeof(float));
+  for (int k = lay.row; k < lay.stride; ++k) x[k] = t[k] = 0;
+  if (!in.valid) return;
+  float* m = s.mask.data() + static_cast<size_t>(y) * lay.stride;
+  for (int p = 0; p < lay.width; ++p)
+    m[3 * p] = m[3 * p + 1] = m[3 * p + 2] = in.valid[y * lay.width + p] ? 1.0f : 0.0f;
+  for (int k = lay.row; k < lay.stride; ++k) m[k] = 0;
+}
+
+struct Sums {
+  double l1 = 0, ssim = 0;
+};
+
+// Means and moments of both pictures around row y, vertically blurred, into five row buffers.
+void blur_columns(const Window& win, const Layout& lay, const LossScratch& s, int y,
+                  float* const rows[5]) {
+  const int k0 = std::max(-kReach, -y), k1 = std::min(kReach, lay.height - 1 - y);
+  for (int i = 0; i < lay.stride; i += 8) {
+    f8 mx = splat8(0), my = mx, xx = mx, yy = mx, xy = mx;
+    for (int k = k0; k <= k1; ++k) {
+      const size_t at = static_cast<size_t>(y + k) * lay.stride + i;
+      const f8 a = load8(s.x.data() + at), b = load8(s.y.data() + at);
+      const float w = win.w[k < 0 ? -k : k];
+      const f8 wa = w * a, wb = w * b;
+      mx += wa;
+      my += wb;
+      xx += wa * a;
+      yy += wb * b;
+      xy += wa * b;
+    }
+    store8(rows[0] + kPad + i, mx);
+    store8(rows[1] + kPad + i, my);
+    store8(rows[2] + kPad + i, xx);
+    store8(rows[3] + kPad + i, yy);
+    store8(rows[4] + kPad + i, xy);
+  }
+}
+
+Sums compare_band(const Window& win, const Layout& lay, bool masked, LossScratch& s, int y0,
+                  int y1) {
+  std::vector<float> buffer(5 * static_cast<size_t>(lay.buffer), 0.0f);
+  float* rows[5];
+  for (int k = 0; k < 5; ++k) rows[k] = buffer.data() + static_cast<size_t>(k) * lay.buffer;
+  Sums sums;
+  const f8 lane = f8{0, 1, 2, 3, 4, 5, 6, 7};
+  for (int y = y0; y < y1; ++y) {
+    blur_columns(win, lay, s, y, rows);
+    f8 row_ssim = splat8(0), row_l1 = splat8(0);
+    for (int i = 0; i < lay.stride; i += 8) {
+      const f8 mx = blur_at(win, rows[0] + kPad + i), my = blur_at(win, rows[1] + kPad + i);
+      const f8 exx = blur_at(win, rows[2] + kPad + i), eyy = blur_at(win, rows[3] + kPad + i);
+      const f8 exy = blur_at(win, rows[4] + kPad + i);
+      const f8 a1 = 2.0f * mx * my + kC1, a2 = 2.0f * (exy - mx * my) + kC2;
+      const f8 b1 = mx * mx + my * my + kC1, b2 = (exx - mx * mx) + (eyy - my * my) + kC2;
+      const f8 r1 = 1.0f / b1, r2 = 1.0f / b2;
+      const f8 ssim = a1 * a2 * r1 * r2;
+      const size_t at = static_cast<size_t>(y) * lay.stride + i;
+      const i8 inside = (lane + static_cast<float>(i)) < static_cast<float>(lay.row);
+      const f8 m = masked ? load8(s.mask.data() + at) : keep8(inside, splat8(1.0f));
+      row_ssim += m * ssim;
+      row_l1 += m * abs8(load8(s.x.data() + at) - load8(s.y.data() + at));
+      store8(s.d_mean.data() + at,
+             m * (2.0f * my * (a2 - a1) * r1 * r2 - 2.0f * mx * ssim * (r1 - r2)));
+      store8(s.d_square.data() + at, -m * ssim * r2);
+      store8(s.d_product.data() + at, m * 2.0f * a1 * r1 * r2);
+    }
+    sums.ssim += sum8(row_ssim);
+    sums.l1 += sum8(row_l1);
+  }
+  return sums;
+}
+
+// v_picture for rows [y0, y1); adds the exposure's gradient to v_exposure [12].
+void gradient_band(const Window& win, const Layout& lay, const LossIn& in, const LossScratch& s,
+                   float l1_scale, float ssim_scale, int y0, int y1, float* v_image,
+                   double* v_exposure) {
+  std::vector<float> buffer(4 * static_cast<size_t>(lay.buffer), 0.0f);
+  float* rows[3];
+  for (int k = 0; k < 3; ++k) rows[k] = buffer.data() + static_cast<size_t>(k) * lay.buffer;
+  float* v_row = buffer.data() + 3 * static_cast<size_t>(lay.buffer);
+  const float* planes[3] = {s.d_mean.data(), s.d_square.data(), s.d_product.data()};
+  for (int y = y0; y < y1; ++y) {
+    const int k0 = std::max(-kReach, -y), k1 = std::min(kReach, lay.height - 1 - y);
+    for (int q = 0; q < 3; ++q)
+      for (int i = 0; i < lay.stride; i += 8) {
+        f8 sum = splat8(0);
+        for (int k = k0; k <= k1; ++k)
+          sum += win.w[k < 0 ? -k : k] *
+                 load8(planes[q] + static_cast<size_t>(y + k) * lay.stride + i);
+        store8(rows[q] + kPad + i, sum);
+      }
+    for (int i = 0; i < lay.stride; i += 8) {
+      const size_t at = static_cast<size_t>(y) * lay.stride + i;
+      const f8 x = load8(s.x.data() + at), t = load8(s.y.data() + at);
+      const f8 g = blur_at(win, rows[0] + kPad + i) +
+                   2.0f * x * blur_at(win, rows[1] + kPad + i) +
+                   t * blur_at(win, rows[2] + kPad + i);
+      f8 sign = select8(x > t, splat8(l1_scale), splat8(0));
+      sign = select8(x < t, splat8(-l1_scale), sign);
+      if (in.valid) sign = sign * load8(s.mask.data() + at);
+      store8(v_row + i, sign + ssim_scale * g);
+    }
+    float* out = v_image + static_cast<size_t>(y) * lay.row;
+    if (!in.exposure) {
+      std::memcpy(out, v_row, lay.row * sizeof(float));
+      continue;
+    }
+    const float* E = in.exposure;
+    float sum[12] = {};
+    for (int p = 0; p < lay.width; ++p) {
+      const float* v = v_row + 3 * p;
+      const float* c = in.image + static_cast<size_t>(y) * lay.row + 3 * p;
+      for (int k = 0; k < 3; ++k) {
+        for (int q = 0; q < 3; ++q) sum[4 * k + q] += v[k] * c[q];
+        sum[4 * k + 3] += v[k];
+        out[3 * p + k] = E[k] * v[0] + E[4 + k] * v[1] + E[8 + k] * v[2];
+      }
+    }
+    for (int k = 0; k < 12; ++k) v_exposure[k] += sum[k];
+  }
+}
+
+}  // namespace
+
+void ssim_l1(const LossIn& in, LossScratch& s, LossOut& out) {
+  Layout lay{in.height, in.width, 3 * in.width, (3 * in.width + 7) / 8 * 8, 0};
+  lay.buffer = kPad + lay.stride + kPad + 8;
+  const size_t size = static_cast<size_t>(lay.height) * lay.stride;
+  for (auto* plane : {&s.x, &s.y, &s.d_mean, &s.d_square, &s.d_product}) plane->resize(size);
+  if (in.valid) s.mask.resize(size);
+  const Window win;
+  const int64_t bands = (lay.height + kBand - 1) / kBand;
+  const auto band = [&](int64_t b, auto fn) {
+    fn(static_cast<int>(b) * kBand, std::min(lay.height, static_cast<int>(b + 1) * kBand));
+  };
+
+  parallel_for(bands, [&](int64_t b) {
+    band(b, [&](int y0, int y1) {
+      for (int y = y0; y < y1; ++y) load_rows(in, lay, s, y);
+    });
+  });
+  std::vector<Sums> sums(bands);
+  parallel_for(bands, [&](int64_t b) {
+    band(b, [&](int y0, int y1) {
+      sums[b] = compare_band(win, lay, in.valid != nullptr, s, y0, y1);
+    });
+  });
+  Sums all;
+  for (const Sums& band_sums : sums) {
+    all.l1 += band_sums.l1;
+    all.ssim += band_sums.ssim;
+  }
+  int64_t pixels = static_cast<int64_t>(lay.height) * lay.width;
+  if (in.valid) {
+    const int64_t total = pixels;
+    pixels = 0;
+    for (int64_t p = 0; p < total; ++p) pixels += in.valid[p] != 0;
+  }
+  const double values = std::max<double>(1.0, 3.0 * static_cast<double>(pixels));
+  out.l1 = all.l1 / values;
+  out.ssim = pixels ? all.ssim / values : 1.0;
+  out.loss = (1.0 - in.ssim_weight) * out.l1 + in.ssim_weight * (1.0 - out.ssim);
+  if (!out.v_image) return;
+
+  const float l1_scale = static_cast<float>((1.0 - in.ssim_weight) / values);
+  const float ssim_scale = static_cast<float>(-in.ssim_weight / values);
+  std::vector<double> v_exposure(12 * bands, 0.0);
+  parallel_for(bands, [&](int64_t b) {
+    band(b, [&](int y0, int y1) {
+      gradient_band(win, lay, in, s, l1_scale, ssim_scale, y0, y1, out.v_image,
+                    v_exposure.data() + 12 * b);
+    });
+  });
+  if (!out.v_exposure) return;
+  for (int k = 0; k < 12; ++k) {
+    double sum = 0;
+    for (int64_t b = 0; b < bands; ++b) sum += v_exposure[12 * b + k];
+    out.v_exposure[k] = static_cast<float>(sum);
+  }
+}
+
+}  // namespace tondo
