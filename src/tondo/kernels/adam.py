@@ -43,6 +43,8 @@ def adam_visible_(
         TypeError, ValueError: shapes or dtypes that do not fit each other, step below 1.
     """
     _check(params, grads, exp_avg, exp_avg_sq, visible)
+    if isinstance(lr, Tensor):
+        check_shape("lr", lr, "D", {"D": params.shape[1]})
     if step < 1:
         raise ValueError(f"step counts from 1, got {step}")
     adam_visible_torch_(params, grads, exp_avg, exp_avg_sq, visible, lr, beta1, beta2, eps, step)

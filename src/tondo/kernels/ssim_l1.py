@@ -27,7 +27,7 @@ def ssim_l1(
 
     Args:
         image, target: [H, W, 3] or [C, H, W, 3] float32 (float64 on the torch path), 0..1.
-        mask: [H, W] or [C, H, W] weights of the pixels, or None for all 1. Both means are
+        mask: [H, W] or [C, H, W] weights of the pixels (or bool), or None for all 1. Both means are
             weighted by it; the windows of neighbouring pixels still look at masked pixels. If
             it is 0 everywhere, the loss is 0.
         ssim_weight: 0..1.
@@ -89,8 +89,8 @@ def _check(
     if mask is not None:
         shared = isinstance(mask, Tensor) and mask.dim() == 2
         check_shape("mask", mask, "H W" if shared else "C H W", sizes)
-        check_dtype("mask", mask, image.dtype)
-        mask = mask.expand(1 if one else sizes["C"], *mask.shape[-2:])
+        check_dtype("mask", mask, torch.bool, image.dtype)
+        mask = mask.to(image.dtype).expand(1 if one else sizes["C"], *mask.shape[-2:])
     if one:
         image, target = image[None], target[None]
     return image, target, mask

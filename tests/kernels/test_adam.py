@@ -1,0 +1,90 @@
+import pytest
+import torch
+from torch import Tensor
+
+from tondo.kernels.adam import adam_visible_, adam_visible_torch_
+
+BETAS, EPS = (0.9, 0.99), 1e-10
+N, D = 23, 5
+
+
+def random_rows(seed: int, dtype: torch.dtype) -> Tensor:
+    return torch.randn(N, D, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_same_as_torch_when_all_are_visible(dtype: torch.dtype) -> None:
+    params = random_rows(0, dtype)
+    reference = params.clone().requires_grad_()
+    optimizer = torch.optim.Adam([reference], lr=0.05, betas=BETAS, eps=EPS)
+    first, second = torch.zeros_like(params), torch.zeros_like(params)
+    for step in range(1, 8):
+        grads = random_rows(step, dtype)
+        reference.grad = grads.clone()
+        optimizer.step()
+        adam_visible_(params, grads, first, second, torch.ones(N).bool(), 0.05, *BETAS, EPS, step)
+    torch.testing.assert_close(params, reference.detach())
+
+
+def test_rows_out_of_sight_stay_as_they_are() -> None:
+    params, first, second = (random_rows(k, torch.float32) for k in range(3))
+    second.abs_()
+    before = [t.clone() for t in (params, first, second)]
+    visible = torch.rand(N, generator=torch.Generator().manual_seed(1)) > 0.5
+    assert 5 < visible.sum() < N - 5
+    adam_visible_(
+        params, random_rows(9, torch.float32), first, second, visible, 0.1, *BETAS, EPS, 3
+    )
+    for now, then in zip((params, first, second), before, strict=True):
+        assert torch.equal(now[~visible], then[~visible])
+        assert (now[visible] != then[visible]).all()
+
+
+def test_bias_correction_is_by_the_global_step() -> None:
+    # a row that is seen for the first time at step 100 moves less than at step 1
+    def first_move(step: int) -> float:
+        rows = [torch.zeros(1, 1) for _ in range(3)]
+        adam_visible_(
+            rows[0], torch.ones(1, 1), *rows[1:], torch.ones(1).bool(), 0.1, *BETAS, EPS, step
+        )
+        return -rows[0].item()
+
+    corrected = (1 - 0.9) / (1 - 0.9**100) / ((1 - 0.99) / (1 - 0.99**100)) ** 0.5
+    assert first_move(1) == pytest.approx(0.1, rel=1e-5)
+    assert first_move(100) == pytest.approx(0.1 * corrected, rel=1e-5)
+
+
+def test_learning_rate_per_column() -> None:
+    rates = torch.tensor([0.1, 0.0, 0.02, 1.0, 0.5])
+    grads = random_rows(2, torch.float32)
+    params, first, second = (torch.zeros(N, D) for _ in range(3))
+    adam_visible_(params, grads, first, second, torch.ones(N).bool(), rates, *BETAS, EPS, 1)
+    torch.testing.assert_close(params, -rates * grads.sign())
+
+
+def test_no_rows() -> None:
+    rows = [torch.zeros(0, D) for _ in range(4)]
+    adam_visible_(*rows, torch.zeros(0).bool(), 0.1, *BETAS, EPS, 1)
+
+
+def test_wrong_arguments() -> None:
+    rows = [torch.zeros(N, D) for _ in range(4)]
+    seen = torch.ones(N).bool()
+    with pytest.raises(ValueError, match="exp_avg must be"):
+        adam_visible_(rows[0], rows[1], rows[2][:3], rows[3], seen, 0.1, *BETAS, EPS, 1)
+    with pytest.raises(TypeError, match="visible must be bool"):
+        adam_visible_(*rows, torch.ones(N), 0.1, *BETAS, EPS, 1)
+    with pytest.raises(ValueError, match="step counts from 1"):
+        adam_visible_(*rows, seen, 0.1, *BETAS, EPS, 0)
+    with pytest.raises(ValueError, match="lr must be"):
+        adam_visible_(*rows, seen, torch.ones(D + 1), *BETAS, EPS, 1)
+
+
+def test_public_function_matches_the_twin() -> None:
+    ours, twin = ([random_rows(k, torch.float32).abs() for k in range(4)] for _ in range(2))
+    visible = torch.rand(N, generator=torch.Generator().manual_seed(1)) > 0.3
+    rates = torch.rand(D, generator=torch.Generator().manual_seed(2))
+    adam_visible_(*ours, visible, rates, *BETAS, EPS, 4)
+    adam_visible_torch_(*twin, visible, rates, *BETAS, EPS, 4)
+    for a, b in zip(ours, twin, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
