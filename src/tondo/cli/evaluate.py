@@ -1,0 +1,264 @@
+"""`tondo evaluate`: a scene against photos it has not seen, or its mesh against a scan."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tondo.cli.options import color, positive_float, positive_int
+from tondo.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tondo.cli.scenes import OpenedScene
+    from tondo.data.photos import Photo
+    from tondo.splats.evaluate import GeometryMetrics, ReconstructionMetrics
+
+ROWS = 30
+THRESHOLD_SHARE = 0.01
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the options of `tondo evaluate`."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="measure a scene on held-out photos, or its mesh against a scan",
+        description="PSNR, SSIM and perceptual distance on held-out photos with side-by-side "
+        "pictures; with --mesh chamfer distance and F-score. Results go to metrics.json.",
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
+    parser.add_argument(
+        "--cameras",
+        type=Path,
+        metavar="FILE",
+        help="measure on all photos of this transforms.json instead of the run's held-out ones",
+    )
+    parser.add_argument(
+        "--source", type=Path, metavar="PHOTOS", help="where the run's photos are, if they moved"
+    )
+    parser.add_argument(
+        "--max-size", type=positive_int, metavar="N", help="longest side (default: as trained)"
+    )
+    parser.add_argument(
+        "--background", type=color, metavar="COLOR", help="white, black or r,g,b (0..1 each)"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="(default: RUN and RUN/renders/evaluate)"
+    )
+    parser.add_argument(
+        "--mesh", type=Path, metavar="TRUTH", help="true mesh or point cloud, in the scene's axes"
+    )
+    parser.add_argument(
+        "--ours",
+        type=Path,
+        metavar="FILE",
+        help="compare this mesh with TRUTH (default: the one of `tondo export --frame world`)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=positive_float,
+        metavar="D",
+        help="F-score's distance in world units (default: 1 %% of the true bounding box' diagonal)",
+    )
+    parser.add_argument(
+        "--points",
+        type=positive_int,
+        default=100_000,
+        metavar="N",
+        help="points taken from each surface (%(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure what was asked for. Raises TondoError."""
+    if args.mesh is None and (args.ours is not None or args.threshold is not None):
+        raise OptionError("--ours and --threshold go with --mesh, the true surface")
+
+    from tondo.cli.scenes import open_scene
+
+    opened = open_scene(args.run, args.background)
+    if opened.run is None and args.output is None:
+        raise OptionError(f"{args.run} is not a run's folder: say with -o DIR where to write")
+    results: dict[str, Any] = {}
+    if args.mesh is None or args.cameras is not None:
+        results |= _on_photos(args, opened)
+    if args.mesh is not None:
+        results |= _on_geometry(args, opened)
+    _write_metrics(args, opened, results)
+
+
+def _on_photos(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    from tondo.cli.terminal import progress_console
+    from tondo.splats.evaluate import evaluate_scene, metrics_json
+
+    photos, measured_on = _photos(args, opened)
+    pictures = args.output
+    if pictures is None and opened.run is not None:
+        pictures = opened.run.renders_dir / "evaluate"
+    with Progress(console=progress_console()) as bar:
+        task = bar.add_task("evaluating", total=len(photos))
+        metrics = evaluate_scene(
+            opened.scene, photos, pictures, lambda done: bar.update(task, completed=done)
+        )
+    _print_photos(metrics)
+    print(f"pictures: {pictures}")
+    return {**metrics_json(metrics), "measured_on": measured_on}
+
+
+def _photos(args: argparse.Namespace, opened: OpenedScene) -> tuple[list[Photo], str]:
+    """The photos to measure on, and what they are in words."""
+    from tondo.io.photos import load_posed
+    from tondo.training.run_directory import read_config
+
+    config = {} if opened.run is None else read_config(opened.run)
+    max_size = args.max_size or _whole_number(config, "max_size")
+    if args.cameras is not None:
+        found = load_posed(args.cameras, max_size=max_size, holdout=0, load_points=False)
+        photos = sorted(found.train + found.test, key=lambda photo: photo.name)
+        if not photos:
+            raise InputError(f"{args.cameras} has no photo that could be read")
+        return photos, f"all photos of {args.cameras}"
+    if opened.run is None:
+        raise OptionError(f"{args.run} does not say where its photos are: give --cameras")
+    source = args.source or _source(opened.run.path, config)
+    if not source.exists():
+        raise InputError(
+            f"the photos of this run were at {source}, where nothing is now: "
+            "give --source PHOTOS, or --cameras transforms.json"
+        )
+    holdout = _whole_number(config, "holdout")
+    found = load_posed(
+        source, max_size=max_size, holdout=8 if holdout is None else holdout, load_points=False
+    )
+    if not found.test:
+        raise InputError(
+            f"no photo of {source} was held out from training (--holdout {holdout}): "
+            "give --cameras transforms.json with other photos"
+        )
+    return list(found.test), f"held-out photos of {source}"
+
+
+def _source(run: Path, config: dict[str, Any]) -> Path:
+    """The posed photos of a run: what `prepare` made of them, or where they came from."""
+    text = config.get("posed") or config.get("source")
+    if not isinstance(text, str):
+        raise InputError(f'{run}/config.json does not say where the photos are ("source")')
+    path = Path(text)
+    inside = run / path
+    return inside if not path.is_absolute() and inside.exists() else path
+
+
+def _whole_number(config: dict[str, Any], key: str) -> int | None:
+    value = config.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise InputError(f"config.json of the run: {key} must be a whole number, got {value!r}")
+    return value
+
+
+def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from tondo.splats.evaluate import evaluate_points
+
+    truth = _surface_points(args.mesh, args.points)
+    ours = (
+        _own_points(opened, args.points)
+        if args.ours is None
+        else _surface_points(args.ours, args.points)
+    )
+    diagonal = float((truth.amax(dim=0) - truth.amin(dim=0)).norm())
+    threshold = args.threshold or THRESHOLD_SHARE * diagonal
+    if not threshold > 0:
+        raise InputError(f"all points of {args.mesh} are in one place: give --threshold")
+    metrics = evaluate_points(ours, truth, threshold)
+    _print_geometry(metrics, diagonal)
+    about = {"truth": str(args.mesh), "points": [len(ours), len(truth)]}
+    return {"geometry": {**asdict(metrics), **about}}
+
+
+def _surface_points(path: Path, count: int) -> Tensor:
+    """Points on a mesh, or those of a point cloud (at most `count`, evenly chosen by a fixed seed)."""
+    import torch
+
+    from tondo.io.mesh_files import read_mesh
+    from tondo.io.ply import read_header, read_points
+    from tondo.mesh.sample import sample_surface
+
+    is_cloud = path.suffix.lower() == ".ply" and not any(
+        element.name == "face" and element.count for element in read_header(path).elements
+    )
+    if not is_cloud:
+        try:
+            return sample_surface(read_mesh(path), count)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+    points = read_points(path).points
+    if len(points) == 0:
+        raise InputError(f"{path} has no points")
+    if len(points) > count:
+        order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
+        points = points[order[:count]]
+    return points
+
+
+def _own_points(opened: OpenedScene, count: int) -> Tensor:
+    raise OptionError("give our mesh with --ours (write it with `tondo export --frame world`)")
+
+
+def _print_photos(metrics: ReconstructionMetrics) -> None:
+    from rich.table import Table
+
+    from tondo.cli.terminal import result_console
+
+    table = Table()
+    for name in ("photo", "PSNR dB", "SSIM", "perceptual"):
+        table.add_column(name, justify="left" if name == "photo" else "right")
+    rows = list(metrics.per_image.items())
+    if len(rows) > ROWS:
+        rows = sorted(rows, key=lambda row: row[1].psnr)[:5]
+        table.caption = f"the 5 worst of {len(metrics.per_image)}; metrics.json has all"
+    for name, one in rows:
+        table.add_row(name, f"{one.psnr:.2f}", f"{one.ssim:.4f}", f"{one.perceptual:.4f}")
+    table.add_section()
+    mean = metrics.mean
+    table.add_row(
+        f"mean of {len(metrics.per_image)}",
+        f"{mean.psnr:.2f}",
+        f"{mean.ssim:.4f}",
+        f"{mean.perceptual:.4f}",
+        style="bold",
+    )
+    result_console().print(table)
+
+
+def _print_geometry(metrics: GeometryMetrics, diagonal: float) -> None:
+    from rich.table import Table
+
+    from tondo.cli.terminal import result_console
+
+    table = Table("geometry", "world units", "share of the true diagonal")
+    for name in ("chamfer", "accuracy", "completeness", "threshold"):
+        value = getattr(metrics, name)
+        table.add_row(name, f"{value:.5g}", f"{value / diagonal:.3%}" if diagonal else "-")
+    table.add_section()
+    for name in ("precision", "recall", "f_score"):
+        table.add_row(name, f"{getattr(metrics, name):.4f}", "")
+    result_console().print(table)
+
+
+def _write_metrics(args: argparse.Namespace, opened: OpenedScene, results: dict[str, Any]) -> None:
+    """Into the folder given with -o, or into the run's metrics.json, whose other entries stay."""
+    from tondo.io.atomic import write_json
+    from tondo.training.run_directory import read_metrics, write_metrics
+
+    if args.output is not None or opened.run is None:
+        path = args.output / "metrics.json"
+        write_json(path, {**results, "splats": len(opened.scene.splats.means)})
+    else:
+        path = opened.run.metrics_path
+        write_metrics(opened.run, {**read_metrics(opened.run), **results})
+    print(f"metrics:  {path}")

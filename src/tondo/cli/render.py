@@ -1,0 +1,175 @@
+"""`tondo render`: pictures, depth, normals and videos of a scene."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tondo.cli.options import color, positive_float, positive_int
+from tondo.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    from tondo.cli.scenes import OpenedScene
+    from tondo.data.cameras import Camera
+    from tondo.data.splats import Scene
+
+MOST_PIXELS = 2**27
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the options of `tondo render`."""
+    parser = subparsers.add_parser(
+        "render",
+        help="pictures, depth, normals and videos of a scene",
+        description="Write a PNG for each camera of a file, or a video along a path, or both.",
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
+    parser.add_argument(
+        "--cameras", type=Path, metavar="FILE", help="transforms.json with the cameras"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the pictures")
+    parser.add_argument(
+        "--max-size", type=positive_int, metavar="N", help="longest side at most N pixels"
+    )
+    parser.add_argument(
+        "--depth", action="store_true", help="also DIR/depth/NAME.png (16 bit, 1/1000) and .npy"
+    )
+    parser.add_argument(
+        "--normals", action="store_true", help="also DIR/normals/NAME.png, world space"
+    )
+    parser.add_argument(
+        "--background", type=color, metavar="COLOR", help="white, black or r,g,b (0..1 each)"
+    )
+    parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write a video")
+    parser.add_argument(
+        "--path", choices=("orbit", "spiral"), default="orbit", help="the video's path"
+    )
+    parser.add_argument(
+        "--frames", type=positive_int, default=120, help="frames of the video (%(default)s)"
+    )
+    parser.add_argument(
+        "--fps", type=positive_float, default=30.0, help="frames per second (%(default)g)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Render what was asked for. Raises TondoError."""
+    pictures = args.cameras is not None and args.output is not None
+    if not pictures and args.video is None:
+        raise OptionError(
+            "nothing to render: give --cameras transforms.json with -o DIR, or --video file.mp4"
+        )
+    if args.output is not None and args.cameras is None:
+        raise OptionError("-o DIR needs --cameras transforms.json, the cameras to render from")
+    if (args.depth or args.normals) and not pictures:
+        raise OptionError("--depth and --normals go with --cameras transforms.json and -o DIR")
+    if args.video is not None and args.video.suffix.lower() != ".mp4":
+        raise OptionError(f"--video writes .mp4 files, got {args.video}")
+
+    from tondo.cli.scenes import open_scene
+
+    opened = open_scene(args.run, args.background)
+    if pictures:
+        _render_pictures(args, opened.scene)
+    if args.video is not None:
+        _render_video(args, opened)
+
+
+def _render_pictures(args: argparse.Namespace, scene: Scene) -> None:
+    from rich.progress import track
+
+    from tondo.cli.terminal import progress_console
+    from tondo.data.cameras import fitted
+    from tondo.io.images import write_depth, write_png
+    from tondo.io.photos import load_cameras
+    from tondo.splats.file_names import unique_names
+    from tondo.splats.render import render_view
+
+    named = load_cameras(args.cameras)
+    if not named:
+        raise InputError(f"{args.cameras} has no cameras")
+    cameras = [fitted(one.camera, args.max_size) for one in named]
+    _check_sizes(cameras)
+    names = unique_names([one.name for one in named])
+    renamed = sum(name != one.name for name, one in zip(names, named, strict=True))
+    started = time.perf_counter()
+    pairs = list(zip(names, cameras, strict=True))
+    for name, camera in track(pairs, "rendering", console=progress_console()):
+        view = render_view(scene, camera, with_normals=args.normals)
+        write_png(args.output / f"{name}.png", view.color)
+        if args.depth:
+            write_depth(args.output / "depth" / name, view.depth)
+        if view.normals is not None:
+            write_png(args.output / "normals" / f"{name}.png", (view.normals + 1) / 2)
+    seconds = time.perf_counter() - started
+    print(f"{args.output}: {len(names)} pictures in {seconds:.1f} s")
+    if renamed:
+        print(
+            f"{renamed} frames share a file name with another or have one that cannot be used: "
+            "their pictures carry folder names or numbers too"
+        )
+
+
+def _render_video(args: argparse.Namespace, opened: OpenedScene) -> None:
+    import torch
+    from rich.progress import track
+
+    from tondo.cli.terminal import progress_console
+    from tondo.geometry.paths import orbit, spiral
+    from tondo.io.video import write_video
+    from tondo.splats.render import render_view
+
+    scene = opened.scene
+    cameras = [_even(camera, args.max_size) for camera in _path_cameras(args, opened)]
+    _check_sizes(cameras)
+    up = scene.up
+    if not opened.has_frame:  # a .ply does not say where up is; people hold cameras upright
+        up = -torch.stack([camera.viewmat[1, :3] for camera in cameras]).mean(dim=0)
+    make = orbit if args.path == "orbit" else spiral
+    try:
+        path = make(cameras, scene.center, up, args.frames)
+    except ValueError as error:
+        raise InputError(f"no {args.path} can be made for {args.run}: {error}") from error
+    frames = (
+        (render_view(scene, camera).color * 255).round().to(torch.uint8)
+        for camera in track(path, "video", console=progress_console())
+    )
+    write_video(args.video, frames, args.fps)
+    seconds = args.frames / args.fps
+    print(f"{args.video}: {args.path} of {args.frames} frames, {seconds:.1f} s long")
+
+
+def _path_cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
+    """The cameras that a path is derived from: those of the photos, or those given."""
+    from tondo.io.photos import load_cameras
+
+    source = args.cameras
+    if opened.run is not None and opened.run.cameras_path.is_file():
+        source = opened.run.cameras_path
+    if source is None:
+        raise OptionError(
+            f"a path around {args.run} needs to know where the photos were taken: "
+            "give --cameras transforms.json"
+        )
+    cameras = [one.camera for one in load_cameras(source)]
+    if not cameras:
+        raise InputError(f"{source} has no cameras")
+    return cameras
+
+
+def _even(camera: Camera, max_size: int | None) -> Camera:
+    """No larger than asked for, and with even sides, as video wants them."""
+    from tondo.data.cameras import fitted, scaled
+
+    camera = fitted(camera, max_size)
+    return scaled(camera, max(2, camera.width // 2 * 2), max(2, camera.height // 2 * 2))
+
+
+def _check_sizes(cameras: list[Camera]) -> None:
+    largest = max(cameras, key=lambda camera: camera.width * camera.height)
+    if largest.width * largest.height > MOST_PIXELS:
+        raise OptionError(
+            f"a picture of {largest.width}x{largest.height} is too large: give --max-size"
+        )

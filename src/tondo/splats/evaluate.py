@@ -1,0 +1,143 @@
+"""Measuring a scene: against photos it has not seen, and against a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tondo.data.photos import Photo
+from tondo.data.splats import Scene
+from tondo.features.perceptual import perceptual_distance
+from tondo.io.images import write_png
+from tondo.metrics import chamfer, f_score, psnr, ssim
+from tondo.splats.comparison import contact_sheet, side_by_side, thumbnail
+from tondo.splats.file_names import unique_names
+from tondo.splats.render import render_view
+
+
+@dataclass(frozen=True)
+class ImageMetrics:
+    """How close a picture is: PSNR in dB, SSIM (at most 1), perceptual distance (0 is equal)."""
+
+    psnr: float
+    ssim: float
+    perceptual: float
+
+
+@dataclass(frozen=True)
+class ReconstructionMetrics:
+    """The mean over pictures, and each of them by the photo's name."""
+
+    mean: ImageMetrics
+    per_image: Mapping[str, ImageMetrics]
+
+
+@dataclass(frozen=True)
+class GeometryMetrics:
+    """How close a surface is; see `tondo.metrics.Chamfer` and `FScore`. World units and shares."""
+
+    chamfer: float
+    accuracy: float
+    completeness: float
+    threshold: float
+    precision: float
+    recall: float
+    f_score: float
+
+
+def composited(photo: Photo, background: Tensor) -> Tensor:
+    """[H, W, 3] float32 sRGB 0..1: the photo, on `background` [3] where it is transparent."""
+    image = photo.image.float() / 255
+    if photo.alpha is None:
+        return image
+    alpha = photo.alpha.float()[..., None] / 255
+    return image * alpha + background * (1 - alpha)
+
+
+def compare(photo: Photo, scene: Scene, render: Tensor) -> ImageMetrics:
+    """Measure a render [H, W, 3] float against `photo` on the scene's background, where valid."""
+    truth = composited(photo, scene.background)
+    return ImageMetrics(
+        psnr=psnr(truth, render, photo.valid),
+        ssim=ssim(truth, render, photo.valid),
+        perceptual=perceptual_distance(truth, render, photo.valid),
+    )
+
+
+def evaluate_scene(
+    scene: Scene,
+    photos: Sequence[Photo],
+    out_dir: Path | None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> ReconstructionMetrics:
+    """Render `scene` from the cameras of `photos` and measure each picture.
+
+    Photos with transparency are compared on the scene's background. With `out_dir`, writes
+    `NAME.png` (photo | render | error map) for each and `contact_sheet.png` there.
+
+    Args:
+        photos: at least one, held out from training.
+        progress: called with the number of photos done.
+
+    Raises:
+        ValueError: no photos.
+        OutputError: `out_dir` cannot be written.
+    """
+    if not photos:
+        raise ValueError("there are no photos to evaluate")
+    stems = [str(PurePosixPath(photo.name).with_suffix("")) for photo in photos]
+    found: dict[str, ImageMetrics] = {}
+    pairs, titles = [], []
+    for done, (photo, name) in enumerate(zip(photos, unique_names(stems), strict=True), start=1):
+        render = render_view(scene, photo.camera).color
+        metrics = compare(photo, scene, render)
+        found[photo.name] = metrics
+        if out_dir is not None:
+            truth = composited(photo, scene.background)
+            title = (
+                f"{photo.name}   PSNR {metrics.psnr:.2f} dB   SSIM {metrics.ssim:.3f}   "
+                f"perceptual {metrics.perceptual:.3f}"
+            )
+            write_png(out_dir / f"{name}.png", side_by_side(truth, render, photo.valid, title))
+            pairs.append((thumbnail(truth), thumbnail(render)))
+            titles.append(f"{photo.name}   {metrics.psnr:.2f} dB")
+        progress(done)
+    if out_dir is not None:
+        write_png(out_dir / "contact_sheet.png", contact_sheet(pairs, titles))
+    return ReconstructionMetrics(_mean(list(found.values())), found)
+
+
+def evaluate_points(ours: Tensor, truth: Tensor, threshold: float) -> GeometryMetrics:
+    """Chamfer distance and F-score of points on our surface [P, 3] against true ones [Q, 3].
+
+    Raises:
+        ValueError: a set is empty or not finite, or the threshold is not positive.
+    """
+    distances, shares = chamfer(ours, truth), f_score(ours, truth, threshold)
+    return GeometryMetrics(
+        chamfer=distances.distance,
+        accuracy=distances.accuracy,
+        completeness=distances.completeness,
+        threshold=threshold,
+        precision=shares.precision,
+        recall=shares.recall,
+        f_score=shares.f_score,
+    )
+
+
+def metrics_json(metrics: ReconstructionMetrics) -> dict[str, Any]:
+    """The entries "test" and "per_image" of `metrics.json`."""
+    return {
+        "test": {**asdict(metrics.mean), "images": len(metrics.per_image)},
+        "per_image": {name: asdict(one) for name, one in metrics.per_image.items()},
+    }
+
+
+def _mean(found: Sequence[ImageMetrics]) -> ImageMetrics:
+    rows = torch.tensor([[m.psnr, m.ssim, m.perceptual] for m in found], dtype=torch.float64)
+    return ImageMetrics(*rows.mean(dim=0).tolist())
