@@ -1,0 +1,166 @@
+"""Meshes as GLB, OBJ, PLY and STL files, written and read through trimesh."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import trimesh
+from torch import Tensor
+from trimesh.exchange.gltf import export_glb
+from trimesh.exchange.obj import export_obj
+from trimesh.exchange.ply import export_ply
+from trimesh.exchange.stl import export_stl
+from trimesh.visual import ColorVisuals
+
+from tondo.data.mesh import Mesh
+from tondo.errors import InputError, OptionError
+from tondo.io.atomic import write_bytes
+from tondo.io.ply import read_header
+
+Frame = Literal["format", "world"]
+
+# The up axis that each format's standard or, for PLY and STL, common use gives it.
+UP_AXES = {".glb": "y", ".obj": "y", ".ply": "z", ".stl": "z"}
+
+_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963  # glTF's numbers for what a view holds
+
+
+def write_mesh(path: Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> None:
+    """Write a mesh; the path's ending (any case) chooses the format.
+
+    GLB holds colours (linear light, 16 bits, as glTF wants them), normals and a matte material;
+    PLY and OBJ hold sRGB colours and normals; STL holds triangles only.
+
+    Args:
+        up: [3] unit vector, the mesh's up direction.
+        frame: "format" turns the mesh so that `up` is the format's up axis (`UP_AXES`); "world"
+            writes the coordinates as they are. Sizes stay as they are.
+
+    Raises:
+        OptionError: an ending that isn't in `UP_AXES`.
+        OutputError: the file cannot be written.
+        ValueError: the mesh has no faces.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in UP_AXES:
+        raise OptionError(f"{path}: meshes can be written as {', '.join(UP_AXES)}.")
+    if not len(mesh.faces):
+        raise ValueError("a mesh without faces cannot be written")
+    rotation = np.eye(3) if frame == "world" else format_from_world(up, UP_AXES[suffix])
+    vertices = mesh.vertices.double().numpy() @ rotation.T
+    normals = None if mesh.normals is None else mesh.normals.double().numpy() @ rotation.T
+    # process=False keeps vertices, their order and the triangles as they are
+    model = trimesh.Trimesh(
+        vertices, mesh.faces.numpy(), vertex_normals=normals, process=False, validate=False
+    )
+    write_bytes(path, _encode(suffix, model, mesh.colors))
+
+
+def format_from_world(up: Tensor, axis: str) -> np.ndarray:
+    """[3, 3] float64 rotation that turns `up` onto the y or z axis.
+
+    First the shortest turn from `up` to +z, then, for y, the turn (x, y, z) -> (x, z, -y) by which
+    programs convert between the two.
+    """
+    u = up.double().numpy() / np.linalg.norm(up.double().numpy())
+    z = np.array([0.0, 0.0, 1.0])
+    v, cosine = np.cross(u, z), float(u @ z)
+    if cosine < -1 + 1e-9:  # straight down: half a turn about x
+        z_up = np.diag([1.0, -1.0, -1.0])
+    else:
+        cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+        z_up = np.eye(3) + cross + cross @ cross / (1 + cosine)
+    if axis == "z":
+        return z_up
+    return np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]]) @ z_up
+
+
+def read_mesh(path: Path) -> Mesh:
+    """Read a GLB, OBJ, PLY or STL file, in the file's own axes; several parts become one mesh.
+
+    Nothing beside the file itself is opened (no materials, no textures).
+
+    Raises:
+        InputError: missing, damaged, of another kind, without faces, or with values that aren't
+            finite.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in UP_AXES:
+        raise InputError(f"{path}: meshes can be read from {', '.join(UP_AXES)}.")
+    if suffix == ".ply":
+        read_header(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        # From memory and without a resolver, so that the file cannot name other files.
+        model = trimesh.load(
+            io.BytesIO(data), file_type=suffix[1:], force="mesh", process=False, resolver=None
+        )
+        return _checked(model)
+    except Exception as error:  # trimesh raises whatever comes up inside it for a damaged file
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(f"{path} is not a readable mesh: {reason}.") from None
+
+
+def _checked(model: Any) -> Mesh:
+    vertices = np.asarray(getattr(model, "vertices", np.empty((0, 3))), dtype=np.float64)
+    faces = np.asarray(getattr(model, "faces", np.empty((0, 3))), dtype=np.int64)
+    if not len(faces):
+        raise ValueError("it has no faces")
+    with np.errstate(over="ignore"):
+        points = vertices.astype(np.float32)
+    if not np.isfinite(points).all():
+        raise ValueError("it has vertices that are NaN or infinite")
+    colors = None
+    if model.visual.kind == "vertex":
+        colors = torch.from_numpy(np.array(model.visual.vertex_colors[:, :3], dtype=np.uint8))
+    return Mesh(torch.from_numpy(points), torch.from_numpy(faces.copy()), colors)
+
+
+def _encode(suffix: str, model: trimesh.Trimesh, colors: Tensor | None) -> bytes:
+    if suffix == ".stl":
+        return export_stl(model)
+    if suffix == ".glb":
+        return _encode_glb(model, colors)
+    if colors is not None:
+        model.visual = ColorVisuals(model, vertex_colors=colors.numpy())
+    if suffix == ".ply":
+        return export_ply(model, vertex_normal=True)
+    text = export_obj(model, include_normals=True, digits=7, header="Tondo")
+    return text.encode("ascii")
+
+
+def _encode_glb(model: trimesh.Trimesh, colors: Tensor | None) -> bytes:
+    """glTF says that vertex colours are linear light. trimesh writes 8 bits, too coarse for dark
+    colours, so they go in as an attribute of 16 bits that is given its proper name at the end."""
+    if colors is not None:
+        srgb = colors.double().numpy() / 255
+        linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        rgba = np.concatenate([linear, np.ones((len(linear), 1))], axis=1)
+        model.vertex_attributes["_color"] = (rgba * 65535).round().astype(np.uint16)
+
+    def finish(tree: dict[str, Any]) -> None:
+        tree["asset"]["generator"] = "Tondo"
+        matte = {"baseColorFactor": [1, 1, 1, 1], "metallicFactor": 0, "roughnessFactor": 1}
+        tree["materials"] = [{"name": "matte", "doubleSided": True, "pbrMetallicRoughness": matte}]
+        primitive = tree["meshes"][0]["primitives"][0]
+        primitive["material"] = 0
+        for accessor in primitive["attributes"].values():
+            _view_of(tree, accessor)["target"] = _ARRAY_BUFFER
+        _view_of(tree, primitive["indices"])["target"] = _ELEMENT_ARRAY_BUFFER
+        if colors is not None:
+            place = primitive["attributes"].pop("_color")
+            primitive["attributes"]["COLOR_0"] = place
+            tree["accessors"][place]["normalized"] = True
+
+    return export_glb(model, include_normals=True, tree_postprocessor=finish)
+
+
+def _view_of(tree: dict[str, Any], accessor: int) -> dict[str, Any]:
+    return tree["bufferViews"][tree["accessors"][accessor]["bufferView"]]

@@ -1,0 +1,148 @@
+"""Depth pictures of a scene fused into a truncated signed distance field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tondo.data.views import View
+from tondo.kernels.tsdf import Volume, empty_volume, integrate
+
+# Pixels with less coverage than this show nothing.
+MIN_ALPHA = 0.5
+# Surfaces seen at a flatter angle than this are not trusted: most such pixels are depths blended
+# over an edge.
+_MIN_COSINE = 0.15
+_BYTES_PER_VOXEL = 24
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box in world space: `low` and `high` [3] float32 corners."""
+
+    low: Tensor
+    high: Tensor
+
+
+def cube(center: Tensor, radius: float) -> Box:
+    """The box from center - radius to center + radius."""
+    return Box(center - radius, center + radius)
+
+
+def visible_box(views: Iterable[View], limit: Box, trim: float = 0.001) -> Box:
+    """The box around what the views see inside `limit`, 3 % larger than that on every side.
+
+    `trim` is the share of the seen points beyond each side that may stay outside (stray splats).
+    Returns `limit` if nothing is seen inside it.
+    """
+    seen = [_points_inside(view, limit) for view in views]
+    points = torch.cat(seen) if seen else torch.empty(0, 3)
+    if len(points) < 100:
+        return limit
+    ordered = points.sort(dim=0).values
+    last = len(points) - 1
+    low, high = ordered[round(trim * last)], ordered[round((1 - trim) * last)]
+    margin = 0.03 * float((high - low).max())
+    return Box(torch.maximum(low - margin, limit.low), torch.minimum(high + margin, limit.high))
+
+
+def volume_bytes(box: Box, resolution: int) -> int:
+    """Memory that `fuse` takes for its volume."""
+    x, y, z = _grid_shape(box, resolution)[1]
+    return x * y * z * _BYTES_PER_VOXEL
+
+
+def fuse(
+    views: Iterable[View], box: Box, resolution: int, *, carve: bool, truncation: float = 4.0
+) -> Volume:
+    """Fuse the views into a volume over `box`.
+
+    Args:
+        resolution: voxels along the box's longest side.
+        carve: pixels of low coverage show that nothing is there (an object before an empty
+            background); otherwise they say nothing.
+        truncation: reach of the distance field on both sides of the surface, in voxels.
+    """
+    spacing, shape = _grid_shape(box, resolution)
+    middle = (box.low + box.high) / 2
+    low = middle - spacing * (torch.tensor(shape) - 1) / 2
+    volume = empty_volume(low, spacing, shape)
+    for view in views:
+        pixels = view_pixels(view, carve=carve)
+        integrate(volume, view.camera.viewmat, view.camera.K, pixels, truncation * spacing)
+    return volume
+
+
+def view_pixels(view: View, *, carve: bool) -> Tensor:
+    """[H, W, 6] float32, what `kernels.tsdf.integrate` wants to know about each pixel.
+
+    A surface counts by the cosine of the angle at which it is seen (taken from the depth itself)
+    and its coverage. Its colour counts only where coverage is nearly full: else it is mixed with
+    the background.
+    """
+    solid = (view.alpha >= MIN_ALPHA) & (view.depth > 0)
+    cosine = _cosines(view, solid)
+    weight = torch.where(cosine > _MIN_COSINE, cosine * view.alpha, 0.0)
+    color_weight = weight * ((view.alpha - 0.6) / 0.4).clamp(1e-3, 1) ** 2
+    depth = torch.where(solid, view.depth, 0.0)
+    if carve:
+        # A pixel beside the outline says nothing: half of it may be solid, and carving there would
+        # eat into the surface.
+        beside = F.max_pool2d(view.alpha[None], 3, stride=1, padding=1)[0]
+        empty = beside < MIN_ALPHA
+        depth = torch.where(empty, torch.inf, depth)
+        weight = torch.where(empty, 1.0, weight)
+    channels = [depth[..., None], weight[..., None], view.color, color_weight[..., None]]
+    return torch.cat(channels, dim=-1).contiguous()
+
+
+def back_project(view: View) -> Tensor:
+    """[H, W, 3] camera-space points of the view's depth (0 where nothing is)."""
+    height, width = view.depth.shape
+    v, u = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    rays = torch.stack([u, v, torch.ones_like(u)], dim=-1) @ torch.linalg.inv(view.camera.K).T
+    return rays * view.depth[..., None]
+
+
+def _cosines(view: View, solid: Tensor) -> Tensor:
+    """[H, W] cosine between the line of sight and the depth's own normal, 0 where unknown.
+
+    Central differences of the back-projected points; one-sided beside a pixel that isn't solid.
+    """
+    points = back_project(view)
+    across, down = (_difference(points, solid, dim) for dim in (1, 0))
+    normals = F.normalize(torch.linalg.cross(down, across), dim=-1)
+    sight = F.normalize(points, dim=-1)
+    return torch.where(solid, -(normals * sight).sum(-1), 0.0).clamp(0, 1)
+
+
+def _difference(points: Tensor, solid: Tensor, dim: int) -> Tensor:
+    """[H, W, 3] change of `points` along `dim` per pixel; 0 where no neighbour is solid."""
+    before, after = torch.roll(points, 1, dim), torch.roll(points, -1, dim)
+    has_before, has_after = torch.roll(solid, 1, dim), torch.roll(solid, -1, dim)
+    size = solid.shape[dim]
+    edge = torch.arange(size).unflatten(0, (-1, 1) if dim == 0 else (1, -1))
+    has_before, has_after = has_before & (edge > 0), has_after & (edge < size - 1)
+    before = torch.where(has_before[..., None], before, points)
+    after = torch.where(has_after[..., None], after, points)
+    return after - before
+
+
+def _points_inside(view: View, limit: Box) -> Tensor:
+    """[M, 3] world-space points that the view sees inside `limit`."""
+    solid = (view.alpha >= MIN_ALPHA) & (view.depth > 0)
+    rotation, translation = view.camera.viewmat[:3, :3], view.camera.viewmat[:3, 3]
+    points = (back_project(view)[solid] - translation) @ rotation
+    return points[((points > limit.low) & (points < limit.high)).all(dim=-1)]
+
+
+def _grid_shape(box: Box, resolution: int) -> tuple[float, tuple[int, int, int]]:
+    """Voxel spacing and the number of voxels along x, y, z."""
+    size = box.high - box.low
+    spacing = float(size.max()) / resolution
+    x, y, z = (max(2, int(torch.ceil(side / spacing - 1e-4))) for side in size)
+    return spacing, (x, y, z)
