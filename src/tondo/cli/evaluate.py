@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ROWS = 30
 THRESHOLD_SHARE = 0.01
+MOST_POINTS = 2_000_000
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -67,7 +68,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         type=positive_int,
         default=100_000,
         metavar="N",
-        help="points taken from each surface (%(default)s)",
+        help="points taken from each mesh (%(default)s)",
     )
 
 
@@ -181,7 +182,7 @@ def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any
 
 
 def _surface_points(path: Path, count: int) -> Tensor:
-    """Points on a mesh, or those of a point cloud (at most `count`, evenly chosen by a fixed seed)."""
+    """`count` points spread over a mesh, or those of a point cloud (at most 2 million of them)."""
     import torch
 
     from tondo.io.mesh_files import read_mesh
@@ -199,9 +200,9 @@ def _surface_points(path: Path, count: int) -> Tensor:
     points = read_points(path).points
     if len(points) == 0:
         raise InputError(f"{path} has no points")
-    if len(points) > count:
+    if len(points) > MOST_POINTS:
         order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
-        points = points[order[:count]]
+        points = points[order[:MOST_POINTS]]
     return points
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 
@@ -11,6 +13,6 @@ def progress_console() -> Console:
 
 
 def result_console() -> Console:
-    """Where tables are printed. A pipe is taken to be 100 columns wide."""
-    console = Console()
-    return console if console.is_terminal else Console(width=100)
+    """Where tables are printed; text is shown as it is. A pipe is taken to be 100 columns wide."""
+    width = None if sys.stdout.isatty() else 100
+    return Console(width=width, markup=False, emoji=False, highlight=False)
