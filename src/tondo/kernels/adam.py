@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tondo import _native  # type: ignore[attr-defined]
 from tondo.checks import check_dtype, check_shape
 
 
@@ -32,8 +33,8 @@ def adam_visible_(
     `torch.optim.Adam`'s when all rows are visible.
 
     Args:
-        params, grads, exp_avg, exp_avg_sq: [N, D] float32 (float64 on the torch path), contiguous;
-            all but `grads` are updated.
+        params, grads, exp_avg, exp_avg_sq: [N, D] float32 (float64 through the twin); all but
+            `grads` are updated and must be contiguous.
         visible: [N] bool.
         lr: learning rate, one for all or [D], one for each column.
         beta1, beta2, eps: as in `torch.optim.Adam`.
@@ -47,7 +48,15 @@ def adam_visible_(
         check_shape("lr", lr, "D", {"D": params.shape[1]})
     if step < 1:
         raise ValueError(f"step counts from 1, got {step}")
-    adam_visible_torch_(params, grads, exp_avg, exp_avg_sq, visible, lr, beta1, beta2, eps, step)
+    if params.device.type != "cpu" or params.dtype != torch.float32:
+        adam_visible_torch_(
+            params, grads, exp_avg, exp_avg_sq, visible, lr, beta1, beta2, eps, step
+        )
+        return
+    rows = [t.detach() for t in (params, grads.contiguous(), exp_avg, exp_avg_sq)]
+    radii = visible.to(torch.int32)[:, None].expand(-1, 2).contiguous()
+    rates = torch.as_tensor(lr, dtype=torch.float32).expand(params.shape[1]).contiguous()
+    _native.adam_visible(*rows, radii, rates, beta1, beta2, eps, step)
 
 
 @torch.no_grad()
@@ -83,5 +92,8 @@ def _check(
     for name, tensor in (("grads", grads), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)):
         check_shape(name, tensor, "N D", sizes)
         check_dtype(name, tensor, params.dtype)
+    for name, tensor in (("params", params), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)):
+        if not tensor.is_contiguous():  # a contiguous copy would get the update instead
+            raise ValueError(f"{name} must be contiguous")
     check_shape("visible", visible, "N", sizes)
     check_dtype("visible", visible, torch.bool)

@@ -1,7 +1,7 @@
-"""The native CPU path of `tondo.rasterize`: three differentiable operations over tondo._native.
+"""Rasterisation by the native code: float32 on the CPU, all threads.
 
-Projection, harmonics and blending are separate autograd functions, so that code which asks for the
-gradient of `meta["means2d"]` gets it, as with gsplat.
+Three operations for each camera, as in the twin: project, colour from harmonics, blend. Sums are in
+a fixed order, so the result is the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -12,171 +12,197 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tondo import _native
-from tondo.kernels.project import ProjectionOptions
-from tondo.kernels.rasterize_torch import Layers, Request, camera_positions, splat_normals
+from tondo import _native  # type: ignore[attr-defined]
+from tondo.kernels.project import Projection, ProjectionOptions
+from tondo.kernels.rasterize_torch import (
+    Layers,
+    Request,
+    camera_positions,
+    join_parts,
+    screen_meta,
+    splat_normals,
+    split_parts,
+)
 
-_MAX_CHANNELS = 8  # kMaxChannels in cpp/include/tondo/rasterize.h
+MAX_CHANNELS = 8  # of one native call
 
 
 def layers_native(request: Request) -> Layers:
     """The same as `layers_torch`, which is its definition; no gradient in `Ks`."""
-    positions = camera_positions(request.viewmats)
-    views = [_layers_of_camera(request, positions, c) for c in range(len(request.viewmats))]
-
-    def stacked(parts: list[Tensor | None]) -> Tensor | None:
-        found = [part for part in parts if part is not None]
-        return torch.stack(found) if found else None
-
-    return Layers(
-        stacked([view.colors for view in views]),
-        stacked([view.depths for view in views]),
-        stacked([view.normals for view in views]),
-        torch.stack([view.alphas for view in views]),
-        {name: torch.stack([view.meta[name] for view in views]) for name in views[0].meta},
-    )
-
-
-def _layers_of_camera(request: Request, positions: Tensor, camera: int) -> Layers:
-    """`Layers` without the leading dimension of cameras."""
-    options = request.projection
-    means2d, depths, conics, compensations, radii = _Project.apply(
-        request.means,
-        request.quats,
-        request.scales,
-        request.opacities,
-        request.viewmats[camera],
-        request.Ks[camera],
-        options,
-    )
-    opacities = request.opacities * compensations if options.antialiased else request.opacities
+    projection = _project(request)
+    opacities = request.opacities * projection.compensations
     parts: dict[str, Tensor] = {}
     if request.wants_color:
-        sh = request.sh
-        if request.sh_degree is None:
-            parts["colors"] = sh[camera] if sh.dim() == 3 else sh
-        else:
-            coefficients = sh[camera] if sh.dim() == 4 else sh
-            parts["colors"] = _Harmonics.apply(
-                request.means, positions[camera], coefficients, radii, request.sh_degree
-            )
+        parts["colors"] = _colors(request, projection.radii)
     if request.wants_depth:
-        parts["depths"] = depths[:, None]
+        parts["depths"] = projection.depths[..., None]
     if request.with_normals:
         parts["normals"] = splat_normals(
-            request.means, request.quats, request.scales, positions[camera : camera + 1]
-        )[0]
-    size = (options.width, options.height)
+            request.means, request.quats, request.scales, camera_positions(request.viewmats)
+        )
+    channels = join_parts(parts)
     blended = [
-        _Blend.apply(means2d, conics, depths, radii, opacities, group, size)
-        for group in torch.cat(list(parts.values()), dim=1).split(_MAX_CHANNELS, dim=1)
+        _blend(request, projection, opacities[c], channels[c], camera=c)
+        for c in range(len(request.viewmats))
     ]
-    picture = torch.cat([picture for picture, _ in blended], dim=2)
-    layers = dict(zip(parts, picture.split([p.shape[1] for p in parts.values()], 2), strict=True))
-    meta = {
-        "radii": radii,
-        "means2d": means2d,
-        "depths": depths,
-        "conics": conics,
-        "opacities": opacities,
-    }
+    pictures, alphas = (torch.stack(tensors) for tensors in zip(*blended, strict=True))
     return Layers(
-        layers.get("colors"),
-        layers.get("depths"),
-        layers.get("normals"),
-        blended[0][1][..., None],
-        meta,
+        **split_parts(parts, pictures),
+        alphas=alphas[..., None],
+        meta=screen_meta(projection, opacities),
     )
+
+
+def _project(request: Request) -> Projection:
+    each = [
+        _Project.apply(
+            request.means,
+            request.quats,
+            request.scales,
+            request.opacities,
+            viewmat,
+            K,
+            request.projection,
+        )
+        for viewmat, K in zip(request.viewmats, request.Ks, strict=True)
+    ]
+    return Projection(*(torch.stack(tensors) for tensors in zip(*each, strict=True)))
+
+
+def _colors(request: Request, radii: Tensor) -> Tensor:
+    """[C, N, D]; with harmonics, culled splats have colour 0."""
+    cameras, sh, degree = len(request.viewmats), request.sh, request.sh_degree
+    if degree is None:
+        return sh if sh.dim() == 3 else sh.expand(cameras, *sh.shape)
+    positions = camera_positions(request.viewmats)
+    return torch.stack(
+        [
+            _Harmonics.apply(
+                request.means, sh if sh.dim() == 3 else sh[c], positions[c], radii[c], degree
+            )
+            for c in range(cameras)
+        ]
+    )
+
+
+def _blend(
+    request: Request, projection: Projection, opacities: Tensor, channels: Tensor, camera: int
+) -> tuple[Tensor, Tensor]:
+    """Sums [H, W, X] of `channels` [N, X] and alphas [H, W], at most 8 channels at a time."""
+    blended = [
+        _NativeRasterize.apply(
+            projection.means2d[camera],
+            projection.conics[camera],
+            opacities,
+            chunk,
+            projection.depths[camera].detach(),
+            projection.radii[camera],
+            (request.width, request.height),
+        )
+        for chunk in channels.split(MAX_CHANNELS, dim=-1)
+    ]
+    return torch.cat([sums for sums, _ in blended], dim=-1), blended[0][1]
+
+
+def _plain(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors as the native code takes them: contiguous, outside autograd."""
+    return tuple(tensor.detach().contiguous() for tensor in tensors)
 
 
 class _Project(torch.autograd.Function):
-    """(means, quats, scales, opacities, viewmat, K, options) to means2d, depths, conics,
-    compensations, radii."""
+    """One camera: (radii, means2d, depths, conics, compensations) of `Projection`."""
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> tuple[Tensor, ...]:
-        *tensors, options = args
-        means, quats, scales, opacities, viewmat, K = (t.detach().contiguous() for t in tensors)
-        o: ProjectionOptions = options
+    def forward(
+        ctx: Any,
+        means: Tensor,
+        quats: Tensor,
+        scales: Tensor,
+        opacities: Tensor,
+        viewmat: Tensor,
+        K: Tensor,
+        options: ProjectionOptions,
+    ) -> tuple[Tensor, ...]:
+        means, quats, scales, viewmat, K = _plain(means, quats, scales, viewmat, K)
         n = len(means)
+        radii = torch.empty(n, 2, dtype=torch.int32)
         means2d, depths, conics = means.new_empty(n, 2), means.new_empty(n), means.new_empty(n, 3)
-        radii = means.new_empty(n, 2, dtype=torch.int32)
-        compensations = means.new_ones(n)
+        compensations = means.new_empty(n)
         _native.project_forward(
             means,
             quats,
             scales,
-            opacities,
+            *_plain(opacities),
             viewmat,
             K,
-            o.width,
-            o.height,
-            o.near_plane,
-            o.far_plane,
-            o.radius_clip,
-            o.eps2d,
+            options.width,
+            options.height,
+            options.near_plane,
+            options.far_plane,
+            options.radius_clip,
+            options.eps2d,
             means2d,
             depths,
             conics,
             radii,
-            compensations if o.antialiased else None,
+            compensations if options.antialiased else None,
         )
+        if not options.antialiased:
+            compensations = (radii[:, 0] > 0).to(means.dtype)
         ctx.save_for_backward(means, quats, scales, viewmat, K, radii)
-        ctx.options = o
+        ctx.options = options
         ctx.mark_non_differentiable(radii)
-        return means2d, depths, conics, compensations, radii
+        return radii, means2d, depths, conics, compensations
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, v_means2d: Tensor, v_depths: Tensor, v_conics: Tensor, v_comp: Tensor, _: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, _radii: Tensor, *grads: Tensor) -> tuple[Tensor | None, ...]:
         means, quats, scales, viewmat, K, radii = ctx.saved_tensors
-        o: ProjectionOptions = ctx.options
+        options: ProjectionOptions = ctx.options
+        v_means2d, v_depths, v_conics, v_compensations = _plain(*grads)
         v_means, v_quats, v_scales = (torch.zeros_like(t) for t in (means, quats, scales))
-        v_view = means.new_zeros(3, 4) if ctx.needs_input_grad[4] else None
+        v_viewmat = torch.zeros_like(viewmat)
         _native.project_backward(
             means,
             quats,
             scales,
             viewmat,
             K,
-            o.width,
-            o.height,
-            o.eps2d,
+            options.width,
+            options.height,
+            options.eps2d,
             radii,
-            v_means2d.contiguous(),
-            v_depths.contiguous(),
-            v_conics.contiguous(),
-            v_comp.contiguous() if o.antialiased else None,
+            v_means2d,
+            v_depths,
+            v_conics,
+            v_compensations if options.antialiased else None,
             v_means,
             v_quats,
             v_scales,
-            v_view,
+            v_viewmat[:3] if ctx.needs_input_grad[4] else None,
         )
-        v_viewmat = None if v_view is None else torch.cat([v_view, v_view.new_zeros(1, 4)])
         return v_means, v_quats, v_scales, None, v_viewmat, None, None
 
 
 class _Harmonics(torch.autograd.Function):
-    """(means, position, sh, radii, degree) to colours [N, 3] of the visible splats."""
+    """One camera: colours [N, 3] of visible splats, 0 of culled ones."""
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> Tensor:
-        means, position, sh, radii, degree = args
-        means, position, sh = (t.detach().contiguous() for t in (means, position, sh))
-        colors = torch.empty_like(means)
+    def forward(
+        ctx: Any, means: Tensor, sh: Tensor, position: Tensor, radii: Tensor, degree: int
+    ) -> Tensor:
+        means, sh, position, radii = _plain(means, sh, position, radii)
+        colors = torch.zeros_like(means)
         _native.sh_forward(degree, means, position, sh, radii, colors)
-        ctx.save_for_backward(means, position, sh, radii, colors)
+        ctx.save_for_backward(means, sh, position, radii, colors)
         ctx.degree = degree
         return colors
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_colors: Tensor) -> tuple[Tensor | None, ...]:
-        means, position, sh, radii, colors = ctx.saved_tensors
-        v_means, v_sh = torch.zeros_like(means), torch.zeros_like(sh)
-        v_position = torch.zeros_like(position) if ctx.needs_input_grad[1] else None
+        means, sh, position, radii, colors = ctx.saved_tensors
+        v_means, v_sh, v_position = (torch.zeros_like(t) for t in (means, sh, position))
         _native.sh_backward(
             ctx.degree,
             means,
@@ -184,42 +210,49 @@ class _Harmonics(torch.autograd.Function):
             sh,
             radii,
             colors,
-            v_colors.contiguous(),
+            *_plain(v_colors),
             v_means,
             v_sh,
-            v_position,
+            v_position if ctx.needs_input_grad[2] else None,
         )
-        return v_means, v_position, v_sh, None, None
+        return v_means, v_sh, v_position, None, None
 
 
-class _Blend(torch.autograd.Function):
-    """(means2d, conics, depths, radii, opacities, channels, (width, height)) to a picture
-    [H, W, channels] over black, and alphas [H, W]."""
+class _NativeRasterize(torch.autograd.Function):
+    """One camera: sums [H, W, X] of channels [N, X] by weight, and alphas [H, W]."""
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> tuple[Tensor, Tensor]:
-        *tensors, (width, height) = args
-        means2d, conics, depths, radii, opacities, channels = (
-            t.detach().contiguous() for t in tensors
+    def forward(
+        ctx: Any,
+        means2d: Tensor,
+        conics: Tensor,
+        opacities: Tensor,
+        channels: Tensor,
+        depths: Tensor,
+        radii: Tensor,
+        size: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
+        means2d, conics, depths, radii, opacities, channels = _plain(
+            means2d, conics, depths, radii, opacities, channels
         )
-        splats = (means2d, conics, depths, radii, opacities, channels)
+        width, height = size
         bins = _native.Bins()
+        splats = (means2d, conics, depths, radii, opacities, channels)
         _native.bin_splats(bins, *splats, width, height)
-        picture = means2d.new_empty(height, width, channels.shape[1])
-        alphas = means2d.new_empty(height, width)
-        _native.rasterize_forward(bins, *splats, None, picture, alphas)
-        ctx.save_for_backward(*splats, picture)
+        sums, alphas = (
+            means2d.new_empty(height, width, channels.shape[1]),
+            means2d.new_empty(height, width),
+        )
+        _native.rasterize_forward(bins, *splats, None, sums, alphas)
+        ctx.save_for_backward(*splats, sums)
         ctx.bins = bins
-        return picture, alphas
+        return sums, alphas
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, v_picture: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
-        *splats, picture = ctx.saved_tensors
-        means2d, conics, _, _, opacities, channels = splats
-        grads = tuple(torch.empty_like(t) for t in (means2d, conics, opacities, channels))
-        _native.rasterize_backward(
-            ctx.bins, *splats, picture, v_picture.contiguous(), v_alphas.contiguous(), *grads, None
-        )
-        v_means2d, v_conics, v_opacities, v_channels = grads
-        return v_means2d, v_conics, None, None, v_opacities, v_channels, None
+    def backward(ctx: Any, v_sums: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
+        *splats, sums = ctx.saved_tensors
+        means2d, conics, _depths, _radii, opacities, channels = splats
+        grads = [torch.empty_like(t) for t in (means2d, conics, opacities, channels)]
+        _native.rasterize_backward(ctx.bins, *splats, sums, *_plain(v_sums, v_alphas), *grads, None)
+        return (*grads, None, None, None)

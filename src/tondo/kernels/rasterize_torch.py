@@ -141,19 +141,19 @@ class Layers:
     """What the splats alone give in each pixel: what every path (torch, native, CUDA) computes.
 
     Attributes:
-        colors: [C, H, W, D] sum of w_i c_i, or None if not asked for.
-        depths: [C, H, W, 1] sum of w_i t_z,i, or None if not asked for.
-        normals: [C, H, W, 3] sum of w_i n_i, or None if not asked for.
         alphas: [C, H, W, 1] sum of w_i.
         meta: radii [C, N, 2] int32, means2d [C, N, 2], depths [C, N], conics [C, N, 3], opacities
             [C, N] after compensation: the splats in each camera, as `tondo.rasterize` gives them.
+        colors: [C, H, W, D] sum of w_i c_i, or None if not asked for.
+        depths: [C, H, W, 1] sum of w_i t_z,i, or None if not asked for.
+        normals: [C, H, W, 3] sum of w_i n_i, or None if not asked for.
     """
 
-    colors: Tensor | None
-    depths: Tensor | None
-    normals: Tensor | None
     alphas: Tensor
     meta: dict[str, Tensor]
+    colors: Tensor | None = None
+    depths: Tensor | None = None
+    normals: Tensor | None = None
 
 
 def rasterize_torch(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
@@ -183,22 +183,26 @@ def layers_torch(request: Request) -> Layers:
         parts["normals"] = splat_normals(
             request.means, request.quats, request.scales, camera_positions(request.viewmats)
         )
-    channels = torch.cat([*parts.values(), torch.ones_like(opacities)[..., None]], dim=-1)
+    parts["alphas"] = torch.ones_like(opacities)[..., None]
+    channels = join_parts(parts)
     pictures = torch.stack(
         [
             _blend_camera(request, projection, opacities[c], channels[c], camera=c)
             for c in range(len(request.viewmats))
         ]
     )
-    *split, alphas = pictures.split([*(part.shape[-1] for part in parts.values()), 1], dim=-1)
-    layers = dict(zip(parts, split, strict=True))
-    return Layers(
-        layers.get("colors"),
-        layers.get("depths"),
-        layers.get("normals"),
-        alphas,
-        screen_meta(projection, opacities),
-    )
+    return Layers(**split_parts(parts, pictures), meta=screen_meta(projection, opacities))
+
+
+def join_parts(parts: dict[str, Tensor]) -> Tensor:
+    """[C, N, X], the channels of all parts [C, N, x] side by side."""
+    return torch.cat(list(parts.values()), dim=-1)
+
+
+def split_parts(parts: dict[str, Tensor], pictures: Tensor) -> dict[str, Tensor]:
+    """The pictures [C, H, W, x] of each part from [C, H, W, X]."""
+    sizes = [part.shape[-1] for part in parts.values()]
+    return dict(zip(parts, pictures.split(sizes, dim=-1), strict=True))
 
 
 def screen_meta(projection: Projection, opacities: Tensor) -> dict[str, Tensor]:

@@ -6,10 +6,14 @@ Splatting, equation 7 (the mixture).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
+from tondo import _native  # type: ignore[attr-defined]
 from tondo.checks import check_dtype, check_shape
 
 WINDOW = 11
@@ -29,17 +33,62 @@ def ssim_l1(
         image, target: [H, W, 3] or [C, H, W, 3] float32 (float64 on the torch path), 0..1.
         mask: [H, W] or [C, H, W] weights of the pixels (or bool), or None for all 1. Both means are
             weighted by it; the windows of neighbouring pixels still look at masked pixels. If
-            it is 0 everywhere, the loss is 0.
+            it is 0 everywhere, the loss is 0. Weights go through `ssim_l1_torch`; without a
+            mask or with a bool one, float32 on the CPU runs native code.
         ssim_weight: 0..1.
 
     Returns:
-        [] the loss, over all C pictures; differentiable in `image`.
+        [] the loss, over all C pictures; differentiable in `image` (not in `target`).
 
     Raises:
         TypeError, ValueError: shapes or dtypes that do not fit each other.
     """
     image, target, mask = _check(image, target, mask)
+    on_cpu = image.device.type == "cpu" and image.dtype == torch.float32
+    if on_cpu and (mask is None or mask.dtype == torch.bool):
+        return _NativeSsimL1.apply(image, target, mask, ssim_weight)
     return ssim_l1_torch(image, target, mask, ssim_weight)
+
+
+class _NativeSsimL1(torch.autograd.Function):
+    """Value and gradient in one native call for each picture."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float
+    ) -> Tensor:
+        image, target = (picture.detach().contiguous() for picture in (image, target))
+        valid = None if mask is None else mask.to(torch.uint8).contiguous()
+        slopes = torch.zeros_like(image) if ctx.needs_input_grad[0] else None
+        pixels = torch.ones(len(image)) if mask is None else mask.sum((1, 2))
+        shares = (pixels / pixels.sum().clamp_min(1)).tolist()
+        scratch = _native.LossScratch()
+        total = 0.0
+        for c, share in enumerate(shares):
+            if share == 0:
+                continue
+            loss, _, _ = _native.ssim_l1(
+                scratch,
+                image[c],
+                None,
+                target[c],
+                None if valid is None else valid[c],
+                None,
+                ssim_weight,
+                None if slopes is None else slopes[c],
+                None,
+            )
+            total += share * loss
+            if slopes is not None:
+                slopes[c] *= share
+        ctx.save_for_backward(slopes)
+        return image.new_tensor(total)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, v_loss: Tensor) -> tuple[Tensor | None, ...]:
+        (slopes,) = ctx.saved_tensors
+        return (None if slopes is None else v_loss * slopes), None, None, None
 
 
 def ssim_l1_torch(
@@ -51,7 +100,7 @@ def ssim_l1_torch(
     value = (1 - ssim_weight) * difference + ssim_weight * (1 - ssim_map(image, target))
     if mask is None:
         return value.mean()
-    weights = mask[..., None]
+    weights = mask[..., None].to(image.dtype)
     total = 3 * weights.sum()
     return (value * weights).sum() / torch.where(total > 0, total, 1)
 
@@ -90,7 +139,7 @@ def _check(
         shared = isinstance(mask, Tensor) and mask.dim() == 2
         check_shape("mask", mask, "H W" if shared else "C H W", sizes)
         check_dtype("mask", mask, torch.bool, image.dtype)
-        mask = mask.to(image.dtype).expand(1 if one else sizes["C"], *mask.shape[-2:])
+        mask = mask.expand(1 if one else sizes["C"], *mask.shape[-2:])
     if one:
         image, target = image[None], target[None]
     return image, target, mask
