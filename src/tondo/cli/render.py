@@ -93,7 +93,8 @@ def _render_pictures(args: argparse.Namespace, scene: Scene) -> None:
     cameras = [fitted(one.camera, args.max_size) for one in named]
     _check_sizes(cameras)
     names = unique_names([one.name for one in named])
-    renamed = sum(name != one.name for name, one in zip(names, named, strict=True))
+    stems = [one.name.split("/")[-1] for one in named]
+    renamed = sum(name != stem for name, stem in zip(names, stems, strict=True))
     started = time.perf_counter()
     pairs = list(zip(names, cameras, strict=True))
     for name, camera in track(pairs, "rendering", console=progress_console()):
@@ -107,8 +108,8 @@ def _render_pictures(args: argparse.Namespace, scene: Scene) -> None:
     print(f"{args.output}: {len(names)} pictures in {seconds:.1f} s")
     if renamed:
         print(
-            f"{renamed} frames share a file name with another or have one that cannot be used: "
-            "their pictures carry folder names or numbers too"
+            f"{renamed} pictures carry a folder's name or a number too, because frames share a "
+            "file name (or have one that cannot be used)"
         )
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 
 
 def progress_console() -> Console:
-    """Where progress bars are drawn."""
-    return Console(stderr=True)
+    """Where progress bars are drawn; nowhere if stderr is not a terminal but a file or pipe."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty())
 
 
 def result_console() -> Console:
