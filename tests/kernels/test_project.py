@@ -114,17 +114,31 @@ def test_covariance_is_that_of_the_linearised_camera() -> None:
     torch.testing.assert_close(torch.linalg.inv(expected), torch.stack([a, b, b, c]).view(2, 2))
 
 
-def test_jacobian_is_clamped_outside_the_picture_but_not_the_position() -> None:
-    def conic_at(x: float) -> tuple[Tensor, Tensor]:
-        found = project(*one([x, 0, 2.0], scale=2.0), EYE, K, OPTIONS)
+@pytest.mark.parametrize(
+    ("axis", "limit"),
+    [
+        (0, (24 - 11) / 30 + 0.15 * 24 / 30),
+        (0, -11 / 30 - 0.15 * 24 / 30),
+        (1, (17 - 9) / 28 + 0.15 * 17 / 28),
+        (1, -9 / 28 - 0.15 * 17 / 28),
+    ],
+)
+def test_jacobian_is_clamped_outside_the_picture_but_not_the_position(
+    axis: int, limit: float
+) -> None:
+    def at(slope: float) -> tuple[float, Tensor]:
+        mean = [0.0, 0.0, 2.0]
+        mean[axis] = 2 * slope
+        found = project(*one(mean, scale=2.0), EYE, K, OPTIONS)
         assert not is_culled(found)
-        return found.means2d[0, 0, 0], found.conics[0, 0]
+        return found.means2d[0, 0, axis].item(), found.conics[0, 0]
 
-    limit = 2 * ((24 - 11) / 30 + 0.15 * 24 / 30)  # x where t_x / t_z reaches the clamp
-    at_limit, further, inside = conic_at(limit), conic_at(limit + 1), conic_at(limit - 0.3)
+    step = 0.2 if limit > 0 else -0.2
+    at_limit, further, inside = at(limit), at(limit + step), at(limit - step)
     torch.testing.assert_close(at_limit[1], further[1])
-    assert (inside[1] - at_limit[1]).abs().max() > 1e-4
-    torch.testing.assert_close(further[0].item(), 11 + 30 * (limit + 1) / 2)
+    assert (inside[1] - at_limit[1]).abs().max() > 1e-5
+    center, focal = ((11, 30), (9, 28))[axis]
+    assert further[0] == pytest.approx(center + focal * (limit + step))
 
 
 @pytest.mark.parametrize(
