@@ -64,6 +64,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="F-score's distance in world units (default: 1 %% of the true bounding box' diagonal)",
     )
     parser.add_argument(
+        "--resolution",
+        type=positive_int,
+        default=256,
+        metavar="N",
+        help="voxels along the longest side of our mesh, as in `tondo export` (%(default)s)",
+    )
+    parser.add_argument(
         "--points",
         type=positive_int,
         default=100_000,
@@ -167,9 +174,7 @@ def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any
 
     truth = _surface_points(args.mesh, args.points)
     ours = (
-        _own_points(opened, args.points)
-        if args.ours is None
-        else _surface_points(args.ours, args.points)
+        _own_points(args, opened) if args.ours is None else _surface_points(args.ours, args.points)
     )
     diagonal = float((truth.amax(dim=0) - truth.amin(dim=0)).norm())
     threshold = args.threshold or THRESHOLD_SHARE * diagonal
@@ -206,8 +211,27 @@ def _surface_points(path: Path, count: int) -> Tensor:
     return points
 
 
-def _own_points(opened: OpenedScene, count: int) -> Tensor:
-    raise OptionError("give our mesh with --ours (write it with `tondo export --frame world`)")
+def _own_points(args: argparse.Namespace, opened: OpenedScene) -> Tensor:
+    """Points on the mesh that `tondo export` makes of the scene, in the scene's axes."""
+    from rich.progress import track
+
+    from tondo.cli.scenes import photo_cameras
+    from tondo.cli.terminal import progress_console
+    from tondo.mesh.sample import sample_surface
+    from tondo.splats.to_mesh import MeshOptions, cameras_around, scene_mesh
+
+    scene = opened.scene
+    cameras = photo_cameras(opened) or cameras_around(scene.center, scene.radius)
+    mesh = scene_mesh(
+        scene,
+        cameras,
+        MeshOptions(resolution=args.resolution),
+        watch=lambda cameras, what: track(cameras, what, console=progress_console()),
+    )
+    try:
+        return sample_surface(mesh, args.points)
+    except ValueError as error:
+        raise InputError(f"{args.run}: {error}") from error
 
 
 def _print_photos(metrics: ReconstructionMetrics) -> None:

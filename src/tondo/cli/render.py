@@ -144,20 +144,17 @@ def _render_video(args: argparse.Namespace, opened: OpenedScene) -> None:
 
 def _path_cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
     """The cameras that a path is derived from: those of the photos, or those given."""
-    from tondo.io.photos import load_cameras
+    from tondo.cli.scenes import photo_cameras, read_cameras
 
-    source = args.cameras
-    if opened.run is not None and opened.run.cameras_path.is_file():
-        source = opened.run.cameras_path
-    if source is None:
+    cameras = photo_cameras(opened)
+    if cameras is not None:
+        return cameras
+    if args.cameras is None:
         raise OptionError(
             f"a path around {args.run} needs to know where the photos were taken: "
             "give --cameras transforms.json"
         )
-    cameras = [one.camera for one in load_cameras(source)]
-    if not cameras:
-        raise InputError(f"{source} has no cameras")
-    return cameras
+    return read_cameras(args.cameras)
 
 
 def _even(camera: Camera, max_size: int | None) -> Camera:

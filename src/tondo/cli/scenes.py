@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.errors import InputError
 from tondo.io.ply import read_splats
@@ -44,6 +45,27 @@ def open_scene(path: Path, background: tuple[float, float, float] | None = None)
     if background is None:
         return opened
     return replace(opened, scene=replace(opened.scene, background=torch.tensor(background)))
+
+
+def photo_cameras(opened: OpenedScene) -> list[Camera] | None:
+    """The cameras of the photos that a run was made from, or None where they are not known.
+
+    Raises:
+        InputError: the run's `cameras.json` is damaged or empty.
+    """
+    if opened.run is None or not opened.run.cameras_path.is_file():
+        return None
+    return read_cameras(opened.run.cameras_path)
+
+
+def read_cameras(path: Path) -> list[Camera]:
+    """The cameras of a `transforms.json`, at least one. Raises InputError."""
+    from tondo.io.photos import load_cameras
+
+    cameras = [named.camera for named in load_cameras(path)]
+    if not cameras:
+        raise InputError(f"{path} has no cameras")
+    return cameras
 
 
 def _open(path: Path) -> OpenedScene:
