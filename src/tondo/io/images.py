@@ -1,0 +1,209 @@
+"""Pictures in (JPEG, PNG, WebP, TIFF, HEIC) and out (PNG; depth as PNG and NPY).
+
+Everything is decoded by Pillow, HEIC through pillow-heif. OpenCV's codecs are not used: theirs
+return half a picture for a truncated file without saying so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from tondo.checks import check_shape
+from tondo.errors import InputError
+from tondo.io.atomic import atomic_path, write_bytes
+
+pillow_heif.register_heif_opener()
+
+# 179 million, where Pillow itself refuses. The largest phone cameras have 200, and bin to 50.
+PIXEL_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif"))
+# Only these decoders ever see a file from outside.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")
+_ORIENTATION_TAG = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEPTH_STEPS_PER_UNIT = 1000
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A decoded picture.
+
+    Attributes:
+        rgb: [H, W, 3] uint8, sRGB values, straight (not premultiplied) colour.
+        alpha: [H, W] uint8 coverage, or None where the picture is opaque.
+    """
+
+    rgb: Tensor
+    alpha: Tensor | None
+
+
+def list_photos(folder: Path) -> list[Path]:
+    """The photos directly in `folder`, told by their endings, sorted by name; no hidden ones."""
+    try:
+        return sorted(
+            path
+            for path in Path(folder).iterdir()
+            if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
+        )
+    except OSError as error:
+        raise InputError(f"cannot list the folder {folder}: {error.strerror or error}") from error
+
+
+def read_image(path: Path, *, upright: bool = True) -> ImageData:
+    """Decode one picture to 8 bits per channel.
+
+    Grey becomes RGB, 16 bits become 8, palettes and CMYK become RGB, alpha is kept. Colour profiles
+    are not applied: values are taken as sRGB. Of several frames or pages the first counts.
+
+    Args:
+        path: a JPEG, PNG, WebP, TIFF or HEIC file, whatever its ending.
+        upright: turn the picture as its EXIF orientation says. (HEIC is always upright.)
+
+    Raises:
+        InputError: there is no such file, it is no such picture, it is truncated or damaged, or it
+            has more than `PIXEL_LIMIT` pixels (said before anything is decoded).
+    """
+    with _opened(path) as picture:
+        if picture.mode == "F":
+            raise InputError(
+                f"{path} holds 32-bit floating point values, whose range is not known: "
+                "save it with 8 or 16 bits per channel"
+            )
+        picture.load()
+        converted = _eight_bits(picture)
+        if upright and (turn := _TRANSPOSE.get(_orientation(picture))) is not None:
+            converted = converted.transpose(turn)
+        pixels = torch.from_numpy(np.array(converted))
+    if pixels.shape[2] == 3:
+        return ImageData(pixels, None)
+    alpha = pixels[..., 3].contiguous()
+    return ImageData(pixels[..., :3].contiguous(), None if bool((alpha == 255).all()) else alpha)
+
+
+def image_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
+    """(width, height) of a picture, from its header. Raises InputError as `read_image` does."""
+    with _opened(path) as picture:
+        width, height = picture.size
+        return (
+            (height, width)
+            if upright and _orientation(picture) in (5, 6, 7, 8)
+            else (width, height)
+        )
+
+
+def write_png(path: Path, picture: Tensor) -> None:
+    """Write a PNG, atomically.
+
+    Args:
+        path: the target.
+        picture: uint8 [H, W, 3], [H, W, 4] (straight alpha) or [H, W] (grey), or float of the same
+            shapes, 0..1, clamped and rounded.
+
+    Raises:
+        ValueError: another shape or dtype.
+        OutputError: the file cannot be written.
+    """
+    if picture.is_floating_point():
+        picture = (picture.detach().clamp(0, 1).nan_to_num() * 255).round().to(torch.uint8)
+    shape = tuple(picture.shape)
+    if picture.dtype != torch.uint8 or not (
+        0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))
+    ):
+        raise ValueError(
+            f"a picture must be uint8 or float [H, W], [H, W, 3] or [H, W, 4], "
+            f"got {picture.dtype} {list(shape)}"
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(picture.cpu().contiguous().numpy()).save(buffer, "PNG", compress_level=4)
+    write_bytes(Path(path), buffer.getvalue())
+
+
+def write_depth(path_stem: Path, depth: Tensor) -> None:
+    """Write `path_stem`.png (16 bits, thousandths of a world unit) and `path_stem`.npy (float32).
+
+    Args:
+        path_stem: the target without an ending; a dot in its last part is kept.
+        depth: [H, W] float, world units along the camera's z axis, 0 where nothing is. Beyond
+            65.535 world units, and for NaN, the PNG holds 65535 and 0; the NPY is exact.
+
+    Raises:
+        ValueError: another shape.
+        OutputError: a file cannot be written.
+    """
+    check_shape("depth", depth, "H W")
+    values = depth.detach().cpu().float().contiguous()
+    steps = (values.double() * _DEPTH_STEPS_PER_UNIT).round().nan_to_num(0, 65535, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(steps.clamp(0, 65535).numpy().astype(np.uint16)).save(buffer, "PNG")
+    stem = Path(path_stem)
+    write_bytes(stem.with_name(stem.name + ".png"), buffer.getvalue())
+    with atomic_path(stem.with_name(stem.name + ".npy")) as temporary:
+        np.save(temporary, values.numpy(), allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The header of a picture, checked; whatever goes wrong inside becomes an InputError."""
+    path = Path(path)
+    if not path.is_file():  # also keeps pipes and devices out, which would block
+        raise InputError(f"there is no picture file {path}")
+    try:
+        with Image.open(path, formats=_FORMATS) as picture:
+            width, height = picture.size
+            if width * height > PIXEL_LIMIT:
+                raise Image.DecompressionBombError(f"{width}x{height}")
+            yield picture
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path} claims more than {PIXEL_LIMIT // 10**6} million pixels: "
+            "a damaged file or a decompression bomb; scale it down if it is a real picture"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{path} ({path.stat().st_size} bytes) is not a picture that can be read "
+            "(JPEG, PNG, WebP, TIFF, HEIC)"
+        ) from error
+    except Exception as error:
+        # Decoders of damaged files raise nearly anything: OSError, SyntaxError, ValueError,
+        # struct.error, RuntimeError (HEIC), zlib.error, KeyError, MemoryError.
+        raise InputError(f"{path} is damaged or cut off and cannot be decoded: {error}") from error
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """`picture` as RGB or RGBA."""
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        grey = np.asarray(picture).astype(np.int64)
+        if grey.size and (grey.min() < 0 or grey.max() > 65535):
+            raise ValueError("its grey values are outside 0..65535")
+        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+    has_alpha = picture.has_transparency_data or picture.mode in ("La", "RGBa")
+    return picture.convert("RGBA" if has_alpha else "RGB")
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1..8; 1 (upright) where there is none or EXIF is damaged."""
+    try:
+        value = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # damaged EXIF raises nearly anything, and says nothing about the pixels
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
