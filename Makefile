@@ -1,0 +1,75 @@
+# make demo   photographs a small object, reconstructs it, measures and exports it
+# make test   runs the tests
+# make venv   installs into .venv, which the other targets do by themselves when it is needed
+# make lint   ruff and mypy
+#
+# The installation is an editable one: changes under src/ count at once, and a change of the
+# native code (cpp/), CMakeLists.txt or pyproject.toml makes the next target build it again.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+NATIVE := pyproject.toml CMakeLists.txt $(shell find cpp -type f -name '*.[ch]*')
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
+
+.PHONY: demo test venv lint
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/python examples/demo.py demo
+
+test: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest
+
+venv: $(VENV)/.installed
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(VENV)/.installed: $(NATIVE) | $(VENV)/bin/python
+	@$(compiler)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(NATIVE) | $(VENV)/bin/python
+	@$(compiler)
+	$(PIP) -e '.[test]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-dev: $(NATIVE) | $(VENV)/bin/python
+	@$(compiler)
+	$(PIP) -e '.[dev]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/bin/python:
+	@$(python)
+	@$(compiler)
+	$(PYTHON) -m venv $(VENV)
+
+# One sentence for each thing that pip cannot install.
+
+define python
+	command -v $(PYTHON) >/dev/null || { \
+	  echo 'Tondo needs Python 3.11 or newer: install python3 (Debian, Ubuntu: sudo apt install' \
+	    'python3 python3-venv python3-dev; macOS: brew install python).' >&2; exit 1; }; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Tondo needs Python 3.11 or newer, and $(PYTHON) is' \
+	    "$$($(PYTHON) -c 'import platform; print(platform.python_version())'): install a newer" \
+	    'one and run make PYTHON=python3.12 (or its path).' >&2; exit 1; }; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'Tondo needs the venv module of Python: install python3-venv (Debian, Ubuntu:' \
+	    'sudo apt install python3-venv).' >&2; exit 1; }; \
+	$(PYTHON) -c 'import os, sys, sysconfig; \
+	  sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || { \
+	  echo 'Tondo needs the header files of Python: install python3-dev (Debian, Ubuntu:' \
+	    'sudo apt install python3-dev).' >&2; exit 1; }
+endef
+
+define compiler
+	command -v "$${CXX:-c++}" >/dev/null || command -v g++ >/dev/null \
+	  || command -v clang++ >/dev/null || { \
+	  echo 'Tondo needs a C++ compiler: install g++ (Debian, Ubuntu: sudo apt install g++;' \
+	    'macOS: xcode-select --install).' >&2; exit 1; }
+endef

@@ -1,0 +1,25 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder `data` below $TONDO_SHARED (default: ../shared): photos too large for the project.
+
+    Skips the test where it does not exist; fails it where TONDO_SHARED is set and wrong.
+    """
+    asked = os.environ.get("TONDO_SHARED")
+    data = Path(asked or ROOT.parent / "shared") / "data"
+    if data.is_dir():
+        return data
+    if asked:
+        pytest.fail(f"TONDO_SHARED is {asked}, where there is no folder data")
+    pytest.skip(f"needs the shared photos in {data} (or in $TONDO_SHARED/data)")

@@ -1,0 +1,108 @@
+"""The layers of docs/architecture.md: a room imports only from rooms to its left."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "tondo"
+
+
+def layers() -> list[set[str]]:
+    """The rooms of each layer, from the one line of the page that holds them."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    found = re.search(r"`(errors, [^`]*←[^`]*)`", text)
+    assert found, "docs/architecture.md has no line of layers"
+    return [{room.strip() for room in part.split(",")} for part in found[1].split("←")]
+
+
+def room_of(module: str) -> str:
+    """The room of a dotted module name below tondo; "" for the package itself."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Dotted names below tondo that a module imports, wherever in the file; relative ones too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "tondo")
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base]).rstrip(".")
+            if base == "tondo":
+                yield from (f"tondo.{a.name}" for a in node.names)
+            elif base.split(".")[0] == "tondo":
+                yield base
+
+
+def forbidden(room: str, imported: str, order: list[set[str]]) -> bool:
+    """Whether `room` may not import from the room `imported`."""
+    if imported == room or imported == "_native":
+        return False
+    rank = {name: i for i, layer in enumerate(order) for name in layer}
+    # The package itself (its __init__) is the public API: nothing inside may go through it.
+    return imported not in rank or rank[imported] >= rank[room]
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_only_from_the_left(path: Path) -> None:
+    order = layers()
+    relative = path.relative_to(SOURCE)
+    room = relative.parts[0].removesuffix(".py")
+    assert any(room in layer for layer in order), f"{room} is not in docs/architecture.md"
+    package = ".".join(("tondo", *relative.parent.parts))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    wrong = [name for name in imports(tree, package) if forbidden(room, room_of(name), order)]
+    assert not wrong, f"{relative} ({room}) imports {wrong}"
+
+
+def test_only_kernels_and_the_loop_touch_native_code() -> None:
+    """Native functions are called from where their torch twin or their one user is."""
+    users = set()
+    for path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(name.startswith("tondo._native") for name in imports(tree, "tondo")):
+            users.add(path.relative_to(SOURCE).parts[0])
+    assert users <= {"kernels", "splats", "cli"}, users
+
+
+@pytest.mark.parametrize(
+    ("room", "code", "wrong"),
+    [
+        ("data", "from tondo.io.ply import read_points", True),
+        ("data", "import tondo.cli.main", True),
+        ("mesh", "from tondo import rasterize", True),
+        ("io", "def f():\n    from tondo.training import events", True),
+        ("poses", "from ..mesh import clean", True),
+        ("splats", "from tondo.mesh.extract import extract_mesh", False),
+        ("io", "from tondo.data.cameras import Camera\nimport numpy", False),
+        ("kernels", "from tondo import _native", False),
+        ("splats", "from . import step", False),
+    ],
+)
+def test_the_check_itself(room: str, code: str, wrong: bool) -> None:
+    found = [
+        forbidden(room, room_of(n), layers()) for n in imports(ast.parse(code), f"tondo.{room}")
+    ]
+    assert any(found) is wrong
+
+
+def test_cpp_knows_neither_python_nor_torch() -> None:
+    sources = [*(ROOT / "cpp" / "src").glob("*.cpp"), *(ROOT / "cpp" / "include").rglob("*.h")]
+    assert len(sources) > 5
+    for path in sources:
+        included = re.findall(r'#include\s+[<"]([^>"]+)', path.read_text(encoding="utf-8"))
+        outside = [i for i in included if re.match(r"(Python|torch|ATen|nanobind|pybind)", i)]
+        assert not outside, f"{path.name} includes {outside}"
