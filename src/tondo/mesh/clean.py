@@ -29,7 +29,7 @@ def drop_small_parts(mesh: Mesh, min_share: float = 0.02) -> Mesh:
     )
     largest = int(areas.argmax())
     keep = areas >= min_share * areas[largest]
-    if volumes[largest] > 0 and _is_closed(mesh):
+    if volumes[largest] > 0 and is_closed(mesh):
         keep &= volumes > 0
     return select_faces(mesh, keep[part])
 
@@ -105,6 +105,11 @@ def fill_holes(mesh: Mesh, max_edges: int = 100) -> Mesh:
     )
 
 
+def is_closed(mesh: Mesh) -> bool:
+    """Whether every edge has a partner in the other direction (watertight)."""
+    return len(_open_edges(mesh)) == 0
+
+
 def _parts(mesh: Mesh) -> Tensor:
     """[F] int64, the number of the connected part that each face belongs to."""
     a, b, c = mesh.faces.numpy().T
@@ -121,7 +126,3 @@ def _open_edges(mesh: Mesh) -> Tensor:
     n = max(1, len(mesh.vertices))
     keys, partners = edges[:, 0] * n + edges[:, 1], edges[:, 1] * n + edges[:, 0]
     return edges[~torch.isin(keys, partners)]
-
-
-def _is_closed(mesh: Mesh) -> bool:
-    return len(_open_edges(mesh)) == 0

@@ -100,43 +100,41 @@ def view_pixels(view: View, *, carve: bool) -> Tensor:
     return torch.cat(channels, dim=-1).contiguous()
 
 
-def back_project(view: View) -> Tensor:
-    """[H, W, 3] camera-space points of the view's depth (0 where nothing is)."""
-    height, width = view.depth.shape
-    v, u = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    rays = torch.stack([u, v, torch.ones_like(u)], dim=-1) @ torch.linalg.inv(view.camera.K).T
-    return rays * view.depth[..., None]
-
-
 def _cosines(view: View, solid: Tensor) -> Tensor:
-    """[H, W] cosine between the line of sight and the depth's own normal, 0 where unknown.
+    """[H, W] cosine between the line of sight and the normal of the depth, 0 where unknown.
 
-    Central differences of the back-projected points; one-sided beside a pixel that isn't solid.
+    For a depth z(u, v) and x, y the pixel's place relative to the principal point, the normal is
+    along n = (f_x z_u, f_y z_v, -(z + x z_u + y z_v)), and its product with the ray
+    (x / f_x, y / f_y, 1) is -z.
     """
-    points = back_project(view)
-    across, down = (_difference(points, solid, dim) for dim in (1, 0))
-    normals = F.normalize(torch.linalg.cross(down, across), dim=-1)
-    sight = F.normalize(points, dim=-1)
-    return torch.where(solid, -(normals * sight).sum(-1), 0.0).clamp(0, 1)
+    K, depth = view.camera.K, view.depth
+    height, width = depth.shape
+    x = torch.arange(width) + (0.5 - K[0, 2])
+    y = (torch.arange(height) + (0.5 - K[1, 2]))[:, None]
+    z_u, z_v = _slope(depth, solid), _slope(depth.T, solid.T).T
+    normal = (K[0, 0] * z_u) ** 2 + (K[1, 1] * z_v) ** 2 + (depth + x * z_u + y * z_v) ** 2
+    ray = 1 + (x / K[0, 0]) ** 2 + (y / K[1, 1]) ** 2
+    return torch.where(solid, depth / (normal * ray).sqrt(), 0.0)
 
 
-def _difference(points: Tensor, solid: Tensor, dim: int) -> Tensor:
-    """[H, W, 3] change of `points` along `dim` per pixel; 0 where no neighbour is solid."""
-    before, after = torch.roll(points, 1, dim), torch.roll(points, -1, dim)
-    has_before, has_after = torch.roll(solid, 1, dim), torch.roll(solid, -1, dim)
-    size = solid.shape[dim]
-    edge = torch.arange(size).unflatten(0, (-1, 1) if dim == 0 else (1, -1))
-    has_before, has_after = has_before & (edge > 0), has_after & (edge < size - 1)
-    before = torch.where(has_before[..., None], before, points)
-    after = torch.where(has_after[..., None], after, points)
-    return after - before
+def _slope(depth: Tensor, solid: Tensor) -> Tensor:
+    """[H, W] change of depth per pixel along the rows, from the solid neighbours on both sides."""
+    step = depth[:, 1:] - depth[:, :-1]
+    known = solid[:, 1:] & solid[:, :-1]
+    step = torch.where(known, step, 0.0)
+    total = F.pad(step, (1, 0)) + F.pad(step, (0, 1))
+    count = F.pad(known, (1, 0)).float() + F.pad(known, (0, 1)).float()
+    return total / count.clamp(min=1)
 
 
 def _points_inside(view: View, limit: Box) -> Tensor:
     """[M, 3] world-space points that the view sees inside `limit`."""
     solid = (view.alpha >= MIN_ALPHA) & (view.depth > 0)
+    pixels = solid.nonzero()
+    rays = torch.cat([pixels.flip(1) + 0.5, torch.ones(len(pixels), 1)], dim=1)
+    local = rays @ torch.linalg.inv(view.camera.K).T * view.depth[solid][:, None]
     rotation, translation = view.camera.viewmat[:3, :3], view.camera.viewmat[:3, 3]
-    points = (back_project(view)[solid] - translation) @ rotation
+    points = (local - translation) @ rotation
     return points[((points > limit.low) & (points < limit.high)).all(dim=-1)]
 
 

@@ -1,0 +1,150 @@
+"""A mesh out of a scene of splats: render depth, fuse it, extract and clean the surface."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tondo.data.cameras import Camera
+from tondo.data.mesh import Mesh
+from tondo.data.splats import Scene
+from tondo.data.views import View
+from tondo.geometry.paths import look_at
+from tondo.mesh import fuse
+from tondo.mesh.clean import drop_small_parts, fill_holes
+from tondo.mesh.extract import extract_mesh
+from tondo.mesh.simplify import simplify
+from tondo.splats.render import render_view
+
+# More views than this add time but no detail.
+_MOST_VIEWS = 150
+# Views that are looked at first, to find out what there is.
+_SCOUTS = 24
+
+# Passes cameras on while showing how far it is; gets them and what is being done.
+Watch = Callable[[Sequence[Camera], str], Iterable[Camera]]
+
+
+@dataclass(frozen=True)
+class MeshOptions:
+    """How to make the mesh.
+
+    Attributes:
+        resolution: voxels along the longest side of the box around what is seen.
+        surface: "closed" for an object before an empty background (watertight), "open" for rooms
+            and streets (only what was seen), "auto" decides by the pictures' borders.
+        reach: half of the side of the cube around the scene's center in which to look, in units
+            of the scene's radius.
+        min_part: parts with less area than this share of the largest part are dropped.
+        fill_holes: close small holes of an open surface.
+        faces: simplify to this many faces, None to leave them.
+    """
+
+    resolution: int = 256
+    surface: Literal["auto", "closed", "open"] = "auto"
+    reach: float = 1.0
+    min_part: float = 0.02
+    fill_holes: bool = False
+    faces: int | None = None
+
+
+@dataclass(frozen=True)
+class MeshPlan:
+    """What was found by a first look: where the surface is, and whether it is closed."""
+
+    box: fuse.Box
+    closed: bool
+
+
+def plan_mesh(scene: Scene, cameras: Sequence[Camera], options: MeshOptions) -> MeshPlan:
+    """Look through a few of the cameras: where is the surface, is it one object?
+
+    Raises:
+        ValueError: no cameras.
+    """
+    if not cameras:
+        raise ValueError("a mesh needs at least one camera to look through")
+    limit = fuse.cube(scene.center, options.reach * scene.radius)
+    views = [render_view(scene, camera) for camera in _spread(cameras, _SCOUTS)]
+    closed = options.surface == "closed" or (
+        options.surface == "auto" and _empty_border(views) > 0.75
+    )
+    return MeshPlan(fuse.visible_box(views, limit), closed)
+
+
+def scene_mesh(
+    scene: Scene,
+    cameras: Sequence[Camera],
+    options: MeshOptions,
+    plan: MeshPlan | None = None,
+    watch: Watch = lambda cameras, _: cameras,
+) -> Mesh:
+    """The surface of a scene, in world space, with colours and normals.
+
+    Args:
+        cameras: viewpoints that saw the scene, best those of the photos.
+        plan: from `plan_mesh`; made here if None.
+        watch: shows progress.
+
+    Returns:
+        The mesh; without any vertex where the cameras see no surface.
+    """
+    plan = plan or plan_mesh(scene, cameras, options)
+
+    def views() -> Iterator[View]:
+        for camera in watch(_spread(cameras, _MOST_VIEWS), "fusing depth"):
+            yield render_view(scene, camera)
+
+    mesh = extract_mesh(
+        views(),
+        center=scene.center,
+        radius=options.reach * scene.radius,
+        resolution=options.resolution,
+        closed=plan.closed,
+        box=plan.box,
+    )
+    mesh = drop_small_parts(mesh, options.min_part)
+    if options.fill_holes:
+        mesh = fill_holes(mesh)
+    if options.faces is not None:
+        mesh = simplify(mesh, options.faces)
+    return mesh
+
+
+def cameras_around(center: Tensor, radius: float, count: int = 60, size: int = 512) -> list[Camera]:
+    """Cameras spread evenly over a sphere, each seeing a ball of `radius` around `center` whole.
+
+    For scenes that came without cameras.
+    """
+    distance = 2.5 * radius
+    focal = 0.5 * size / math.tan(math.asin(radius / distance))
+    K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+    cameras = []
+    for i in range(count):
+        z = 1 - (2 * i + 1) / count
+        turn = math.pi * (1 + math.sqrt(5)) * i
+        flat = math.sqrt(1 - z * z)
+        direction = torch.tensor([flat * math.cos(turn), flat * math.sin(turn), z])
+        viewmat = look_at(center + distance * direction, center, torch.tensor([0.0, 0.0, 1.0]))
+        cameras.append(Camera(viewmat, K, size, size))
+    return cameras
+
+
+def _spread(cameras: Sequence[Camera], most: int) -> list[Camera]:
+    """At most `most` of the cameras, evenly chosen, the first always among them."""
+    count = min(most, len(cameras))
+    return [cameras[i * len(cameras) // count] for i in range(count)]
+
+
+def _empty_border(views: Sequence[View]) -> float:
+    """Share of the pictures' outermost pixels that show nothing."""
+    rims = [
+        torch.cat([view.alpha[0], view.alpha[-1], view.alpha[:, 0], view.alpha[:, -1]])
+        for view in views
+    ]
+    return float((torch.cat(rims) < fuse.MIN_ALPHA).float().mean())
