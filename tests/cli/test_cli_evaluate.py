@@ -204,3 +204,14 @@ def test_what_cannot_be_evaluated(
     assert "max_size must be a whole number, got 'big'" in capsys.readouterr().err
     assert open_run(run.path).path == run.path
     assert HEIGHT < WIDTH
+
+
+def test_one_photo_is_enough_and_missing_ones_are_named(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(tmp_path, photos)
+    path = photos / "others.json"
+    write_transforms(path, ring()[2:4], ["images/002.png", "images/gone.png"])
+    assert main(["evaluate", str(run.path), "--cameras", str(path)]) == 0
+    assert "left out: images/gone.png: " in capsys.readouterr().out
+    assert metrics_of(run.path)["test"]["images"] == 1

@@ -201,3 +201,15 @@ def test_a_ply_alone_has_no_path(tmp_path: Path, capsys: pytest.CaptureFixture[s
         f"a path around {ply} needs to know where the photos were taken: "
         "give --cameras transforms.json"
     )
+
+
+def test_blenders_cameras_without_pictures_take_the_runs_size(run: Path, tmp_path: Path) -> None:
+    frames = []
+    for camera in ring(2):
+        world = torch.linalg.inv(camera.viewmat.double())
+        world[:3, 1:3] *= -1
+        frames.append({"file_path": f"./test/r_{len(frames)}", "transform_matrix": world.tolist()})
+    path = tmp_path / "transforms_test.json"
+    path.write_text(json.dumps({"camera_angle_x": 0.85, "frames": frames}))
+    assert main(["render", str(run), "--cameras", str(path), "-o", str(tmp_path / "out")]) == 0
+    assert pixels(tmp_path / "out" / "r_1.png").shape == (HEIGHT, WIDTH, 3)

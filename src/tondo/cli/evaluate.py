@@ -10,10 +10,12 @@ from tondo.cli.options import color, positive_float, positive_int
 from tondo.errors import InputError, OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from tondo.cli.scenes import OpenedScene
-    from tondo.data.photos import Photo
+    from tondo.data.photos import Photo, Skipped
     from tondo.splats.evaluate import GeometryMetrics, ReconstructionMetrics
 
 ROWS = 30
@@ -125,10 +127,11 @@ def _photos(args: argparse.Namespace, opened: OpenedScene) -> tuple[list[Photo],
     config = {} if opened.run is None else read_config(opened.run)
     max_size = args.max_size or _whole_number(config, "max_size")
     if args.cameras is not None:
-        found = load_posed(args.cameras, max_size=max_size, holdout=0, load_points=False)
+        found = load_posed(
+            args.cameras, max_size=max_size, holdout=0, load_points=False, min_photos=1
+        )
+        _print_skipped(found.skipped)
         photos = sorted(found.train + found.test, key=lambda photo: photo.name)
-        if not photos:
-            raise InputError(f"{args.cameras} has no photo that could be read")
         return photos, f"all photos of {args.cameras}"
     if opened.run is None:
         raise OptionError(f"{args.run} does not say where its photos are: give --cameras")
@@ -147,7 +150,15 @@ def _photos(args: argparse.Namespace, opened: OpenedScene) -> tuple[list[Photo],
             f"no photo of {source} was held out from training (--holdout {holdout}): "
             "give --cameras transforms.json with other photos"
         )
+    _print_skipped(found.skipped)
     return list(found.test), f"held-out photos of {source}"
+
+
+def _print_skipped(skipped: Sequence[Skipped]) -> None:
+    for one in skipped[:3]:
+        print(f"left out: {one.name}: {one.reason}")
+    if len(skipped) > 3:
+        print(f"left out: {len(skipped) - 3} more")
 
 
 def _source(run: Path, config: dict[str, Any]) -> Path:

@@ -13,7 +13,6 @@ from tondo.errors import InputError, OptionError
 if TYPE_CHECKING:
     from tondo.cli.scenes import OpenedScene
     from tondo.data.cameras import Camera
-    from tondo.data.splats import Scene
 
 MOST_PIXELS = 2**27
 
@@ -72,14 +71,15 @@ def run(args: argparse.Namespace) -> None:
 
     opened = open_scene(args.run, args.background)
     if pictures:
-        _render_pictures(args, opened.scene)
+        _render_pictures(args, opened)
     if args.video is not None:
         _render_video(args, opened)
 
 
-def _render_pictures(args: argparse.Namespace, scene: Scene) -> None:
+def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
     from rich.progress import track
 
+    from tondo.cli.scenes import photo_cameras
     from tondo.cli.terminal import progress_console
     from tondo.data.cameras import fitted
     from tondo.io.images import write_depth, write_png
@@ -87,7 +87,9 @@ def _render_pictures(args: argparse.Namespace, scene: Scene) -> None:
     from tondo.splats.file_names import unique_names
     from tondo.splats.render import render_view
 
-    named = load_cameras(args.cameras)
+    known = photo_cameras(opened)  # Blender's files name no size: then that of the run's photos
+    size = (known[0].width, known[0].height) if known else None
+    named = load_cameras(args.cameras, default_size=size)
     if not named:
         raise InputError(f"{args.cameras} has no cameras")
     cameras = [fitted(one.camera, args.max_size) for one in named]
@@ -98,7 +100,7 @@ def _render_pictures(args: argparse.Namespace, scene: Scene) -> None:
     started = time.perf_counter()
     pairs = list(zip(names, cameras, strict=True))
     for name, camera in track(pairs, "rendering", console=progress_console()):
-        view = render_view(scene, camera, with_normals=args.normals)
+        view = render_view(opened.scene, camera, with_normals=args.normals)
         write_png(args.output / f"{name}.png", view.color)
         if args.depth:
             write_depth(args.output / "depth" / name, view.depth)
