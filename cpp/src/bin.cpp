@@ -40,10 +40,14 @@ void sort_by_depth(const SplatsOnScreen& s, Bins& bins) {
   for (size_t i = 0; i < keys.size(); ++i) bins.order[i] = static_cast<uint32_t>(keys[i]);
 }
 
+struct Listed {
+  Instance instance;
+  uint32_t tile;
+};
+
 struct Chunk {
   size_t begin, end;
-  std::vector<Instance> instances;
-  std::vector<uint32_t> tiles;
+  std::vector<Listed> listed;
 };
 
 // The blocks of a row of tiles that the ellipse {sigma <= ln(255 opacity)} reaches. For each
@@ -59,7 +63,7 @@ struct Ellipse {
 
 Ellipse ellipse_of(const SplatsOnScreen& s, int64_t i) {
   const double A = 0.5 * s.conics[3 * i], B = s.conics[3 * i + 1], C = 0.5 * s.conics[3 * i + 2];
-  const double t = std::log(255.0 * s.opacities[i]) + kMargin;
+  const double t = std::log(255.0f * s.opacities[i]) + kMargin;
   const double k1 = std::max(0.0, (4 * A * C - B * B) / (4 * A * A));
   Ellipse e;
   e.mx = s.means2d[2 * i];
@@ -93,12 +97,14 @@ TONDO_INLINE RowReach reach_in_row(const Ellipse& e, int tile_y, int width, int 
   const i8 none = last < first;
   out.lo = __builtin_convertvector(select8(none, splat8(1e6f), first), i8);
   out.hi = __builtin_convertvector(select8(none, splat8(-1.0f), last), i8);
-  out.first = 1 << 30;
-  out.last = -1;
-  for (int l = 0; l < 8; ++l) {
-    out.first = std::min(out.first, out.lo[l]);
-    out.last = std::max(out.last, out.hi[l]);
-  }
+  // both extremes in one reduction: the smallest of lo and of -hi
+  const f8 low = select8(none, splat8(1e6f), first), high = select8(none, splat8(1.0f), -last);
+  const f8 a = min8(__builtin_shufflevector(low, high, 0, 1, 2, 3, 8, 9, 10, 11),
+                    __builtin_shufflevector(low, high, 4, 5, 6, 7, 12, 13, 14, 15));
+  const f8 b = min8(a, __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+  const f8 c = min8(b, __builtin_shufflevector(b, b, 1, 0, 3, 2, 5, 4, 7, 6));
+  out.first = static_cast<int>(c[0]);
+  out.last = -static_cast<int>(c[4]);
   return out;
 }
 
@@ -112,17 +118,17 @@ TONDO_INLINE uint32_t blocks_in_tile(const RowReach& reach, int tile_x) {
   i8 bits = ((i8{} + 1) << (hi + 1)) - ((i8{} + 1) << lo);
   bits = (hi >= lo) ? bits : i8{};
   bits = bits << (i8{0, 4, 8, 12, 16, 20, 24, 28});
-  uint32_t out = 0;
-  for (int l = 0; l < 8; ++l) out |= static_cast<uint32_t>(bits[l]);
-  return out;
+  bits |= __builtin_shufflevector(bits, bits, 4, 5, 6, 7, 0, 1, 2, 3);
+  bits |= __builtin_shufflevector(bits, bits, 2, 3, 0, 1, 6, 7, 4, 5);
+  bits |= __builtin_shufflevector(bits, bits, 1, 0, 3, 2, 5, 4, 7, 6);
+  return static_cast<uint32_t>(bits[0]);
 }
 
 void list_chunk(const SplatsOnScreen& s, const Bins& bins, Chunk& chunk, uint32_t* first_slot,
                 uint32_t* tile_count) {
-  chunk.instances.clear();
-  chunk.tiles.clear();
+  chunk.listed.reserve((chunk.end - chunk.begin) * 4);
   for (size_t j = chunk.begin; j < chunk.end; ++j) {
-    first_slot[j] = static_cast<uint32_t>(chunk.instances.size());
+    first_slot[j] = static_cast<uint32_t>(chunk.listed.size());
     const Ellipse e = ellipse_of(s, bins.order[j]);
     const float top = std::max(0.0f, e.my - e.reach_y), bottom = e.my + e.reach_y;
     if (!(bottom >= 0.0f) || !(top < static_cast<float>(bins.height))) continue;
@@ -135,8 +141,7 @@ void list_chunk(const SplatsOnScreen& s, const Bins& bins, Chunk& chunk, uint32_
         const uint32_t blocks = blocks_in_tile(reach, tx);
         if (!blocks) continue;
         const uint32_t tile = static_cast<uint32_t>(ty * bins.tiles_x + tx);
-        chunk.instances.push_back({static_cast<uint32_t>(j), blocks, 0});
-        chunk.tiles.push_back(tile);
+        chunk.listed.push_back({{static_cast<uint32_t>(j), blocks, 0}, tile});
         ++tile_count[tile];
       }
     }
@@ -178,17 +183,17 @@ void bin_splats(const SplatsOnScreen& s, int width, int height, Bins& bins) {
   bins.tile_begin[tiles] = sum;
   std::vector<uint32_t> slot_base(count + 1, 0);
   for (size_t c = 0; c < count; ++c)
-    slot_base[c + 1] = slot_base[c] + static_cast<uint32_t>(chunks[c].instances.size());
+    slot_base[c + 1] = slot_base[c] + static_cast<uint32_t>(chunks[c].listed.size());
   bins.first_slot[n] = sum;
 
   bins.instances.resize(sum);
   parallel_for(static_cast<int64_t>(count), [&](int64_t c) {
     const Chunk& chunk = chunks[c];
     uint32_t* place = at.data() + c * tiles;
-    for (size_t k = 0; k < chunk.instances.size(); ++k) {
-      Instance instance = chunk.instances[k];
+    for (size_t k = 0; k < chunk.listed.size(); ++k) {
+      Instance instance = chunk.listed[k].instance;
       instance.slot = slot_base[c] + static_cast<uint32_t>(k);
-      bins.instances[place[chunk.tiles[k]]++] = instance;
+      bins.instances[place[chunk.listed[k].tile]++] = instance;
     }
     for (size_t j = chunk.begin; j < chunk.end; ++j) bins.first_slot[j] += slot_base[c];
   });

@@ -92,12 +92,20 @@ TONDO_INLINE Screen to_screen(const Lanes& s, const PinholeCamera& cam) {
   return o;
 }
 
+// det(P P^T) as |row x row|^2: no cancellation for needles.
+TONDO_INLINE f8 sharp_det(const Screen& o) {
+  const f8 a = o.P[0][1] * o.P[1][2] - o.P[0][2] * o.P[1][1];
+  const f8 b = o.P[0][2] * o.P[1][0] - o.P[0][0] * o.P[1][2];
+  const f8 c = o.P[0][0] * o.P[1][1] - o.P[0][1] * o.P[1][0];
+  return a * a + b * b + c * c;
+}
+
 void forward_lanes(int64_t i, int count, const Lanes& s, const float* opacities,
                    const PinholeCamera& cam, const ProjectOptions& opt, const ProjectedOut& out) {
   const Screen o = to_screen(s, cam);
-  const f8 before = o.xx * o.yy - o.xy * o.xy;
+  const f8 before = sharp_det(o);
   const f8 xx = o.xx + opt.eps2d, yy = o.yy + opt.eps2d;
-  const f8 det = xx * yy - o.xy * o.xy;
+  const f8 det = before + opt.eps2d * (o.xx + o.yy + opt.eps2d);
   const f8 inv = 1.0f / det;
   const f8 compensation = sqrt8(max8(before * inv, splat8(0)));
   const f8 x2d = cam.fx * (o.t[0] * o.inv_z) + cam.cx, y2d = cam.fy * (o.t[1] * o.inv_z) + cam.cy;
@@ -140,7 +148,8 @@ TONDO_INLINE Back back_from_screen(const Screen& o, const PinholeCamera& cam, fl
                                    const f8 v_mean[2], f8 v_depth, const f8 v_conic[3],
                                    const f8* v_compensation) {
   const f8 xx = o.xx + eps2d, yy = o.yy + eps2d;
-  const f8 inv = 1.0f / (xx * yy - o.xy * o.xy);
+  const f8 sharp = sharp_det(o);
+  const f8 inv = 1.0f / (sharp + eps2d * (o.xx + o.yy + eps2d));
   const f8 a = yy * inv, b = -o.xy * inv, c = xx * inv;
   // d(cov^-1) = -cov^-1 dcov cov^-1; the conic's xy counts twice in the matrix
   const f8 h = 0.5f * v_conic[1];
@@ -148,7 +157,7 @@ TONDO_INLINE Back back_from_screen(const Screen& o, const PinholeCamera& cam, fl
   const f8 m10 = h * a + v_conic[2] * b, m11 = h * b + v_conic[2] * c;
   f8 vxx = -(a * m00 + b * m10), vxy = -(a * m01 + b * m11), vyy = -(b * m01 + c * m11);
   if (v_compensation) {
-    const f8 ratio = max8((o.xx * o.yy - o.xy * o.xy) * inv, splat8(0));
+    const f8 ratio = max8(sharp * inv, splat8(0));
     const f8 v_ratio = *v_compensation * 0.5f / max8(sqrt8(ratio), splat8(1e-6f));
     vxx += v_ratio * ((1.0f - ratio) * a - eps2d * inv);
     vxy += v_ratio * ((1.0f - ratio) * b);

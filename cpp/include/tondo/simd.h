@@ -88,11 +88,11 @@ TONDO_INLINE f8 floor8(f8 a) {
 TONDO_INLINE f8 exp2_8(f8 a) {
   const f8 n = round8(a);
   const f8 f = a - n;
-  f8 p = splat8(1.33952888e-3f);
-  p = p * f + 9.61843040e-3f;
-  p = p * f + 5.55032585e-2f;
-  p = p * f + 2.40226462e-1f;
-  p = p * f + 6.93147182e-1f;
+  f8 p = splat8(1.32647204e-3f);
+  p = p * f + 9.67151302e-3f;
+  p = p * f + 5.55073378e-2f;
+  p = p * f + 2.40222421e-1f;
+  p = p * f + 6.93146978e-1f;
   p = p * f + 1.0f;
   const i8 e = __builtin_convertvector(n, i8) << 23;
   return (f8)((i8)p + e);

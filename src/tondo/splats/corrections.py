@@ -1,0 +1,104 @@
+"""What is fitted per photo beside the splats: exposure and, if asked for, the camera's pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.data.cameras import Camera
+from tondo.data.photos import Photo
+
+_BETA1, _BETA2 = 0.9, 0.99  # a photo comes round every few dozen steps only
+_PULL = 0.02  # share of the way back to no correction at each visit, relative to the rate
+
+
+@dataclass
+class Corrections:
+    """One row per training photo.
+
+    Attributes:
+        exposures: [P, 3, 4] colour in the photo = exposures @ (r, g, b, 1) of the rendered colour.
+        viewmats: [P, 4, 4] the cameras, refined or as given.
+        moments: Adam's first and second moments: [P, 2, 3, 4] of exposures, [P, 2, 6] of poses.
+        visits: [P] int64, how often each photo was used.
+    """
+
+    exposures: Tensor
+    viewmats: Tensor
+    exposure_moments: Tensor
+    pose_moments: Tensor
+    visits: Tensor
+
+
+def start(photos: Sequence[Photo]) -> Corrections:
+    """No correction yet."""
+    n = len(photos)
+    return Corrections(
+        torch.eye(3, 4).expand(n, 3, 4).clone(),
+        torch.stack([photo.camera.viewmat for photo in photos]),
+        torch.zeros(n, 2, 3, 4),
+        torch.zeros(n, 2, 6),
+        torch.zeros(n, dtype=torch.int64),
+    )
+
+
+def to_tensors(corrections: Corrections) -> dict[str, Tensor]:
+    """Flat names to tensors, for a checkpoint."""
+    return {f"corrections.{name}": tensor for name, tensor in vars(corrections).items()}
+
+
+def from_tensors(tensors: dict[str, Tensor]) -> Corrections:
+    """The inverse of `to_tensors`; KeyError names what a checkpoint lacks."""
+    names = Corrections.__dataclass_fields__
+    return Corrections(**{name: tensors[f"corrections.{name}"].clone() for name in names})
+
+
+def _adam(moments: Tensor, grad: Tensor, visit: int) -> Tensor:
+    moments[0].mul_(_BETA1).add_((1 - _BETA1) * grad)
+    moments[1].mul_(_BETA2).add_((1 - _BETA2) * grad * grad)
+    mean = moments[0] / (1 - _BETA1**visit)
+    square = moments[1] / (1 - _BETA2**visit)
+    return mean / (square.sqrt() + 1e-12)
+
+
+def update_exposure(corrections: Corrections, photo: int, grad: Tensor, lr: float) -> None:
+    """One step of Adam for one photo, with a pull back to the identity that fixes the overall
+    exposure, which the splats could otherwise trade freely against all photos together."""
+    corrections.visits[photo] += 1
+    visit = int(corrections.visits[photo])
+    exposure = corrections.exposures[photo]
+    exposure -= lr * _adam(corrections.exposure_moments[photo], grad, visit)
+    exposure -= _PULL * lr / 1e-3 * 0.05 * (exposure - torch.eye(3, 4))
+
+
+def update_pose(
+    corrections: Corrections, photo: int, v_view: Tensor, lr: float, reach: float
+) -> None:
+    """Move one camera by a small rotation and shift of its own frame.
+
+    Args:
+        v_view: [3, 4] gradient of the world-to-camera matrix.
+        lr: radians per step; shifts are `lr * reach` world units.
+    """
+    view = corrections.viewmats[photo]
+    M = v_view @ view[:3].T
+    turn = torch.stack([M[2, 1] - M[1, 2], M[0, 2] - M[2, 0], M[1, 0] - M[0, 1]])
+    grad = torch.cat([turn, v_view[:, 3] * reach])
+    visit = max(1, int(corrections.visits[photo]))
+    delta = -lr * _adam(corrections.pose_moments[photo], grad, visit)
+    x, y, z = delta[:3].tolist()
+    twist = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
+    new = view.double().clone()
+    new[:3] = torch.linalg.matrix_exp(twist) @ new[:3]
+    new[:3, 3] += delta[3:].double() * reach
+    U, _, Vt = torch.linalg.svd(new[:3, :3])  # stays a rotation
+    new[:3, :3] = U @ Vt
+    corrections.viewmats[photo] = new.float()
+
+
+def corrected(camera: Camera, corrections: Corrections, photo: int) -> Camera:
+    """`camera` at its refined pose."""
+    return Camera(corrections.viewmats[photo], camera.K, camera.width, camera.height)

@@ -1,0 +1,107 @@
+"""The first splats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Generator, Tensor
+
+from tondo.data.cameras import Camera, camera_position
+from tondo.data.photos import PointCloud
+from tondo.data.splats import Splats
+
+SH_C0 = 0.28209479177387814  # the constant harmonic
+
+
+def splats_from_points(
+    cloud: PointCloud, *, sh_degree: int, opacity: float = 0.5, size: float = 0.5
+) -> Splats:
+    """Round splats at points, as large as the gaps between them.
+
+    Args:
+        cloud: the points, at least 1.
+        sh_degree: 0..3; harmonics above the constant start at 0.
+        opacity: 0..1 for all.
+        size: standard deviation relative to the mean distance of the three nearest neighbours.
+    """
+    points = cloud.points
+    n = len(points)
+    distances = np.full((n, 3), 1.0)
+    if n > 1:
+        k = min(4, n)
+        distances = cKDTree(points.double().numpy()).query(points.double().numpy(), k=k)[0][:, 1:]
+    spread = torch.from_numpy(np.sqrt((distances**2).mean(axis=1))).float()
+    # duplicated points and far strays would give splats of no size or of the whole scene
+    middle = spread.median()
+    spread = spread.clamp(middle * 0.05 + 1e-9, middle * 10 + 1e-9)
+    quats = torch.zeros(n, 4)
+    quats[:, 0] = 1
+    sh = torch.zeros(n, (sh_degree + 1) ** 2, 3)
+    sh[:, 0] = (cloud.colors.float() / 255 - 0.5) / SH_C0
+    return Splats(
+        points.clone(),
+        quats,
+        torch.log(spread * size)[:, None].expand(n, 3).contiguous(),
+        torch.full((n,), float(torch.logit(torch.tensor(opacity)))),
+        sh,
+    )
+
+
+def focus(cameras: Sequence[Camera]) -> tuple[Tensor, float]:
+    """The point that the cameras look at, and their mean distance from it.
+
+    Least squares over the optical axes, held towards the cameras' middle where they are parallel.
+
+    Returns:
+        [3] float32 world space, and a distance > 0 in world units.
+    """
+    positions = torch.stack([camera_position(c) for c in cameras]).double()
+    axes = torch.stack([c.viewmat[2, :3] for c in cameras]).double()
+    across = torch.eye(3, dtype=torch.float64) - axes[:, :, None] * axes[:, None, :]
+    A = across.mean(0)
+    b = (across @ positions[:, :, None]).mean(0).squeeze(1)
+    middle = positions.mean(0)
+    center = torch.linalg.solve(A + 1e-4 * torch.eye(3, dtype=torch.float64), b + 1e-4 * middle)
+    distance = float((positions - center).norm(dim=1).mean())
+    return center.float(), max(distance, 1e-6)
+
+
+def camera_reach(cameras: Sequence[Camera]) -> float:
+    """Largest distance of a camera from the cameras' middle, times 1.1: the scene's length unit.
+
+    For a single place (all cameras together) the distance to what they look at is used instead.
+    """
+    positions = torch.stack([camera_position(c) for c in cameras])
+    reach = 1.1 * float((positions - positions.mean(0)).norm(dim=1).max())
+    return reach if reach > 1e-3 else max(focus(cameras)[1], 1e-3)
+
+
+def random_points(cameras: Sequence[Camera], count: int, generator: Generator) -> PointCloud:
+    """Random grey points where the cameras look: in a ball around their focus, each inside the
+    picture of at least one camera.
+
+    Args:
+        count: how many points to try; those that no camera sees are left out.
+    """
+    center, distance = focus(cameras)
+    direction = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
+    radius = torch.rand(count, 1, generator=generator) ** (1 / 3)
+    points = center + direction * radius * distance * _object_share(cameras, center, distance)
+    seen = torch.zeros(count, dtype=torch.bool)
+    for camera in cameras:
+        local = points @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
+        pixels = (local @ camera.K.T)[:, :2] / local[:, 2:].clamp_min(1e-6)
+        inside = (pixels >= 0).all(1) & (pixels[:, 0] < camera.width)
+        seen |= inside & (pixels[:, 1] < camera.height) & (local[:, 2] > 0)
+    points = points[seen]
+    colors = torch.randint(64, 192, (len(points), 3), generator=generator, dtype=torch.uint8)
+    return PointCloud(points, colors)
+
+
+def _object_share(cameras: Sequence[Camera], center: Tensor, distance: float) -> float:
+    """Radius of the ball that fills the pictures, relative to the cameras' distance."""
+    halves = [0.5 * min(c.width / float(c.K[0, 0]), c.height / float(c.K[1, 1])) for c in cameras]
+    return float(min(1.0, 1.1 * sum(halves) / len(halves)))
