@@ -9,8 +9,7 @@ from torch import Tensor
 
 from tondo.demo.shape import RADIUS, distance
 
-# Tensors of at most this many rows of three stay in the cache, and torch keeps work on them on
-# one thread, so that several pictures can be traced side by side.
+# Tensors of about this many rows stay in the cache.
 CHUNK = 10_920
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -62,27 +63,51 @@ def photograph_object(
     """
     if min(count, test_count, size, samples) < 1 or grid_resolution < 32:
         raise OptionError("counts, size and samples must be at least 1, the grid at least 32")
-    grid = build_grid(grid_resolution)
     cameras = [(f"train/r_{i:03d}", c) for i, c in enumerate(hemisphere(count, size))]
     cameras += [(f"test/r_{i:03d}", c) for i, c in enumerate(hemisphere(test_count, size, 0.37))]
-
-    def take(named: tuple[str, Camera]) -> Shot:
-        shot = shoot(named[1], grid, samples)
-        _write_rgba(out / f"{named[0]}.png", shot)
-        return shot
-
-    shots = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for shot in pool.map(take, cameras):
-            shots.append(shot)
-            if progress is not None:
-                progress(len(shots), len(cameras))
+    with _torch_on_one_thread():
+        grid = build_grid(grid_resolution)
+        depths = _take(out, cameras, grid, samples, progress)
+        seen_by = [camera for _, camera in cameras[:count]]
+        truth = truth_mesh(grid, seen_by, depths[:count])
     for split in ("train", "test"):
         chosen = [(name, camera) for name, camera in cameras if name.startswith(split)]
         write_json(out / f"transforms_{split}.json", blender_transforms(chosen))
-    seen_by = [camera for _, camera in cameras[:count]]
-    truth = truth_mesh(grid, seen_by, [shot.depth for shot in shots[:count]])
     write_mesh(out / "truth.ply", truth, torch.tensor(UP), frame="world")
+
+
+def _take(
+    out: Path,
+    cameras: list[tuple[str, Camera]],
+    grid: DistanceGrid,
+    samples: int,
+    progress: Progress | None,
+) -> list[Tensor]:
+    """Write the photographs, several at a time; returns their depths [H, W]."""
+
+    def take(named: tuple[str, Camera]) -> Tensor:
+        shot = shoot(named[1], grid, samples)
+        _write_rgba(out / f"{named[0]}.png", shot)
+        return shot.depth
+
+    depths = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for depth in pool.map(take, cameras):
+            depths.append(depth)
+            if progress is not None:
+                progress(len(depths), len(cameras))
+    return depths
+
+
+@contextlib.contextmanager
+def _torch_on_one_thread() -> Iterator[None]:
+    """Whole pictures are shared out among threads: sharing out each small step costs more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def hemisphere(count: int, size: int, phase: float = 0.0) -> list[Camera]:
