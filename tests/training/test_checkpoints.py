@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tondo.errors import InputError, OutputError
@@ -88,6 +91,27 @@ def test_one_flipped_bit_is_noticed(run: RunDirectory, place: int) -> None:
         10,
         ("step-00000020.safetensors: damaged (its checksum does not fit its contents)",),
     )
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(data=st.data())
+def test_no_damage_is_ever_loaded(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = create_run(Path(folder) / "run", {"tondo": "0.1.0"})
+        path = save_checkpoint(run, 20, tensors(20), STATE)
+        content = bytearray(path.read_bytes())
+        start = data.draw(st.integers(0, len(content) - 1))
+        piece = data.draw(st.binary(min_size=0, max_size=12))
+        content[start : start + data.draw(st.integers(0, 12))] = piece
+        path.write_bytes(content)
+        try:
+            found = load_latest_checkpoint(run)
+        except InputError:
+            return
+        assert found is not None
+        assert found.state == STATE
+        expected = tensors(20)
+        assert all(torch.equal(found.tensors[name], expected[name]) for name in expected)
 
 
 def test_a_renamed_or_edited_checkpoint_is_noticed(run: RunDirectory) -> None:

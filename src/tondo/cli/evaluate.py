@@ -87,10 +87,13 @@ def run(args: argparse.Namespace) -> None:
         raise OptionError("--ours and --threshold go with --mesh, the true surface")
 
     from tondo.cli.scenes import open_scene
+    from tondo.training.run_directory import read_metrics
 
     opened = open_scene(args.run, args.background)
     if opened.run is None and args.output is None:
         raise OptionError(f"{args.run} is not a run's folder: say with -o DIR where to write")
+    if opened.run is not None:
+        read_metrics(opened.run)  # a damaged one is told before the work, not after it
     results: dict[str, Any] = {}
     if args.mesh is None or args.cameras is not None:
         results |= _on_photos(args, opened)
