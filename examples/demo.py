@@ -1,0 +1,108 @@
+"""`make demo`: photograph a procedural object, reconstruct it, measure it, export it.
+
+Usage: python examples/demo.py [FOLDER] [MINUTES]
+
+Everything goes through the same commands that you would type; each is shown before it runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tondo.cli.main import main as tondo
+from tondo.demo.photographs import photograph_object
+from tondo.training.run_directory import open_run, read_metrics
+
+console = Console(highlight=False)
+
+
+def say(words: str) -> None:
+    console.print(f"\n[bold]{words}[/bold]")
+
+
+def command(*words: str | Path) -> None:
+    """Show and run one `tondo` command; leaves with its status if it fails."""
+    argv = [str(word) for word in words]
+    console.print(f"[cyan]$ tondo {shlex.join(argv)}[/cyan]")
+    status = tondo(argv)
+    if status:
+        sys.exit(status)
+
+
+def photograph(out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("photographs", total=None)
+        photograph_object(
+            out, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+
+
+def results(folder: Path, stages: dict[str, float]) -> None:
+    """Print the table of results."""
+    metrics = read_metrics(open_run(folder / "run"))
+    test, geometry = metrics["test"], metrics["geometry"]
+    table = Table("result", "value", "what it is", title="Tondo demo")
+    rows = [
+        ("PSNR", f"{test['psnr']:.2f} dB", f"{test['images']} held-out photographs"),
+        ("SSIM", f"{test['ssim']:.4f}", "1 is the same picture"),
+        ("perceptual distance", f"{test['perceptual']:.4f}", "0 is the same picture"),
+        ("chamfer distance", f"{geometry['chamfer']:.4f}", "the object is 2 units across"),
+        ("F-score", f"{geometry['f_score']:.3f}", f"within {geometry['threshold']:.3f} units"),
+        ("splats", f"{metrics['splats']:,}", ""),
+        ("steps", f"{metrics['steps']:,}", f"in {metrics['train_seconds']:.0f} s of training"),
+        ("peak memory", f"{metrics['peak_memory_mb']:.0f} MB", ""),
+        ("all of it", f"{sum(stages.values()):.0f} s", timings(stages)),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    for name in ("model.glb", "splats.ply", "turntable.mp4", "contact_sheet.png"):
+        console.print(f"  {folder / name}  ({(folder / name).stat().st_size / 1e6:.1f} MB)")
+
+
+def timings(stages: dict[str, float]) -> str:
+    return ", ".join(f"{name} {seconds:.0f}" for name, seconds in stages.items())
+
+
+def main(folder: Path, minutes: str) -> None:
+    photos, run = folder / "photos", folder / "run"
+    stages: dict[str, float] = {}
+    last = time.perf_counter()
+
+    def done(stage: str) -> None:
+        nonlocal last
+        stages[stage] = time.perf_counter() - last
+        last = time.perf_counter()
+
+    say("1. Photograph a procedural object from all around")
+    photograph(photos)
+    done("photographs")
+    say("2. Reconstruct it")
+    command("reconstruct", photos, "-o", run, "--minutes", minutes, "--force")
+    done("reconstruction")
+    say("3. Measure it on photographs that it has not seen, and against the true surface")
+    command("evaluate", run)
+    command("evaluate", run, "--mesh", photos / "truth.ply")
+    done("measuring")
+    say("4. Export it")
+    command("export", run, "-o", folder / "model.glb", "--faces", "200000")
+    command("export", run, "-o", folder / "splats.ply", "--as", "splats")
+    command("render", run, "--video", folder / "turntable.mp4", "--path", "orbit")
+    shutil.copyfile(run / "renders/evaluate/contact_sheet.png", folder / "contact_sheet.png")
+    done("export")
+    results(folder, stages)
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    main(Path(words[0] if words else "demo"), words[1] if len(words) > 1 else "1.5")
