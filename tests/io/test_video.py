@@ -27,9 +27,7 @@ def test_the_sharpest_frame_of_each_stretch(tmp_path: Path) -> None:
     sharp = {1, 5, 6, 11}
     write_video(path, (frame(step, sharp=step in sharp) for step in range(12)), fps=24)
     found = list(read_frames(path, 4))
-    assert [name for name, _ in found] == ["frame_000001", "frame_000005", "frame_000006"] + [
-        "frame_000011"
-    ]
+    assert [int(name.removeprefix("frame_")) for name, _ in found] == sorted(sharp)
     for name, data in found:
         assert data.rgb.shape == (H, W, 3)
         assert data.alpha is None

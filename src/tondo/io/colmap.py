@@ -7,6 +7,7 @@ binary model pycolmap runs for ever or asks for all memory. Formats: colmap.gith
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -281,7 +282,7 @@ def _lens(
 def _viewmat(pose: NDArray[np.float64], name: str, path: Path) -> NDArray[np.float64]:
     """[4, 4] from (qw, qx, qy, qz, tx, ty, tz), world-to-camera."""
     what = f"the pose of {name[:80]!r} in {path}"
-    length = float(np.linalg.norm(pose[:4])) if np.isfinite(pose[:4]).all() else float("nan")
+    length = math.hypot(*pose[:4].tolist())
     if not 1e-3 < length < 1e3:
         raise InputError(f"{what} has a quaternion of length {length:g}: expected about 1")
     w, x, y, z = pose[:4] / length
