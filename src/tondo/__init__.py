@@ -1,0 +1,37 @@
+"""Tondo: pictures in, 3D models out, on a plain CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tondo.io.mesh_files import write_mesh as write_mesh
+    from tondo.io.photos import load_posed as load_photos  # noqa: F401
+    from tondo.io.scene import load_scene as load_scene
+    from tondo.kernels.rasterize import rasterize as rasterize
+    from tondo.splats.reconstruct import reconstruct as reconstruct
+    from tondo.splats.render import render_view as render  # noqa: F401
+    from tondo.splats.to_mesh import scene_mesh as to_mesh  # noqa: F401
+
+# Imported on first use: `tondo --help` must not wait for torch.
+_PLACES = {
+    "load_photos": ("tondo.io.photos", "load_posed"),
+    "rasterize": ("tondo.kernels.rasterize", "rasterize"),
+    "reconstruct": ("tondo.splats.reconstruct", "reconstruct"),
+    "render": ("tondo.splats.render", "render_view"),
+    "to_mesh": ("tondo.splats.to_mesh", "scene_mesh"),
+    "load_scene": ("tondo.io.scene", "load_scene"),
+    "write_mesh": ("tondo.io.mesh_files", "write_mesh"),
+}
+__all__ = [*_PLACES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'tondo' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _PLACES[name]
+    return getattr(import_module(module), attribute)

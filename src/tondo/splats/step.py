@@ -132,10 +132,10 @@ def render(
 
 def compare(
     work: Workspace, target: Target, ssim_weight: float, exposure: Tensor | None
-) -> tuple[float, float, Tensor | None]:
-    """Fill `work.v_picture`; returns the loss, its L1 part and the exposure's gradient [3, 4]."""
+) -> tuple[float, Tensor | None]:
+    """Fill `work.v_picture`; returns the loss and the exposure's gradient [3, 4]."""
     v_exposure = None if exposure is None else torch.zeros(3, 4)
-    loss, l1, _ = _native.ssim_l1(
+    loss, _, _ = _native.ssim_l1(
         work.loss,
         work.picture,
         target.image,
@@ -146,7 +146,7 @@ def compare(
         work.v_picture,
         v_exposure,
     )
-    return loss, l1, v_exposure
+    return loss, v_exposure
 
 
 def backward(
@@ -254,9 +254,15 @@ def update(
         )
 
 
-def psnr_of(l2: float) -> float:
-    """dB of a mean squared error of colours 0..1."""
-    return -10 * math.log10(max(l2, 1e-12))
+def psnr(work: Workspace, target: Target, exposure: Tensor | None) -> float:
+    """dB between the last picture and `target`, where that is valid."""
+    picture = work.picture
+    if exposure is not None:
+        picture = picture @ exposure[:, :3].T + exposure[:, 3]
+    square = (picture.clamp(0, 1) - target.image.float() / 255).square().mean(dim=2)
+    if target.valid is not None:
+        square = square[target.valid > 0]
+    return -10 * math.log10(max(float(square.mean()), 1e-12))
 
 
 def _position(camera: Camera) -> Tensor:

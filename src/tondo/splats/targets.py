@@ -26,13 +26,13 @@ def make_target(photo: Photo, divisor: int, background: Tensor, *, keep_alpha: b
     camera = photo.camera
     divisor = max(1, min(divisor, min(camera.width, camera.height) // SMALLEST))
     size = (max(1, round(camera.width / divisor)), max(1, round(camera.height / divisor)))
-    rgb, alpha = photo.image.numpy(), photo.alpha
+    alpha = photo.alpha
+    rgb: np.ndarray = photo.image.numpy()
     valid = None if photo.valid is None else photo.valid.numpy().astype(np.uint8)
     if alpha is not None:
         cover = alpha.numpy().astype(np.float32)[..., None] / 255
         behind = 0.0 if keep_alpha else background.numpy() * 255
-        premultiplied = rgb.astype(np.float32) * cover + behind * (1 - cover)
-        rgb = premultiplied
+        rgb = rgb.astype(np.float32) * cover + behind * (1 - cover)
     if divisor > 1:
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         if alpha is not None:

@@ -20,6 +20,8 @@ from tondo.splats.parameters import Parameters
 from tondo.splats.schedule import Horizon
 from tondo.splats.targets import make_targets, over_random
 
+PSNR_EVERY = 25
+
 
 @dataclass
 class Clock:
@@ -82,11 +84,19 @@ class Setting:
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step: its loss and L1 part, the number of splats, time, and what share is over."""
+    """One step.
+
+    Attributes:
+        step: steps done, this one included.
+        loss: photometric loss.
+        psnr: dB on this step's photo, its exposure applied; only every `PSNR_EVERY` steps.
+        splats: number of splats.
+        seconds, fraction: training time, and what share of the training is over.
+    """
 
     step: int
     loss: float
-    l1: float
+    psnr: float | None
     splats: int
     seconds: float
     fraction: float
@@ -147,12 +157,12 @@ def run(training: Training, setting: Setting) -> Iterator[StepReport]:
                 keep_alpha=setting.random_background,
             )
         photo = _next_photo(training, len(targets))
-        loss, l1 = _one_step(training, setting, work, targets[photo], photo, fraction)
+        loss, psnr = _one_step(training, setting, work, targets[photo], photo, fraction)
         _change_set(training, setting.config, fraction)
         yield StepReport(
             training.step,
             loss,
-            l1,
+            psnr,
             len(training.parameters),
             training.clock.seconds(),
             setting.horizon.fraction(training.step, training.clock.seconds()),
@@ -173,7 +183,7 @@ def _one_step(
     target: step_.Target,
     photo: int,
     fraction: float,
-) -> tuple[float, float]:
+) -> tuple[float, float | None]:
     config, params, fixes = setting.config, training.parameters, training.corrections
     degree = schedule.degree_at(config, fraction)
     rates = schedule.rates_at(config, fraction, setting.reach)
@@ -186,11 +196,12 @@ def _one_step(
 
     step_.render(work, params, camera, degree, background)
     exposure = fixes.exposures[photo] if config.exposure else None
-    loss, l1, v_exposure = step_.compare(work, target, config.ssim_weight, exposure)
+    loss, v_exposure = step_.compare(work, target, config.ssim_weight, exposure)
     v_view = torch.zeros(3, 4) if config.refine_poses else None
     step_.backward(work, params, camera, degree, v_view)
 
     training.step += 1
+    psnr = step_.psnr(work, target, exposure) if training.step % PSNR_EVERY == 0 else None
     step_.update(
         work,
         params,
@@ -206,7 +217,7 @@ def _one_step(
         corrections_.update_pose(fixes, photo, v_view, config.lr_poses * fall, setting.reach)
     if fraction < config.densify_until:
         densify.add_noise(params, config.noise * rates.means, training.generator)
-    return loss, l1
+    return loss, psnr
 
 
 def _change_set(training: Training, config: SplatConfig, fraction: float) -> None:

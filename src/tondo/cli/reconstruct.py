@@ -1,0 +1,189 @@
+"""`tondo reconstruct`: photographs in, a run with a scene out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tondo.cli.options import color, positive_int
+from tondo.errors import OptionError
+
+if TYPE_CHECKING:
+    from tondo.splats.reconstruct import ReconstructOptions, Result, Watch
+    from tondo.splats.train import StepReport
+
+
+def _background(text: str) -> str | tuple[float, float, float]:
+    return text if text in ("random", "white", "black") else color(text)
+
+
+def _seconds(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected seconds such as 30,60, got {text!r}") from None
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the options of `tondo reconstruct`."""
+    parser = subparsers.add_parser(
+        "reconstruct",
+        help="photos in, a scene out",
+        description="Fit 3D Gaussian splats to photographs. PHOTOS: a folder of photos, a video, a "
+        "COLMAP model, or a transforms.json (nerfstudio, instant-ngp, Blender) or its folder.",
+    )
+    add = parser.add_argument
+    add("photos", metavar="PHOTOS", type=Path)
+    add("-o", "--output", metavar="RUN", type=Path, required=True, help="folder to make")
+    add("--method", choices=["splats"], default="splats", help="(%(default)s)")
+    add(
+        "--max-size", type=positive_int, default=480, metavar="N", help="longest side (%(default)s)"
+    )
+    add("--steps", type=int, metavar="N", help="train so many steps: the same scene every time")
+    add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
+    add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
+    add("--holdout", type=int, default=8, metavar="N", help="keep every Nth photo for testing (8)")
+    add("--background", type=_background, metavar="COLOR", help="white, black, random or r,g,b")
+    add("--max-splats", type=int, metavar="N", help="budget of splats")
+    add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")
+    add(
+        "--exposure", choices=["auto", "on", "off"], default="auto", help="correct per photo (auto)"
+    )
+    add("--refine-poses", action="store_true", help="fit the cameras' poses too")
+    add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
+    add("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="(%(default)s)")
+    add("--evaluate-at", type=_seconds, default=(), metavar="S,S", help="measure at these times")
+    add("--resume", action="store_true", help="go on from the run's last checkpoint")
+    add("--force", action="store_true", help="replace a run that is there")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
+    from tondo.training.run_directory import check_run_target
+
+    if args.resume and args.force:
+        raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
+    check_run_target(args.output, force=args.force, resume=args.resume)
+
+    from tondo import _native
+    from tondo.splats.reconstruct import Interrupted, reconstruct
+
+    if args.threads:
+        _native.set_num_threads(args.threads)
+    options = _options(args)
+    with _Screen() as screen:
+        try:
+            result = reconstruct(
+                args.photos,
+                args.output,
+                options,
+                force=args.force,
+                resume=args.resume,
+                watch=screen.watch(),
+            )
+        except Interrupted as stopped:
+            screen.close()
+            print(
+                f"\nstopped after step {stopped.step}; go on with:\n"
+                f"  tondo reconstruct {args.photos} -o {args.output} --resume"
+            )
+            raise KeyboardInterrupt from None
+    _print_result(result)
+
+
+def _options(args: argparse.Namespace) -> ReconstructOptions:
+    from tondo.splats.config import SplatConfig
+    from tondo.splats.reconstruct import ReconstructOptions
+
+    given: dict[str, Any] = {"refine_poses": args.refine_poses}
+    if args.max_splats is not None:
+        given["max_splats"] = args.max_splats
+    if args.sh_degree is not None:
+        given["sh_degree"] = args.sh_degree
+    return ReconstructOptions(
+        max_size=args.max_size,
+        steps=args.steps,
+        minutes=args.minutes,
+        seed=args.seed,
+        holdout=args.holdout,
+        background=args.background,
+        exposure={"auto": None, "on": True, "off": False}[args.exposure],
+        config=dataclasses.replace(SplatConfig(), **given),
+        checkpoint_seconds=args.checkpoint_seconds,
+        evaluate_at=args.evaluate_at,
+    )
+
+
+class _Screen:
+    """Sentences and a progress bar on stderr."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from tondo.cli.terminal import progress_console
+
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=progress_console(),
+        )
+        self.task: Any = None
+        self.psnr = ""
+
+    def __enter__(self) -> _Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.bar.stop()
+            self.task = None
+
+    def watch(self) -> Watch:
+        from tondo.splats.reconstruct import Watch
+
+        return Watch(self._note, self._step)
+
+    def _note(self, text: str) -> None:
+        self.close()
+        print(text, flush=True)
+
+    def _step(self, report: StepReport) -> None:
+        if self.task is None:
+            self.bar.start()
+            self.task = self.bar.add_task("", total=1.0)
+        if report.psnr is not None:
+            self.psnr = f"{report.psnr:.1f} dB, {report.splats} splats, step {report.step}"
+            self.bar.update(self.task, completed=report.fraction, description=self.psnr)
+
+
+def _print_result(result: Result) -> None:
+    from rich.table import Table
+
+    from tondo.cli.terminal import result_console
+
+    table = Table(title=f"{result.run.path}")
+    for column in ("what", "value"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    if result.metrics is not None:
+        mean = result.metrics.mean
+        count = len(result.metrics.per_image)
+        table.add_row(f"PSNR, {count} held-out photos", f"{mean.psnr:.2f} dB")
+        table.add_row("SSIM", f"{mean.ssim:.4f}")
+        table.add_row("perceptual distance", f"{mean.perceptual:.4f}")
+    s = result.summary
+    table.add_row("splats", f"{s['splats']}")
+    table.add_row("steps", f"{s['steps']}")
+    table.add_row("training", f"{s['train_seconds']:.1f} s on {s['threads']} threads")
+    if "seconds_before" in s:
+        table.add_row("before training", f"{s['seconds_before']:.1f} s")
+    table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
+    result_console().print(table)
+    print(f"next: tondo export {result.run.path} -o model.glb")

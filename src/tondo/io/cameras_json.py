@@ -1,0 +1,39 @@
+"""Cameras as a nerfstudio-style transforms.json, which `tondo.io.photos.load_cameras` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from tondo.data.cameras import Camera
+from tondo.io.atomic import write_json
+
+
+def write_cameras(path: Path, cameras: Sequence[tuple[str, Camera]]) -> None:
+    """Write named cameras, one frame each, with their own intrinsics.
+
+    Args:
+        cameras: (name, camera) pairs; the name becomes the frame's `file_path`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_json(path, {"camera_model": "PINHOLE", "frames": [_frame(*pair) for pair in cameras]})
+
+
+def _frame(name: str, camera: Camera) -> dict[str, object]:
+    world_from_camera = torch.linalg.inv(camera.viewmat.double())
+    world_from_camera[:, 1:3] *= -1  # to OpenGL axes
+    K = camera.K.double()
+    return {
+        "file_path": name,
+        "w": camera.width,
+        "h": camera.height,
+        "fl_x": float(K[0, 0]),
+        "fl_y": float(K[1, 1]),
+        "cx": float(K[0, 2]),
+        "cy": float(K[1, 2]),
+        "transform_matrix": world_from_camera.tolist(),
+    }

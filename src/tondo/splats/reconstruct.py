@@ -1,0 +1,459 @@
+"""Photographs in, a run with a scene of splats out."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import tondo
+from tondo import _native
+from tondo.data.photos import Photo, PhotoSet, PointCloud
+from tondo.data.splats import Scene
+from tondo.errors import InputError, OptionError
+from tondo.io.cameras_json import write_cameras
+from tondo.io.photos import has_poses, load_posed
+from tondo.io.scene import save_scene
+from tondo.splats import init, train
+from tondo.splats.config import SplatConfig
+from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
+from tondo.splats.points import starting_points
+from tondo.splats.render import render_view
+from tondo.splats.schedule import Horizon
+from tondo.splats.train import Setting, StepReport, Training
+from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
+from tondo.training.events import Evaluation, Note, Saved, Step, append_event
+from tondo.training.run_directory import (
+    RunDirectory,
+    create_run,
+    finish_run,
+    open_run,
+    read_config,
+    write_metrics,
+)
+from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
+
+DEFAULT_MINUTES = 3.0
+EVENT_SECONDS = 1.0
+PICTURE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """What `reconstruct` can be told.
+
+    Attributes:
+        max_size: longest side of the photos in training, pixels.
+        steps, minutes: how long to train; at most one of them (neither: 3 minutes).
+        seed: of every random choice.
+        holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
+        background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
+            behind the scene; None: white with transparency, the photos' mean colour without.
+        exposure: fit a colour correction per photo (None: for photos, not for renders).
+        config: everything else.
+        checkpoint_seconds: time between checkpoints.
+        evaluate_at: seconds of training at which to measure held-out photos, the clock stopped.
+    """
+
+    max_size: int = 480
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    holdout: int = 8
+    background: str | tuple[float, float, float] | None = None
+    exposure: bool | None = None
+    config: SplatConfig = field(default_factory=SplatConfig)
+    checkpoint_seconds: float = 30.0
+    evaluate_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a reconstruction tells what it does: sentences, and every training step."""
+
+    note: Callable[[str], None] = lambda text: None
+    step: Callable[[StepReport], None] = lambda report: None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished reconstruction; `metrics` is None where no photo was held out."""
+
+    run: RunDirectory
+    scene: Scene
+    metrics: ReconstructionMetrics | None
+    summary: Mapping[str, Any]
+
+
+class Interrupted(Exception):
+    """Ctrl-C during training; everything is saved. `step` steps are done."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+def reconstruct(
+    source: Path,
+    out: Path,
+    options: ReconstructOptions = ReconstructOptions(),
+    *,
+    force: bool = False,
+    resume: bool = False,
+    watch: Watch = Watch(),
+) -> Result:
+    """Fit splats to photographs and write a run (docs/conventions.md, "Files").
+
+    Args:
+        source: photos with or without poses, or a video; see `tondo.io.photos.load_posed`.
+        out: the run's folder.
+        options: with `resume` only steps, minutes, checkpoint_seconds and evaluate_at count; the
+            rest is what the run was started with.
+        force: replace a run that is there.
+        resume: go on from the newest checkpoint of the run at `out`.
+
+    Raises:
+        TondoError: something in the photos, options or output folder cannot be used.
+        Interrupted: Ctrl-C; a checkpoint has been written.
+    """
+    check_options(options)
+    torch.set_num_threads(1)  # the kernels have their own threads; two pools would fight
+    began = time.perf_counter()
+    if resume:
+        run = open_run(out)
+        options, source = stored_options(run, options)
+        create_run(out, {}, resume=True)
+    else:
+        run = create_run(out, config_json(source, options), force=force)
+    posed = _posed(source, run, options, watch)
+    photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout)
+    for one in photos.skipped:
+        append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
+    watch.note(_found(photos))
+    write_cameras(run.cameras_path, [(p.name, p.camera) for p in (*photos.train, *photos.test)])
+    setting = _setting(photos, options)
+    training, about = _begin_or_resume(run, posed, photos, setting, options, resume, watch)
+    before = time.perf_counter() - began
+    about = {"seconds_before": round(before, 2), **about}
+    _train(run, training, setting, photos, options, about, watch)
+    scene = scene_of(training, setting, photos)
+    save_scene(run.scene_path, scene)
+    append_event(run, Saved(training.step, "scene.safetensors", training.clock.seconds()))
+    return _finish(run, training, scene, photos, about, watch)
+
+
+def check_options(options: ReconstructOptions) -> None:
+    """Raises OptionError for values that cannot be used."""
+    if options.steps is not None and options.minutes is not None:
+        raise OptionError("give --steps or --minutes, not both")
+    if options.steps is not None and options.steps < 1:
+        raise OptionError(f"--steps must be at least 1, got {options.steps}")
+    if options.minutes is not None and not 0 < options.minutes < 1e6:
+        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
+    if options.config.max_splats < 1:
+        raise OptionError(f"--max-splats must be at least 1, got {options.config.max_splats}")
+    if options.seed < 0 or options.seed >= 2**63:
+        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
+
+
+def config_json(source: Path, options: ReconstructOptions) -> dict[str, Any]:
+    """`config.json`: everything needed to repeat the run."""
+    stored = dataclasses.asdict(options)
+    splats = stored.pop("config")
+    del stored["evaluate_at"], stored["checkpoint_seconds"]
+    posed = {} if has_poses(source) else {"posed": "prepared"}
+    return {
+        "tondo": tondo.__version__,
+        "command": "reconstruct",
+        "method": "splats",
+        "source": str(Path(source).absolute()),
+        **posed,
+        **stored,
+        "splats": splats,
+    }
+
+
+def stored_options(
+    run: RunDirectory, options: ReconstructOptions
+) -> tuple[ReconstructOptions, Path]:
+    """The options that a run was started with, `options`' length of training where it says one."""
+    config = read_config(run)
+    try:
+        splats = dict(config["splats"])
+        splats["coarse"] = tuple((float(f), int(d)) for f, d in splats["coarse"])
+        background = config["background"]
+        stored = ReconstructOptions(
+            **{name: config[name] for name in ("max_size", "steps", "minutes", "seed", "holdout")},
+            background=tuple(background) if isinstance(background, list) else background,
+            exposure=config["exposure"],
+            config=SplatConfig(**splats),
+            checkpoint_seconds=options.checkpoint_seconds,
+            evaluate_at=options.evaluate_at,
+        )
+        source = Path(config["source"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{run.config_path} is not the config of a reconstruction ({error!r}): "
+            "start again with --force"
+        ) from error
+    if options.steps is not None or options.minutes is not None:
+        stored = dataclasses.replace(stored, steps=options.steps, minutes=options.minutes)
+    check_options(stored)
+    return stored, source
+
+
+def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: Watch) -> Path:
+    """Where photos with poses are: `source`, or what `prepare` makes of it inside the run."""
+    if has_poses(source):
+        return source
+    prepared = run.path / "prepared"
+    if not has_poses(prepared):
+        from tondo.poses.prepare import prepare
+
+        watch.note("these photos have no poses: finding them first")
+        prepare(source, prepared, force=True, seed=options.seed)
+    return prepared
+
+
+def _found(photos: PhotoSet) -> str:
+    size = photos.train[0].camera
+    text = (
+        f"{photos.source}: {len(photos.train)} photos to train on, {len(photos.test)} held out, "
+        f"{size.width}x{size.height}"
+    )
+    if photos.skipped:
+        text += f"; {len(photos.skipped)} left out (the first: {photos.skipped[0].name}: "
+        text += f"{photos.skipped[0].reason})"
+    return text
+
+
+def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
+    if options.steps is not None:
+        horizon = Horizon(options.steps, None)
+    else:
+        horizon = Horizon(None, 60 * (options.minutes or DEFAULT_MINUTES))
+    exposure = not photos.is_render if options.exposure is None else options.exposure
+    has_alpha = any(photo.alpha is not None for photo in photos.train)
+    return Setting(
+        photos.train,
+        dataclasses.replace(options.config, exposure=exposure),
+        horizon,
+        _background(options.background, photos.train, has_alpha),
+        options.background == "random" and has_alpha,
+        init.camera_reach([photo.camera for photo in photos.train]),
+    )
+
+
+def _background(
+    wanted: str | tuple[float, float, float] | None, photos: Sequence[Photo], has_alpha: bool
+) -> Tensor:
+    if isinstance(wanted, tuple):
+        return torch.tensor(wanted)
+    if wanted == "black":
+        return torch.zeros(3)
+    if wanted in ("white", "random") or has_alpha:
+        return torch.ones(3)
+    means = [photo.image[::4, ::4].double().mean(dim=(0, 1)) / 255 for photo in photos]
+    return torch.stack(means).mean(dim=0).float()
+
+
+def _begin_or_resume(
+    run: RunDirectory,
+    posed: Path,
+    photos: PhotoSet,
+    setting: Setting,
+    options: ReconstructOptions,
+    resume: bool,
+    watch: Watch,
+) -> tuple[Training, dict[str, Any]]:
+    checkpoint = load_latest_checkpoint(run) if resume else None
+    if checkpoint is None:
+        if resume:
+            watch.note("no checkpoint yet: starting from the first step")
+        cloud, origin = starting_points(posed, photos, options.max_size, options.seed)
+        watch.note(f"starting from {len(cloud.points)} points, {origin}")
+        splats = _first_splats(cloud, setting, options.seed)
+        return train.begin(splats, photos.train, options.seed), {
+            "points": len(cloud.points),
+            "points_from": origin,
+        }
+    for skipped in checkpoint.skipped:
+        watch.note(f"checkpoint not usable, taking the one before: {skipped}")
+        append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
+    try:
+        training = train.from_tensors(checkpoint.tensors)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
+            f"splats ({error}): start again with --force"
+        ) from error
+    if len(training.corrections.visits) != len(photos.train):
+        raise InputError(
+            f"the run was started with {len(training.corrections.visits)} training photos, now "
+            f"there are {len(photos.train)}: restore them, or start again with --force"
+        )
+    watch.note(f"going on after step {training.step}")
+    append_event(run, Note(training.step, "resumed", training.clock.seconds()))
+    return training, dict(checkpoint.state)
+
+
+def _first_splats(cloud: PointCloud, setting: Setting, seed: int) -> Any:
+    most = setting.config.max_splats
+    if len(cloud.points) > most:
+        generator = torch.Generator().manual_seed(seed)
+        rows = torch.randperm(len(cloud.points), generator=generator)[:most].sort().values
+        cloud = PointCloud(cloud.points[rows], cloud.colors[rows])
+    return init.splats_from_points(
+        cloud, sh_degree=setting.config.sh_degree, opacity=setting.config.first_opacity
+    )
+
+
+@contextmanager
+def _ctrl_c_flag() -> Iterator[list[bool]]:
+    """Collects Ctrl-C, so that no step is torn; a second one interrupts at once."""
+    flag: list[bool] = []
+
+    def note_it(*_: object) -> None:
+        if flag:
+            raise KeyboardInterrupt
+        flag.append(True)
+
+    try:
+        old = signal.signal(signal.SIGINT, note_it)
+    except ValueError:  # not the main thread: whoever runs it handles Ctrl-C
+        yield flag
+        return
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+
+def _train(
+    run: RunDirectory,
+    training: Training,
+    setting: Setting,
+    photos: PhotoSet,
+    options: ReconstructOptions,
+    about: Mapping[str, Any],
+    watch: Watch,
+) -> None:
+    """Run the loop with events, pictures, checkpoints and measurements on the way."""
+    writer = open_tensorboard(run, from_step=training.step)
+    started = training.clock.seconds()
+    saved = noted = pictured = started
+    pending = [at for at in sorted(options.evaluate_at) if at > started]
+    psnr: list[float] = []
+    with _ctrl_c_flag() as stop:
+        for report in train.run(training, setting):
+            watch.step(report)
+            if report.psnr is not None:
+                psnr = [*psnr[-9:], report.psnr]
+            now = report.seconds
+            if now - noted >= EVENT_SECONDS or report.fraction >= 1:
+                noted = now
+                mean = sum(psnr) / len(psnr) if psnr else None
+                event = Step(report.step, report.loss, mean, report.splats, now, peak_memory_mb())
+                append_event(run, event)
+                log_event(writer, event)
+            if pending and now >= pending[0]:
+                pending = [at for at in pending if at > now]
+                _measure(run, training, setting, photos, writer)
+            if now - pictured >= PICTURE_SECONDS:
+                pictured = now
+                _log_pictures(training, setting, photos, writer)
+            if stop or now - saved >= options.checkpoint_seconds:
+                saved = now
+                save_checkpoint(run, training.step, train.to_tensors(training), about)
+            if stop:
+                writer.close()
+                raise Interrupted(training.step)
+    save_checkpoint(run, training.step, train.to_tensors(training), about)
+    _log_pictures(training, setting, photos, writer)
+    writer.close()
+
+
+def _measure(
+    run: RunDirectory, training: Training, setting: Setting, photos: PhotoSet, writer: Any
+) -> None:
+    """Held-out PSNR as it is now, with the clock stopped."""
+    training.clock.pause()
+    scene = scene_of(training, setting, photos)
+    found = evaluate_scene(scene, photos.test, None).mean
+    event = Evaluation(
+        training.step,
+        found.psnr,
+        found.ssim,
+        found.perceptual,
+        len(photos.test),
+        training.clock.seconds(),
+    )
+    append_event(run, event)
+    log_event(writer, event)
+    training.clock.run()
+
+
+def _log_pictures(training: Training, setting: Setting, photos: PhotoSet, writer: Any) -> None:
+    scene = scene_of(training, setting, photos)
+    for kind, some in (("train", photos.train), ("test", photos.test)):
+        if some:
+            view = render_view(scene, some[0].camera)
+            truth = composited(some[0], scene.background)
+            both = torch.cat([truth, view.color], dim=1)
+            log_picture(writer, f"{kind}/photo and render", both, training.step)
+
+
+def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
+    """The scene as it stands; shares memory with the training."""
+    cameras = [photo.camera for photo in photos.train]
+    center, distance = init.focus(cameras)
+    splats = training.parameters.splats
+    solid = splats.opacity_logits > 0
+    away = (splats.means[solid] - center).norm(dim=1)
+    radius = distance
+    if len(away):
+        radius = min(distance, max(float(away.quantile(0.9)), 1e-3 * distance))
+    return Scene(splats, setting.background, photos.up, radius, center)
+
+
+def _finish(
+    run: RunDirectory,
+    training: Training,
+    scene: Scene,
+    photos: PhotoSet,
+    about: Mapping[str, Any],
+    watch: Watch,
+) -> Result:
+    summary = {
+        "train_seconds": round(training.clock.seconds(), 3),
+        "steps": training.step,
+        "splats": len(training.parameters),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "threads": _native.num_threads(),
+        **about,
+    }
+    metrics = None
+    measured: dict[str, Any] = {"test": None, "per_image": {}}
+    if photos.test:
+        watch.note(f"measuring on {len(photos.test)} held-out photos")
+        metrics = evaluate_scene(scene, photos.test, run.renders_dir / "test")
+        measured = metrics_json(metrics)
+    write_metrics(run, {**measured, **summary})
+    finish_run(run)
+    return Result(run, scene, metrics, summary)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 1024
