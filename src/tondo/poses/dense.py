@@ -14,6 +14,9 @@ from tondo.data.photos import Photo, PointCloud
 # Relative difference of depth at which two photos still agree.
 MAX_DISAGREEMENT = 0.01
 MIN_SCORE = 0.6
+# Side of the windows that are compared, and the least variance (grey 0..1) that is texture.
+WINDOW = (7, 7)
+MIN_VARIANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ def densify(
     photos: tuple[Photo, ...],
     sparse: PointCloud,
     *,
-    max_size: int = 480,
-    planes: int = 96,
+    max_size: int = 320,
+    planes: int = 64,
     neighbours: int = 4,
     max_points: int = 50_000,
     seed: int = 0,
@@ -60,12 +63,14 @@ def densify(
         seed: of the drawing.
     """
     views = [_reduced(photo, max_size) for photo in photos]
-    ranges, chosen = _plan(views, sparse.points.double().numpy(), neighbours)
+    # A few thousand points tell ranges and neighbours as well as all.
+    step = 1 + len(sparse.points) // 4000
+    ranges, chosen = _plan(views, sparse.points[::step].double().numpy(), neighbours)
     depths = [
-        depth_map(views[i], [views[j] for j in chosen[i]], ranges[i], planes)
-        if ranges[i] is not None and len(chosen[i]) >= 2
-        else np.zeros_like(views[i].grey)
-        for i in range(len(views))
+        depth_map(view, [views[j] for j in near], depth_range, planes)
+        if depth_range is not None and len(near) >= 2
+        else np.zeros_like(view.grey)
+        for view, near, depth_range in zip(views, chosen, ranges, strict=True)
     ]
     points, colors = [], []
     for i, view in enumerate(views):
@@ -104,7 +109,8 @@ def _plan(
     A neighbour is good where both see many points under an angle of about 10 degrees (Yao et al.
     2018, MVSNet, section 4.1: less gives no depth, more changes the look too much).
     """
-    seen, ranges, rays = [], [], []
+    seen, rays = [], []
+    ranges: list[tuple[float, float] | None] = []
     for view in views:
         local = points @ view.R.T + view.t
         z = local[:, 2]
@@ -116,7 +122,7 @@ def _plan(
         seen.append(inside)
         if inside.sum() >= 20:
             near, far = np.percentile(z[inside], (1, 99))
-            ranges.append((0.8 * near, 1.3 * far))
+            ranges.append((0.8 * float(near), 1.3 * float(far)))
         else:
             ranges.append(None)
         ray = points + view.R.T @ view.t
@@ -142,33 +148,47 @@ def depth_map(
 ) -> np.ndarray:
     """[H, W] float32 depth along the view's z axis, 0 where nothing is sure.
 
-    The score of a depth is the mean of the better half of the neighbours' correlations, so that a
-    neighbour whose sight is blocked does no harm.
+    The score of a depth is the mean of the two best neighbours' correlations, so that a neighbour
+    whose sight is blocked does no harm.
     """
     inverse = np.linspace(1 / depth_range[1], 1 / depth_range[0], planes)
-    window = (7, 7)
-    mean = cv2.blur(view.grey, window)
-    variance = cv2.blur(view.grey**2, window) - mean**2
+    mean = cv2.blur(view.grey, WINDOW)
+    variance = cv2.sqrBoxFilter(view.grey, cv2.CV_32F, WINDOW) - mean * mean
     volume = np.empty((planes, *view.grey.shape), np.float32)
-    kept = max(1, (len(others) + 1) // 2)
     K_inverse = np.linalg.inv(view.K)
-    for p, inv in enumerate(inverse):
-        scores = []
-        for other in others:
-            R = other.R @ view.R.T
-            t = other.t - R @ view.t
+    motions = []
+    for other in others:
+        R = other.R @ view.R.T
+        motions.append((R, other.t - R @ view.t))
+    for plane, inv in enumerate(inverse):
+        best = np.full(view.grey.shape, -1.0, np.float32)
+        second = best.copy()
+        for other, (R, t) in zip(others, motions, strict=True):
             # Points at depth 1/inv of `view` go to `other` by this homography (plane normal z).
             H = other.K @ (R + np.outer(t, [0.0, 0.0, inv])) @ K_inverse
-            warped = cv2.warpPerspective(
-                other.grey, H, view.grey.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            )
-            other_mean = cv2.blur(warped, window)
-            other_variance = cv2.blur(warped * warped, window) - other_mean * other_mean
-            covariance = cv2.blur(view.grey * warped, window) - mean * other_mean
-            scores.append(covariance / np.sqrt(np.maximum(variance * other_variance, 1e-9)))
-        best = np.sort(np.stack(scores), axis=0)[-kept:]
-        volume[p] = best.mean(axis=0)
-    return _best_depth(volume, inverse, (variance > 1e-4) & view.solid)
+            score = _correlation(view.grey, mean, variance, other.grey, H)
+            np.maximum(second, np.minimum(best, score), out=second)
+            np.maximum(best, score, out=best)
+        volume[plane] = 0.5 * (best + second)
+    return _best_depth(volume, inverse, (variance > MIN_VARIANCE) & view.solid)
+
+
+def _correlation(
+    grey: np.ndarray, mean: np.ndarray, variance: np.ndarray, other: np.ndarray, H: np.ndarray
+) -> np.ndarray:
+    """[H, W] normalised cross-correlation of windows of `grey` with `other` seen through H."""
+    size = (grey.shape[1], grey.shape[0])
+    warped = cv2.warpPerspective(other, H, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    warped_mean = np.asarray(cv2.blur(warped, WINDOW))
+    # In place: the arrays are large, and this runs thousands of times.
+    spread = np.asarray(cv2.sqrBoxFilter(warped, cv2.CV_32F, WINDOW))
+    np.subtract(spread, warped_mean * warped_mean, out=spread)
+    np.multiply(spread, variance, out=spread)
+    np.maximum(spread, 1e-9, out=spread)
+    np.sqrt(spread, out=spread)
+    score = np.asarray(cv2.blur(grey * warped, WINDOW))
+    np.subtract(score, mean * warped_mean, out=score)
+    return np.divide(score, spread, out=score)
 
 
 def _best_depth(volume: np.ndarray, inverse: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -216,18 +236,21 @@ def _agreement(
 
 def _thin(points: np.ndarray, max_points: int, seed: int) -> np.ndarray:
     """Indices of at most `max_points` points: one per cell of a grid as fine as that allows."""
-    order = np.random.default_rng(seed).permutation(len(points))
-    if len(points) <= max_points:
+    order = np.random.default_rng(seed).permutation(len(points))[: 8 * max_points]
+    if len(order) <= max_points:
         return np.sort(order)
-    low, high = np.percentile(points, (2, 98), axis=0)
+    some = points[order]
+    low, high = np.percentile(some, (2, 98), axis=0)
+    some = np.clip(some - low, low - high, 2 * (high - low)) + (high - low)
     fine, coarse = 0.0, float(np.max(high - low)) + 1e-9
     kept = order[:max_points]
-    for _ in range(18):
+    for _ in range(12):
         cell = (fine + coarse) / 2
-        cells = np.floor((points[order] - low) / cell).astype(np.int64)
-        _, first = np.unique(cells, axis=0, return_index=True)
+        x, y, z = np.floor(some / cell).astype(np.int64).T
+        side = np.int64(3 * np.max(high - low) / cell) + 2
+        _, first = np.unique((x * side + y) * side + z, return_index=True)
         if len(first) > max_points:
             fine = cell
         else:
-            coarse, kept = cell, order[np.sort(first)]
+            coarse, kept = cell, order[first]
     return np.sort(kept)

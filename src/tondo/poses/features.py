@@ -53,7 +53,7 @@ def extract_features(
         grey = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
         mask = None if mask is None else cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
     solid = None if mask is None else ((mask >= 128) * 255).astype(np.uint8)
-    sift = cv2.SIFT_create(
+    sift = cv2.SIFT.create(
         nfeatures=max_features, contrastThreshold=contrast, enable_precise_upscale=True
     )
     found, histograms = sift.detectAndCompute(grey, solid)
@@ -96,7 +96,7 @@ def count_similar(features: list[Features], sample: int = 256) -> np.ndarray:
         second = closeness.scatter_(2, index[..., None], -1.0).amax(dim=2)
         clear = (1.0 - best) < 0.64 * (1.0 - second)
         # Padding has closeness 0, far below any real match.
-        found = clear & (best > 0.5) & (back.T == own[:, None])
+        found = clear & (best > 0.5) & (own[:, None] == back.T)
         counts[i, i + 1 :] = counts[i + 1 :, i] = found.sum(dim=0).numpy()
     return counts
 

@@ -72,3 +72,36 @@ def map_incrementally(
     return sorted(
         models.values(), key=lambda m: (m.num_reg_images(), m.num_points3D()), reverse=True
     )
+
+
+def refine_lens(model: pycolmap.Reconstruction, min_photos: int) -> None:
+    """Adjust everything once more, the principal point included, in place.
+
+    Only for cameras with the full lens model and at least `min_photos` photos: the mapper leaves
+    the principal point in the middle, which turns every pose by as much as it is off; few photos
+    cannot tell the two apart. If a principal point runs away by more than a tenth of the picture,
+    nothing is changed.
+    """
+    if model.num_reg_images() < min_photos or any(
+        camera.model.name != "OPENCV" for camera in model.cameras.values()
+    ):
+        return
+    trial = pycolmap.Reconstruction(model)
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_principal_point = True
+    options.print_summary = False
+    options.ceres.solver_options.max_num_iterations = 50
+    pycolmap.bundle_adjustment(trial, options)
+    for camera in trial.cameras.values():
+        off_x = abs(camera.principal_point_x - camera.width / 2) / camera.width
+        off_y = abs(camera.principal_point_y - camera.height / 2) / camera.height
+        if max(off_x, off_y) > 0.1:
+            return
+    for camera_id, camera in trial.cameras.items():
+        model.cameras[camera_id].params = camera.params
+    for frame_id, frame in trial.frames.items():
+        if frame.has_pose:
+            model.frames[frame_id].rig_from_world = frame.rig_from_world
+    for point_id, point in trial.points3D.items():
+        model.points3D[point_id].xyz = point.xyz
+    model.update_point_3d_errors()

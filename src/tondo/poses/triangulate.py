@@ -14,6 +14,7 @@ from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, PointCloud
 from tondo.poses.features import Features, choose_pairs, extract_features
 from tondo.poses.matching import match_pairs, write_database
+from tondo.poses.quiet import quiet_colmap
 
 # Fewer points than this say nothing about the shape of a scene.
 MIN_POINTS = 100
@@ -52,7 +53,7 @@ def triangulate(
         for photo in photos
     ]
     pairs = choose_pairs(features, in_order=False, neighbours=12)
-    with tempfile.TemporaryDirectory(prefix="tondo-points-") as folder:
+    with quiet_colmap(), tempfile.TemporaryDirectory(prefix="tondo-points-") as folder:
         model = _triangulate_in(Path(folder), photos, features, pairs, seed)
     return _point_cloud(model, photos)
 
@@ -112,7 +113,7 @@ def _distinct_cameras(photos: tuple[Photo, ...]) -> tuple[list[pycolmap.Camera],
     """The photos' different pinhole cameras, and for each photo the index of its own."""
     known: dict[tuple[float, ...], int] = {}
     camera_of = []
-    cameras = []
+    cameras: list[pycolmap.Camera] = []
     for photo in photos:
         K, width, height = photo.camera.K.tolist(), photo.camera.width, photo.camera.height
         key = (K[0][0], K[1][1], K[0][2], K[1][2], width, height)

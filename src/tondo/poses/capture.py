@@ -1,0 +1,180 @@
+"""What structure from motion made of a set of photos: the facts behind prepare.json and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pycolmap
+
+from tondo.data.photos import Skipped
+from tondo.poses.gather import GatheredPhoto
+from tondo.poses.quality import find_faults
+
+# A pair with fewer verified matches hardly holds two photos together.
+WEAK_MATCHES = 60
+
+
+@dataclass(frozen=True)
+class PhotoOutcome:
+    """What became of one photo.
+
+    Attributes:
+        name, source: file name in the folder of pictures, and where it came from.
+        registered: whether its pose was found.
+        reason: why not, in plain words; empty if registered.
+        faults: what its quality lacks, whether registered or not.
+        sharpness: as share of the set's median. brightness: mean, 0..1.
+        features: found on it. matches: verified, with its best partner. partner: that one's name.
+        points: 3D points that it sees. error: its mean reprojection error, pixels.
+    """
+
+    name: str
+    source: str
+    registered: bool
+    reason: str
+    faults: tuple[str, ...]
+    sharpness: float
+    brightness: float
+    features: int
+    matches: int
+    partner: str
+    points: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A set of photos after structure from motion.
+
+    Attributes:
+        photos: all that could be read, by name. skipped: those that could not.
+        registered: names of the registered ones, in the order of `positions`.
+        positions, directions: [R, 3] float64, camera centres and viewing directions.
+        up: [3] float64 unit vector, minus the mean of the cameras' y axes.
+        points: [P, 3] float64; colors: [P, 3] uint8.
+        error: mean reprojection error, pixels of the photos; 0 without a model.
+        inliers: [N, N] int64, verified matches of photos i and j.
+        other_models: names of the photos of each further model, which fit each other but not the
+            largest.
+    """
+
+    photos: tuple[PhotoOutcome, ...]
+    skipped: tuple[Skipped, ...]
+    registered: tuple[str, ...]
+    positions: np.ndarray
+    directions: np.ndarray
+    up: np.ndarray
+    points: np.ndarray
+    colors: np.ndarray
+    error: float
+    inliers: np.ndarray
+    other_models: tuple[tuple[str, ...], ...]
+
+
+def describe_capture(
+    photos: Sequence[GatheredPhoto],
+    skipped: Sequence[Skipped],
+    inliers: np.ndarray,
+    models: Sequence[pycolmap.Reconstruction],
+) -> Capture:
+    """Collect the facts; `models[0]`, if any, is the one that was taken."""
+    images = {}
+    positions, directions, downs = [], [], []
+    if models:
+        images = {im.name: im for im in models[0].images.values() if im.has_pose}
+        images = dict(sorted(images.items()))
+    for image in images.values():
+        rotation = image.cam_from_world().rotation.matrix()
+        positions.append(image.projection_center())
+        directions.append(rotation[2])
+        downs.append(rotation[1])
+    points = [] if not models else list(models[0].points3D.values())
+    return Capture(
+        photos=_outcomes(photos, inliers, images, models),
+        skipped=tuple(skipped),
+        registered=tuple(images),
+        positions=np.array(positions, np.float64).reshape(-1, 3),
+        directions=np.array(directions, np.float64).reshape(-1, 3),
+        up=_up(np.array(downs, np.float64).reshape(-1, 3)),
+        points=np.array([p.xyz for p in points], np.float64).reshape(-1, 3),
+        colors=np.array([p.color for p in points], np.uint8).reshape(-1, 3),
+        error=float(models[0].compute_mean_reprojection_error()) if points else 0.0,
+        inliers=inliers,
+        other_models=tuple(
+            tuple(sorted(im.name for im in m.images.values() if im.has_pose)) for m in models[1:]
+        ),
+    )
+
+
+def _up(downs: np.ndarray) -> np.ndarray:
+    """Minus the mean of the cameras' y axes; z if they cancel."""
+    mean = -downs.sum(axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > 1e-6 else np.array([0.0, 0.0, 1.0])
+
+
+def _outcomes(
+    photos: Sequence[GatheredPhoto],
+    inliers: np.ndarray,
+    images: dict[str, pycolmap.Image],
+    models: Sequence[pycolmap.Reconstruction],
+) -> tuple[PhotoOutcome, ...]:
+    faults = find_faults([photo.quality for photo in photos])
+    usual = float(np.median([photo.quality.sharpness for photo in photos])) or 1.0
+    elsewhere = {
+        image.name: number
+        for number, model in enumerate(models[1:], start=2)
+        for image in model.images.values()
+        if image.has_pose
+    }
+    outcomes = []
+    for index, photo in enumerate(photos):
+        image = images.get(photo.name)
+        best = int(inliers[index].argmax()) if len(photos) > 1 else index
+        matches = int(inliers[index, best])
+        reason = ""
+        if image is None:
+            reason = _why_not(photo, faults[index], matches, elsewhere.get(photo.name))
+        seen = [] if image is None else list(image.get_observation_points2D())
+        outcomes.append(
+            PhotoOutcome(
+                name=photo.name,
+                source=photo.source,
+                registered=image is not None,
+                reason=reason,
+                faults=faults[index],
+                sharpness=photo.quality.sharpness / usual,
+                brightness=photo.quality.brightness,
+                features=photo.features.count,
+                matches=matches,
+                partner=photos[best].name if matches else "",
+                points=len(seen),
+                error=_mean_error(models[0], seen) if seen else 0.0,
+            )
+        )
+    return tuple(outcomes)
+
+
+def _mean_error(model: pycolmap.Reconstruction, seen: Sequence[pycolmap.Point2D]) -> float:
+    """Mean reprojection error of the points that one photo sees."""
+    return float(np.mean([model.points3D[p.point3D_id].error for p in seen]))
+
+
+def _why_not(
+    photo: GatheredPhoto, faults: tuple[str, ...], matches: int, other_model: int | None
+) -> str:
+    """Why a photo was not registered, the likeliest cause first."""
+    causes = list(faults)
+    if other_model is not None:
+        causes.append(f"fits only with the photos of group {other_model}")
+    elif photo.features.count < 200:
+        causes.append(f"hardly any texture ({photo.features.count} features)")
+    elif matches == 0:
+        causes.append("nothing in common with any other photo")
+    elif matches < WEAK_MATCHES:
+        causes.append(f"too few matches (at best {matches} with another photo)")
+    else:
+        causes.append("its matches do not agree with the positions of the other photos")
+    return "; ".join(causes)

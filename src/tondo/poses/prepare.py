@@ -1,0 +1,318 @@
+"""Photos without poses become posed images: `tondo prepare`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+
+from tondo.data.photos import Skipped
+from tondo.errors import InputError, OutputError
+from tondo.io.atomic import TEMPORARY_PREFIX, make_folder, write_json
+from tondo.poses.capture import Capture, describe_capture
+from tondo.poses.coverage import Coverage, give_advice
+from tondo.poses.features import choose_pairs
+from tondo.poses.gather import GatheredPhoto, gather_photos, is_video
+from tondo.poses.mapping import map_incrementally, refine_lens
+from tondo.poses.matching import count_inliers, match_pairs, write_database
+from tondo.poses.quiet import quiet_colmap
+from tondo.poses.report import write_report
+
+Progress = Callable[[str, int, int], None]
+STAGES = ("reading photos", "matching", "placing cameras", "writing the report")
+FORMAT = 1
+# With so many photos of one camera its full lens model (two focal lengths, the principal point,
+# four coefficients of distortion) can be told from them; with fewer a simpler one is safer.
+MIN_PHOTOS_FOR_FULL_LENS = 20
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` made.
+
+    Attributes:
+        folder: with images/, sparse/0/, prepare.json and report.html.
+        photos: how many could be read. registered: how many of them have a pose.
+        skipped: files that could not be read.
+        points: how many 3D points. error: mean reprojection error in pixels.
+        advice: what to photograph next, in plain words.
+    """
+
+    folder: Path
+    photos: int
+    registered: int
+    skipped: tuple[Skipped, ...]
+    points: int
+    error: float
+    advice: tuple[str, ...]
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    *,
+    force: bool = False,
+    frames: int = 120,
+    max_size: int = 960,
+    max_features: int = 3000,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> Prepared:
+    """Find the cameras of photos by incremental structure from motion (Schoenberger and Frahm
+    2016), and report on the capture.
+
+    Writes `out`/images, `out`/sparse/0 (a COLMAP model in binary), `out`/prepare.json and
+    `out`/report.html with its pictures in `out`/report. Everything is made beside `out` and renamed
+    at the end, so `out` is never half-written.
+
+    Args:
+        source: a folder of photos (JPEG, PNG, WebP, TIFF, HEIC), or a video.
+        out: a folder that does not exist or is empty.
+        force: replace `out` if an earlier `prepare` made it.
+        frames: how many frames of a video are used.
+        max_size: longest side, in pixels, at which features are looked for.
+        max_features: at most so many per photo.
+        seed: of every random choice.
+        on_progress: called with (one of `STAGES`, done, total).
+
+    Raises:
+        InputError: no photos, or fewer than two readable ones; or fewer than half of them could be
+            placed, in which case `out` is written nevertheless.
+        OutputError: `out` is there already or cannot be written.
+    """
+    source, out = Path(source), Path(out)
+    say = on_progress or (lambda stage, done, total: None)
+    started = time.perf_counter()
+    check_target(out, force=force)
+    with quiet_colmap(), _work_folder(out) as work:
+        result = work / "result"
+        make_folder(result / "images")
+        photos, skipped = gather_photos(
+            source,
+            result / "images",
+            frames=frames,
+            max_size=max_size,
+            max_features=max_features,
+            on_progress=lambda done, total: say(STAGES[0], done, total),
+        )
+        _check_enough(source, photos, skipped)
+        in_order = is_video(source)
+        inliers, models = _find_poses(photos, work, in_order=in_order, seed=seed, say=say)
+        if models:
+            refine_lens(models[0], MIN_PHOTOS_FOR_FULL_LENS)
+            make_folder(result / "sparse" / "0")
+            models[0].write_binary(result / "sparse" / "0")
+        say(STAGES[3], 0, 1)
+        capture = describe_capture(photos, skipped, inliers, models)
+        coverage = write_report(result, capture, title=source.resolve().name)
+        seconds = time.perf_counter() - started
+        write_json(
+            result / "prepare.json", _facts(capture, coverage, models, source, seed, seconds)
+        )
+        say(STAGES[3], 1, 1)
+        _put_in_place(result, out, force=force)
+    _check_half_placed(capture, out)
+    return Prepared(
+        folder=out,
+        photos=len(photos),
+        registered=len(capture.registered),
+        skipped=capture.skipped,
+        points=len(capture.points),
+        error=capture.error,
+        advice=tuple(give_advice(capture, coverage)),
+    )
+
+
+def check_target(out: Path, *, force: bool) -> None:
+    """Raises OutputError unless `out` is free, or (with `force`) was made by `prepare`."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir():
+        raise OutputError(f"{out} is a file: name a folder for the results")
+    if not any(out.iterdir()):
+        return
+    if not force:
+        raise OutputError(f"{out} is not empty: choose another folder, or --force to replace it")
+    if not (out / "prepare.json").is_file():
+        raise OutputError(
+            f"{out} was not made by tondo prepare, so --force does not replace it: "
+            "choose another folder"
+        )
+
+
+@contextlib.contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder beside `out`, on the same disk; removed at the end."""
+    make_folder(out.absolute().parent)
+    work = out.absolute().parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+    make_folder(work)
+    try:
+        yield work
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _put_in_place(result: Path, out: Path, *, force: bool) -> None:
+    """Rename `result` to `out`; what was there goes only once it can."""
+    check_target(out, force=force)
+    old = result.parent / "replaced"
+    if out.exists():
+        os.replace(out, old)
+    os.replace(result, out)
+
+
+def _check_enough(
+    source: Path, photos: Sequence[GatheredPhoto], skipped: Sequence[Skipped]
+) -> None:
+    if len(photos) >= 2:
+        return
+    unread = ""
+    if skipped:
+        unread = f" ({len(skipped)} could not be read, e.g. {skipped[0].name}: {skipped[0].reason})"
+    count = "only one photo" if len(photos) == 1 else "no photo that can be read"
+    raise InputError(
+        f"{source} has {count}{unread}; poses need at least 2 photos of the same thing from "
+        "different places, and 30 to 100 are usual"
+    )
+
+
+def _check_half_placed(capture: Capture, out: Path) -> None:
+    placed, total = len(capture.registered), len(capture.photos)
+    if placed == 0:
+        raise InputError(
+            f"none of the {total} photos could be placed: they have no points in common. "
+            f"{out}/report.html says what was wrong with each"
+        )
+    if placed * 2 < total:
+        raise InputError(
+            f"only {placed} of the {total} photos could be placed, fewer than half. What was "
+            f"found is kept in {out}, and {out}/report.html says what to photograph again"
+        )
+
+
+def _find_poses(
+    photos: Sequence[GatheredPhoto], work: Path, *, in_order: bool, seed: int, say: Progress
+) -> tuple[np.ndarray, list[pycolmap.Reconstruction]]:
+    """Match and map; photos that stay out get a second chance with all pairs.
+
+    Returns [N, N] verified matches, and the models, the largest first.
+    """
+    names = [photo.name for photo in photos]
+    features = [photo.features for photo in photos]
+    database = work / "database.db"
+    cameras, camera_of = _shared_cameras(photos)
+    write_database(database, cameras, names, camera_of, features)
+    pairs = choose_pairs(features, in_order=in_order)
+    models: list[pycolmap.Reconstruction] = []
+    for round_number in (1, 2):
+        match_pairs(
+            database, names, pairs, seed=seed, on_progress=lambda d, t: say(STAGES[1], d, t)
+        )
+        map_folder = work / f"map{round_number}"
+        make_folder(map_folder)
+        say(STAGES[2], 0, len(photos))
+        found = map_incrementally(
+            database,
+            work / "result" / "images",
+            map_folder,
+            seed=seed,
+            on_registered=lambda placed: say(STAGES[2], placed, len(photos)),
+        )
+        if _placed(found) > _placed(models) or not models:
+            models = found
+        tried = set(pairs)
+        left_out = _left_out(names, models)
+        pairs = sorted(
+            {
+                (min(i, j), max(i, j))
+                for i in left_out
+                for j in range(len(photos))
+                if i != j and (min(i, j), max(i, j)) not in tried
+            }
+        )
+        # Hundreds of strays would take longer than the rest; they are hardly one scene anyway.
+        if not pairs or len(left_out) * 2 > len(photos):
+            break
+    return count_inliers(database, len(photos)), models
+
+
+def _placed(models: Sequence[pycolmap.Reconstruction]) -> int:
+    return models[0].num_reg_images() if models else 0
+
+
+def _left_out(names: Sequence[str], models: Sequence[pycolmap.Reconstruction]) -> list[int]:
+    placed = {im.name for im in models[0].images.values() if im.has_pose} if models else set()
+    return [index for index, name in enumerate(names) if name not in placed]
+
+
+def _shared_cameras(photos: Sequence[GatheredPhoto]) -> tuple[list[pycolmap.Camera], list[int]]:
+    """One camera for all photos with the same key, with the focal length of EXIF to start from."""
+    keys = [photo.camera_key for photo in photos]
+    distinct = sorted(set(keys), key=str)
+    cameras = []
+    for number, key in enumerate(distinct, start=1):
+        photo = photos[keys.index(key)]
+        full = keys.count(key) >= MIN_PHOTOS_FOR_FULL_LENS
+        # Without EXIF, that of a usual phone or standard zoom (COLMAP's own guess as well).
+        focal = photo.focal or 1.2 * max(photo.width, photo.height)
+        camera = pycolmap.Camera.create_from_model_name(
+            number, "OPENCV" if full else "SIMPLE_RADIAL", focal, photo.width, photo.height
+        )
+        camera.has_prior_focal_length = photo.focal is not None
+        cameras.append(camera)
+    return cameras, [distinct.index(key) for key in keys]
+
+
+def _facts(
+    capture: Capture,
+    coverage: Coverage | None,
+    models: Sequence[pycolmap.Reconstruction],
+    source: Path,
+    seed: int,
+    seconds: float,
+) -> dict[str, object]:
+    """The contents of prepare.json."""
+    cameras = [] if not models else list(models[0].cameras.values())
+    return {
+        "format": FORMAT,
+        "source": source.name,
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "pycolmap": pycolmap.__version__,
+        "photos": len(capture.photos),
+        "registered": len(capture.registered),
+        "points": len(capture.points),
+        "reprojection_error": round(capture.error, 4),
+        "up": [float(value) for value in capture.up],
+        "coverage": None
+        if coverage is None
+        else {
+            "inward": coverage.inward,
+            "degrees_covered": round(coverage.covered, 1),
+            "widest_gap": coverage.gap,
+            "elevation": [float(coverage.elevations.min()), float(coverage.elevations.max())],
+        },
+        "cameras": [
+            {
+                "model": camera.model.name,
+                "width": camera.width,
+                "height": camera.height,
+                "params": [float(value) for value in camera.params],
+            }
+            for camera in cameras
+        ],
+        "other_models": [list(names) for names in capture.other_models],
+        "skipped": [asdict(skipped) for skipped in capture.skipped],
+        "advice": give_advice(capture, coverage),
+        "images": [asdict(photo) for photo in capture.photos],
+    }
