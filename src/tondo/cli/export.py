@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MESH_ENDINGS = (".glb", ".obj", ".ply", ".stl")
 SPLAT_ENDINGS = (".ply",)
+_OTHER_SPLAT_ENDINGS = (".splat", ".spz", ".ksplat", ".sog")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -84,7 +85,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the file. Raises TondoError."""
     kind = _kind(args.output, args.kind)
-    _check_place(args.output)
+    _check_place(args.output, args.run)
 
     from tondo.cli.scenes import open_scene
 
@@ -141,20 +142,13 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
 
 def _cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
     """Those given, those of the run's photos, or some all around."""
+    from tondo.cli.scenes import photo_cameras, read_cameras
     from tondo.splats.to_mesh import cameras_around
 
-    source = args.cameras
-    if source is None and opened.run is not None and opened.run.cameras_path.is_file():
-        source = opened.run.cameras_path
-    if source is None:
-        return cameras_around(opened.scene.center, opened.scene.radius * args.reach)
-
-    from tondo.io.photos import load_cameras
-
-    cameras = [named.camera for named in load_cameras(source)]
-    if not cameras:
-        raise InputError(f"{source} has no cameras")
-    return cameras
+    if args.cameras is not None:
+        return read_cameras(args.cameras)
+    around = opened.scene.radius * args.reach
+    return photo_cameras(opened) or cameras_around(opened.scene.center, around)
 
 
 def _kind(output: Path, asked: str | None) -> str:
@@ -164,6 +158,8 @@ def _kind(output: Path, asked: str | None) -> str:
     if suffix not in known:
         close = difflib.get_close_matches(suffix, known, n=1, cutoff=0.4)
         guess = f"; did you mean {close[0]}?" if close else ""
+        if suffix in _OTHER_SPLAT_ENDINGS:
+            guess = "; splats can be written as .ply with --as splats"
         came = repr(suffix) if suffix else "no ending"
         raise OptionError(f"{output}: expected one of {', '.join(known)}, got {came}{guess}")
     if asked == "splats" and suffix not in SPLAT_ENDINGS:
@@ -173,8 +169,10 @@ def _kind(output: Path, asked: str | None) -> str:
     return asked or "mesh"
 
 
-def _check_place(output: Path) -> None:
+def _check_place(output: Path, source: Path) -> None:
     """Find out before the work, not after it, that the file cannot be written."""
+    if output.resolve() == source.resolve():
+        raise OptionError(f"{output} is the scene itself: choose another name with -o")
     if output.is_dir():
         raise OutputError(f"cannot write {output}: a folder of that name is there already")
     folder = next(parent for parent in output.absolute().parents if parent.exists())

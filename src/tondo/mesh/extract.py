@@ -49,22 +49,22 @@ def extract_mesh(
 def surface(volume: Volume, *, closed: bool) -> Mesh:
     """The zero level of the volume, with the volume's colours and normals along its gradient."""
     values = volume.planes[0].numpy()
-    mask = None
+    empty = torch.empty(0, 3)
+    nothing = Mesh(empty, empty.long(), empty.to(torch.uint8), empty)
+    if not ((values < 0) & (volume.planes[1].numpy() > 0)).any():
+        return nothing  # no surface was seen, at most the shadow of one
     if closed:
         values = np.pad(values, 1, constant_values=1.0)  # outside of the box is free space
-    else:
-        mask = _seen_cells(volume)
-    inside = values < 0 if mask is None else (values < 0) & mask
-    if not inside.any() or not (values > 0).any():
-        empty = torch.empty(0, 3)
-        return Mesh(empty, empty.long(), empty.to(torch.uint8), empty)
     try:
         points, faces, _, _ = marching_cubes(
-            values, 0.0, gradient_direction="descent", mask=mask, allow_degenerate=False
+            values,
+            0.0,
+            gradient_direction="descent",
+            mask=None if closed else _seen_cells(volume),
+            allow_degenerate=False,
         )
-    except RuntimeError:  # "No surface found at the given iso value."
-        empty = torch.empty(0, 3)
-        return Mesh(empty, empty.long(), empty.to(torch.uint8), empty)
+    except (RuntimeError, ValueError):  # it found no surface at that level
+        return nothing
     places = points.T.astype(np.float64) - (1.0 if closed else 0.0)  # [3, V] voxel indices
     vertices = torch.from_numpy(places.T.astype(np.float32)) * volume.grid[3] + volume.grid[:3]
     return Mesh(
