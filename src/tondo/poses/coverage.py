@@ -88,7 +88,8 @@ def _advice_on_failures(capture: Capture) -> list[str]:
     missing = [photo for photo in capture.photos if not photo.registered]
     blurred = [p.source for p in missing if any("blurred" in fault for fault in p.faults)]
     light = [p.source for p in missing if any("dark" in f or "overexposed" in f for f in p.faults)]
-    loose = [p.source for p in missing if not p.faults]
+    grouped = {name for names in capture.other_models for name in names}
+    loose = [p.source for p in missing if not p.faults and p.name not in grouped]
     advice = []
     if len(missing) * 2 > len(capture.photos):
         advice.append(
@@ -113,11 +114,10 @@ def _advice_on_failures(capture: Capture) -> list[str]:
             "transparent surfaces give nothing to hold on to; let something with texture show "
             "beside them."
         )
-    if capture.other_models:
-        names = "; ".join(_listed(names) for names in capture.other_models)
+    for number, names in enumerate(capture.other_models, start=2):
         advice.append(
-            f"These photos fit each other but not the rest: {names}. Photos that show both parts "
-            "at once would join them."
+            f"Group {number} ({_listed(names)}) fits together but not with the rest. If it shows "
+            "the same scene, photos that have both parts in them would join them."
         )
     return advice
 

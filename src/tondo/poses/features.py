@@ -87,18 +87,25 @@ def count_similar(features: list[Features], sample: int = 256) -> np.ndarray:
         # Root histograms all have length 512, so the inner product gives the distance.
         row[: len(order)] = torch.from_numpy(one.descriptors[order].astype(np.float32) / 512.0)
     counts = np.zeros((n, n), np.int64)
-    own = torch.arange(sample)
     for i in range(n - 1):
-        others = picked[i + 1 :]
-        closeness = (picked[i] @ others.reshape(-1, 128).T).view(sample, n - i - 1, sample)
-        best, index = closeness.max(dim=2)
-        back = closeness.argmax(dim=0).gather(1, index.T)
-        second = closeness.scatter_(2, index[..., None], -1.0).amax(dim=2)
-        clear = (1.0 - best) < 0.64 * (1.0 - second)
-        # Padding has closeness 0, far below any real match.
-        found = clear & (best > 0.5) & (own[:, None] == back.T)
-        counts[i, i + 1 :] = counts[i + 1 :, i] = found.sum(dim=0).numpy()
+        # In blocks, so that memory does not grow with the number of photos.
+        for start in range(i + 1, n, 100):
+            block = slice(start, min(start + 100, n))
+            counts[i, block] = counts[block, i] = _count_mutual(picked[i], picked[block])
     return counts
+
+
+def _count_mutual(first: torch.Tensor, others: torch.Tensor) -> np.ndarray:
+    """[M] mutual and clear matches of `first` [S, 128] with each of `others` [M, S, 128]."""
+    size = len(first)
+    closeness = (first @ others.reshape(-1, 128).T).view(size, len(others), size)
+    best, index = closeness.max(dim=2)
+    back = closeness.argmax(dim=0).gather(1, index.T).T
+    second = closeness.scatter_(2, index[..., None], -1.0).amax(dim=2)
+    clear = (1.0 - best) < 0.64 * (1.0 - second)
+    # Padding has closeness 0, far below any real match.
+    found = clear & (best > 0.5) & (torch.arange(size)[:, None] == back)
+    return found.sum(dim=0).numpy()
 
 
 def choose_pairs(

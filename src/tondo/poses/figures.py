@@ -53,10 +53,11 @@ def _draw_map(capture: Capture, coverage: Coverage, axes_rows: np.ndarray, title
     size = high - low
     with _figure(6.4, float(np.clip(6.4 * size[1] / size[0], 3.2, 7.5)), buffer) as figure:
         axes = figure.add_subplot()
+        dot = float(np.clip(12_000 / (len(points) + 1), 1.5, 7.0))
         axes.scatter(
             points[:, 0],
             points[:, 1],
-            s=1.5,
+            s=dot,
             c=capture.colors[::step] / 255.0,
             linewidths=0,
             rasterized=True,
@@ -122,7 +123,7 @@ def _draw_directions(coverage: Coverage) -> bytes:
         axes = figure.add_subplot()
         for height, label in ((0, "level"), (30, "30°"), (60, "60°")):
             axes.add_patch(Wedge((0, 0), 90 - height, 0, 360, width=0.4, facecolor="#d6dae0", lw=0))
-            axes.annotate(label, (0, 90 - height + 2), ha="center", fontsize=7, color=QUIET)
+            axes.annotate(label, (0, 88 - height), ha="center", va="top", fontsize=7, color=QUIET)
         if coverage.gap is not None:
             start, end = (270 + azimuth for azimuth in coverage.gap)
             axes.add_patch(Wedge((0, 0), 104, start, end, width=10, facecolor=GAP, lw=0))
@@ -163,9 +164,10 @@ def _draw_matches(capture: Capture) -> bytes:
     count = len(capture.photos)
     with _figure(5.2, 4.6, buffer) as figure:
         axes = figure.add_subplot()
-        shown = axes.imshow(np.log10(1.0 + capture.inliers), cmap="magma_r", vmin=0, vmax=3.3)
-        bar = figure.colorbar(shown, ax=axes, ticks=[0, 1, 2, 3], shrink=0.85)
-        bar.ax.set_yticklabels(["0", "10", "100", "1000"], fontsize=8)
+        numbers = np.ma.masked_equal(capture.inliers, 0)
+        shown = axes.imshow(np.ma.log10(numbers), cmap="magma_r", vmin=1.0, vmax=3.3)
+        bar = figure.colorbar(shown, ax=axes, ticks=[1, 2, 3], shrink=0.85)
+        bar.ax.set_yticklabels(["10", "100", "1000"], fontsize=8)
         bar.outline.set_visible(False)
         lost = [i for i, photo in enumerate(capture.photos) if not photo.registered]
         axes.scatter([-0.02 * count - 0.7] * len(lost), lost, s=10, color=CAMERA, clip_on=False)

@@ -91,7 +91,12 @@ def refine_lens(model: pycolmap.Reconstruction, min_photos: int) -> None:
     options.refine_principal_point = True
     options.print_summary = False
     options.ceres.solver_options.max_num_iterations = 50
-    pycolmap.bundle_adjustment(trial, options)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in trial.reg_image_ids():
+        config.add_image(image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    # Not pycolmap.bundle_adjustment, which writes to stderr whatever the log level is.
+    pycolmap.create_default_bundle_adjuster(options, config, trial).solve()
     for camera in trial.cameras.values():
         off_x = abs(camera.principal_point_x - camera.width / 2) / camera.width
         off_y = abs(camera.principal_point_y - camera.height / 2) / camera.height

@@ -112,7 +112,7 @@ def prepare(
             models[0].write_binary(result / "sparse" / "0")
         say(STAGES[3], 0, 1)
         capture = describe_capture(photos, skipped, inliers, models)
-        coverage = write_report(result, capture, title=source.resolve().name)
+        coverage = write_report(result, capture, title=_title(source))
         seconds = time.perf_counter() - started
         write_json(
             result / "prepare.json", _facts(capture, coverage, models, source, seed, seconds)
@@ -129,6 +129,12 @@ def prepare(
         error=capture.error,
         advice=tuple(give_advice(capture, coverage)),
     )
+
+
+def _title(source: Path) -> str:
+    """What was photographed: the name of the folder above one that is only called images."""
+    whole = source.resolve()
+    return whole.parent.name if whole.name.lower() in ("images", "photos") else whole.name
 
 
 def check_target(out: Path, *, force: bool) -> None:
@@ -151,10 +157,9 @@ def check_target(out: Path, *, force: bool) -> None:
 @contextlib.contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside `out`, on the same disk; removed at the end."""
-    make_folder(out.absolute().parent)
     work = out.absolute().parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
-    make_folder(work)
     try:
+        work.mkdir(parents=True)
         yield work
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror or error}") from error

@@ -56,11 +56,12 @@ def find_faults(qualities: Sequence[Quality]) -> list[tuple[str, ...]]:
     faults = []
     for quality in qualities:
         found = []
-        if quality.sharpness < BLUR_SHARE * usual:
-            found.append(f"blurred (sharpness {quality.sharpness / usual:.0%} of the usual)")
         if quality.brightness < 0.1 or quality.dark > 0.6:
             found.append(f"too dark ({quality.dark:.0%} of it black)")
         if quality.brightness > 0.93 or quality.bright > 0.6:
             found.append(f"overexposed ({quality.bright:.0%} of it white)")
+        # A black or white picture has no edges, blurred or not.
+        if not found and quality.sharpness < BLUR_SHARE * usual:
+            found.append(f"blurred (sharpness {quality.sharpness / usual:.0%} of the usual)")
         faults.append(tuple(found))
     return faults

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 
 import pycolmap
 
-_ERRORS_ONLY = 2
+# Its errors come back as empty results or exceptions, which we put into words ourselves.
+_FATAL_ONLY = 3
 
 
 @contextmanager
 def quiet_colmap() -> Iterator[None]:
-    """Inside, pycolmap writes errors only to stderr; afterwards as much as before."""
+    """Inside, pycolmap writes nothing to stderr; afterwards as much as before."""
     before = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = max(before, _ERRORS_ONLY)
+    pycolmap.logging.minloglevel = max(before, _FATAL_ONLY)
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ MAX_REPROJECTION_ERROR = 2.0
 
 
 def triangulate(
-    photos: tuple[Photo, ...], *, max_size: int = 1000, max_features: int = 4000, seed: int = 0
+    photos: tuple[Photo, ...], *, max_size: int = 800, max_features: int = 2000, seed: int = 0
 ) -> PointCloud | None:
     """Triangulate points seen by photos with known cameras; the cameras stay as they are.
 
