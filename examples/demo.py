@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tondo.cli.main import main as tondo
 from tondo.demo.photographs import photograph_object
 from tondo.training.run_directory import open_run, read_metrics
 
@@ -32,7 +32,7 @@ def command(*words: str | Path) -> None:
     """Show and run one `tondo` command; leaves with its status if it fails."""
     argv = [str(word) for word in words]
     console.print(f"[cyan]$ tondo {shlex.join(argv)}[/cyan]")
-    status = tondo(argv)
+    status = subprocess.run([sys.executable, "-m", "tondo.cli.main", *argv], check=False).returncode
     if status:
         sys.exit(status)
 
