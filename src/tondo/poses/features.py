@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 
 
 @dataclass(frozen=True)
@@ -81,31 +80,33 @@ def count_similar(features: list[Features], sample: int = 256) -> np.ndarray:
     better than the second best (distance ratio 0.8).
     """
     n = len(features)
-    picked = torch.zeros(n, sample, 128)
+    picked = np.zeros((n, sample, 128), np.float32)
     for row, one in zip(picked, features, strict=True):
         order = np.argsort(-one.keypoints[:, 2], kind="stable")[:sample]
         # Root histograms all have length 512, so the inner product gives the distance.
-        row[: len(order)] = torch.from_numpy(one.descriptors[order].astype(np.float32) / 512.0)
+        row[: len(order)] = one.descriptors[order].astype(np.float32) / 512.0
     counts = np.zeros((n, n), np.int64)
-    for i in range(n - 1):
-        # In blocks, so that memory does not grow with the number of photos.
-        for start in range(i + 1, n, 100):
-            block = slice(start, min(start + 100, n))
-            counts[i, block] = counts[block, i] = _count_mutual(picked[i], picked[block])
+    for i in range(n):
+        # Products of blocks: BLAS wastes its threads on small ones, and memory stays bounded.
+        for start in range(i + 1, n, 64):
+            block = picked[start : start + 64]
+            closeness = (picked[i] @ block.reshape(-1, 128).T).reshape(sample, -1, sample)
+            for j in range(len(block)):
+                number = _count_mutual(np.ascontiguousarray(closeness[:, j]))
+                counts[i, start + j] = counts[start + j, i] = number
     return counts
 
 
-def _count_mutual(first: torch.Tensor, others: torch.Tensor) -> np.ndarray:
-    """[M] mutual and clear matches of `first` [S, 128] with each of `others` [M, S, 128]."""
-    size = len(first)
-    closeness = (first @ others.reshape(-1, 128).T).view(size, len(others), size)
-    best, index = closeness.max(dim=2)
-    back = closeness.argmax(dim=0).gather(1, index.T).T
-    second = closeness.scatter_(2, index[..., None], -1.0).amax(dim=2)
-    clear = (1.0 - best) < 0.64 * (1.0 - second)
+def _count_mutual(closeness: np.ndarray) -> int:
+    """Mutual and clear matches by `closeness` [S, S], the inner products; changes it."""
+    rows = np.arange(len(closeness))
+    index = closeness.argmax(axis=1)
+    back = closeness.argmax(axis=0)[index]
+    best = closeness[rows, index]
+    closeness[rows, index] = -1.0
+    clear = (1.0 - best) < 0.64 * (1.0 - closeness.max(axis=1))
     # Padding has closeness 0, far below any real match.
-    found = clear & (best > 0.5) & (torch.arange(size)[:, None] == back)
-    return found.sum(dim=0).numpy()
+    return int((clear & (best > 0.5) & (rows == back)).sum())
 
 
 def choose_pairs(
