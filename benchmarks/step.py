@@ -1,0 +1,137 @@
+"""Where does a training step spend its time, and what does a step cost in CPU-seconds?
+
+Two questions on the photos of `fox` (longest side 480), from the points that training starts with:
+- the whole schedule of `tondo reconstruct --minutes 1`: the share of each native function, of
+  densification and of the rest;
+- one step at a fixed number of splats and full size, in CPU-seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from common import TimedNative, all_threads, save, shared_data, timed_steps
+from tondo import _native
+from tondo.data.photos import PhotoSet, PointCloud
+from tondo.io.photos import load_posed
+from tondo.splats import densify, init, train
+from tondo.splats.config import SplatConfig
+from tondo.splats.points import starting_points
+from tondo.splats.schedule import Horizon
+
+MAX_SIZE = 480
+FIXED_SPLATS = 9_939  # as many as the figures of OpenSplat in the docs started with
+
+
+@contextmanager
+def timed_densification(timed: TimedNative) -> Iterator[None]:
+    """The functions that change the set of splats are timed under the name "densify"."""
+    names = ("relocate", "grow", "add_noise")
+    before = {name: getattr(densify, name) for name in names}
+
+    def wrap(function: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            timed.calls.setdefault("densify", []).append(time.perf_counter() - start)
+            return result
+
+        return run
+
+    for name, function in before.items():
+        setattr(densify, name, wrap(function))
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(densify, name, function)
+
+
+def setting_of(photos: PhotoSet, config: SplatConfig, horizon: Horizon) -> train.Setting:
+    cameras = [photo.camera for photo in photos.train]
+    return train.Setting(
+        photos.train, config, horizon, torch.zeros(3), False, init.camera_reach(cameras)
+    )
+
+
+def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[str, Any]:
+    config = SplatConfig()
+    splats = init.splats_from_points(cloud, sh_degree=config.sh_degree)
+    setting = setting_of(photos, config, Horizon(None, seconds))
+    training = train.begin(splats, photos.train, 0)
+    with timed_steps() as timed, timed_densification(timed):
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in train.run(training, setting):
+            pass
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    spent = {name: sum(calls) for name, calls in timed.calls.items()}
+    spent["everything else"] = wall - sum(spent.values())
+    return {
+        "seconds": round(wall, 2),
+        "cpu_seconds": round(cpu, 2),
+        "steps": training.step,
+        "steps_a_second": round(training.step / wall, 2),
+        "first_splats": len(cloud.points),
+        "last_splats": len(training.parameters),
+        "shares": {name: round(value / wall, 4) for name, value in spent.items()},
+    }
+
+
+def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any]:
+    """A step at full size, `FIXED_SPLATS` splats and all harmonics."""
+    rows = torch.randperm(len(cloud.points), generator=torch.Generator().manual_seed(0))
+    rows = rows[: min(FIXED_SPLATS, len(rows))]
+    config = dataclasses.replace(
+        SplatConfig(), coarse=(), degree_every=1e-9, densify_until=0.0, max_splats=len(rows)
+    )
+    chosen = PointCloud(cloud.points[rows], cloud.colors[rows])
+    splats = init.splats_from_points(chosen, sh_degree=config.sh_degree)
+    setting = setting_of(photos, config, Horizon(steps, None))
+    training = train.begin(splats, photos.train, 0)
+    loop = train.run(training, setting)
+    next(loop)  # the photos are scaled and the buffers made in the first step
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in loop:
+        pass
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    size = photos.train[0].camera
+    return {
+        "width": size.width,
+        "height": size.height,
+        "splats": len(rows),
+        "steps": steps - 1,
+        "cpu_seconds_a_step": round(cpu / (steps - 1), 5),
+        "seconds_a_step": round(wall / (steps - 1), 5),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of training (%(default)s)")
+    parser.add_argument("--threads", type=int, default=_native.num_threads())
+    args = parser.parse_args()
+    source = shared_data() / "fox"
+    photos = load_posed(source, max_size=MAX_SIZE)
+    with all_threads(args.threads):
+        torch.set_num_threads(1)  # as `tondo reconstruct` does
+        cloud, origin = starting_points(source, photos, MAX_SIZE, 0)
+        results = {
+            "data": "fox",
+            "threads": args.threads,
+            "points_from": origin,
+            "whole": whole_schedule(photos, cloud, args.seconds),
+            "fixed": fixed_cost(photos, cloud, 200),
+        }
+    print(results)
+    save("step", results)
+
+
+if __name__ == "__main__":
+    main()

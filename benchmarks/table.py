@@ -1,0 +1,193 @@
+"""Writes docs/benchmarks.md and the numbers in README.md from benchmarks/results/*.json."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from common import ROOT, load
+from tondo.io.atomic import write_text
+
+BEGIN = "<!-- benchmarks: begin (written by benchmarks/table.py) -->"
+END = "<!-- benchmarks: end -->"
+SETS = {
+    "fox": "`fox` (instant-ngp; photos, longest side 480)",
+    "chair": "`chair` (NeRF-synthetic; renders, 400×400)",
+}
+# Measured with OpenSplat, commit 15b7e80, its depth sorting mended, on a machine of the same kind:
+# CPU-seconds a step at 270 x 480 with 9,939 splats to start from.
+OPENSPLAT_CPU_SECONDS = 0.87
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" + "--:|" * (len(head) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def where(results: dict[str, Any]) -> str:
+    m = results["machine"]
+    return (
+        f"{m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']}, "
+        f"{m['simd']}; Python {m['python']}, torch {m['torch']}; commit `{m['commit']}`; "
+        f"load when measured {m['load']}."
+    )
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    rows = [
+        (
+            SETS.get(name, name),
+            f"{run['train_seconds']:.0f} s",
+            f"{run['test']['psnr']:.2f}",
+            f"{run['test']['ssim']:.4f}",
+            f"{run['test']['perceptual']:.4f}",
+            f"{run['steps']:,}",
+            f"{run['splats']:,}",
+            f"{run['peak_memory_mb']:.0f}",
+        )
+        for name, data in results["sets"].items()
+        for run in data["runs"]
+    ]
+    head = ("photos", "training", "PSNR dB", "SSIM", "perceptual", "steps", "splats", "memory MB")
+    return table(head, rows)
+
+
+def quality_page(results: dict[str, Any]) -> str:
+    origins = ", ".join(
+        f"`{name}` {data['runs'][0]['points']:,} points, {data['runs'][0]['points_from']}"
+        for name, data in results["sets"].items()
+    )
+    return (
+        "## Quality over time\n\n"
+        f"Held-out photos; {results['threads']} threads; one run for each length, because training "
+        f"anneals to its horizon. Started from: {origins}. Memory is the peak of the process.\n\n"
+        f"{quality_table(results)}\n\n{where(results)}\n"
+    )
+
+
+def kernels_page(results: dict[str, Any]) -> str:
+    tops = "; ".join(
+        f"{c['threads']} thread{'s' * (c['threads'] > 1)}: copy {c['copy_gb_s']:.1f} GB/s, "
+        f"{c['multiply_add_g_s']:.1f} G multiply-adds/s (by {c['multiply_add_by']})"
+        for c in results["ceilings"]
+    )
+    rows = []
+    for case in results["cases"]:
+        ahead, back = (case["stages"][f"rasterize_{way}"] for way in ("forward", "backward"))
+        rows.append(
+            (
+                f"{case['width']}×{case['height']}",
+                f"{case['splats'] // 1000}k",
+                str(case["threads"]),
+                f"{case['evaluations_a_pixel']:.0f}",
+                f"{case['forward_ms']:.1f}",
+                f"{case['backward_ms']:.1f}",
+                f"{case['step_ms']['min']:.1f}",
+                f"{ahead['evaluations_g_s'] * 1e3:.0f}",
+                f"{back['evaluations_g_s'] * 1e3:.0f}",
+                f"{ahead['share_of_multiply_adds']:.0%}",
+                f"{back['share_of_multiply_adds']:.0%}",
+            )
+        )
+    head = (
+        "size", "splats", "threads", "splats a pixel", "forward ms", "backward ms", "step ms",
+        "M eval/s forward", "M eval/s backward", "of peak forward", "of peak backward",
+    )  # fmt: skip
+    return (
+        "## Kernels\n\n"
+        "Random splats in a ball, their area falling with their number. Forward: projection, "
+        "harmonics of degree 3, binning, rasterisation. Backward: the same without binning. Step: "
+        "both, the loss and Adam. An evaluation is one splat at one pixel (in whole blocks of "
+        "4×2 pixels), as 20 multiply-adds forward and 36 backward; the peak is what the machine "
+        f"does on the spot. Ceilings: {tops}.\n\n{table(head, rows)}\n\n"
+        f"{stage_table(results)}\n\n{twin_table(results)}\n\n{where(results)}\n"
+    )
+
+
+def stage_table(results: dict[str, Any]) -> str:
+    """Milliseconds of each native function, with what part of the copy rate it moves."""
+    chosen = [
+        c for c in results["cases"] if c["threads"] == max(x["threads"] for x in results["cases"])
+    ]
+    names = list(chosen[0]["stages"])
+    head = ["native function, ms (share of the copy rate)"]
+    head += [f"{c['width']}×{c['height']}, {c['splats'] // 1000}k" for c in chosen]
+    rows = []
+    for name in names:
+        cells = [f"`{name}`"]
+        for case in chosen:
+            stage = case["stages"][name]
+            share = f" ({stage['share_of_copy']:.0%})" if "share_of_copy" in stage else ""
+            cells.append(f"{stage['ms']['min']:.2f}{share}")
+        rows.append(cells)
+    return f"With {chosen[0]['threads']} threads:\n\n{table(head, rows)}"
+
+
+def twin_table(results: dict[str, Any]) -> str:
+    rows = []
+    for case in results["twin"]:
+        native, twin = case["native"], case["torch"]
+        ways = [f"{x[f'{way}_ms']:.2f}" for way in ("forward", "backward") for x in (native, twin)]
+        times = sum(twin.values()) / sum(native.values())
+        rows.append((str(case["threads"]), *ways, f"{times:.0f}×"))
+    head = (
+        "threads", "native forward ms", "torch twin forward ms", "native backward ms",
+        "torch twin backward ms", "twin / native",
+    )  # fmt: skip
+    case = results["twin"][0]
+    return (
+        f"`tondo.rasterize` beside its torch twin, both at {case['width']}×{case['height']} with "
+        f"{case['splats']:,} splats:\n\n{table(head, rows)}"
+    )
+
+
+def step_page(results: dict[str, Any]) -> str:
+    whole, fixed = results["whole"], results["fixed"]
+    shares = sorted(whole["shares"].items(), key=lambda item: -item[1])
+    rows = [(f"`{n}`" if "_" in n else n, f"{share:.1%}") for n, share in shares]
+    times = OPENSPLAT_CPU_SECONDS / fixed["cpu_seconds_a_step"]
+    return (
+        "## A training step\n\n"
+        f"{whole['seconds']:.0f} s of training on `{results['data']}` with {results['threads']} "
+        f"threads: {whole['steps']:,} steps, {whole['steps_a_second']:.1f} a second, from "
+        f"{whole['first_splats']:,} to {whole['last_splats']:,} splats.\n\n"
+        f"{table(('part', 'share of the time'), rows)}\n\n"
+        f"At {fixed['width']}×{fixed['height']} with {fixed['splats']:,} splats and all harmonics, "
+        f"a step costs {fixed['cpu_seconds_a_step'] * 1e3:.1f} ms of CPU time "
+        f"({fixed['seconds_a_step'] * 1e3:.1f} ms by the clock). OpenSplat (commit 15b7e80, the "
+        "only other tool found that trains on a CPU) took 870 ms of CPU time at this size, "
+        f"from 9,939 points: {times:.0f} times as much. It was not run side by side.\n\n"
+        f"{where(results)}\n"
+    )
+
+
+def page() -> str:
+    parts = ["# Benchmarks\n", "Written by `benchmarks/table.py`; see benchmarks/README.md.\n"]
+    for name, make in (("quality", quality_page), ("kernels", kernels_page), ("step", step_page)):
+        results = load(name)
+        parts.append(make(results) if results else f"## {name}\n\nNot measured yet.\n")
+    return "\n".join(parts)
+
+
+def into_readme(readme: str, results: dict[str, Any] | None) -> str:
+    """`readme` with a new text between its two markers."""
+    begin, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
+    text = (
+        "Not measured yet." if results is None else f"{quality_table(results)}\n\n{where(results)}"
+    )
+    return f"{readme[:begin]}\n{text}\n{readme[end:]}"
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write_text(ROOT / "docs" / "benchmarks.md", page())
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if BEGIN in text:
+        write_text(readme, into_readme(text, load("quality")))
+
+
+if __name__ == "__main__":
+    main()
