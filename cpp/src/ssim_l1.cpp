@@ -72,112 +72,161 @@ struct Sums {
   double l1 = 0, ssim = 0;
 };
 
-// Means and moments of both pictures around row y, vertically blurred, into five row buffers.
+// Means and moments of both pictures around rows y and y + 1, vertically blurred, into five row
+// buffers each. Two rows at once share their loads and products: memory, not arithmetic, is short.
 void blur_columns(const Window& win, const Layout& lay, const LossScratch& s, int y,
-                  float* const rows[5]) {
-  const int k0 = std::max(-kReach, -y), k1 = std::min(kReach, lay.height - 1 - y);
+                  float* const rows[2][5]) {
+  const int k0 = std::max(-kReach, -y), k1 = std::min(kReach + 1, lay.height - 1 - y);
+  float w0[2 * kReach + 2] = {}, w1[2 * kReach + 2] = {};  // by input row, from k = -kReach
+  for (int k = -kReach; k <= kReach; ++k) {
+    w0[k + kReach] = win.w[k < 0 ? -k : k];
+    w1[k + kReach + 1] = win.w[k < 0 ? -k : k];
+  }
   for (int i = 0; i < lay.stride; i += 8) {
-    f8 mx = splat8(0), my = mx, xx = mx, yy = mx, xy = mx;
+    f8 p[5], q[5];
+    for (int m = 0; m < 5; ++m) p[m] = q[m] = splat8(0);
     for (int k = k0; k <= k1; ++k) {
       const size_t at = static_cast<size_t>(y + k) * lay.stride + i;
       const f8 a = load8(s.x.data() + at), b = load8(s.y.data() + at);
-      const float w = win.w[k < 0 ? -k : k];
-      const f8 wa = w * a, wb = w * b;
-      mx += wa;
-      my += wb;
-      xx += wa * a;
-      yy += wb * b;
-      xy += wa * b;
+      const f8 aa = a * a, bb = b * b, ab = a * b;
+      const float u = w0[k + kReach], v = w1[k + kReach];
+      p[0] += u * a;
+      p[1] += u * b;
+      p[2] += u * aa;
+      p[3] += u * bb;
+      p[4] += u * ab;
+      q[0] += v * a;
+      q[1] += v * b;
+      q[2] += v * aa;
+      q[3] += v * bb;
+      q[4] += v * ab;
     }
-    store8(rows[0] + kPad + i, mx);
-    store8(rows[1] + kPad + i, my);
-    store8(rows[2] + kPad + i, xx);
-    store8(rows[3] + kPad + i, yy);
-    store8(rows[4] + kPad + i, xy);
+    for (int m = 0; m < 5; ++m) {
+      store8(rows[0][m] + kPad + i, p[m]);
+      store8(rows[1][m] + kPad + i, q[m]);
+    }
   }
+}
+
+// SSIM and L1 of one row from its five blurred rows; writes the row's derivatives.
+Sums compare_row(const Window& win, const Layout& lay, bool masked, LossScratch& s, int y,
+                 float* const rows[5]) {
+  const f8 lane = f8{0, 1, 2, 3, 4, 5, 6, 7};
+  f8 row_ssim = splat8(0), row_l1 = splat8(0);
+  for (int i = 0; i < lay.stride; i += 8) {
+    const f8 mx = blur_at(win, rows[0] + kPad + i), my = blur_at(win, rows[1] + kPad + i);
+    const f8 exx = blur_at(win, rows[2] + kPad + i), eyy = blur_at(win, rows[3] + kPad + i);
+    const f8 exy = blur_at(win, rows[4] + kPad + i);
+    const f8 a1 = 2.0f * mx * my + kC1, a2 = 2.0f * (exy - mx * my) + kC2;
+    const f8 b1 = mx * mx + my * my + kC1, b2 = (exx - mx * mx) + (eyy - my * my) + kC2;
+    const f8 r12 = 1.0f / (b1 * b2);
+    const f8 ssim = a1 * a2 * r12;
+    const size_t at = static_cast<size_t>(y) * lay.stride + i;
+    const i8 inside = (lane + static_cast<float>(i)) < static_cast<float>(lay.row);
+    const f8 m = masked ? load8(s.mask.data() + at) : keep8(inside, splat8(1.0f));
+    row_ssim += m * ssim;
+    row_l1 += m * abs8(load8(s.x.data() + at) - load8(s.y.data() + at));
+    // 1 / b1 - 1 / b2 = (b2 - b1) / (b1 b2), and ssim / b2 = ssim b1 / (b1 b2)
+    store8(s.d_mean.data() + at,
+           m * r12 * (2.0f * my * (a2 - a1) - 2.0f * mx * ssim * (b2 - b1)));
+    store8(s.d_square.data() + at, -m * ssim * b1 * r12);
+    store8(s.d_product.data() + at, m * 2.0f * a1 * r12);
+  }
+  return {sum8(row_l1), sum8(row_ssim)};
 }
 
 Sums compare_band(const Window& win, const Layout& lay, bool masked, LossScratch& s, int y0,
                   int y1) {
-  std::vector<float> buffer(5 * static_cast<size_t>(lay.buffer), 0.0f);
-  float* rows[5];
-  for (int k = 0; k < 5; ++k) rows[k] = buffer.data() + static_cast<size_t>(k) * lay.buffer;
+  std::vector<float> buffer(10 * static_cast<size_t>(lay.buffer), 0.0f);
+  float* rows[2][5];
+  for (int k = 0; k < 10; ++k) rows[k / 5][k % 5] = buffer.data() + k * size_t(lay.buffer);
   Sums sums;
-  const f8 lane = f8{0, 1, 2, 3, 4, 5, 6, 7};
-  for (int y = y0; y < y1; ++y) {
+  for (int y = y0; y < y1; y += 2) {
     blur_columns(win, lay, s, y, rows);
-    f8 row_ssim = splat8(0), row_l1 = splat8(0);
-    for (int i = 0; i < lay.stride; i += 8) {
-      const f8 mx = blur_at(win, rows[0] + kPad + i), my = blur_at(win, rows[1] + kPad + i);
-      const f8 exx = blur_at(win, rows[2] + kPad + i), eyy = blur_at(win, rows[3] + kPad + i);
-      const f8 exy = blur_at(win, rows[4] + kPad + i);
-      const f8 a1 = 2.0f * mx * my + kC1, a2 = 2.0f * (exy - mx * my) + kC2;
-      const f8 b1 = mx * mx + my * my + kC1, b2 = (exx - mx * mx) + (eyy - my * my) + kC2;
-      const f8 r1 = 1.0f / b1, r2 = 1.0f / b2;
-      const f8 ssim = a1 * a2 * r1 * r2;
-      const size_t at = static_cast<size_t>(y) * lay.stride + i;
-      const i8 inside = (lane + static_cast<float>(i)) < static_cast<float>(lay.row);
-      const f8 m = masked ? load8(s.mask.data() + at) : keep8(inside, splat8(1.0f));
-      row_ssim += m * ssim;
-      row_l1 += m * abs8(load8(s.x.data() + at) - load8(s.y.data() + at));
-      store8(s.d_mean.data() + at,
-             m * (2.0f * my * (a2 - a1) * r1 * r2 - 2.0f * mx * ssim * (r1 - r2)));
-      store8(s.d_square.data() + at, -m * ssim * r2);
-      store8(s.d_product.data() + at, m * 2.0f * a1 * r1 * r2);
+    for (int k = 0; k < 2 && y + k < y1; ++k) {
+      const Sums row = compare_row(win, lay, masked, s, y + k, rows[k]);
+      sums.l1 += row.l1;
+      sums.ssim += row.ssim;
     }
-    sums.ssim += sum8(row_ssim);
-    sums.l1 += sum8(row_l1);
   }
   return sums;
 }
 
-// v_picture for rows [y0, y1); adds the exposure's gradient to v_exposure [12].
+// The three derivative planes around rows y and y + 1, vertically blurred.
+void blur_planes(const Window& win, const Layout& lay, const float* const planes[3], int y,
+                 float* const rows[2][3]) {
+  const int k0 = std::max(-kReach, -y), k1 = std::min(kReach + 1, lay.height - 1 - y);
+  float w0[2 * kReach + 2] = {}, w1[2 * kReach + 2] = {};
+  for (int k = -kReach; k <= kReach; ++k) {
+    w0[k + kReach] = win.w[k < 0 ? -k : k];
+    w1[k + kReach + 1] = win.w[k < 0 ? -k : k];
+  }
+  for (int i = 0; i < lay.stride; i += 8) {
+    f8 p[3], q[3];
+    for (int m = 0; m < 3; ++m) p[m] = q[m] = splat8(0);
+    for (int k = k0; k <= k1; ++k) {
+      const size_t at = static_cast<size_t>(y + k) * lay.stride + i;
+      for (int m = 0; m < 3; ++m) {
+        const f8 a = load8(planes[m] + at);
+        p[m] += w0[k + kReach] * a;
+        q[m] += w1[k + kReach] * a;
+      }
+    }
+    for (int m = 0; m < 3; ++m) {
+      store8(rows[0][m] + kPad + i, p[m]);
+      store8(rows[1][m] + kPad + i, q[m]);
+    }
+  }
+}
+
+struct GradientScale {
+  float l1, ssim;
+};
+
+// v_picture of one row; adds the exposure's gradient to v_exposure [12].
+void gradient_row(const Window& win, const Layout& lay, const LossIn& in, const LossScratch& s,
+                  GradientScale scale, int y, float* const rows[3], float* v_row, float* v_image,
+                  double* v_exposure) {
+  for (int i = 0; i < lay.stride; i += 8) {
+    const size_t at = static_cast<size_t>(y) * lay.stride + i;
+    const f8 x = load8(s.x.data() + at), t = load8(s.y.data() + at);
+    const f8 g = blur_at(win, rows[0] + kPad + i) + 2.0f * x * blur_at(win, rows[1] + kPad + i) +
+                 t * blur_at(win, rows[2] + kPad + i);
+    f8 sign = select8(x > t, splat8(scale.l1), splat8(0));
+    sign = select8(x < t, splat8(-scale.l1), sign);
+    if (in.valid) sign = sign * load8(s.mask.data() + at);
+    store8(v_row + i, sign + scale.ssim * g);
+  }
+  float* out = v_image + static_cast<size_t>(y) * lay.row;
+  if (!in.exposure) {
+    std::memcpy(out, v_row, lay.row * sizeof(float));
+    return;
+  }
+  const float* E = in.exposure;
+  float sum[12] = {};
+  for (int p = 0; p < lay.width; ++p) {
+    const float* v = v_row + 3 * p;
+    const float* c = in.image + static_cast<size_t>(y) * lay.row + 3 * p;
+    for (int k = 0; k < 3; ++k) {
+      for (int q = 0; q < 3; ++q) sum[4 * k + q] += v[k] * c[q];
+      sum[4 * k + 3] += v[k];
+      out[3 * p + k] = E[k] * v[0] + E[4 + k] * v[1] + E[8 + k] * v[2];
+    }
+  }
+  for (int k = 0; k < 12; ++k) v_exposure[k] += sum[k];
+}
+
 void gradient_band(const Window& win, const Layout& lay, const LossIn& in, const LossScratch& s,
-                   float l1_scale, float ssim_scale, int y0, int y1, float* v_image,
-                   double* v_exposure) {
-  std::vector<float> buffer(4 * static_cast<size_t>(lay.buffer), 0.0f);
-  float* rows[3];
-  for (int k = 0; k < 3; ++k) rows[k] = buffer.data() + static_cast<size_t>(k) * lay.buffer;
-  float* v_row = buffer.data() + 3 * static_cast<size_t>(lay.buffer);
+                   GradientScale scale, int y0, int y1, float* v_image, double* v_exposure) {
+  std::vector<float> buffer(7 * static_cast<size_t>(lay.buffer), 0.0f);
+  float* rows[2][3];
+  for (int k = 0; k < 6; ++k) rows[k / 3][k % 3] = buffer.data() + k * size_t(lay.buffer);
+  float* v_row = buffer.data() + 6 * static_cast<size_t>(lay.buffer);
   const float* planes[3] = {s.d_mean.data(), s.d_square.data(), s.d_product.data()};
-  for (int y = y0; y < y1; ++y) {
-    const int k0 = std::max(-kReach, -y), k1 = std::min(kReach, lay.height - 1 - y);
-    for (int q = 0; q < 3; ++q)
-      for (int i = 0; i < lay.stride; i += 8) {
-        f8 sum = splat8(0);
-        for (int k = k0; k <= k1; ++k)
-          sum += win.w[k < 0 ? -k : k] *
-                 load8(planes[q] + static_cast<size_t>(y + k) * lay.stride + i);
-        store8(rows[q] + kPad + i, sum);
-      }
-    for (int i = 0; i < lay.stride; i += 8) {
-      const size_t at = static_cast<size_t>(y) * lay.stride + i;
-      const f8 x = load8(s.x.data() + at), t = load8(s.y.data() + at);
-      const f8 g = blur_at(win, rows[0] + kPad + i) +
-                   2.0f * x * blur_at(win, rows[1] + kPad + i) +
-                   t * blur_at(win, rows[2] + kPad + i);
-      f8 sign = select8(x > t, splat8(l1_scale), splat8(0));
-      sign = select8(x < t, splat8(-l1_scale), sign);
-      if (in.valid) sign = sign * load8(s.mask.data() + at);
-      store8(v_row + i, sign + ssim_scale * g);
-    }
-    float* out = v_image + static_cast<size_t>(y) * lay.row;
-    if (!in.exposure) {
-      std::memcpy(out, v_row, lay.row * sizeof(float));
-      continue;
-    }
-    const float* E = in.exposure;
-    float sum[12] = {};
-    for (int p = 0; p < lay.width; ++p) {
-      const float* v = v_row + 3 * p;
-      const float* c = in.image + static_cast<size_t>(y) * lay.row + 3 * p;
-      for (int k = 0; k < 3; ++k) {
-        for (int q = 0; q < 3; ++q) sum[4 * k + q] += v[k] * c[q];
-        sum[4 * k + 3] += v[k];
-        out[3 * p + k] = E[k] * v[0] + E[4 + k] * v[1] + E[8 + k] * v[2];
-      }
-    }
-    for (int k = 0; k < 12; ++k) v_exposure[k] += sum[k];
+  for (int y = y0; y < y1; y += 2) {
+    blur_planes(win, lay, planes, y, rows);
+    for (int k = 0; k < 2 && y + k < y1; ++k)
+      gradient_row(win, lay, in, s, scale, y + k, rows[k], v_row, v_image, v_exposure);
   }
 }
 
@@ -223,13 +272,12 @@ void ssim_l1(const LossIn& in, LossScratch& s, LossOut& out) {
   out.loss = (1.0 - in.ssim_weight) * out.l1 + in.ssim_weight * (1.0 - out.ssim);
   if (!out.v_image) return;
 
-  const float l1_scale = static_cast<float>((1.0 - in.ssim_weight) / values);
-  const float ssim_scale = static_cast<float>(-in.ssim_weight / values);
+  const GradientScale scale{static_cast<float>((1.0 - in.ssim_weight) / values),
+                            static_cast<float>(-in.ssim_weight / values)};
   std::vector<double> v_exposure(12 * bands, 0.0);
   parallel_for(bands, [&](int64_t b) {
     band(b, [&](int y0, int y1) {
-      gradient_band(win, lay, in, s, l1_scale, ssim_scale, y0, y1, out.v_image,
-                    v_exposure.data() + 12 * b);
+      gradient_band(win, lay, in, s, scale, y0, y1, out.v_image, v_exposure.data() + 12 * b);
     });
   });
   if (!out.v_exposure) return;

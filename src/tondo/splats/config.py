@@ -11,7 +11,6 @@ class SplatConfig:
 
     Attributes:
         max_splats: budget; growth stops there.
-        first_opacity: of the splats that training starts with, 0..1.
         sh_degree: highest degree of the colours' harmonics, 0..3.
         ssim_weight: share of 1 - SSIM in the photometric loss (Kerbl et al. 2023, equation 7).
         lr_*: Adam's rates; `lr_means` in units of the scene's radius, falling to
@@ -30,7 +29,6 @@ class SplatConfig:
     """
 
     max_splats: int = 60_000
-    first_opacity: float = 0.5
     sh_degree: int = 3
     ssim_weight: float = 0.2
     lr_means: float = 4e-4
@@ -49,7 +47,7 @@ class SplatConfig:
     growth: float = 0.05
     densify_until: float = 0.8
     min_opacity: float = 0.005
-    coarse: tuple[tuple[float, int], ...] = ((0.08, 4), (0.3, 2))
+    coarse: tuple[tuple[float, int], ...] = ((0.15, 2),)
     degree_every: float = 0.1
     exposure: bool = True
     refine_poses: bool = False

@@ -12,7 +12,7 @@ from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
 
 _BETA1, _BETA2 = 0.9, 0.99  # a photo comes round every few dozen steps only
-_PULL = 0.02  # share of the way back to no correction at each visit, relative to the rate
+_CENTER = 0.1  # share of the way that the mean correction is moved back to none at each step
 
 
 @dataclass
@@ -65,13 +65,16 @@ def _adam(moments: Tensor, grad: Tensor, visit: int) -> Tensor:
 
 
 def update_exposure(corrections: Corrections, photo: int, grad: Tensor, lr: float) -> None:
-    """One step of Adam for one photo, with a pull back to the identity that fixes the overall
-    exposure, which the splats could otherwise trade freely against all photos together."""
+    """One step of Adam for one photo.
+
+    The splats could trade brightness freely against all photos together; so the mean of all
+    corrections is held at the identity.
+    """
     corrections.visits[photo] += 1
     visit = int(corrections.visits[photo])
-    exposure = corrections.exposures[photo]
-    exposure -= lr * _adam(corrections.exposure_moments[photo], grad, visit)
-    exposure -= _PULL * lr / 1e-3 * 0.05 * (exposure - torch.eye(3, 4))
+    corrections.exposures[photo] -= lr * _adam(corrections.exposure_moments[photo], grad, visit)
+    off = corrections.exposures.mean(dim=0) - torch.eye(3, 4)
+    corrections.exposures -= _CENTER * off
 
 
 def update_pose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,19 +13,33 @@ from tondo.poses.triangulate import triangulate
 from tondo.splats.init import random_points
 
 TRIANGULATE_SIZE = 960  # pixels; small training pictures have too few features
-RANDOM_POINTS = 20_000
+RANDOM_POINTS = 5_000  # fewer train faster at first and growth puts the rest where it matters
+MEASURED_OPACITY, RANDOM_OPACITY = 0.5, 0.1
 
 
-def starting_points(
-    posed: Path, photos: PhotoSet, max_size: int, seed: int
-) -> tuple[PointCloud, str]:
-    """Points seen from training photos, and in words where they are from.
+@dataclass(frozen=True)
+class Start:
+    """The first points.
+
+    Attributes:
+        cloud: the points.
+        origin: where they are from, in words.
+        opacity: 0..1 of the first splats; random ones must be able to vanish.
+    """
+
+    cloud: PointCloud
+    origin: str
+    opacity: float
+
+
+def starting_points(posed: Path, photos: PhotoSet, max_size: int, seed: int) -> Start:
+    """Points seen from training photos.
 
     The data's own points (structure from motion); else points triangulated from the training
     photos; else random ones where the cameras look.
     """
     if photos.points is not None and len(photos.points.points):
-        return photos.points, "from structure from motion"
+        return Start(photos.points, "from structure from motion", MEASURED_OPACITY)
     cameras = [photo.camera for photo in photos.train]
     if not photos.is_render:
         train = photos.train
@@ -34,6 +49,7 @@ def starting_points(
             train = tuple(p for p in (*large.train, *large.test) if p.name in names)
         cloud = triangulate(train, seed=seed)
         if cloud is not None:
-            return cloud, "triangulated from the training photos"
+            return Start(cloud, "triangulated from the training photos", MEASURED_OPACITY)
     generator = torch.Generator().manual_seed(seed)
-    return random_points(cameras, RANDOM_POINTS, generator), "random, where the cameras look"
+    cloud = random_points(cameras, RANDOM_POINTS, generator)
+    return Start(cloud, "random, where the cameras look", RANDOM_OPACITY)

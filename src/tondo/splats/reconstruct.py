@@ -19,7 +19,7 @@ from torch import Tensor
 import tondo
 from tondo import _native
 from tondo.data.photos import Photo, PhotoSet, PointCloud
-from tondo.data.splats import Scene
+from tondo.data.splats import Scene, Splats
 from tondo.errors import InputError, OptionError
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
@@ -27,7 +27,7 @@ from tondo.io.scene import save_scene
 from tondo.splats import init, train
 from tondo.splats.config import SplatConfig
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
-from tondo.splats.points import starting_points
+from tondo.splats.points import Start, starting_points
 from tondo.splats.render import render_view
 from tondo.splats.schedule import Horizon
 from tondo.splats.train import Setting, StepReport, Training
@@ -280,12 +280,13 @@ def _begin_or_resume(
     if checkpoint is None:
         if resume:
             watch.note("no checkpoint yet: starting from the first step")
-        cloud, origin = starting_points(posed, photos, options.max_size, options.seed)
-        watch.note(f"starting from {len(cloud.points)} points, {origin}")
-        splats = _first_splats(cloud, setting, options.seed)
+        start = starting_points(posed, photos, options.max_size, options.seed)
+        count = len(start.cloud.points)
+        watch.note(f"starting from {count} points, {start.origin}")
+        splats = _first_splats(start, setting, options.seed)
         return train.begin(splats, photos.train, options.seed), {
-            "points": len(cloud.points),
-            "points_from": origin,
+            "points": count,
+            "points_from": start.origin,
         }
     for skipped in checkpoint.skipped:
         watch.note(f"checkpoint not usable, taking the one before: {skipped}")
@@ -307,15 +308,15 @@ def _begin_or_resume(
     return training, dict(checkpoint.state)
 
 
-def _first_splats(cloud: PointCloud, setting: Setting, seed: int) -> Any:
+def _first_splats(start: Start, setting: Setting, seed: int) -> Splats:
+    cloud = start.cloud
     most = setting.config.max_splats
     if len(cloud.points) > most:
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randperm(len(cloud.points), generator=generator)[:most].sort().values
         cloud = PointCloud(cloud.points[rows], cloud.colors[rows])
-    return init.splats_from_points(
-        cloud, sh_degree=setting.config.sh_degree, opacity=setting.config.first_opacity
-    )
+    degree = setting.config.sh_degree
+    return init.splats_from_points(cloud, sh_degree=degree, opacity=start.opacity)
 
 
 @contextmanager
