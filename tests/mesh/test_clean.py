@@ -99,10 +99,19 @@ def test_a_missing_triangle_is_put_back() -> None:
     assert len(filled.vertices) == len(whole.vertices)
 
 
-def test_holes_that_touch_at_a_vertex_are_left_alone() -> None:
+def test_holes_that_touch_at_a_vertex_are_closed_one_by_one() -> None:
     grid = square_grid(6)
     middle = grid.vertices[grid.faces].mean(dim=1)[:, :2]
     touching = ((middle > 1) & (middle < 2)).all(dim=1) | ((middle > 2) & (middle < 3)).all(dim=1)
     pierced = select_faces(grid, ~touching)
+    assert sorted(len(loop) for loop in boundary_loops(pierced)) == [4, 4, 24]
     filled = fill_holes(pierced, max_edges=10)
-    assert len(filled.faces) == len(pierced.faces)
+    assert len(boundary_loops(filled)) == 1
+    assert len(filled.faces) == len(pierced.faces) + 8
+
+
+def test_an_edge_of_three_faces_does_not_hang_the_walk() -> None:
+    vertices = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, -1, 0]])
+    faces = torch.tensor([[0, 1, 2], [0, 1, 3], [0, 1, 4]])
+    for loop in boundary_loops(Mesh(vertices, faces)):
+        assert len(set(loop)) == len(loop)

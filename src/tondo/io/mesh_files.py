@@ -50,9 +50,12 @@ def write_mesh(path: Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> N
         raise OptionError(f"{path}: meshes can be written as {', '.join(UP_AXES)}.")
     if not len(mesh.faces):
         raise ValueError("a mesh without faces cannot be written")
-    rotation = np.eye(3) if frame == "world" else format_from_world(up, UP_AXES[suffix])
-    vertices = mesh.vertices.double().numpy() @ rotation.T
-    normals = None if mesh.normals is None else mesh.normals.double().numpy() @ rotation.T
+    vertices = mesh.vertices.double().numpy()
+    normals = None if mesh.normals is None else mesh.normals.double().numpy()
+    if frame == "format":
+        rotation = format_from_world(up, UP_AXES[suffix])
+        vertices = vertices @ rotation.T
+        normals = None if normals is None else normals @ rotation.T
     # process=False keeps vertices, their order and the triangles as they are
     model = trimesh.Trimesh(
         vertices, mesh.faces.numpy(), vertex_normals=normals, process=False, validate=False
@@ -99,28 +102,57 @@ def read_mesh(path: Path) -> Mesh:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
     try:
         # From memory and without a resolver, so that the file cannot name other files.
-        model = trimesh.load(
-            io.BytesIO(data), file_type=suffix[1:], force="mesh", process=False, resolver=None
+        scene = trimesh.load_scene(
+            io.BytesIO(data), file_type=suffix[1:], process=False, resolver=None
         )
-        return _checked(model)
+        return _joined(scene, linear=suffix == ".glb")
     except Exception as error:  # trimesh raises whatever comes up inside it for a damaged file
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise InputError(f"{path} is not a readable mesh: {reason}.") from None
 
 
-def _checked(model: Any) -> Mesh:
-    vertices = np.asarray(getattr(model, "vertices", np.empty((0, 3))), dtype=np.float64)
-    faces = np.asarray(getattr(model, "faces", np.empty((0, 3))), dtype=np.int64)
-    if not len(faces):
+def _joined(scene: trimesh.Scene, linear: bool) -> Mesh:
+    """One mesh of all parts, each where the file's nodes put it; with colours if every part has
+    some."""
+    parts, points = [], []
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        part = scene.geometry[name]
+        if isinstance(part, trimesh.Trimesh) and len(part.faces):
+            parts.append(part)
+            points.append(trimesh.transform_points(part.vertices, transform))
+    if not parts:
         raise ValueError("it has no faces")
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    faces = np.concatenate([p.faces + n for p, n in zip(parts, starts[:-1], strict=True)])
     with np.errstate(over="ignore"):
-        points = vertices.astype(np.float32)
-    if not np.isfinite(points).all():
+        vertices = np.concatenate(points).astype(np.float32)
+    if not np.isfinite(vertices).all():
         raise ValueError("it has vertices that are NaN or infinite")
-    colors = None
-    if model.visual.kind == "vertex":
-        colors = torch.from_numpy(np.array(model.visual.vertex_colors[:, :3], dtype=np.uint8))
-    return Mesh(torch.from_numpy(points), torch.from_numpy(faces.copy()), colors)
+    colors = [_colors_of(part, linear) for part in parts]
+    known = [torch.from_numpy(c) for c in colors if c is not None]
+    return Mesh(
+        torch.from_numpy(vertices),
+        torch.from_numpy(faces.astype(np.int64)),
+        torch.cat(known) if len(known) == len(parts) else None,
+    )
+
+
+def _colors_of(part: trimesh.Trimesh, linear: bool) -> np.ndarray | None:
+    """[V, 3] uint8 sRGB, or None if the part has no colours per vertex."""
+    visual: Any = part.visual
+    if visual.kind == "vertex":
+        colors = np.asarray(visual.vertex_colors)
+    else:  # where trimesh puts the colours of a part that has a material too
+        attributes = getattr(visual, "vertex_attributes", {})
+        colors = np.asarray(attributes["color"] if "color" in attributes else np.empty(0))
+    if colors.ndim != 2 or len(colors) != len(part.vertices) or colors.shape[1] < 3:
+        return None
+    full = np.iinfo(colors.dtype).max if colors.dtype.kind in "iu" else 1
+    values = colors[:, :3].astype(np.float64) / full
+    if linear:
+        values = np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
+    return (values.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def _encode(suffix: str, model: trimesh.Trimesh, colors: Tensor | None) -> bytes:

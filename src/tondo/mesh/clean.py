@@ -51,25 +51,27 @@ def select_faces(mesh: Mesh, keep: Tensor) -> Mesh:
 def boundary_loops(mesh: Mesh) -> list[list[int]]:
     """The holes' rims: each a closed walk of vertices in the direction of the faces' own edges.
 
-    Rims that touch themselves or each other at a vertex are left out.
+    No walk passes a vertex twice: rims that touch at a vertex are parted there. Walks that lead
+    nowhere (at edges of more than two faces) are left out.
     """
-    rim = _open_edges(mesh)
-    following = dict(rim.tolist())
-    starts, arrivals = np.unique(rim[:, 0].numpy()), np.unique(rim[:, 1].numpy())
-    crossing = len(starts) < len(rim) or len(arrivals) < len(rim)
-    if crossing:
-        counts = torch.bincount(rim.flatten(), minlength=len(mesh.vertices))
-        following = {a: b for a, b in rim.tolist() if counts[a] == 2 and counts[b] == 2}
+    following: dict[int, list[int]] = {}
+    for a, b in _open_edges(mesh).tolist():
+        following.setdefault(a, []).append(b)
     loops = []
-    while following:
-        first, current = following.popitem()
-        loop = [first]
-        while current != first and current in following:
-            loop.append(current)
-            current = following.pop(current)
-        if current == first:
-            loops.append(loop)
-    return sorted(loops)
+    for start in sorted(following):
+        while following[start]:
+            walk, place = [start], {start: 0}
+            while following.get(walk[-1]):
+                ahead = following[walk[-1]].pop()
+                if ahead in place:
+                    loops.append(walk[place[ahead] :])
+                    for vertex in walk[place[ahead] + 1 :]:
+                        del place[vertex]
+                    del walk[place[ahead] + 1 :]
+                else:
+                    place[ahead] = len(walk)
+                    walk.append(ahead)
+    return loops
 
 
 def fill_holes(mesh: Mesh, max_edges: int = 100) -> Mesh:

@@ -110,13 +110,13 @@ def scene_mesh(
     )
     mesh = drop_small_parts(mesh, options.min_part)
     if options.fill_holes:
-        mesh = fill_holes(mesh)
+        mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
     if options.faces is not None:
         mesh = simplify(mesh, options.faces)
     return mesh
 
 
-def cameras_around(center: Tensor, radius: float, count: int = 60, size: int = 512) -> list[Camera]:
+def cameras_around(center: Tensor, radius: float, count: int = 48, size: int = 400) -> list[Camera]:
     """Cameras spread evenly over a sphere, each seeing a ball of `radius` around `center` whole.
 
     For scenes that came without cameras.
