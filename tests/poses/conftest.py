@@ -92,9 +92,7 @@ def scene_photos(scene_cameras: list[Camera]) -> tuple[Photo, ...]:
 
 
 @pytest.fixture(scope="session")
-def photo_folder(
-    tmp_path_factory: pytest.TempPathFactory, scene_photos: tuple[Photo, ...]
-) -> Path:
+def photo_folder(tmp_path_factory: pytest.TempPathFactory, scene_photos: tuple[Photo, ...]) -> Path:
     """The photos as JPEG files 00.jpg ... 10.jpg, without any metadata."""
     folder = tmp_path_factory.mktemp("photos")
     for i, photo in enumerate(scene_photos):

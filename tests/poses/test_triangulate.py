@@ -18,7 +18,7 @@ BOARD_Z, WALL_Z, BOARD_HALF = 3.5, 5.0, 0.7
 
 @pytest.fixture(scope="module")
 def sparse(scene_photos: tuple[Photo, ...]) -> PointCloud:
-    cloud = triangulate(scene_photos)
+    cloud = triangulate(scene_photos, max_features=1000)
     assert cloud is not None
     return cloud
 
@@ -56,7 +56,7 @@ def test_colors_are_those_of_the_photos(
 def test_the_same_photos_give_the_same_points(
     sparse: PointCloud, scene_photos: tuple[Photo, ...]
 ) -> None:
-    again = triangulate(scene_photos)
+    again = triangulate(scene_photos, max_features=1000)
     assert again is not None
     assert torch.equal(again.points, sparse.points)
     assert torch.equal(again.colors, sparse.colors)
@@ -70,7 +70,7 @@ def test_transparent_parts_have_no_points(scene_photos: tuple[Photo, ...]) -> No
         alpha[:, 130:] = 255
         valid[200:] = False
         masked.append(replace(photo, alpha=alpha, valid=valid))
-    cloud = triangulate(tuple(masked))
+    cloud = triangulate(tuple(masked), max_features=1000)
     assert cloud is not None
     for photo in masked:
         local = cloud.points @ photo.camera.viewmat[:3, :3].T + photo.camera.viewmat[:3, 3]
@@ -97,7 +97,7 @@ def test_nothing_comes_of_wrong_poses_blank_photos_or_one_photo(
         camera = photo.camera
         wrong = Camera(turn @ camera.viewmat, camera.K, camera.width, camera.height)
         turned.append(replace(photo, camera=wrong))
-    cloud = triangulate(tuple(turned))
+    cloud = triangulate(tuple(turned), max_features=1000)
     assert cloud is None or len(cloud.points) < 300
 
 
