@@ -117,23 +117,12 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
 
 
 class _Screen:
-    """Sentences and a progress bar on stderr."""
+    """Sentences on stdout; progress bars on stderr, gone when their work is done."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        from tondo.cli.terminal import progress_console
-
-        self.bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=progress_console(),
-        )
-        self.task: Any = None
-        self.psnr = ""
+        self.bars: Any = None
+        self.tasks: dict[str, Any] = {}
+        self.about = ""
 
     def __enter__(self) -> _Screen:
         return self
@@ -142,26 +131,45 @@ class _Screen:
         self.close()
 
     def close(self) -> None:
-        if self.task is not None:
-            self.bar.stop()
-            self.task = None
+        if self.bars is not None:
+            self.bars.stop()
+        self.bars, self.tasks = None, {}
 
     def watch(self) -> Watch:
         from tondo.splats.reconstruct import Watch
 
-        return Watch(self._note, self._step)
+        return Watch(self._note, self._stage, self._step)
 
     def _note(self, text: str) -> None:
         self.close()
         print(text, flush=True)
 
+    def _show(self, name: str, done: float, total: float, about: str) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from tondo.cli.terminal import progress_console
+
+        if self.bars is None:
+            self.bars = Progress(
+                TextColumn("{task.description:<12}"),
+                BarColumn(),
+                TextColumn("{task.percentage:3.0f} %"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[about]}"),
+                console=progress_console(),
+            )
+            self.bars.start()
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=total, about=about)
+        self.bars.update(self.tasks[name], completed=done, total=total, about=about)
+
+    def _stage(self, stage: str, done: int, total: int) -> None:
+        self._show(stage, done, total, "")
+
     def _step(self, report: StepReport) -> None:
-        if self.task is None:
-            self.bar.start()
-            self.task = self.bar.add_task("", total=1.0)
         if report.psnr is not None:
-            self.psnr = f"{report.psnr:.1f} dB, {report.splats} splats, step {report.step}"
-            self.bar.update(self.task, completed=report.fraction, description=self.psnr)
+            self.about = f"{report.psnr:.1f} dB, {report.splats} splats, step {report.step}"
+            self._show("training", report.fraction, 1.0, self.about)
 
 
 def _print_result(result: Result) -> None:

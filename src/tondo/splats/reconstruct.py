@@ -24,6 +24,7 @@ from tondo.errors import InputError, OptionError
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
 from tondo.io.scene import save_scene
+from tondo.poses.prepare import prepare
 from tondo.splats import init, train
 from tondo.splats.config import SplatConfig
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
@@ -35,6 +36,7 @@ from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
 from tondo.training.events import Evaluation, Note, Saved, Step, append_event
 from tondo.training.run_directory import (
     RunDirectory,
+    abandon_run,
     create_run,
     finish_run,
     open_run,
@@ -79,9 +81,11 @@ class ReconstructOptions:
 
 @dataclass(frozen=True)
 class Watch:
-    """How a reconstruction tells what it does: sentences, and every training step."""
+    """How a reconstruction tells what it does: sentences; (stage, done, total) while poses are
+    found; every training step."""
 
     note: Callable[[str], None] = lambda text: None
+    stage: Callable[[str, int, int], None] = lambda stage, done, total: None
     step: Callable[[StepReport], None] = lambda report: None
 
 
@@ -135,14 +139,19 @@ def reconstruct(
         create_run(out, {}, resume=True)
     else:
         run = create_run(out, config_json(source, options), force=force)
-    posed = _posed(source, run, options, watch)
-    photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout)
+    try:
+        posed = _posed(source, run, options, watch)
+        photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout)
+        watch.note(_found(photos))
+        setting = _setting(photos, options)
+        training, about = _begin_or_resume(run, posed, photos, setting, options, resume, watch)
+    except BaseException:
+        if not resume and not (run.path / "prepared").exists():
+            abandon_run(run)  # nothing in it is worth keeping
+        raise
     for one in photos.skipped:
         append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
-    watch.note(_found(photos))
     write_cameras(run.cameras_path, [(p.name, p.camera) for p in (*photos.train, *photos.test)])
-    setting = _setting(photos, options)
-    training, about = _begin_or_resume(run, posed, photos, setting, options, resume, watch)
     before = time.perf_counter() - began
     about = {"seconds_before": round(before, 2), **about}
     _train(run, training, setting, photos, options, about, watch)
@@ -217,11 +226,10 @@ def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: 
     if has_poses(source):
         return source
     prepared = run.path / "prepared"
-    if not has_poses(prepared):
-        from tondo.poses.prepare import prepare
-
+    if not (prepared.is_dir() and has_poses(prepared)):
         watch.note("these photos have no poses: finding them first")
-        prepare(source, prepared, force=True, seed=options.seed)
+        prepare(source, prepared, force=True, seed=options.seed, on_progress=watch.stage)
+        watch.note(f"how it went, and what to photograph next: {prepared / 'report.html'}")
     return prepared
 
 
