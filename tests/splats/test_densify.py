@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from splat_fixtures import cameras, known_scene
 
+from small_photos import cameras, known_scene
 from tondo.data.splats import Scene
 from tondo.splats import densify, parameters
 from tondo.splats.render import render_view

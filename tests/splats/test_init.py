@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from splat_fixtures import cameras, photos
 
+from small_photos import cameras, photos
 from tondo.data.photos import Photo, PointCloud
 from tondo.splats import init, schedule, targets
 from tondo.splats.config import SplatConfig

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 import torch
-from splat_fixtures import photos, points
 
+from small_photos import photos, points
 from tondo import _native
 from tondo.splats import init, train
 from tondo.splats import step as step_
