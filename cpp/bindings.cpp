@@ -253,6 +253,7 @@ NB_MODULE(_native, m) {
   m.def("num_threads", &tondo::num_threads);
   m.def("set_num_threads", &tondo::set_num_threads, "n"_a);
   m.def("simd", &tondo::simd_name);
+  m.def("fma_peak", &tondo::fma_peak, "threads"_a, nb::call_guard<nb::gil_scoped_release>());
 
   m.def("project_forward", &project_forward, "means"_a, "quats"_a, "scales"_a, "opacities"_a,
         "viewmat"_a, "K"_a, "width"_a, "height"_a, "near_plane"_a, "far_plane"_a, "radius_clip"_a,
