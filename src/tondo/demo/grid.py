@@ -18,17 +18,17 @@ class DistanceGrid:
     """Signed distances at the corners of a cube of half side `RADIUS` around the origin.
 
     Attributes:
-        values: [R, R, R] float32 indexed [x, y, z]; exact within two coarse cells of the surface
-            and a bound with the right sign elsewhere.
-        cell: world units from one corner to the next.
+        values: [R, R, R] float32 indexed [x, y, z]; exact close to the surface and a bound with
+            the right sign elsewhere.
+        cell: world units from one corner of `values` to the next.
+        rough: [S, S, S] exact distances at fewer corners, small enough to stay in the cache.
+        rough_cell: world units from one corner of `rough` to the next.
     """
 
     values: Tensor
     cell: float
-
-    @property
-    def resolution(self) -> int:
-        return len(self.values)
+    rough: Tensor
+    rough_cell: float
 
 
 def build_grid(resolution: int = 320, coarse: int = 81) -> DistanceGrid:
@@ -45,7 +45,7 @@ def build_grid(resolution: int = 320, coarse: int = 81) -> DistanceGrid:
     for block in close.split(CHUNK):
         ix, iy, iz = block // resolution**2, block // resolution % resolution, block % resolution
         flat[block] = distance(fine_axis[ix], fine_axis[iy], fine_axis[iz])
-    return DistanceGrid(values, 2 * RADIUS / (resolution - 1))
+    return DistanceGrid(values, 2 * RADIUS / (resolution - 1), rough, 2 * RADIUS / (coarse - 1))
 
 
 def _on_grid(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
@@ -56,13 +56,13 @@ def _on_grid(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
 
 
 def lower_bound(grid: DistanceGrid, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """[N] how far it is to the surface at least: the nearest corner's value less its distance."""
-    last, scale = grid.resolution - 1, 1.0 / grid.cell
-    index = torch.zeros_like(x, dtype=torch.long)
+    """[N] how far it is to the surface at least: the nearest rough value less its distance."""
+    last, scale = len(grid.rough) - 1, 1.0 / grid.rough_cell
+    index = torch.zeros_like(x, dtype=torch.int32)
     for axis in (x, y, z):
-        nearest = ((axis + RADIUS) * scale + 0.5).long().clamp_(0, last)
-        index = index * grid.resolution + nearest
-    return grid.values.view(-1)[index] - 0.87 * grid.cell
+        nearest = ((axis + RADIUS) * scale + 0.5).to(torch.int32).clamp_(0, last)
+        index = index * len(grid.rough) + nearest
+    return grid.rough.view(-1)[index] - 0.87 * grid.rough_cell
 
 
 def interpolated(grid: DistanceGrid, points: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from tondo.demo.surface import albedo
 
 HIT = 1e-3
 ROUNDS = 32
+SLACK = 0.04
 
 KEY_LIGHT = (0.52, 0.30, 0.80)
 KEY_COLOR = (1.06, 1.00, 0.90)
@@ -46,10 +47,13 @@ def shoot(camera: Camera, grid: DistanceGrid, samples: int = 2) -> Shot:
     total, hits = torch.zeros(size, 3), torch.zeros(size)
     depth = torch.full((size,), float("inf"))
     forward, origin = camera.viewmat[2, :3], camera_position(camera)
+    start = None
     for sample in range(samples * samples):
         shift_x, shift_y = sample % samples, sample // samples
         directions = _directions(camera, (shift_x + 0.5) / samples, (shift_y + 0.5) / samples)
-        index, reach = trace(origin, directions, grid)
+        index, reach = trace(origin, directions, grid, start)
+        if start is None:
+            start = _start_of_neighbours(camera, index, reach)
         for pixels, near in zip(index.split(CHUNK), reach.split(CHUNK), strict=True):
             rays = directions[pixels]
             total[pixels] += shade(origin + rays * near[:, None], rays, grid)
@@ -59,6 +63,19 @@ def shoot(camera: Camera, grid: DistanceGrid, samples: int = 2) -> Shot:
     alpha = hits / (samples * samples)
     shape = (camera.height, camera.width)
     return Shot(color.view(*shape, 3), alpha.view(shape), depth.view(shape))
+
+
+def _start_of_neighbours(camera: Camera, index: Tensor, reach: Tensor) -> Tensor:
+    """[H * W], where the other rays of each pixel may start, from what the first ones met.
+
+    No part of the object is thinner than a few pixels: a ray cannot meet what none of the 3 x 3
+    rays around it has met, but for the slope of the surface, which `SLACK` allows for.
+    """
+    met = torch.full((camera.height * camera.width,), float("inf"))
+    met[index] = reach
+    picture = met.view(1, 1, camera.height, camera.width)
+    nearest = -torch.nn.functional.max_pool2d(-picture, 3, stride=1, padding=1)
+    return nearest.view(-1) - SLACK
 
 
 def _directions(camera: Camera, shift_x: float, shift_y: float) -> Tensor:
@@ -71,21 +88,29 @@ def _directions(camera: Camera, shift_x: float, shift_y: float) -> Tensor:
     return torch.nn.functional.normalize(local.view(-1, 3) @ camera.viewmat[:3, :3], dim=-1)
 
 
-def trace(origin: Tensor, directions: Tensor, grid: DistanceGrid) -> tuple[Tensor, Tensor]:
+def trace(
+    origin: Tensor, directions: Tensor, grid: DistanceGrid, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Where rays first meet the object (sphere tracing, Hart 1996).
 
     Args:
         origin: [3], outside the ball of `RADIUS`. directions: [N, 3] unit vectors.
+        start: [N] distances before which there is known to be nothing; infinite for rays that
+            are known to miss.
 
     Returns:
         index [M] int64 of the rays that hit, in order, and their distance [M] along the ray.
     """
     middle = -(directions @ origin)
     inside = middle * middle - origin @ origin + RADIUS**2
-    index = ((inside > 0) & (middle > 0)).nonzero()[:, 0]
+    candidates = (inside > 0) & (middle > 0)
+    if start is not None:
+        candidates &= torch.isfinite(start)
+    index = candidates.nonzero()[:, 0]
     chord = torch.sqrt(inside[index])
     middle = middle[index]
-    flight = Flight(index, directions[index].T, middle - chord, middle + chord)
+    near = middle - chord if start is None else torch.maximum(middle - chord, start[index])
+    flight = Flight(index, directions[index].T, near, middle + chord)
     found = [Flight(index[:0], flight.rays[:, :0], chord[:0], chord[:0])]
     for _ in range(ROUNDS):
         going = []
