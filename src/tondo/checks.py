@@ -47,4 +47,6 @@ def check_finite(name: str, tensor: Tensor) -> None:
     bad = ~torch.isfinite(tensor)
     if bool(bad.any()):
         first = [int(i) for i in bad.nonzero()[0]]
-        raise ValueError(f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at {first}")
+        raise ValueError(
+            f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at {first}"
+        )

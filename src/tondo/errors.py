@@ -1,4 +1,4 @@
-"""The few error classes of Tondo. Exit status: `TondoError` 2 (the user's), anything else 1 (ours)."""
+"""The few error classes. Exit status: 2 for `TondoError` (the user's), 1 for the rest (ours)."""
 
 
 class TondoError(Exception):

@@ -34,9 +34,13 @@ class Camera:
             check_dtype(name, tensor, torch.float32)
             check_finite(name, tensor)
         if self.width < 1 or self.height < 1:
-            raise ValueError(f"a camera needs a size of at least 1x1, got {self.width}x{self.height}")
+            raise ValueError(
+                f"a camera needs a size of at least 1x1, got {self.width}x{self.height}"
+            )
         if not (self.K[0, 0] > 0 and self.K[1, 1] > 0):
-            raise ValueError(f"focal lengths must be positive, got {self.K[0, 0]:g}, {self.K[1, 1]:g}")
+            raise ValueError(
+                f"focal lengths must be positive, got {self.K[0, 0]:g}, {self.K[1, 1]:g}"
+            )
         rotation = self.viewmat[:3, :3].double()
         if not torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-3):
             raise ValueError("viewmat's upper left 3x3 block must be a rotation")

@@ -32,7 +32,7 @@ class Mesh:
         check_shape("faces", self.faces, "F 3")
         check_dtype("faces", self.faces, torch.int64)
         if self.faces.numel() and not (
-            0 <= int(self.faces.min()) and int(self.faces.max()) < sizes["V"]
+            int(self.faces.min()) >= 0 and int(self.faces.max()) < sizes["V"]
         ):
             raise ValueError(f"faces point outside the {sizes['V']} vertices")
         if self.colors is not None:

@@ -20,7 +20,8 @@ class Splats:
         log_scales: [N, 3] natural logarithm of the standard deviations along the rotated axes.
         opacity_logits: [N] opacity = sigmoid(opacity_logits).
         sh: [N, K, 3] spherical harmonics coefficients of the colour, K = (degree + 1)^2, K in
-            1, 4, 9, 16. colour = max(0, 0.5 + sum_k sh_k Y_k(direction from camera to splat)), sRGB.
+            1, 4, 9, 16. colour = max(0, 0.5 + sum_k sh_k Y_k(dir)), sRGB, with dir from the
+            camera to the splat.
 
     N may be 0.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,8 +28,10 @@ def make_target(photo: Photo, divisor: int, background: Tensor, *, keep_alpha: b
     divisor = max(1, min(divisor, min(camera.width, camera.height) // SMALLEST))
     size = (max(1, round(camera.width / divisor)), max(1, round(camera.height / divisor)))
     alpha = photo.alpha
-    rgb: np.ndarray = photo.image.numpy()
-    valid = None if photo.valid is None else photo.valid.numpy().astype(np.uint8)
+    rgb: Any = photo.image.numpy()
+    valid: Any = None
+    if photo.valid is not None:
+        valid = photo.valid.numpy().astype(np.uint8)
     if alpha is not None:
         cover = alpha.numpy().astype(np.float32)[..., None] / 255
         behind = 0.0 if keep_alpha else background.numpy() * 255
