@@ -132,6 +132,15 @@ def test_dense_points_lie_on_the_surfaces(
     assert torch.equal(again.points, cloud.points)
 
 
+def test_dense_points_come_on_demand(scene_photos: tuple[Photo, ...]) -> None:
+    plain = triangulate(scene_photos[3:8], max_features=500)
+    denser = triangulate(scene_photos[3:8], max_features=500, dense_points=900)
+    assert plain is not None
+    assert denser is not None
+    assert torch.equal(denser.points[: len(plain.points)], plain.points)
+    assert len(plain.points) + 400 < len(denser.points) <= len(plain.points) + 900
+
+
 def test_dense_points_need_something_to_see(scene_photos: tuple[Photo, ...]) -> None:
     blank = tuple(replace(p, image=torch.full_like(p.image, 99)) for p in scene_photos[:4])
     few = PointCloud(torch.rand(150, 3) + 4.0, torch.zeros(150, 3, dtype=torch.uint8))

@@ -14,6 +14,7 @@ from tondo.data.photos import Photo, PointCloud
 # Relative difference of depth at which two photos still agree.
 MAX_DISAGREEMENT = 0.01
 MIN_SCORE = 0.6
+MAX_PIXELS = 3_000_000
 # Side of the windows that are compared, and the least variance (grey 0..1) that is texture.
 WINDOW = (7, 7)
 MIN_VARIANCE = 1e-4
@@ -56,13 +57,16 @@ def densify(
     Args:
         photos: undistorted, with poses.
         sparse: points of the same world: they give the range of depths and the neighbours.
-        max_size: longest side, in pixels, of the depth maps.
+        max_size: longest side, in pixels, of the depth maps; less for many photos, so that all
+            depth maps together have at most 3 million pixels.
         planes: how many depths are tried, evenly spaced in inverse depth.
         neighbours: how many photos each photo is compared with.
         max_points: at most so many points are added, drawn evenly over space.
         seed: of the drawing.
     """
-    views = [_reduced(photo, max_size) for photo in photos]
+    pixels = sum(c.width * c.height for c in (fitted(p.camera, max_size) for p in photos))
+    share = min(1.0, (MAX_PIXELS / pixels) ** 0.5)
+    views = [_reduced(photo, max(1, round(share * max_size))) for photo in photos]
     # A few thousand points tell ranges and neighbours as well as all.
     step = 1 + len(sparse.points) // 4000
     ranges, chosen = _plan(views, sparse.points[::step].double().numpy(), neighbours)

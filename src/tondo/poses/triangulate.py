@@ -12,6 +12,7 @@ import torch
 
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, PointCloud
+from tondo.poses.dense import densify
 from tondo.poses.features import Features, choose_pairs, extract_features
 from tondo.poses.matching import match_pairs, write_database
 from tondo.poses.quiet import quiet_colmap
@@ -25,7 +26,12 @@ MAX_REPROJECTION_ERROR = 2.0
 
 
 def triangulate(
-    photos: tuple[Photo, ...], *, max_size: int = 800, max_features: int = 2000, seed: int = 0
+    photos: tuple[Photo, ...],
+    *,
+    max_size: int = 800,
+    max_features: int = 2000,
+    dense_points: int = 0,
+    seed: int = 0,
 ) -> PointCloud | None:
     """Triangulate points seen by photos with known cameras; the cameras stay as they are.
 
@@ -33,6 +39,7 @@ def triangulate(
         photos: undistorted, with poses. Where a photo has alpha, only its solid part is used.
         max_size: longest side, in pixels, of the pictures in which features are looked for.
         max_features: at most so many features per photo.
+        dense_points: add up to so many points from depth maps; see `tondo.poses.dense.densify`.
         seed: of pycolmap's random choices.
 
     Returns:
@@ -55,7 +62,10 @@ def triangulate(
     pairs = choose_pairs(features, in_order=False, neighbours=12)
     with quiet_colmap(), tempfile.TemporaryDirectory(prefix="tondo-points-") as folder:
         model = _triangulate_in(Path(folder), photos, features, pairs, seed)
-    return _point_cloud(model, photos)
+    cloud = _point_cloud(model, photos)
+    if cloud is not None and dense_points > 0:
+        cloud = densify(photos, cloud, max_points=dense_points, seed=seed)
+    return cloud
 
 
 def _solid_mask(photo: Photo) -> np.ndarray | None:
