@@ -28,6 +28,7 @@ def make_target(photo: Photo, divisor: int, background: Tensor, *, keep_alpha: b
     divisor = max(1, min(divisor, min(camera.width, camera.height) // SMALLEST))
     size = (max(1, round(camera.width / divisor)), max(1, round(camera.height / divisor)))
     alpha = photo.alpha
+    cover: Any = None
     rgb: Any = photo.image.numpy()
     valid: Any = None
     if photo.valid is not None:

@@ -40,6 +40,7 @@ class MeshOptions:
             and streets (only what was seen), "auto" decides by the pictures' borders.
         reach: half of the side of the cube around the scene's center in which to look, in units
             of the scene's radius.
+        smoothing: of the distance field, in voxels; see `mesh.extract.extract_mesh`.
         min_part: parts with less area than this share of the largest part are dropped.
         fill_holes: close small holes of an open surface.
         faces: simplify to this many faces, None to leave them.
@@ -48,6 +49,7 @@ class MeshOptions:
     resolution: int = 256
     surface: Literal["auto", "closed", "open"] = "auto"
     reach: float = 1.0
+    smoothing: float = 1.0
     min_part: float = 0.02
     fill_holes: bool = False
     faces: int | None = None
@@ -106,6 +108,7 @@ def scene_mesh(
         radius=options.reach * scene.radius,
         resolution=options.resolution,
         closed=plan.closed,
+        smoothing=options.smoothing,
         box=plan.box,
     )
     mesh = drop_small_parts(mesh, options.min_part)
