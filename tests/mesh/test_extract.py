@@ -19,8 +19,9 @@ from mesh_shapes import (
 from scipy.spatial import cKDTree
 
 from tondo.data.mesh import Mesh
-from tondo.mesh.extract import extract_mesh
-from tondo.mesh.fuse import cube, visible_box
+from tondo.data.views import View
+from tondo.mesh.extract import extract_mesh, surface
+from tondo.mesh.fuse import cube, fuse, visible_box
 
 SPACING = 2.2 / 64
 
@@ -116,3 +117,32 @@ def test_nothing_seen_gives_an_empty_mesh(closed: bool) -> None:
         mesh = extract_mesh(views, center=far, radius=1.0, resolution=16, closed=closed)
         assert len(mesh.faces) == 0
         assert len(mesh.vertices) == 0
+
+
+def test_smoothing_takes_noise_away_and_little_of_the_shape() -> None:
+    g = torch.Generator().manual_seed(0)
+    views = []
+    for view in views_around(torus):
+        waves = torch.randn(1, 1, 14, 18, generator=g)
+        noise = 0.03 * F.interpolate(waves, size=view.depth.shape, mode="bicubic")[0, 0]
+        depth = torch.where(view.depth > 0, view.depth + noise, 0.0)
+        views.append(View(view.camera, view.color, depth, view.alpha))
+    volume = fuse(views, cube(torch.zeros(3), 1.1), 64, carve=True)
+    rough, smooth = (surface(volume, closed=True, smoothing=s) for s in (0.0, 1.0))
+    errors = [torus(mesh.vertices).abs() / SPACING for mesh in (rough, smooth)]
+    assert errors[1].mean() < errors[0].mean()
+    assert errors[1].max() < 0.85 * errors[0].max()
+    bends = [solid(mesh).face_adjacency_angles.mean() for mesh in (rough, smooth)]
+    assert bends[1] < 0.7 * bends[0]
+    assert solid(smooth).euler_number == 0
+    assert torus(smooth.vertices).mean().abs() < 0.1 * SPACING  # neither thinner nor thicker
+
+
+def test_unseen_undersides_take_a_colour_from_beside() -> None:
+    views = [v for v in views_around(sphere) if v.camera.viewmat[2, 2] < 0.2]  # looking down
+    assert len(views) > 10
+    mesh = extract_mesh(views, center=SPHERE_CENTER, radius=1.1, resolution=48)
+    assert solid(mesh).is_watertight
+    assert mesh.colors is not None
+    lowest = mesh.vertices[:, 2] < mesh.vertices[:, 2].min() + 0.05
+    assert ((mesh.colors[lowest].float() - 127.5).abs().amax(dim=1) > 20).all()  # not grey

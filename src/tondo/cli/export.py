@@ -47,6 +47,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="N",
         help="voxels along the longest side; memory grows with its cube (%(default)s)",
     )
+    parser.add_argument(
+        "--smoothing",
+        type=_smoothing,
+        default=1.0,
+        metavar="X",
+        help="evens out the noise of the depth, in voxels, 0 for none (%(default)g)",
+    )
     parser.add_argument("--faces", type=_faces, metavar="N", help="simplify to at most N faces")
     parser.add_argument(
         "--fill-holes", action="store_true", help="close small holes of an open surface"
@@ -121,6 +128,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
         resolution=args.resolution,
         surface=args.surface,
         reach=args.reach,
+        smoothing=args.smoothing,
         fill_holes=args.fill_holes,
         faces=args.faces,
     )
@@ -210,6 +218,16 @@ def _resolution(text: str) -> int:
     value = positive_int(text)
     if not 16 <= value <= 2048:
         raise argparse.ArgumentTypeError(f"expected a number from 16 to 2048, got {text}")
+    return value
+
+
+def _smoothing(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 10, got {text!r}")
     return value
 
 

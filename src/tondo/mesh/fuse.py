@@ -18,6 +18,9 @@ MIN_ALPHA = 0.5
 # over an edge.
 _MIN_COSINE = 0.15
 _BYTES_PER_VOXEL = 24
+# Reach of the distance field on both sides of the surface: 3 % of the box, which bridges the
+# disagreement of splat depths seen from different sides, and at least 4 voxels.
+_TRUNCATION_SHARE, _TRUNCATION_VOXELS = 0.03, 4.0
 
 
 @dataclass(frozen=True)
@@ -56,25 +59,28 @@ def volume_bytes(box: Box, resolution: int) -> int:
     return x * y * z * _BYTES_PER_VOXEL
 
 
-def fuse(
-    views: Iterable[View], box: Box, resolution: int, *, carve: bool, truncation: float = 4.0
-) -> Volume:
+def fuse(views: Iterable[View], box: Box, resolution: int, *, carve: bool) -> Volume:
     """Fuse the views into a volume over `box`.
 
     Args:
         resolution: voxels along the box's longest side.
         carve: pixels of low coverage show that nothing is there (an object before an empty
             background); otherwise they say nothing.
-        truncation: reach of the distance field on both sides of the surface, in voxels.
     """
     spacing, shape = _grid_shape(box, resolution)
     middle = (box.low + box.high) / 2
     low = middle - spacing * (torch.tensor(shape) - 1) / 2
     volume = empty_volume(low, spacing, shape)
+    truncation = spacing * truncation_voxels(resolution)
     for view in views:
         pixels = view_pixels(view, carve=carve)
-        integrate(volume, view.camera.viewmat, view.camera.K, pixels, truncation * spacing)
+        integrate(volume, view.camera.viewmat, view.camera.K, pixels, truncation)
     return volume
+
+
+def truncation_voxels(resolution: int) -> float:
+    """Reach of the distance field on both sides of the surface, in voxels."""
+    return max(_TRUNCATION_VOXELS, _TRUNCATION_SHARE * resolution)
 
 
 def view_pixels(view: View, *, carve: bool) -> Tensor:
