@@ -131,7 +131,6 @@ def reconstruct(
         Interrupted: Ctrl-C; a checkpoint has been written.
     """
     check_options(options)
-    torch.set_num_threads(1)  # the kernels have their own threads; two pools would fight
     began = time.perf_counter()
     if resume:
         run = open_run(out)
@@ -348,6 +347,17 @@ def _ctrl_c_flag() -> Iterator[list[bool]]:
         signal.signal(signal.SIGINT, old)
 
 
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """The kernels have threads of their own; two pools would fight for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _train(
     run: RunDirectory,
     training: Training,
@@ -363,7 +373,7 @@ def _train(
     saved = noted = pictured = started
     pending = [at for at in sorted(options.evaluate_at) if at > started]
     psnr: list[float] = []
-    with _ctrl_c_flag() as stop:
+    with _ctrl_c_flag() as stop, _one_torch_thread():
         for report in train.run(training, setting):
             watch.step(report)
             if report.psnr is not None:
