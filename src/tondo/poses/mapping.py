@@ -90,7 +90,7 @@ def refine_lens(model: pycolmap.Reconstruction, min_photos: int) -> None:
     options = pycolmap.BundleAdjustmentOptions()
     options.refine_principal_point = True
     options.print_summary = False
-    options.ceres.solver_options.max_num_iterations = 50
+    options.ceres.solver_options.max_num_iterations = 25
     config = pycolmap.BundleAdjustmentConfig()
     for image_id in trial.reg_image_ids():
         config.add_image(image_id)
