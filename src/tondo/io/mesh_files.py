@@ -56,6 +56,11 @@ def write_mesh(path: Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> N
         rotation = format_from_world(up, UP_AXES[suffix])
         vertices = vertices @ rotation.T
         normals = None if normals is None else normals @ rotation.T
+    if normals is None:
+        normals = trimesh.Trimesh(vertices, mesh.faces.numpy(), process=False).vertex_normals
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    # glTF takes unit vectors only, but where a fold's two sides cancel out there is no direction
+    normals = np.where(lengths > 1e-6, normals / np.maximum(lengths, 1e-6), [0.0, 0.0, 1.0])
     # process=False keeps vertices, their order and the triangles as they are
     model = trimesh.Trimesh(
         vertices, mesh.faces.numpy(), vertex_normals=normals, process=False, validate=False
