@@ -23,7 +23,7 @@ class Corrections:
         exposures: [P, 3, 4] colour in the photo = exposures @ (r, g, b, 1) of the rendered colour.
         viewmats: [P, 4, 4] the cameras, refined or as given.
         moments: Adam's first and second moments: [P, 2, 3, 4] of exposures, [P, 2, 6] of poses.
-        visits: [P] int64, how often each photo was used.
+        visits: [P] int64, how often each photo was used, this time included.
     """
 
     exposures: Tensor
@@ -70,7 +70,6 @@ def update_exposure(corrections: Corrections, photo: int, grad: Tensor, lr: floa
     The splats could trade brightness freely against all photos together; so the mean of all
     corrections is held at the identity.
     """
-    corrections.visits[photo] += 1
     visit = int(corrections.visits[photo])
     corrections.exposures[photo] -= lr * _adam(corrections.exposure_moments[photo], grad, visit)
     off = corrections.exposures.mean(dim=0) - torch.eye(3, 4)
@@ -90,7 +89,7 @@ def update_pose(
     M = v_view @ view[:3].T
     turn = torch.stack([M[2, 1] - M[1, 2], M[0, 2] - M[2, 0], M[1, 0] - M[0, 1]])
     grad = torch.cat([turn, v_view[:, 3] * reach])
-    visit = max(1, int(corrections.visits[photo]))
+    visit = int(corrections.visits[photo])
     delta = -lr * _adam(corrections.pose_moments[photo], grad, visit)
     x, y, z = delta[:3].tolist()
     twist = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)

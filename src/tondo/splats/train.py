@@ -211,6 +211,7 @@ def _one_step(
         scale_reg=config.scale_reg / setting.reach,
     )
     fall = config.lr_end**fraction
+    fixes.visits[photo] += 1
     if v_exposure is not None:
         corrections_.update_exposure(fixes, photo, v_exposure, config.lr_exposure * fall)
     if v_view is not None:
