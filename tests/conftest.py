@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+
+# The native kernels have threads of their own; torch's would fight them for the cores.
+torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
 
