@@ -38,7 +38,6 @@ def command(*words: str | Path) -> None:
 
 
 def photograph(out: Path) -> None:
-    shutil.rmtree(out, ignore_errors=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("photographs", total=None)
