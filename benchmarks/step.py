@@ -121,13 +121,13 @@ def main() -> None:
     photos = load_posed(source, max_size=MAX_SIZE)
     with all_threads(args.threads):
         torch.set_num_threads(1)  # as `tondo reconstruct` does
-        cloud, origin = starting_points(source, photos, MAX_SIZE, 0)
+        start = starting_points(source, photos, MAX_SIZE, 0)
         results = {
             "data": "fox",
             "threads": args.threads,
-            "points_from": origin,
-            "whole": whole_schedule(photos, cloud, args.seconds),
-            "fixed": fixed_cost(photos, cloud, 200),
+            "points_from": start.origin,
+            "whole": whole_schedule(photos, start.cloud, args.seconds),
+            "fixed": fixed_cost(photos, start.cloud, 200),
         }
     print(results)
     save("step", results)
