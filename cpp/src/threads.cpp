@@ -51,7 +51,7 @@ class Pool {
     wake_.notify_all();
     drain();
     // The last chunks end within microseconds of each other: spin first, then sleep.
-    for (int spin = 0; spin < 20000 && busy_.load(std::memory_order_acquire) > 0; ++spin) pause();
+    for (int spin = 0; spin < 2000 && busy_.load(std::memory_order_acquire) > 0; ++spin) pause();
     if (busy_.load(std::memory_order_acquire) > 0) {
       std::unique_lock<std::mutex> lock(mutex_);
       done_.wait(lock, [this] { return busy_.load(std::memory_order_acquire) == 0; });
