@@ -89,19 +89,19 @@ def main(folder: Path, minutes: str) -> None:
     say("2. Reconstruct it")
     command("reconstruct", photos, "-o", run, "--minutes", minutes, "--force")
     done("reconstruction")
-    say("3. Measure it on photographs that it has not seen, and against the true surface")
-    command("evaluate", run)
+    # Held-out photographs were measured at the end of that already; this is the surface.
+    say("3. Measure it against the true surface")
     command("evaluate", run, "--mesh", photos / "truth.ply")
     done("measuring")
     say("4. Export it")
     command("export", run, "-o", folder / "model.glb", "--faces", "200000")
     command("export", run, "-o", folder / "splats.ply", "--as", "splats")
     command("render", run, "--video", folder / "turntable.mp4", "--path", "orbit")
-    shutil.copyfile(run / "renders/evaluate/contact_sheet.png", folder / "contact_sheet.png")
+    shutil.copyfile(run / "renders/test/contact_sheet.png", folder / "contact_sheet.png")
     done("export")
     results(folder, stages)
 
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    main(Path(words[0] if words else "demo"), words[1] if len(words) > 1 else "1.5")
+    main(Path(words[0] if words else "demo"), words[1] if len(words) > 1 else "1.25")

@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 def photograph_object(
     out: Path,
     *,
-    count: int = 52,
+    count: int = 40,
     test_count: int = 8,
     size: int = 320,
     samples: int = 2,
