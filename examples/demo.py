@@ -104,4 +104,4 @@ def main(folder: Path, minutes: str) -> None:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    main(Path(words[0] if words else "demo"), words[1] if len(words) > 1 else "1.25")
+    main(Path(words[0] if words else "demo"), words[1] if len(words) > 1 else "1")
