@@ -18,9 +18,13 @@ constexpr float kMaxAlpha = 0.999f;
 constexpr float kMinT = 1e-4f;
 constexpr float kLog2E = 1.44269504088896f;
 
-constexpr int kRecord = 6;  // mean x, mean y, conic xx / 2, xy, yy / 2 (times log2 e), log2 opacity
+constexpr float kMinPower = -7.99435344f;  // log2 of kMinAlpha
+
+// A record: mean x, mean y, then alpha = 2^(top - u^2 - v^2) with u = p dx + q dy, v = r dy: the
+// Cholesky factor of the conic (times log2(e) / 2), which cannot go indefinite by rounding.
+enum Record { kX, kY, kP, kQ, kR, kTop, kColor };
 template <int CH>
-constexpr int kRecordOf = (kRecord + CH + 3) / 4 * 4;
+constexpr int kRecordOf = (kColor + CH + 3) / 4 * 4;
 template <int CH>
 constexpr int kSlotOf = (6 + CH + 7) / 8 * 8;
 
@@ -32,54 +36,76 @@ void pack_records(const SplatsOnScreen& s, Bins& bins) {
     for (int64_t j = begin; j < end; ++j) {
       const int64_t i = bins.order[j];
       float* r = bins.records.data() + j * R;
-      r[0] = s.means2d[2 * i];
-      r[1] = s.means2d[2 * i + 1];
-      r[2] = 0.5f * kLog2E * s.conics[3 * i];
-      r[3] = kLog2E * s.conics[3 * i + 1];
-      r[4] = 0.5f * kLog2E * s.conics[3 * i + 2];
-      r[5] = std::log2(s.opacities[i]);
-      for (int c = 0; c < CH; ++c) r[kRecord + c] = s.colors[i * CH + c];
+      const double xx = 0.5 * kLog2E * s.conics[3 * i], xy = 0.5 * kLog2E * s.conics[3 * i + 1];
+      const double yy = 0.5 * kLog2E * s.conics[3 * i + 2], p = std::sqrt(xx);
+      r[kX] = s.means2d[2 * i];
+      r[kY] = s.means2d[2 * i + 1];
+      r[kP] = static_cast<float>(p);
+      r[kQ] = static_cast<float>(xy / p);
+      r[kR] = static_cast<float>(std::sqrt(std::max(0.0, yy - xy * xy / xx)));
+      r[kTop] = std::log2(s.opacities[i]);
+      for (int c = 0; c < CH; ++c) r[kColor + c] = s.colors[i * CH + c];
     }
   });
 }
 
-// Pixel centres of a tile's blocks.
-struct BlockPixels {
-  f8 x[4], y[8];
-  BlockPixels(int x0, int y0) {
-    const f8 lane_x = f8{0, 1, 2, 3, 0, 1, 2, 3}, lane_y = f8{0, 0, 0, 0, 1, 1, 1, 1};
-    for (int c = 0; c < 4; ++c) x[c] = lane_x + (x0 + 4 * c + 0.5f);
-    for (int r = 0; r < 8; ++r) y[r] = lane_y + (y0 + 2 * r + 0.5f);
+// Pixel centres of a tile's blocks from the tile's middle, and their products.
+struct BlockTable {
+  alignas(32) float x[kBlocks * 8], y[kBlocks * 8], xx[kBlocks * 8], xy[kBlocks * 8],
+      yy[kBlocks * 8];
+  constexpr BlockTable() : x(), y(), xx(), xy(), yy() {
+    for (int i = 0; i < kBlocks * 8; ++i) {
+      const int b = i / 8, l = i % 8;
+      x[i] = static_cast<float>(4 * (b & 3) + (l & 3)) + 0.5f - 0.5f * kTile;
+      y[i] = static_cast<float>(2 * (b >> 2) + (l >> 2)) + 0.5f - 0.5f * kTile;
+      xx[i] = x[i] * x[i];
+      xy[i] = x[i] * y[i];
+      yy[i] = y[i] * y[i];
+    }
   }
 };
+constexpr BlockTable kPixel;
 
-struct Alpha {
-  f8 dx, dy, raw, alpha;  // raw: before the cap; alpha: 0 where skipped
-  i8 valid;
+// A splat's alphas in some blocks of a tile, and where those blocks lie in bytes (32 times their
+// number): the loops below are so short that each instruction of addressing shows.
+struct Alphas {
+  f8 alpha[kBlocks];  // 0 below kMinAlpha, capped at kMaxAlpha
+  uint64_t at[kBlocks];
 };
 
-// A pixel that has stopped carries -T, so that one comparison covers it. Kept apart from its
-// callers' arithmetic: forward and backward must take the same decisions to the last bit.
-TONDO_INLINE Alpha alpha_at(const float* r, const BlockPixels& px, uint32_t block, f8 T) {
-  Alpha a;
-  a.dx = px.x[block & 3] - r[0];
-  a.dy = px.y[block >> 2] - r[1];
-  const f8 sigma = a.dx * (r[2] * a.dx + r[3] * a.dy) + a.dy * (r[4] * a.dy);
-  a.raw = exp2_8(max8(r[5] - sigma, splat8(-120.0f)));
-  a.alpha = min8(a.raw, splat8(kMaxAlpha));
-  a.valid = (sigma >= 0.0f) & (a.alpha >= kMinAlpha) & (T > 0.0f);
-  a.alpha = keep8(a.valid, a.alpha);
-  return a;
+TONDO_INLINE f8& block_at(f8* base, uint64_t at) {
+  return *reinterpret_cast<f8*>(reinterpret_cast<char*>(base) + at);
+}
+TONDO_INLINE f8 pixel_at(const float* base, uint64_t at) {
+  return *reinterpret_cast<const f8*>(reinterpret_cast<const char*>(base) + at);
 }
 
-// Marks the pixels of a tile that lie outside the image as stopped; returns the blocks inside.
+// The passes over a splat's blocks are kept apart and short: several blocks are then in flight at
+// once, where one long chain of operations per block would leave the processor waiting.
+TONDO_INLINE int alphas_of(const float* r, float dx, float dy, uint32_t blocks, Alphas& out) {
+  const f8 p = splat8(r[kP]), q = splat8(r[kQ]), v1 = splat8(r[kR]), top = splat8(r[kTop]);
+  const f8 u0 = splat8(-(r[kP] * dx + r[kQ] * dy)), v0 = splat8(-(r[kR] * dy));
+  int n = 0;
+  while (blocks) {
+    const uint64_t at = static_cast<uint64_t>(__builtin_ctz(blocks)) * sizeof(f8);
+    blocks &= blocks - 1;
+    const f8 x = pixel_at(kPixel.x, at), y = pixel_at(kPixel.y, at);
+    const f8 u = p * x + (q * y + u0), v = v1 * y + v0;
+    const f8 power = (top - v * v) - u * u;
+    out.alpha[n] = keep8(power >= kMinPower, min8(exp2_8(power), splat8(kMaxAlpha)));
+    out.at[n++] = at;
+  }
+  return n;
+}
+
+// Transmittance 1 for the pixels of a tile inside the image, 0 outside; returns the blocks inside.
 uint32_t start_tile(int x0, int y0, int width, int height, f8 T[kBlocks]) {
-  const BlockPixels px(x0, y0);
+  const float right = static_cast<float>(width - x0) - 0.5f * kTile;
+  const float bottom = static_cast<float>(height - y0) - 0.5f * kTile;
   uint32_t alive = 0;
   for (int b = 0; b < kBlocks; ++b) {
-    const i8 inside = (px.x[b & 3] < static_cast<float>(width)) &
-                      (px.y[b >> 2] < static_cast<float>(height));
-    T[b] = select8(inside, splat8(1.0f), splat8(-1.0f));
+    const i8 inside = (load8(kPixel.x + 8 * b) < right) & (load8(kPixel.y + 8 * b) < bottom);
+    T[b] = keep8(inside, splat8(1.0f));
     alive |= static_cast<uint32_t>(bits8(inside) != 0) << b;
   }
   return alive;
@@ -94,54 +120,81 @@ TONDO_INLINE void each_pixel(int x0, int y0, int width, int height, int b, const
   }
 }
 
+// The alphas of instance `k` of a tile, and a look ahead in memory.
+template <int CH>
+TONDO_INLINE int alphas_of_instance(const Bins& bins, uint32_t k, uint32_t end, float x, float y,
+                                    uint32_t blocks, Alphas& out) {
+  constexpr int R = kRecordOf<CH>;
+  const float* records = bins.records.data();
+  if (k + 4 < end)
+    __builtin_prefetch(records + static_cast<size_t>(bins.instances[k + 4].rank) * R);
+  const float* r = records + static_cast<size_t>(bins.instances[k].rank) * R;
+  return alphas_of(r, r[kX] - x, r[kY] - y, blocks, out);
+}
+
 template <int CH>
 int64_t forward_tile(Bins& bins, int tile, const float* background, float* image, float* alphas) {
   constexpr int R = kRecordOf<CH>;
   const int x0 = tile % bins.tiles_x * kTile, y0 = tile / bins.tiles_x * kTile;
-  const BlockPixels px(x0, y0);
-  f8 T[kBlocks];
-  f8 color[kBlocks][CH];
+  const float mid_x = x0 + 0.5f * kTile, mid_y = y0 + 0.5f * kTile;
+  f8 T[kBlocks], left[kBlocks];  // T: 0 once a pixel has stopped; left: what T was then
+  f8 color[CH][kBlocks];
+  uint32_t live[kBlocks * sizeof(f8)];
+  Alphas found;
   std::memset(color, 0, sizeof(color));
   uint32_t alive = start_tile(x0, y0, bins.width, bins.height, T);
+  for (int b = 0; b < kBlocks; ++b) {
+    left[b] = splat8(0);
+    live[b * sizeof(f8)] = bits8(T[b] > 0.0f);
+  }
   int64_t evaluations = 0;
 
   const uint32_t end = bins.tile_begin[tile + 1];
   for (uint32_t k = bins.tile_begin[tile]; k < end; ++k) {
     Instance& instance = bins.instances[k];
-    uint32_t blocks = instance.blocks & alive;
-    instance.blocks = blocks;  // what the backward pass has to visit
+    instance.blocks &= alive;  // what the backward pass has to visit
+    if (!alive) continue;
+    const int n = alphas_of_instance<CH>(bins, k, end, mid_x, mid_y, instance.blocks, found);
     const float* r = bins.records.data() + static_cast<size_t>(instance.rank) * R;
-    if (k + 4 < end)
-      __builtin_prefetch(bins.records.data() + static_cast<size_t>((&instance)[4].rank) * R);
-    evaluations += __builtin_popcount(blocks);
-    while (blocks) {
-      const uint32_t b = static_cast<uint32_t>(__builtin_ctz(blocks));
-      blocks &= blocks - 1;
-      const f8 before = T[b];
-      const Alpha a = alpha_at(r, px, b, before);
-      const f8 after = before * (1.0f - a.alpha);
-      const i8 stop = a.valid & (after <= kMinT);
-      const f8 w = keep8(~stop, a.alpha * before);
-      for (int c = 0; c < CH; ++c) color[b][c] += w * r[kRecord + c];
-      T[b] = select8(stop, -before, after);
-      if (bits8(stop) && bits8(T[b] > 0.0f) == 0) alive &= ~(1u << b);
-    }
-    if (!alive) {
-      for (++k; k < end; ++k) bins.instances[k].blocks = 0;
-      break;
+    evaluations += n;
+    for (int j = 0; j < n; ++j) {
+      const uint64_t at = found.at[j];
+      const f8 alpha = found.alpha[j], before = block_at(T, at);
+      const f8 after = before - before * alpha;
+      const i8 go = after > kMinT;
+      const f8 w = keep8(go, before * alpha);
+      block_at(T, at) = keep8(go, after);
+      for (int c = 0; c < CH; ++c) block_at(color[c], at) += w * r[kColor + c];
+      if (bits8(go) != live[at]) {
+        const uint32_t b = static_cast<uint32_t>(at / sizeof(f8));
+        left[b] = select8(~go & (before > 0.0f), before, left[b]);
+        live[at] = bits8(go);
+        if (!live[at]) alive &= ~(1u << b);
+      }
     }
   }
 
   for (int b = 0; b < kBlocks; ++b) {
-    const f8 left = abs8(T[b]);
-    store8(bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8, left);
+    const f8 rest = T[b] + left[b];
+    store8(bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8, rest);
     each_pixel(x0, y0, bins.width, bins.height, b, [&](int l, int64_t p) {
-      alphas[p] = 1.0f - left[l];
+      alphas[p] = 1.0f - rest[l];
       for (int c = 0; c < CH; ++c)
-        image[p * CH + c] = color[b][c][l] + (background ? background[c] * left[l] : 0.0f);
+        image[p * CH + c] = color[c][b][l] + (background ? background[c] * rest[l] : 0.0f);
     });
   }
   return evaluations * 8;
+}
+
+// Sums over a tile of one splat's moments q, q x, q y, q x x, q x y, q y y about the tile's middle,
+// moved to the splat's mean, which lies (dx, dy) from the middle.
+TONDO_INLINE void move_moments(float* m, float dx, float dy) {
+  const float q = m[0], qx = m[1], qy = m[2];
+  m[1] = qx - dx * q;
+  m[2] = qy - dy * q;
+  m[3] = m[3] - dx * (qx + m[1]);
+  m[4] = m[4] - dx * qy - dy * m[1];
+  m[5] = m[5] - dy * (qy + m[2]);
 }
 
 template <int CH>
@@ -149,18 +202,20 @@ void backward_tile(Bins& bins, int tile, const float* image, const float* v_imag
                    const float* v_alphas) {
   constexpr int R = kRecordOf<CH>, S = kSlotOf<CH>;
   const int x0 = tile % bins.tiles_x * kTile, y0 = tile / bins.tiles_x * kTile;
-  const BlockPixels px(x0, y0);
-  f8 T[kBlocks], rest[kBlocks], v[kBlocks][CH];
+  const float mid_x = x0 + 0.5f * kTile, mid_y = y0 + 0.5f * kTile;
+  f8 T[kBlocks], rest[kBlocks], v[CH][kBlocks];
+  f8 weight[kBlocks], moment[kBlocks];
+  Alphas found;
   // rest: v . (colour that still comes behind, the background included), minus v_alpha T_end
   start_tile(x0, y0, bins.width, bins.height, T);
   for (int b = 0; b < kBlocks; ++b) {
     rest[b] = splat8(0);
-    for (int c = 0; c < CH; ++c) v[b][c] = splat8(0);
+    for (int c = 0; c < CH; ++c) v[c][b] = splat8(0);
     const float* left = bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8;
     each_pixel(x0, y0, bins.width, bins.height, b, [&](int l, int64_t p) {
       float sum = v_alphas ? -v_alphas[p] * left[l] : 0.0f;
       for (int c = 0; c < CH; ++c) {
-        v[b][c][l] = v_image[p * CH + c];
+        v[c][b][l] = v_image[p * CH + c];
         sum += v_image[p * CH + c] * image[p * CH + c];
       }
       rest[b][l] = sum;
@@ -171,44 +226,43 @@ void backward_tile(Bins& bins, int tile, const float* image, const float* v_imag
   for (uint32_t k = bins.tile_begin[tile]; k < end; ++k) {
     const Instance& instance = bins.instances[k];
     float* slot = bins.slot_grads.data() + static_cast<size_t>(instance.slot) * S;
-    uint32_t blocks = instance.blocks;
-    if (!blocks) {
+    if (!instance.blocks) {
       std::memset(slot, 0, S * sizeof(float));
       continue;
     }
+    const int n = alphas_of_instance<CH>(bins, k, end, mid_x, mid_y, instance.blocks, found);
     const float* r = bins.records.data() + static_cast<size_t>(instance.rank) * R;
-    if (k + 4 < end)
-      __builtin_prefetch(bins.records.data() + static_cast<size_t>((&instance)[4].rank) * R);
+    for (int j = 0; j < n; ++j) {
+      const uint64_t at = found.at[j];
+      const f8 alpha = found.alpha[j], before = block_at(T, at);
+      const f8 clear = 1.0f - alpha;
+      const f8 after = before - before * alpha;
+      const i8 go = after > kMinT;
+      const f8 w = keep8(go, before * alpha);
+      block_at(T, at) = keep8(go, after);
+      f8 shade = block_at(v[0], at) * r[kColor];  // v . this splat's colour
+      for (int c = 1; c < CH; ++c) shade += block_at(v[c], at) * r[kColor + c];
+      const f8 behind = block_at(rest, at) - w * shade;
+      block_at(rest, at) = behind;
+      const f8 v_alpha = before * shade - behind / clear;
+      weight[j] = w;
+      moment[j] = keep8(go & (alpha < kMaxAlpha), alpha * v_alpha);
+    }
     f8 acc[S];
     for (int c = 0; c < S; ++c) acc[c] = splat8(0);
-    while (blocks) {
-      const uint32_t b = static_cast<uint32_t>(__builtin_ctz(blocks));
-      blocks &= blocks - 1;
-      const f8 before = T[b];
-      const Alpha a = alpha_at(r, px, b, before);
-      const f8 clear = 1.0f - a.alpha;
-      const f8 after = before * clear;
-      const i8 stop = a.valid & (after <= kMinT);
-      const f8 w = keep8(~stop, a.alpha * before);
-      f8 shade = splat8(0);  // v . this splat's colour
-      for (int c = 0; c < CH; ++c) {
-        shade += v[b][c] * r[kRecord + c];
-        acc[6 + c] += w * v[b][c];
-      }
-      const f8 behind = rest[b] - w * shade;
-      rest[b] = behind;
-      T[b] = select8(stop, -before, after);
-      const f8 v_alpha = before * shade - behind / clear;
-      const f8 q = keep8(a.valid & ~stop & (a.raw <= kMaxAlpha), a.alpha * v_alpha);
-      const f8 qx = q * a.dx, qy = q * a.dy;
+    for (int j = 0; j < n; ++j) {
+      const uint64_t at = found.at[j];
+      const f8 q = moment[j], w = weight[j];
       acc[0] += q;
-      acc[1] += qx;
-      acc[2] += qy;
-      acc[3] += qx * a.dx;
-      acc[4] += qx * a.dy;
-      acc[5] += qy * a.dy;
+      acc[1] += q * pixel_at(kPixel.x, at);
+      acc[2] += q * pixel_at(kPixel.y, at);
+      acc[3] += q * pixel_at(kPixel.xx, at);
+      acc[4] += q * pixel_at(kPixel.xy, at);
+      acc[5] += q * pixel_at(kPixel.yy, at);
+      for (int c = 0; c < CH; ++c) acc[6 + c] += w * block_at(v[c], at);
     }
     for (int g = 0; g < S; g += 8) store8(slot + g, sums8(acc + g));
+    move_moments(slot, r[kX] - mid_x, r[kY] - mid_y);
   }
 }
 

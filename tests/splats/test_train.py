@@ -133,10 +133,11 @@ def test_refined_poses_move_back_towards_the_truth() -> None:
     training.step = 300  # Adam's warm-up is over; splats hardly move
     for _ in train.run(training, moved):
         pass
-    left = (
-        training.corrections.viewmats[2][:3, 3] - setting.photos[2].camera.viewmat[:3, 3]
-    ).norm()
-    assert float(left) < 0.4 * float(shift.norm())
+    left = training.corrections.viewmats[2][:3, 3] - setting.photos[2].camera.viewmat[:3, 3]
+    # Sideways, where the shift was. Nearer or farther hardly changes so small a picture: over eight
+    # seeds that part came to 0.1 to 0.5 of the shift, the sideways part to 0.02 to 0.2.
+    assert float(left[:2].norm()) < 0.3 * float(shift.norm())
+    assert float(left.norm()) < 0.8 * float(shift.norm())
 
 
 def test_a_random_background_leaves_no_colour_behind_the_object() -> None:
