@@ -1,5 +1,8 @@
 // The window is separable and the picture is channel-interleaved, so a horizontal tap is a shift by
 // three floats and no plane has to be taken apart. Zero padding, as in 3D Gaussian Splatting.
+//
+// Instead of the pictures x and t their sum s and difference d are blurred: SSIM needs the means of
+// x, t, x x + t t and x t, and these follow from the means of s, d, s s and d d, four maps, not five.
 #include "tondo/ssim_l1.h"
 
 #include <algorithm>
@@ -41,10 +44,11 @@ struct Layout {
   int buffer;              // floats of a padded row buffer
 };
 
-// Copies the picture (exposure applied), the photograph and the mask into whole-vector rows.
+// Sum and difference of the picture (exposure applied) and the photograph, and the mask, in
+// whole-vector rows.
 void load_rows(const LossIn& in, const Layout& lay, LossScratch& s, int y) {
-  float* x = s.x.data() + static_cast<size_t>(y) * lay.stride;
-  float* t = s.y.data() + static_cast<size_t>(y) * lay.stride;
+  float* x = s.sum.data() + static_cast<size_t>(y) * lay.stride;
+  float* t = s.difference.data() + static_cast<size_t>(y) * lay.stride;
   const size_t at = static_cast<size_t>(y) * lay.row;
   if (in.exposure) {
     const float* E = in.exposure;
@@ -61,6 +65,11 @@ void load_rows(const LossIn& in, const Layout& lay, LossScratch& s, int y) {
   else
     std::memcpy(t, in.target + at, lay.row * sizeof(float));
   for (int k = lay.row; k < lay.stride; ++k) x[k] = t[k] = 0;
+  for (int k = 0; k < lay.stride; k += 8) {
+    const f8 a = load8(x + k), b = load8(t + k);
+    store8(x + k, a + b);
+    store8(t + k, a - b);
+  }
   if (!in.valid) return;
   float* m = s.mask.data() + static_cast<size_t>(y) * lay.stride;
   for (int p = 0; p < lay.width; ++p)
@@ -72,10 +81,10 @@ struct Sums {
   double l1 = 0, ssim = 0;
 };
 
-// Means and moments of both pictures around rows y and y + 1, vertically blurred, into five row
-// buffers each. Two rows at once share their loads and products: memory, not arithmetic, is short.
+// Means of s, d, s s and d d around rows y and y + 1, vertically blurred, into four row buffers
+// each. Two rows at once share their loads and products: memory, not arithmetic, is short.
 void blur_columns(const Window& win, const Layout& lay, const LossScratch& s, int y,
-                  float* const rows[2][5]) {
+                  float* const rows[2][4]) {
   const int k0 = std::max(-kReach, -y), k1 = std::min(kReach + 1, lay.height - 1 - y);
   float w0[2 * kReach + 2] = {}, w1[2 * kReach + 2] = {};  // by input row, from k = -kReach
   for (int k = -kReach; k <= kReach; ++k) {
@@ -83,63 +92,65 @@ void blur_columns(const Window& win, const Layout& lay, const LossScratch& s, in
     w1[k + kReach + 1] = win.w[k < 0 ? -k : k];
   }
   for (int i = 0; i < lay.stride; i += 8) {
-    f8 p[5], q[5];
-    for (int m = 0; m < 5; ++m) p[m] = q[m] = splat8(0);
-    for (int k = k0; k <= k1; ++k) {
-      const size_t at = static_cast<size_t>(y + k) * lay.stride + i;
-      const f8 a = load8(s.x.data() + at), b = load8(s.y.data() + at);
-      const f8 aa = a * a, bb = b * b, ab = a * b;
-      const float u = w0[k + kReach], v = w1[k + kReach];
+    f8 p[4], q[4];
+    for (int m = 0; m < 4; ++m) p[m] = q[m] = splat8(0);
+    const float* sum = s.sum.data() + static_cast<ptrdiff_t>(y + k0) * lay.stride + i;
+    const float* difference = s.difference.data() + static_cast<ptrdiff_t>(y + k0) * lay.stride + i;
+    for (int k = k0; k <= k1; ++k, sum += lay.stride, difference += lay.stride) {
+      const f8 a = load8(sum), b = load8(difference);
+      const f8 aa = a * a, bb = b * b;
+      const f8 u = splat8(w0[k + kReach]), v = splat8(w1[k + kReach]);
       p[0] += u * a;
       p[1] += u * b;
       p[2] += u * aa;
       p[3] += u * bb;
-      p[4] += u * ab;
       q[0] += v * a;
       q[1] += v * b;
       q[2] += v * aa;
       q[3] += v * bb;
-      q[4] += v * ab;
     }
-    for (int m = 0; m < 5; ++m) {
+    for (int m = 0; m < 4; ++m) {
       store8(rows[0][m] + kPad + i, p[m]);
       store8(rows[1][m] + kPad + i, q[m]);
     }
   }
 }
 
-// SSIM and L1 of one row from its five blurred rows; writes the row's derivatives.
+// SSIM and L1 of one row from its four blurred rows; writes the row's derivatives: with respect to
+// the mean of x (through both means), the mean of s s and the mean of d d.
 Sums compare_row(const Window& win, const Layout& lay, bool masked, LossScratch& s, int y,
-                 float* const rows[5]) {
+                 float* const rows[4]) {
   const f8 lane = f8{0, 1, 2, 3, 4, 5, 6, 7};
   f8 row_ssim = splat8(0), row_l1 = splat8(0);
   for (int i = 0; i < lay.stride; i += 8) {
-    const f8 mx = blur_at(win, rows[0] + kPad + i), my = blur_at(win, rows[1] + kPad + i);
-    const f8 exx = blur_at(win, rows[2] + kPad + i), eyy = blur_at(win, rows[3] + kPad + i);
-    const f8 exy = blur_at(win, rows[4] + kPad + i);
-    const f8 a1 = 2.0f * mx * my + kC1, a2 = 2.0f * (exy - mx * my) + kC2;
-    const f8 b1 = mx * mx + my * my + kC1, b2 = (exx - mx * mx) + (eyy - my * my) + kC2;
+    const f8 S = blur_at(win, rows[0] + kPad + i), D = blur_at(win, rows[1] + kPad + i);
+    const f8 SS = S * S, DD = D * D;
+    const f8 var_s = blur_at(win, rows[2] + kPad + i) - SS;
+    const f8 var_d = blur_at(win, rows[3] + kPad + i) - DD;
+    // 2 mx mt, 2 cov, mx^2 + mt^2 and var x + var t of the SSIM formula
+    const f8 a1 = 0.5f * (SS - DD) + kC1, a2 = 0.5f * (var_s - var_d) + kC2;
+    const f8 b1 = 0.5f * (SS + DD) + kC1, b2 = 0.5f * (var_s + var_d) + kC2;
     const f8 r12 = 1.0f / (b1 * b2);
     const f8 ssim = a1 * a2 * r12;
     const size_t at = static_cast<size_t>(y) * lay.stride + i;
     const i8 inside = (lane + static_cast<float>(i)) < static_cast<float>(lay.row);
     const f8 m = masked ? load8(s.mask.data() + at) : keep8(inside, splat8(1.0f));
     row_ssim += m * ssim;
-    row_l1 += m * abs8(load8(s.x.data() + at) - load8(s.y.data() + at));
-    // 1 / b1 - 1 / b2 = (b2 - b1) / (b1 b2), and ssim / b2 = ssim b1 / (b1 b2)
-    store8(s.d_mean.data() + at,
-           m * r12 * (2.0f * my * (a2 - a1) - 2.0f * mx * ssim * (b2 - b1)));
-    store8(s.d_square.data() + at, -m * ssim * b1 * r12);
-    store8(s.d_product.data() + at, m * 2.0f * a1 * r12);
+    row_l1 += m * abs8(load8(s.difference.data() + at));
+    // ssim / b1 = ssim b2 r12, ssim / b2 = ssim b1 r12
+    const f8 scale = m * r12, a = a2 - a1, b = ssim * (b2 - b1);
+    store8(s.d_mean.data() + at, scale * (S * (a - b) - D * (a + b)));
+    store8(s.d_sum2.data() + at, scale * (a1 - ssim * b1));
+    store8(s.d_difference2.data() + at, -scale * (a1 + ssim * b1));
   }
   return {sum8(row_l1), sum8(row_ssim)};
 }
 
 Sums compare_band(const Window& win, const Layout& lay, bool masked, LossScratch& s, int y0,
                   int y1) {
-  std::vector<float> buffer(10 * static_cast<size_t>(lay.buffer), 0.0f);
-  float* rows[2][5];
-  for (int k = 0; k < 10; ++k) rows[k / 5][k % 5] = buffer.data() + k * size_t(lay.buffer);
+  std::vector<float> buffer(8 * static_cast<size_t>(lay.buffer), 0.0f);
+  float* rows[2][4];
+  for (int k = 0; k < 8; ++k) rows[k / 4][k % 4] = buffer.data() + k * size_t(lay.buffer);
   Sums sums;
   for (int y = y0; y < y1; y += 2) {
     blur_columns(win, lay, s, y, rows);
@@ -189,11 +200,11 @@ void gradient_row(const Window& win, const Layout& lay, const LossIn& in, const 
                   double* v_exposure) {
   for (int i = 0; i < lay.stride; i += 8) {
     const size_t at = static_cast<size_t>(y) * lay.stride + i;
-    const f8 x = load8(s.x.data() + at), t = load8(s.y.data() + at);
-    const f8 g = blur_at(win, rows[0] + kPad + i) + 2.0f * x * blur_at(win, rows[1] + kPad + i) +
-                 t * blur_at(win, rows[2] + kPad + i);
-    f8 sign = select8(x > t, splat8(scale.l1), splat8(0));
-    sign = select8(x < t, splat8(-scale.l1), sign);
+    const f8 sum = load8(s.sum.data() + at), difference = load8(s.difference.data() + at);
+    const f8 g = blur_at(win, rows[0] + kPad + i) + sum * blur_at(win, rows[1] + kPad + i) +
+                 difference * blur_at(win, rows[2] + kPad + i);
+    f8 sign = keep8(difference > 0.0f, splat8(scale.l1));
+    sign = select8(difference < 0.0f, splat8(-scale.l1), sign);
     if (in.valid) sign = sign * load8(s.mask.data() + at);
     store8(v_row + i, sign + scale.ssim * g);
   }
@@ -222,7 +233,7 @@ void gradient_band(const Window& win, const Layout& lay, const LossIn& in, const
   float* rows[2][3];
   for (int k = 0; k < 6; ++k) rows[k / 3][k % 3] = buffer.data() + k * size_t(lay.buffer);
   float* v_row = buffer.data() + 6 * static_cast<size_t>(lay.buffer);
-  const float* planes[3] = {s.d_mean.data(), s.d_square.data(), s.d_product.data()};
+  const float* planes[3] = {s.d_mean.data(), s.d_sum2.data(), s.d_difference2.data()};
   for (int y = y0; y < y1; y += 2) {
     blur_planes(win, lay, planes, y, rows);
     for (int k = 0; k < 2 && y + k < y1; ++k)
@@ -236,7 +247,7 @@ void ssim_l1(const LossIn& in, LossScratch& s, LossOut& out) {
   Layout lay{in.height, in.width, 3 * in.width, (3 * in.width + 7) / 8 * 8, 0};
   lay.buffer = kPad + lay.stride + kPad + 8;
   const size_t size = static_cast<size_t>(lay.height) * lay.stride;
-  for (auto* plane : {&s.x, &s.y, &s.d_mean, &s.d_square, &s.d_product}) plane->resize(size);
+  for (auto* plane : {&s.sum, &s.difference, &s.d_mean, &s.d_sum2, &s.d_difference2}) plane->resize(size);
   if (in.valid) s.mask.resize(size);
   const Window win;
   const int64_t bands = (lay.height + kBand - 1) / kBand;

@@ -7,7 +7,7 @@
 namespace tondo {
 
 struct LossScratch {
-  std::vector<float> x, y, mask, d_mean, d_square, d_product;
+  std::vector<float> sum, difference, mask, d_mean, d_sum2, d_difference2;
 };
 
 struct LossIn {
