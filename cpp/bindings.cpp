@@ -8,11 +8,13 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tondo/adam.h"
 #include "tondo/cpu.h"
 #include "tondo/project.h"
 #include "tondo/rasterize.h"
+#include "tondo/scenes.h"
 #include "tondo/ssim_l1.h"
 #include "tondo/threads.h"
 #include "tondo/tsdf.h"
@@ -235,6 +237,82 @@ void tsdf_integrate(Array<float, nb::shape<6, -1, -1, -1>> planes, Array<float, 
   tondo::tsdf_integrate(volume, view, truncation);
 }
 
+using FBatch = Array<float, nb::shape<-1, -1, -1>>;     // [B, N, columns]
+using FPictures = Array<float, nb::shape<-1, -1, -1, tondo::kSceneChannels>>;
+
+// The scenes of the last forward pass and what their backward pass needs.
+struct SceneBatch {
+  std::vector<tondo::SceneState> states;
+  std::vector<tondo::PinholeCamera> cameras;
+  tondo::ProjectOptions options;
+};
+
+tondo::Scenes scenes_of(const SceneBatch& batch, const FBatch& means, const FBatch& quats,
+                        const FBatch& scales, const FMap& opacities, const FBatch& colors) {
+  const size_t b = batch.cameras.size(), n = means.shape(1);
+  const auto fits = [&](const FBatch& a, size_t columns) {
+    return a.shape(0) == b && a.shape(1) == n && a.shape(2) == columns;
+  };
+  need(fits(means, 3) && fits(quats, 4) && fits(scales, 3) && fits(colors, 3) &&
+           opacities.shape(0) == b && opacities.shape(1) == n,
+       "means, quats, scales, opacities, colors of the scenes");
+  return {static_cast<int64_t>(b), static_cast<int64_t>(n), means.data(),         quats.data(),
+          scales.data(),           opacities.data(),        colors.data(),        batch.cameras.data(),
+          batch.options};
+}
+
+void scenes_forward(SceneBatch& batch, FBatch means, FBatch quats, FBatch scales, FMap opacities,
+                    FBatch colors, FBatch viewmats, FBatch Ks, float near_plane, float eps2d,
+                    FPictures images, FBatch alphas) {
+  const size_t b = means.shape(0), height = images.shape(1), width = images.shape(2);
+  need(viewmats.shape(0) == b && viewmats.shape(1) == 4 && viewmats.shape(2) == 4 &&
+           Ks.shape(0) == b && Ks.shape(1) == 3 && Ks.shape(2) == 3 && images.shape(0) == b &&
+           alphas.shape(0) == b && alphas.shape(1) == height && alphas.shape(2) == width,
+       "viewmats, Ks, images, alphas of the scenes");
+  batch.cameras.clear();
+  for (size_t i = 0; i < b; ++i) {
+    tondo::PinholeCamera c;
+    for (int r = 0; r < 3; ++r) {
+      for (int k = 0; k < 3; ++k) c.R[3 * r + k] = viewmats(i, r, k);
+      c.t[r] = viewmats(i, r, 3);
+    }
+    c.fx = Ks(i, 0, 0);
+    c.fy = Ks(i, 1, 1);
+    c.cx = Ks(i, 0, 2);
+    c.cy = Ks(i, 1, 2);
+    c.width = static_cast<int>(width);
+    c.height = static_cast<int>(height);
+    batch.cameras.push_back(c);
+  }
+  batch.options = {near_plane, 1e10f, 0.0f, eps2d};
+  const tondo::Scenes scenes = scenes_of(batch, means, quats, scales, opacities, colors);
+  nb::gil_scoped_release release;
+  tondo::scenes_forward(scenes, batch.states, images.data(), alphas.data());
+}
+
+void scenes_backward(SceneBatch& batch, FBatch means, FBatch quats, FBatch scales, FMap opacities,
+                     FBatch colors, FPictures images, FPictures v_images, FBatch v_alphas,
+                     FBatch v_means, FBatch v_quats, FBatch v_scales, FMap v_opacities,
+                     FBatch v_colors, Maybe<FBatch> v_viewmats) {
+  const tondo::Scenes scenes = scenes_of(batch, means, quats, scales, opacities, colors);
+  scenes_of(batch, v_means, v_quats, v_scales, v_opacities, v_colors);
+  const size_t b = batch.cameras.size();
+  need(batch.states.size() == b && images.shape(0) == b && v_images.shape(0) == b &&
+           v_alphas.shape(0) == b && v_images.shape(1) == images.shape(1) &&
+           v_images.shape(2) == images.shape(2) && v_alphas.shape(1) == images.shape(1) &&
+           v_alphas.shape(2) == images.shape(2) &&
+           (!b || (images.shape(1) == static_cast<size_t>(batch.cameras[0].height) &&
+                   images.shape(2) == static_cast<size_t>(batch.cameras[0].width))),
+       "images, v_images, v_alphas of the scenes");
+  need(!v_viewmats || (v_viewmats->shape(0) == b && v_viewmats->shape(1) == 3 &&
+                       v_viewmats->shape(2) == 4),
+       "v_viewmats [B, 3, 4]");
+  nb::gil_scoped_release release;
+  tondo::scenes_backward(scenes, batch.states, images.data(), v_images.data(), v_alphas.data(),
+                         {v_means.data(), v_quats.data(), v_scales.data(), v_opacities.data(),
+                          v_colors.data(), data_or_null(v_viewmats)});
+}
+
 bool cpu_supported() {
 #if defined(__x86_64__) && defined(TONDO_X86_64_V3)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -279,6 +357,14 @@ NB_MODULE(_native, m) {
   m.def("rasterize_backward", &rasterize_backward, "bins"_a, "means2d"_a, "conics"_a, "depths"_a,
         "radii"_a, "opacities"_a, "colors"_a, "image"_a, "v_image"_a, "v_alphas"_a.none(),
         "v_means2d"_a, "v_conics"_a, "v_opacities"_a, "v_colors"_a, "v_background"_a.none());
+
+  nb::class_<SceneBatch>(m, "SceneBatch").def(nb::init<>());
+  m.def("scenes_forward", &scenes_forward, "batch"_a, "means"_a, "quats"_a, "scales"_a,
+        "opacities"_a, "colors"_a, "viewmats"_a, "Ks"_a, "near_plane"_a, "eps2d"_a, "images"_a,
+        "alphas"_a);
+  m.def("scenes_backward", &scenes_backward, "batch"_a, "means"_a, "quats"_a, "scales"_a,
+        "opacities"_a, "colors"_a, "images"_a, "v_images"_a, "v_alphas"_a, "v_means"_a, "v_quats"_a,
+        "v_scales"_a, "v_opacities"_a, "v_colors"_a, "v_viewmats"_a.none());
 
   nb::class_<tondo::LossScratch>(m, "LossScratch").def(nb::init<>());
   m.def("ssim_l1", &ssim_l1, "scratch"_a, "image"_a, "target8"_a.none(), "target"_a.none(),

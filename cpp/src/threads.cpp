@@ -23,6 +23,8 @@ int available_cores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+thread_local bool inside = false;  // this thread is at work on a chunk
+
 class Pool {
  public:
   explicit Pool(int n) {
@@ -70,6 +72,11 @@ class Pool {
 #endif
   }
   void drain() {
+    inside = true;
+    take_chunks();
+    inside = false;
+  }
+  void take_chunks() {
     try {
       for (;;) {
         const int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
@@ -135,14 +142,13 @@ void set_num_threads(int n) {
 }
 
 void parallel_for(int64_t n, const std::function<void(int64_t)>& fn) {
-  if (n <= 0) return;
-  std::lock_guard<std::mutex> lock(pool_mutex);
-  Pool& p = the_pool();
-  if (n == 1 || p.size() == 1) {
+  if (n == 1 || inside) {
     for (int64_t i = 0; i < n; ++i) fn(i);
     return;
   }
-  p.run(n, fn);
+  if (n <= 0) return;
+  std::lock_guard<std::mutex> lock(pool_mutex);
+  the_pool().run(n, fn);
 }
 
 void parallel_chunks(int64_t n, int64_t grain,

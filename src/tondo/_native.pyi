@@ -8,6 +8,9 @@ class Bins:
     visible: int
     def __init__(self) -> None: ...
 
+class SceneBatch:
+    def __init__(self) -> None: ...
+
 class LossScratch:
     def __init__(self) -> None: ...
 

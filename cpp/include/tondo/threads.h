@@ -11,7 +11,8 @@ namespace tondo {
 int num_threads();
 void set_num_threads(int n);
 
-// Calls fn(i) once for every i in [0, n). Blocks until all are done. Must not be nested.
+// Calls fn(i) once for every i in [0, n). Blocks until all are done. Called from
+// within fn, it runs on that thread alone.
 void parallel_for(int64_t n, const std::function<void(int64_t)>& fn);
 
 // Splits [0, n) into chunks of `grain` and calls fn(begin, end) for each.

@@ -39,14 +39,34 @@ def perceptual_distance(
     if mask is not None:
         check_shape("mask", mask, "H W", sizes)
         b = torch.where(mask[..., None], b, a)
-    pair = _fitted(torch.stack([a, b]).float().permute(0, 3, 1, 2))
+    first, second = (x.float().permute(2, 0, 1)[None] for x in (a, b))
+    return float(perceptual_distances(first, second, extractor))
+
+
+@torch.no_grad()
+def perceptual_distances(a: Tensor, b: Tensor, extractor: Extractor | None = None) -> Tensor:
+    """`perceptual_distance` of many pairs at once.
+
+    Args:
+        a, b: [B, 3, H, W] float sRGB 0..1.
+        extractor: another network, or None for EfficientNet-Lite0.
+
+    Returns:
+        [B] float64.
+
+    Raises:
+        ValueError: shapes differ.
+        MissingPartError: the network's package is not installed.
+    """
+    check_shape("b", b, "B 3 H W", check_shape("a", a, "B 3 H W"))
     network = load_efficientnet_lite0() if extractor is None else extractor
-    return float(torch.stack([_layer(x) for x in network.features(pair)]).mean())
+    maps = network.features(_fitted(torch.cat([a, b])))
+    return torch.stack([_layer(x, len(a)) for x in maps]).mean(dim=0)
 
 
-def _layer(features: Tensor) -> Tensor:
+def _layer(features: Tensor, pairs: int) -> Tensor:
     unit = F.normalize(features.double(), dim=1, eps=1e-10)
-    return (unit[0] - unit[1]).square().sum(dim=0).mean()
+    return (unit[:pairs] - unit[pairs:]).square().sum(dim=1).mean(dim=(1, 2))
 
 
 def _fitted(images: Tensor) -> Tensor:

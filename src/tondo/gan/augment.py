@@ -1,0 +1,52 @@
+"""Differentiable augmentation of what D sees, photographs and generated pictures alike.
+
+Zhao et al. 2020 (Differentiable Augmentation), colour, translation and cutout; the strength p
+follows D's overfitting as in Karras et al. 2020 (Training GANs with Limited Data, section 3).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STEP_KPICTURES = 20.0  # thousands of pictures in which p can go from 0 to 1
+MOST = 0.8
+
+
+def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    """Each picture changed with probability p for each of four changes.
+
+    Args:
+        images: [B, 3, H, W] 0..1; gradients pass through.
+        p: 0..1.
+
+    Returns:
+        [B, 3, H, W]; values may lie outside 0..1.
+    """
+    if p <= 0:
+        return images
+    batch, _, height, width = images.shape
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(batch, *shape, generator=generator)
+
+    def chosen() -> Tensor:
+        return (draw(1, 1, 1) < p).float()
+
+    images = images + chosen() * (draw(1, 1, 1) - 0.5) * 0.6  # brightness
+    mean = images.mean(dim=1, keepdim=True)
+    images = mean + (images - mean) * (1 + chosen() * (draw(1, 1, 1) * 2 - 1))  # saturation
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = mean + (images - mean) * (1 + chosen() * (draw(1, 1, 1) - 0.5))  # contrast
+    shift = chosen().view(batch, 1) * (draw(2) * 2 - 1) * 0.25  # translation, in half widths
+    theta = torch.eye(2, 3).expand(batch, 2, 3).clone()
+    theta[:, :, 2] = shift
+    grid = F.affine_grid(theta, [batch, 3, height, width], align_corners=False)
+    return F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
+
+
+def next_strength(p: float, sign: float, target: float, pictures: int) -> float:
+    """p after `pictures` more, given the mean sign of D's logits on photographs (r_t)."""
+    step = pictures / (1000 * STEP_KPICTURES)
+    return min(MOST, max(0.0, p + (step if sign > target else -step)))

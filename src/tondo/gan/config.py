@@ -1,0 +1,64 @@
+"""Settings of a generator's training. Numbers were chosen by measurement: docs/notes/gan.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GeneratorShape:
+    """What the generator's networks look like; stands in its file.
+
+    Attributes:
+        z: numbers of a latent code. w: numbers of a style.
+        rows, columns: the grid of splats, latitudes x longitudes; powers of two.
+        channels: of the feature maps at (rows / 8, rows / 4, rows / 2) latitudes.
+        background: "white", or "scene": a picture behind the object, made from w.
+        size: pixels a side of the pictures that it was trained on.
+    """
+
+    z: int = 64
+    w: int = 128
+    rows: int = 32
+    columns: int = 64
+    channels: tuple[int, int, int] = (96, 96, 64)
+    background: str = "white"
+    size: int = 64
+
+
+@dataclass(frozen=True)
+class GanConfig:
+    """How a generator is trained.
+
+    Attributes:
+        batch: pictures a step. accumulate: micro-batches a step is cut into.
+        lr_g, lr_d: Adam's rates; betas (beta1, beta2).
+        loss: "hinge" | "nonsaturating" | "minimax" | "relativistic".
+        discriminator: "projected" | "plain".
+        r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9), on what the heads of D see.
+        lazy: steps between regularisations of D (Karras et al. 2020, section 3.1).
+        ema_kpictures: half-life of the averaged generator, thousands of pictures.
+        augment: "adaptive" | "off", or a fixed strength is `augment_p`.
+        augment_target: share of reals that D may call real before augmentation grows.
+        smooth, opaque, centre: weights of the geometry's regularisers.
+        diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
+    """
+
+    batch: int = 16
+    accumulate: int = 1
+    lr_g: float = 2e-3
+    lr_d: float = 1e-3
+    beta1: float = 0.0
+    beta2: float = 0.99
+    loss: str = "hinge"
+    discriminator: str = "projected"
+    r1_gamma: float = 1.0
+    lazy: int = 8
+    ema_kpictures: float = 2.0
+    augment: str = "adaptive"
+    augment_p: float = 0.0
+    augment_target: float = 0.6
+    smooth: float = 1.0
+    opaque: float = 0.1
+    centre: float = 0.1
+    diversity_floor: float = 0.02

@@ -1,0 +1,161 @@
+"""The generator: a latent code to splats on a deformed sphere.
+
+A small styled CNN works on a map of the sphere and moves, sizes and colours one splat a cell. The
+cells stay neighbours of each other, so that the splats form a closed skin: no strays, and its mesh
+is closed as it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tondo.gan.config import GeneratorShape
+from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, wrap
+from tondo.geometry.rotations import quat_from_rotation
+
+COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
+FIRST_RADIUS = 0.7
+SPREAD = 0.6  # a splat's standard deviation relative to its cell
+THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
+
+
+class Skins(NamedTuple):
+    """Splats of B objects, N = rows * columns of each, in rows from the north pole.
+
+    Attributes:
+        means: [B, N, 3], +y up, within about the unit sphere.
+        quats: [B, N, 4] (w, x, y, z): along the meridian, along the parallel, outwards.
+        scales: [B, N, 3]. opacities: [B, N] 0..1. colors: [B, N, 3] sRGB 0..1.
+        grid: [B, 3, rows, columns] the means as a map.
+    """
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+    opacities: Tensor
+    colors: Tensor
+    grid: Tensor
+
+
+class Generator(nn.Module):
+    """z -> w -> `Skins`, and the picture behind them where the shape asks for one."""
+
+    template: Tensor
+    w_mean: Tensor
+
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__()
+        self.shape = shape
+        rows, columns = shape.rows // 8, shape.columns // 8
+        first, second, third = shape.channels
+        self.mapping = Mapping(shape.z, shape.w)
+        self.start = nn.Parameter(torch.randn(1, first, rows, columns))
+        self.from_w = Linear(shape.w, first * rows * columns)
+        self.conv1 = StyledConv(shape.w, first, first, 3)
+        self.conv2 = StyledConv(shape.w, first, second, 3)
+        self.coarse = StyledConv(shape.w, second, 3, 1)
+        self.conv3 = StyledConv(shape.w, second, third, 3)
+        self.middle = StyledConv(shape.w, third, 3, 1)
+        self.conv4 = StyledConv(shape.w, third, 4 * 24, 3)
+        self.fine = StyledConv(shape.w, 24, 3 + 3 + 1 + 3, 1)
+        self.axes = nn.Parameter(torch.zeros(3))
+        self.behind = Backdrop(shape) if shape.background == "scene" else None
+        self.register_buffer("template", sphere_map(shape.rows, shape.columns))
+        self.register_buffer("w_mean", torch.zeros(shape.w))
+
+    def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
+        """z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean style."""
+        w = self.mapping(z)
+        return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
+
+    def forward(self, w: Tensor) -> Skins:
+        """w [B, W] to the splats of B objects."""
+        batch = len(w)
+        x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
+        x = leaky(self.conv1(x, w))
+        x = leaky(self.conv2(doubled(x), w))
+        offset = COARSE * _bounded(self.coarse(x, w, demodulate=False))
+        x = leaky(self.conv3(doubled(x), w))
+        offset = doubled(offset) + MIDDLE * _bounded(self.middle(x, w, demodulate=False))
+        x = leaky(F.pixel_shuffle(self.conv4(x, w), 2))
+        raw = self.fine(x, w, demodulate=False)
+        offset = doubled(offset) + FINE * _bounded(raw[:, :3])
+        radius = FIRST_RADIUS * torch.exp(self.axes)
+        grid = self.template * radius[:, None, None] + offset
+        return _skins(grid, raw[:, 3:])
+
+    def backdrop(self, w: Tensor, size: int) -> Tensor:
+        """[B, H, W, 3] sRGB: what stands behind the objects."""
+        if self.behind is None:
+            return torch.ones(len(w), size, size, 3)
+        return self.behind(w, size)
+
+
+class Backdrop(nn.Module):
+    """A picture behind the object, from w alone: small, soft, and the same for every camera."""
+
+    def __init__(self, shape: GeneratorShape) -> None:
+        super().__init__()
+        self.start = Linear(shape.w, 32 * 4 * 4)
+        self.conv1 = nn.Conv2d(32, 32, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 3, 3, padding=1)
+
+    def forward(self, w: Tensor, size: int) -> Tensor:
+        x = leaky(self.start(w)).view(len(w), 32, 4, 4)
+        x = leaky(self.conv1(F.interpolate(x, scale_factor=2, mode="bilinear")))
+        x = self.conv2(F.interpolate(x, scale_factor=2, mode="bilinear"))
+        x = F.interpolate(x, size=(size, size), mode="bilinear")
+        return torch.sigmoid(x).permute(0, 2, 3, 1)
+
+
+def sphere_map(rows: int, columns: int) -> Tensor:
+    """[3, rows, columns] points of the unit sphere, +y at the north, even in latitude."""
+    polar = (torch.arange(rows) + 0.5) * (math.pi / rows)
+    around = (torch.arange(columns) + 0.5) * (2 * math.pi / columns)
+    sin, cos = polar.sin()[:, None], polar.cos()[:, None].expand(rows, columns)
+    return torch.stack([sin * around.sin(), cos, sin * around.cos()])
+
+
+def _bounded(x: Tensor) -> Tensor:
+    """-1..1, with slope 1/2 at 0."""
+    return torch.tanh(0.5 * x)
+
+
+def _skins(grid: Tensor, raw: Tensor) -> Skins:
+    """Splats that cover the cells of `grid`, from the maps raw [B, 7, rows, columns]."""
+    batch = len(grid)
+    padded = wrap(grid, 1)
+    # The cells' own directions say how the splats lie: as data, or the skin would be bent to
+    # turn its splats.
+    with torch.no_grad():
+        south = 0.5 * (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1])
+        east = 0.5 * (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
+        reach_s = south.norm(dim=1, keepdim=True).clamp_min(1e-4)
+        reach_e = east.norm(dim=1, keepdim=True).clamp_min(1e-4)
+        outward = F.normalize(torch.linalg.cross(south, east, dim=1), dim=1, eps=1e-8)
+        along = south / reach_s
+        across = torch.linalg.cross(outward, along, dim=1)
+        frames = torch.stack([along, across, outward], dim=-1).flatten(2, 3)  # [B, 3, N, 3]
+        quats = quat_from_rotation(frames.permute(0, 2, 1, 3))
+        reach = torch.cat([reach_s, reach_e], dim=1)
+        thin = THICKNESS * reach.amin(dim=1, keepdim=True)
+        reach = torch.cat([reach, thin], dim=1)
+    scales = SPREAD * reach * torch.exp(_bounded(raw[:, :3]))
+    return Skins(
+        means=_rows(grid),
+        quats=quats,
+        scales=_rows(scales),
+        opacities=torch.sigmoid(raw[:, 3] + 3.0).view(batch, -1),
+        colors=torch.sigmoid(_rows(raw[:, 4:7])),
+        grid=grid,
+    )
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """[B, C, rows, columns] to [B, N, C]."""
+    return maps.flatten(2).transpose(1, 2)

@@ -1,0 +1,95 @@
+"""Layers of the generator: a mapping network, and convolutions on a map of the sphere."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAK = 0.2
+
+
+class Linear(nn.Module):
+    """y = x W / sqrt(in) * rate + b: equal step sizes for all layers (Karras et al. 2018, 4.1)."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: float = 0.0, rate: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        gain = self.rate / math.sqrt(self.weight.shape[1])
+        return F.linear(x, self.weight * gain, self.bias * self.rate)
+
+
+class Mapping(nn.Module):
+    """z [B, Z] to w [B, W] with root mean square 1, so that no z is louder than another."""
+
+    def __init__(self, z: int, w: int) -> None:
+        super().__init__()
+        self.first = Linear(z, w, rate=0.1)
+        self.second = Linear(w, w, rate=0.1)
+        self.third = Linear(w, w, rate=0.1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = unit_rms(z)
+        x = leaky(self.first(x))
+        x = leaky(self.second(x))
+        return unit_rms(self.third(x))
+
+
+class StyledConv(nn.Module):
+    """A convolution whose input channels are scaled by a style (Karras et al. 2020, equations 1-3).
+
+    Scaling the input and the output is the same as scaling the weights of each sample, and leaves
+    one plain convolution for the whole batch.
+    """
+
+    def __init__(self, w: int, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.style = Linear(w, inputs, bias=1.0)
+        self.kernel = kernel
+
+    def forward(self, x: Tensor, w: Tensor, *, demodulate: bool = True) -> Tensor:
+        """[B, in, H, W] and [B, W] to [B, out, H, W]; no activation."""
+        weight = self.weight / math.sqrt(self.weight[0].numel())
+        style = self.style(w)
+        x = x * style[:, :, None, None]
+        if self.kernel > 1:
+            x = wrap(x, self.kernel // 2)
+        x = F.conv2d(x, weight)
+        if demodulate:
+            power = weight.square().sum(dim=(2, 3))
+            norm = torch.rsqrt(F.linear(style.square(), power) + 1e-8)
+            x = x * norm[:, :, None, None]
+        return x + self.bias[:, None, None]
+
+
+def unit_rms(x: Tensor) -> Tensor:
+    """Rows of x scaled to a root mean square of 1."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU with the gain that keeps a unit variance."""
+    return F.leaky_relu(x, LEAK) * math.sqrt(2.0)
+
+
+def wrap(x: Tensor, reach: int) -> Tensor:
+    """Pad a latitude-longitude map [B, C, H, W]: round the sphere, and over its poles."""
+    half = x.shape[3] // 2
+    north = torch.roll(x[:, :, :reach].flip(2), half, dims=3)
+    south = torch.roll(x[:, :, -reach:].flip(2), half, dims=3)
+    x = torch.cat([north, x, south], dim=2)
+    return torch.cat([x[..., -reach:], x, x[..., :reach]], dim=3)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """A latitude-longitude map at twice the resolution, linear in between, without a seam."""
+    x = F.interpolate(wrap(x, 1), scale_factor=2, mode="bilinear", align_corners=False)
+    return x[..., 2:-2, 2:-2]

@@ -1,0 +1,179 @@
+"""Where the cameras of a picture collection stood: pose priors, and cameras drawn from them.
+
+The generator's space has +y up and its object within the unit sphere about the origin; every camera
+looks at the origin.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tondo.errors import OptionError
+
+
+@dataclass(frozen=True)
+class PosePrior:
+    """Ranges that cameras are drawn from, evenly over the directions of a sphere.
+
+    Attributes:
+        azimuth: degrees about +y, (lowest, highest); 0 looks along -z from +z.
+        elevation: degrees above the horizon, -90..90.
+        roll: degrees about the line of sight.
+        fov: degrees, the whole angle of view.
+        distance: camera to origin, in radii of the object.
+        weight: how often, relative to the other priors of a mixture.
+        by_angle: elevations are even in angle, as on a turning axis, not over the sphere's area.
+    """
+
+    azimuth: tuple[float, float]
+    elevation: tuple[float, float]
+    roll: tuple[float, float] = (0.0, 0.0)
+    fov: float = 20.0
+    distance: float = 5.8
+    weight: float = 1.0
+    by_angle: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("azimuth", "elevation", "roll"):
+            low, high = getattr(self, name)
+            if not -360.0 <= low <= high <= 360.0:
+                raise OptionError(
+                    f"poses: {name} must be two angles from low to high within -360..360, "
+                    f"got {low:g} to {high:g}"
+                )
+        if not -90.0 <= self.elevation[0] <= self.elevation[1] <= 90.0:
+            raise OptionError(f"poses: elevation must lie within -90..90, got {self.elevation}")
+        if not 1.0 <= self.fov <= 120.0:
+            raise OptionError(f"poses: fov must lie within 1..120 degrees, got {self.fov:g}")
+        if not 1.1 <= self.distance <= 100.0:
+            raise OptionError(f"poses: distance must lie within 1.1..100, got {self.distance:g}")
+
+
+ROUND = (-180.0, 180.0)
+NAMED = {
+    "frontal": (PosePrior((-35.0, 35.0), (-15.0, 15.0)),),
+    "turntable": (PosePrior(ROUND, (-5.0, 15.0)),),
+    # lying on a turntable: seen from all round, over the poles, the axis level in the picture
+    "tumble": (
+        PosePrior(ROUND, (-90.0, 90.0), (90.0, 90.0), weight=0.5, by_angle=True),
+        PosePrior(ROUND, (-90.0, 90.0), (-90.0, -90.0), weight=0.5, by_angle=True),
+    ),
+    "upper-hemisphere": (PosePrior(ROUND, (0.0, 80.0)),),
+    "sphere": (PosePrior(ROUND, (-90.0, 90.0)),),
+}
+
+
+def parse_poses(text: str) -> tuple[PosePrior, ...]:
+    """One prior or a mixture of several joined by "+", equally often: "turntable+tumble".
+
+    Each is a name or ranges such as "azimuth=-40:40,elevation=-10:20,fov=25,distance=5".
+
+    Raises:
+        OptionError: an unknown name, an unknown or missing range, or values out of range.
+    """
+    return tuple(prior for word in text.split("+") for prior in _parse_one(word.strip()))
+
+
+def _parse_one(text: str) -> tuple[PosePrior, ...]:
+    if text in NAMED:
+        return NAMED[text]
+    if "=" not in text:
+        raise OptionError(
+            f"--poses {text}: no prior of that name; choose one of {', '.join(NAMED)}, or give "
+            "ranges such as azimuth=-40:40,elevation=-10:20,fov=25,distance=5"
+        )
+    found: dict[str, tuple[float, ...]] = {}
+    for word in text.split(","):
+        name, _, values = word.partition("=")
+        try:
+            found[name.strip()] = tuple(float(value) for value in values.split(":"))
+        except ValueError:
+            raise OptionError(f"--poses: {word!r} is not NAME=NUMBER or NAME=LOW:HIGH") from None
+    ranges = {"azimuth", "elevation", "roll"}
+    for name, values in found.items():
+        wanted = 2 if name in ranges else 1 if name in ("fov", "distance") else 0
+        if len(values) != wanted or not all(math.isfinite(value) for value in values):
+            raise OptionError(
+                f"--poses: {name}={':'.join(f'{v:g}' for v in values)} is not understood; known are "
+                "azimuth, elevation and roll as LOW:HIGH, fov and distance as one number"
+            )
+    if "azimuth" not in found or "elevation" not in found:
+        raise OptionError("--poses: ranges need at least azimuth=LOW:HIGH and elevation=LOW:HIGH")
+    pairs = {name: (found[name][0], found[name][1]) for name in ranges if name in found}
+    fov = found.get("fov", (20.0,))[0]
+    distance = found.get("distance", (1.005 / math.sin(math.radians(fov) / 2),))[0]
+    return (PosePrior(fov=fov, distance=distance, **pairs),)
+
+
+class Cameras(NamedTuple):
+    """Attributes:
+    angles: [B, 3] radians: azimuth, elevation, roll.
+    viewmats: [B, 4, 4] world-to-camera, OpenCV axes. Ks: [B, 3, 3] pixels.
+    """
+
+    angles: Tensor
+    viewmats: Tensor
+    Ks: Tensor
+
+
+def draw_cameras(
+    priors: tuple[PosePrior, ...], count: int, size: int, generator: torch.Generator
+) -> Cameras:
+    """`count` cameras for pictures of `size` pixels a side, drawn from a mixture of priors."""
+    weights = torch.tensor([prior.weight for prior in priors])
+    chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
+    even = torch.rand(count, 3, generator=generator)
+    parts = []
+    for prior, rows in zip(priors, even.expand(len(priors), count, 3), strict=True):
+        angles = _angles(prior, rows)
+        parts.append(Cameras(angles, *cameras_at(angles, prior.fov, prior.distance, size)))
+    pick = torch.arange(count)
+    return Cameras(*(torch.stack(tensors)[chosen, pick] for tensors in zip(*parts, strict=True)))
+
+
+def _angles(prior: PosePrior, even: Tensor) -> Tensor:
+    """[B, 3] radians from even numbers [B, 3] in 0..1."""
+    if prior.by_angle:
+        elevation = _between(prior.elevation, even[:, 1])
+    else:
+        low, high = (math.sin(math.radians(value)) for value in prior.elevation)
+        elevation = torch.asin((low + (high - low) * even[:, 1]).clamp(-1, 1))
+    azimuth, roll = _between(prior.azimuth, even[:, 0]), _between(prior.roll, even[:, 2])
+    return torch.stack([azimuth, elevation, roll], dim=1)
+
+
+def cameras_at(angles: Tensor, fov: float, distance: float, size: int) -> tuple[Tensor, Tensor]:
+    """Cameras that look at the origin from `angles`.
+
+    Args:
+        angles: [B, 3] radians: azimuth, elevation, roll.
+        fov: degrees. distance: of the cameras from the origin. size: pixels a side.
+
+    Returns:
+        viewmats [B, 4, 4] world-to-camera, OpenCV axes, and Ks [B, 3, 3] in pixels, float32.
+    """
+    azimuth, elevation, roll = angles.double().unbind(1)
+    sa, ca, se, ce = azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()
+    back = torch.stack([sa * ce, se, ca * ce], dim=1)  # from the origin to the camera
+    right = torch.stack([ca, torch.zeros_like(ca), -sa], dim=1)
+    down = torch.linalg.cross(-back, right)
+    sr, cr = roll.sin()[:, None], roll.cos()[:, None]
+    viewmats = torch.zeros(len(angles), 4, 4, dtype=torch.float64)
+    viewmats[:, 0, :3] = cr * right + sr * down
+    viewmats[:, 1, :3] = cr * down - sr * right
+    viewmats[:, 2, :3] = -back
+    viewmats[:, 2, 3] = distance
+    viewmats[:, 3, 3] = 1
+    focal = 0.5 * size / math.tan(math.radians(fov) / 2)
+    K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+    return viewmats.float(), K.float().expand(len(angles), 3, 3).contiguous()
+
+
+def _between(ends: tuple[float, float], even: Tensor) -> Tensor:
+    low, high = (math.radians(value) for value in ends)
+    return low + (high - low) * even

@@ -1,0 +1,67 @@
+"""Pictures that show a generator: grids of seeds, each from several sides."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from tondo.gan.generator import Generator
+from tondo.gan.poses import PosePrior, cameras_at
+from tondo.gan.render import Shots, pictures_of
+
+SIDES = 8
+
+
+def latents(seeds: list[int], z: int) -> Tensor:
+    """[len(seeds), z] latent codes; a seed always gives the same one."""
+    rows = [torch.randn(z, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(rows)
+
+
+def turning_angles(priors: tuple[PosePrior, ...], count: int) -> Tensor:
+    """[count, 3] radians: a way round the object within what the cameras of training saw."""
+    prior = priors[0]
+    low, high = (math.radians(value) for value in prior.azimuth)
+    elevation = math.radians(min(25.0, max(-10.0, 0.5 * sum(prior.elevation) + 5.0)))
+    angles = torch.zeros(count, 3)
+    if high - low >= 2 * math.pi - 1e-3:
+        angles[:, 0] = torch.arange(count) * (2 * math.pi / count)
+    else:
+        angles[:, 0] = torch.linspace(low, high, count)
+    angles[:, 1] = elevation
+    return angles
+
+
+@torch.no_grad()
+def views(
+    generator: Generator, w: Tensor, priors: tuple[PosePrior, ...], size: int, count: int = SIDES
+) -> Shots:
+    """One style w [1, W] from `count` sides: images [count, size, size, 3]."""
+    angles = turning_angles(priors, count)
+    viewmats, Ks = cameras_at(angles, priors[0].fov, priors[0].distance, size)
+    shots, _ = pictures_of(generator, w.expand(count, -1), viewmats, Ks, size)
+    return shots
+
+
+@torch.no_grad()
+def grid(
+    generator: Generator,
+    w: Tensor,
+    priors: tuple[PosePrior, ...],
+    size: int,
+    *,
+    with_depth: bool = False,
+) -> Tensor:
+    """[rows * size, SIDES * size, 3] 0..1: each style a row, each side a column; with depth, a row
+    of depths (near is bright) under each."""
+    rows = []
+    for style in w:
+        shots = views(generator, style[None], priors, size)
+        rows.append(torch.cat(list(shots.images), dim=1))
+        if with_depth:
+            reach = priors[0].distance
+            near = ((reach + 1 - shots.depths) / 2).clamp(0, 1) * (shots.alphas > 0.5)
+            rows.append(torch.cat(list(near[..., None].expand(*near.shape, 3)), dim=1))
+    return torch.cat(rows, dim=0).clamp(0, 1)

@@ -1,0 +1,58 @@
+"""A training's state as tensors, for checkpoints, and back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tondo.gan.config import GeneratorShape
+from tondo.gan.train import Setting, Training, begin
+
+_PARTS = ("G", "D", "G_ema")
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+def to_tensors(training: Training) -> dict[str, Tensor]:
+    """All of a training's state as tensors."""
+    found: dict[str, Tensor] = {}
+    for part in _PARTS:
+        module: nn.Module = getattr(training, part)
+        found.update({f"{part}.{name}": value for name, value in module.state_dict().items()})
+    for name, optimiser in (("opt_g", training.opt_g), ("opt_d", training.opt_d)):
+        for index, moments in optimiser.state_dict()["state"].items():
+            for kind in _MOMENTS:
+                found[f"{name}.{index}.{kind}"] = torch.as_tensor(moments[kind])
+    found["chance"] = training.chance.get_state()
+    found["queue"] = torch.tensor(training.queue, dtype=torch.int64)
+    found["counts"] = torch.tensor([training.pictures, training.step], dtype=torch.int64)
+    found["numbers"] = torch.tensor([training.augment_p, training.seconds], dtype=torch.float64)
+    found["signs"] = torch.tensor(training.signs, dtype=torch.float64)
+    return {name: value.detach().contiguous().clone() for name, value in found.items()}
+
+
+def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorShape) -> Training:
+    """The inverse of `to_tensors`.
+
+    Raises:
+        KeyError: something is missing. RuntimeError, ValueError: something has another shape.
+    """
+    training = begin(setting, shape, seed=0)
+    for part in _PARTS:
+        prefix = f"{part}."
+        weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+        getattr(training, part).load_state_dict(weights)
+    for name, optimiser in (("opt_g", training.opt_g), ("opt_d", training.opt_d)):
+        state = optimiser.state_dict()
+        count = len(state["param_groups"][0]["params"])
+        if f"{name}.0.step" in tensors:
+            state["state"] = {
+                index: {kind: tensors[f"{name}.{index}.{kind}"].clone() for kind in _MOMENTS}
+                for index in range(count)
+            }
+        optimiser.load_state_dict(state)
+    training.chance.set_state(tensors["chance"])
+    training.queue = tensors["queue"].tolist()
+    training.pictures, training.step = (int(value) for value in tensors["counts"])
+    training.augment_p, training.seconds = (float(value) for value in tensors["numbers"])
+    training.signs = tensors["signs"].tolist()
+    return training
