@@ -52,8 +52,11 @@ def test_both_sides_are_seen_and_the_nearer_one_wins_in_any_order() -> None:
         colors = np.concatenate([flat(c, RED if c is near else BLUE) for c in order])
         found = draw(corners, colors, *camera(), SIZE)
         assert found[9, 6].tolist() == [255, 0, 0, 255]
-        assert found[9, 8].tolist() == [255, 0, 0, 255]  # near reaches x = 6 + 0.5 * 16 / 3
-        assert found[9, 9, 3] == 51 or found[9, 9].tolist()[:3] != [255, 0, 0]
+        # near reaches x = 6 + 0.5 * 16 / 3 = 8.67, far x = 6 + 16 / 5 = 9.2
+        assert found[9, 7].tolist() == [255, 0, 0, 255]
+        assert found[9, 8].tolist() == [191, 0, 64, 255]
+        assert found[9, 9].tolist() == [0, 0, 255, 64]
+        assert found[9, 10].tolist() == [0, 0, 0, 0]
 
 
 def test_crossing_triangles_cut_each_other_where_they_meet() -> None:
@@ -86,20 +89,20 @@ def test_points_land_where_the_camera_says() -> None:
     turn *= np.linalg.det(turn)
     viewmat = torch.eye(4)
     viewmat[:3, :3], viewmat[:3, 3] = torch.from_numpy(turn), torch.tensor([0.1, -0.2, 5.0])
-    _, K = camera()
+    # Pixels so small that it does not matter where within one the coverage is.
+    K = camera()[1] * torch.tensor([[32.0], [32.0], [1.0]])
     for point in generator.uniform(-0.8, 0.8, (5, 3)):
-        corners = point + 0.3 * turn.T @ np.array([[0, -1, 0], [1, 1, 0], [-1, 1, 0]]).T
-        corners = corners.T[None] if corners.shape != (3, 3) else (
-            point + 0.3 * np.array([[0, -1, 0], [1, 1, 0], [-1, 1, 0]]) @ turn
-        )[None]  # fmt: skip
-        found = draw(corners, flat(corners, RED), viewmat, K, SIZE, samples=8)
+        triangle = np.array([[0, -1, 0], [1, 1, 0], [-1, 1, 0]])  # as the camera sees it
+        corners = (point + 0.3 * triangle @ turn)[None]
+        found = draw(corners, flat(corners, RED), viewmat, K, 32 * SIZE, samples=1)
         weight = found[..., 3].astype(float)
         centre = [
-            (weight.sum(axis) * (np.arange(SIZE) + 0.5)).sum() / weight.sum() for axis in (0, 1)
+            (weight.sum(axis) * (np.arange(32 * SIZE) + 0.5)).sum() / weight.sum()
+            for axis in (0, 1)
         ]
         local = viewmat.double().numpy() @ [*corners[0].mean(0), 1]
         expected = (K.double().numpy() @ local[:3])[:2] / local[2]
-        np.testing.assert_allclose(centre, expected, atol=0.05)
+        np.testing.assert_allclose(centre, expected, atol=1.0)  # a row of pixels more or less
 
 
 def test_triangles_out_of_the_picture_or_edge_on_leave_nothing() -> None:
@@ -154,7 +157,7 @@ def test_a_training_set_has_pictures_and_cameras_that_fit(tmp_path: Path, toys: 
         place = -frame.viewmat[:3, :3].T @ frame.viewmat[:3, 3]
         distance = np.linalg.norm(place)
         assert distance == pytest.approx(5.8, rel=1e-5)
-        assert -15.1 < np.degrees(np.arcsin(place[2] / distance)) < 35.1
+        assert -30.1 < np.degrees(np.arcsin(place[2] / distance)) < 60.1
 
 
 def test_the_file_s_cameras_see_the_pictures(tmp_path: Path, toys: list[Path]) -> None:

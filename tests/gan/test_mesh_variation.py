@@ -27,6 +27,7 @@ SAME = Variation(
     hue_each=(0, 0),
     saturation=(1, 1),
     value=(1, 1),
+    tint=(0, 0),
     length=(1, 1),
     height=(1, 1),
     width=(1, 1),
@@ -84,7 +85,9 @@ def test_every_variation_fills_the_unit_sphere_and_stays_inside(toy: ColoredMesh
 
 def test_proportions_are_factors_along_the_axes(toy: ColoredMesh) -> None:
     chosen = dataclasses.replace(SAME, length=(1.5, 1.5), width=(0.5, 0.5))
-    before, after = (np.ptp(v, axis=0) for v in (toy.vertices, vary(toy, chosen, generator()).vertices))
+    before, after = (
+        np.ptp(v, axis=0) for v in (toy.vertices, vary(toy, chosen, generator()).vertices)
+    )
     ratio = after / before
     assert ratio[2] / ratio[1] == pytest.approx(1.5)
     assert ratio[0] / ratio[1] == pytest.approx(0.5)
@@ -110,6 +113,18 @@ def test_hues_turn_and_greys_stay_grey(toy: ColoredMesh) -> None:
     np.testing.assert_allclose(hsv[1, :, 2], hsv[0, :, 2] * 1.1)
     assert np.ptp(found[1]) < 0.01
     assert np.ptp(found[2]) < 0.01
+
+
+def test_greys_are_tinted_and_black_and_white_stay(toy: ColoredMesh) -> None:
+    palette = np.array([[0.5, 0.5, 0.5], [0.02, 0.02, 0.02], [0.97, 0.96, 0.95], [0.8, 0.1, 0.1]])
+    materials = np.zeros_like(toy.materials)
+    mesh = dataclasses.replace(toy, palette=palette, materials=materials)
+    chosen = dataclasses.replace(SAME, tint=(0.4, 0.4), hue=(0.3, 0.3))
+    found = np.array([colorsys.rgb_to_hsv(*c) for c in vary(mesh, chosen, generator()).palette])
+    np.testing.assert_allclose(found[0], [0.3, 0.4, 0.5], atol=1e-9)
+    assert found[1, 1] == pytest.approx(0.0)
+    assert found[2, 1] < 0.05
+    assert found[3, 1] == pytest.approx(7 / 8)
 
 
 def test_normals_of_a_box_keep_its_edges_and_of_a_ball_point_outwards(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ from tondo.gan.poses import PosePrior, draw_cameras
 from tondo.io.atomic import write_json
 from tondo.io.images import write_png
 
-POSES = PosePrior(azimuth=(-180.0, 180.0), elevation=(-15.0, 35.0), fov=20.0)
+POSES = PosePrior(azimuth=(-180.0, 180.0), elevation=(-30.0, 60.0), fov=20.0)
 VARIATION = Variation()
 # The sun, above and a little in front, so that left and right are lit alike; and how much of the
 # light comes from it, from the sky, and from everywhere.
 SUN = np.array([0.0, 1.0, 0.3]) / np.linalg.norm([0.0, 1.0, 0.3])
-SUNLIGHT, SKYLIGHT, AMBIENT = 0.35, 0.30, 0.50
+SUNLIGHT, SKYLIGHT, AMBIENT = 0.30, 0.30, 0.60
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +52,7 @@ def photograph_meshes(
 
     The meshes are taken in turn, each time with other colours and proportions, drawn from `seed`
     and the thing's number: the same arguments give the same pictures. Cameras are drawn from
-    `POSES`: all round, -15 to 35 degrees above the horizon, 20 degrees of view, the whole thing in
+    `POSES`: all round, -30 to 60 degrees above the horizon, 20 degrees of view, the whole thing in
     the picture. The file is of Blender's layout: world with +z up (x, -z, y of the generator's
     space), so that a fish swims along -y.
 

@@ -20,6 +20,7 @@ from tondo.errors import InputError
 
 MAX_BYTES = 64 << 20
 MAX_FACES = 200_000
+GREYS = (0.12, 0.85)  # values, as in HSV, of what is neither an eye nor a white belly
 REACH = 0.99  # of the unit sphere: the outermost vertex
 
 
@@ -50,6 +51,7 @@ class Variation:
         hue: shift of all hues together, turns of the colour circle.
         hue_each: shift of each material's hue, turns.
         saturation, value: factors, as in HSV.
+        tint: saturation that greys get at least; near-black and near-white ones stay.
         length, height, width: factors along z, y and x.
         fins: what sticks out of the body beyond the median distance from its axis (the z axis
             through the middle) sticks out by so much more, as a share; above -1.
@@ -58,7 +60,8 @@ class Variation:
     hue: tuple[float, float] = (-0.5, 0.5)
     hue_each: tuple[float, float] = (-0.05, 0.05)
     saturation: tuple[float, float] = (0.7, 1.4)
-    value: tuple[float, float] = (0.9, 1.35)
+    value: tuple[float, float] = (0.85, 1.5)
+    tint: tuple[float, float] = (0.0, 0.5)
     length: tuple[float, float] = (0.8, 1.2)
     height: tuple[float, float] = (0.8, 1.25)
     width: tuple[float, float] = (0.8, 1.25)
@@ -90,14 +93,15 @@ def read_colored_mesh(path: Path) -> ColoredMesh:
 
 def vary(mesh: ColoredMesh, variation: Variation, rng: np.random.Generator) -> ColoredMesh:
     """Another thing of the same kind, centred, and scaled to fill the unit sphere."""
-    hue, saturation, value = (
-        rng.uniform(*limits) for limits in (variation.hue, variation.saturation, variation.value)
-    )
+    ranges = (variation.hue, variation.saturation, variation.value, variation.tint)
+    hue, saturation, value, tint = (rng.uniform(*limits) for limits in ranges)
     palette = np.empty_like(mesh.palette)
     for row, color in enumerate(mesh.palette):
         h, s, v = colorsys.rgb_to_hsv(*color)
         turned = (h + hue + rng.uniform(*variation.hue_each)) % 1.0
-        palette[row] = colorsys.hsv_to_rgb(turned, min(1.0, s * saturation), min(1.0, v * value))
+        least = tint if GREYS[0] < v < GREYS[1] else 0.0
+        richness = max(least, min(1.0, s * saturation))
+        palette[row] = colorsys.hsv_to_rgb(turned, richness, min(1.0, v * value))
     factors = [
         rng.uniform(*limits) for limits in (variation.width, variation.height, variation.length)
     ]
@@ -134,7 +138,9 @@ def _stretched_fins(vertices: np.ndarray, share: float) -> np.ndarray:
 def _joined(scene: trimesh.Scene) -> ColoredMesh:
     vertices, faces, normals, materials, palette = [], [], [], [], []
     start = 0
-    for node in scene.graph.nodes_geometry:
+    order = {name: index for index, name in enumerate(scene.geometry)}
+    # The graph lists its nodes in an order of its own; the file's is that of its materials.
+    for node in sorted(scene.graph.nodes_geometry, key=lambda n: (order[scene.graph[n][1]], n)):
         transform, name = scene.graph[node]
         part = scene.geometry[name]
         if not isinstance(part, trimesh.Trimesh) or not len(part.faces):
