@@ -24,6 +24,8 @@ class PictureSet:
         labels: [N] int64, indices into `class_names`, or None without classes.
         class_names: what the classes are called, or None as `labels`.
         source: where the pictures came from, for reports, e.g. "apples.zip".
+        is_plain: behind the object is nothing in all pictures: transparency with C = 4, white with
+            C = 3. False where the pictures have scenery, or nobody knows.
 
     Raises:
         TypeError, ValueError: a shape, dtype or value that does not fit the above.
@@ -35,6 +37,7 @@ class PictureSet:
     labels: Tensor | None = None
     class_names: tuple[str, ...] | None = None
     source: str = ""
+    is_plain: bool = False
 
     def __post_init__(self) -> None:
         sizes = check_shape("images", self.images, "N C S S")
