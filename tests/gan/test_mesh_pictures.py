@@ -202,7 +202,7 @@ def test_wrong_arguments(tmp_path: Path, toys: list[Path]) -> None:
         photograph_meshes([], tmp_path, count=1, size=32)
     with pytest.raises(OptionError, match="at least 1"):
         photograph_meshes(toys, tmp_path, count=0, size=32)
-    with pytest.raises(OptionError, match="8..2048"):
+    with pytest.raises(OptionError, match=r"8\.\.2048"):
         photograph_meshes(toys, tmp_path, count=1, size=4)
     photograph_meshes(toys, tmp_path, count=1, size=8)
     with pytest.raises(OutputError, match="choose another folder"):

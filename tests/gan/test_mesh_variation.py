@@ -85,9 +85,8 @@ def test_every_variation_fills_the_unit_sphere_and_stays_inside(toy: ColoredMesh
 
 def test_proportions_are_factors_along_the_axes(toy: ColoredMesh) -> None:
     chosen = dataclasses.replace(SAME, length=(1.5, 1.5), width=(0.5, 0.5))
-    before, after = (
-        np.ptp(v, axis=0) for v in (toy.vertices, vary(toy, chosen, generator()).vertices)
-    )
+    stretched = vary(toy, chosen, generator())
+    before, after = (np.ptp(mesh.vertices, axis=0) for mesh in (toy, stretched))
     ratio = after / before
     assert ratio[2] / ratio[1] == pytest.approx(1.5)
     assert ratio[0] / ratio[1] == pytest.approx(0.5)

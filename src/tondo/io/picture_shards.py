@@ -1,0 +1,245 @@
+"""Prepared picture sets: a manifest and safetensors shards, opened without reading them whole.
+
+A folder with `pictures.json` and `shards/0000.safetensors`, `shards/0001.safetensors`, ...: each
+shard holds `images` [n, C, S, S] uint8, and where known `viewmats`, `Ks` and `labels` of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from tondo.data.photos import Skipped
+from tondo.data.pictures import PictureSet
+from tondo.errors import InputError
+from tondo.io.atomic import write_bytes, write_json
+
+MANIFEST = "pictures.json"
+FORMAT = 1
+# Most training sets fit into one shard, which is then mapped and not copied.
+SHARD_BYTES = 1 << 30
+_MAX_MANIFEST = 512 << 20
+_MAX_COUNT = 50_000_000
+_MAX_SIZE = 4096
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What stands in `pictures.json`.
+
+    Attributes:
+        source: what the pictures were made from, e.g. "apples.zip".
+        size: pixels a side. channels: 3, or 4 with alpha.
+        is_plain: as in `PictureSet`.
+        counts: pictures in each shard.
+        class_names: or None.
+        has_cameras: whether the shards hold viewmats and Ks.
+        names: of the pictures, in the shards' order; empty if they are not kept.
+        left_out: pictures that were not used, with the reason.
+        options: how the set was made, for whoever wants to repeat it.
+    """
+
+    source: str
+    size: int
+    channels: int
+    is_plain: bool
+    counts: tuple[int, ...]
+    class_names: tuple[str, ...] | None
+    has_cameras: bool
+    names: tuple[str, ...]
+    left_out: tuple[Skipped, ...]
+    options: dict[str, Any]
+
+
+def is_prepared(folder: Path) -> bool:
+    """Whether `folder` holds a manifest of a prepared picture set."""
+    try:
+        return (Path(folder) / MANIFEST).is_file()
+    except OSError:
+        return False
+
+
+def write_shard(
+    folder: Path,
+    index: int,
+    images: Tensor,
+    cameras: tuple[Tensor, Tensor] | None = None,
+    labels: Tensor | None = None,
+) -> None:
+    """Write shard `index`: images [n, C, S, S] uint8, (viewmats, Ks) and labels of the same rows.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    tensors = {"images": images.contiguous()}
+    if cameras is not None:
+        tensors["viewmats"], tensors["Ks"] = (tensor.contiguous() for tensor in cameras)
+    if labels is not None:
+        tensors["labels"] = labels.contiguous()
+    write_bytes(shard_path(folder, index), safetensors.torch.save(tensors))
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    return Path(folder) / "shards" / f"{index:04d}.safetensors"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `pictures.json`, which makes the folder a prepared set: last. Raises OutputError."""
+    write_json(Path(folder) / MANIFEST, {"format": FORMAT, **asdict(manifest)})
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest; no shard is opened.
+
+    Raises:
+        InputError: missing, damaged, or of another kind or version.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        if not path.is_file():
+            raise InputError(
+                f"{folder} is no prepared picture set: it has no {MANIFEST} "
+                "(tondo prepare PICTURES --for gan makes one)"
+            )
+        if path.stat().st_size > _MAX_MANIFEST:
+            raise InputError(f"{path} has {path.stat().st_size >> 20} MiB: no manifest is so large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+    try:
+        return _manifest(content)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path} is damaged: {reason}; prepare the pictures again") from error
+
+
+def load_pictures(folder: Path) -> PictureSet:
+    """Open a prepared set. The images of a set of one shard are memory-mapped: read on use only.
+
+    Raises:
+        InputError: it is no prepared set, or damaged: another shape or dtype than the manifest
+            says, a shard missing or cut off, cameras that cannot be.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    parts = [_open_shard(folder, index, manifest) for index in range(len(manifest.counts))]
+    names = list(parts[0])
+    whole = {n: parts[0][n] if len(parts) == 1 else _joined([p[n] for p in parts]) for n in names}
+    try:
+        return PictureSet(
+            images=whole["images"],
+            viewmats=whole.get("viewmats"),
+            Ks=whole.get("Ks"),
+            labels=whole.get("labels"),
+            class_names=manifest.class_names,
+            source=manifest.source,
+            is_plain=manifest.is_plain,
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{folder} is damaged: {error}; prepare the pictures again") from error
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts))
+
+
+def _open_shard(folder: Path, index: int, manifest: Manifest) -> dict[str, Tensor]:
+    path, count = shard_path(folder, index), manifest.counts[index]
+    size = manifest.size
+    wanted: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+        "images": ((count, manifest.channels, size, size), torch.uint8)
+    }
+    if manifest.has_cameras:
+        wanted["viewmats"] = ((count, 4, 4), torch.float32)
+        wanted["Ks"] = ((count, 3, 3), torch.float32)
+    if manifest.class_names is not None:
+        wanted["labels"] = ((count,), torch.int64)
+    try:
+        if path.resolve().parent != folder.resolve() / "shards":
+            raise InputError(f"{path} is a link out of its folder: put the file itself there")
+        tensors = safetensors.torch.load_file(str(path))
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} is damaged or cut off: {error}") from None
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be read: {error}; prepare the pictures again") from None
+    for name, (shape, dtype) in wanted.items():
+        found = tensors.get(name)
+        if found is None or tuple(found.shape) != shape or found.dtype != dtype:
+            came = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
+            raise InputError(
+                f"{path}: {name} must be {dtype} {list(shape)} as {MANIFEST} says, got "
+                f"{came}; prepare the pictures again"
+            )
+    return {name: tensors[name] for name in wanted}
+
+
+def _manifest(content: object) -> Manifest:
+    """The checked manifest; ValueError, TypeError or KeyError say what is wrong."""
+    if not isinstance(content, dict):
+        raise ValueError("it is not a JSON object")
+    if content.get("format") != FORMAT:
+        raise ValueError(f"format {content.get('format')!r}, expected {FORMAT} (a newer Tondo?)")
+    counts = content["counts"]
+    if not isinstance(counts, list) or not 1 <= len(counts) <= 100_000:
+        raise ValueError("counts must be a list of the shards' numbers of pictures")
+    class_names = content["class_names"]
+    options = content["options"]
+    if not isinstance(options, dict):
+        raise ValueError("options must be a JSON object")
+    left_out = content["left_out"]
+    if not isinstance(left_out, list) or not all(isinstance(item, dict) for item in left_out):
+        raise ValueError("left_out must be a list of objects")
+    manifest = Manifest(
+        source=_text(content["source"], "source"),
+        size=_whole(content["size"], "size", _MAX_SIZE),
+        channels=_whole(content["channels"], "channels", 4),
+        is_plain=_truth(content["is_plain"], "is_plain"),
+        counts=tuple(_whole(count, "counts", _MAX_COUNT) for count in counts),
+        class_names=None if class_names is None else _texts(class_names, "class_names"),
+        has_cameras=_truth(content["has_cameras"], "has_cameras"),
+        names=_texts(content["names"], "names"),
+        left_out=tuple(
+            Skipped(_text(item["name"], "name"), _text(item["reason"], "reason"))
+            for item in left_out
+        ),
+        options=options,
+    )
+    if manifest.channels < 3:
+        raise ValueError(f"channels must be 3 or 4, got {manifest.channels}")
+    if manifest.names and len(manifest.names) != sum(manifest.counts):
+        raise ValueError(f"{len(manifest.names)} names for {sum(manifest.counts)} pictures")
+    return manifest
+
+
+def _whole(value: object, name: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} must be a whole number within 1..{most}, got {str(value)[:40]!r}")
+    return value
+
+
+def _truth(value: object, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {str(value)[:40]!r}")
+    return value
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, got {str(value)[:40]!r}")
+    return value
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list of texts")
+    return tuple(_text(item, name) for item in value)
