@@ -125,8 +125,8 @@ def test_ctrl_c_is_130_and_one_line(
     [
         (["recnstruct", "photos"], "tondo: error: there is no command 'recnstruct': did you mean "
          "'reconstruct'?\n(see tondo --help)\n"),
-        (["zzz"], "tondo: error: there is no command 'zzz' (there are: reconstruct, prepare, "
-         "render, evaluate, export, doctor, probe)\n(see tondo --help)\n"),
+        (["zzz"], f"tondo: error: there is no command 'zzz' (there are: {', '.join(cli.VERBS)}, "
+         "probe)\n(see tondo --help)\n"),
         (["--versoin"], "tondo: error: unknown option or argument '--versoin': did you mean "
          "'--version'?\n(see tondo --help)\n"),
         (["probe", "--step", "3"], "tondo probe: error: unknown option or argument '--step': did "

@@ -22,6 +22,7 @@ from tondo.errors import TondoError
 VERBS = {
     "reconstruct": "photos in, a scene and a mesh out",
     "prepare": "find the poses of photos, with a report on what to photograph again",
+    "generate": "new models from a trained generator",
     "render": "pictures, depth, normals and videos of a scene",
     "evaluate": "measure a scene on held-out photos, or its mesh against a scan",
     "export": "write a mesh (.glb .obj .ply .stl) or splats (.ply)",

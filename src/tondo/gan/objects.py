@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csr_matrix, diags
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene, Splats
 from tondo.gan.generator import Skins
+from tondo.gan.layers import wrap
 
 SH_C0 = 0.28209479177387814  # the constant harmonic
 UP = (0.0, 1.0, 0.0)
+FINER = 2  # vertices of a mesh along each side of a splat's cell
+LEAST_WEIGHT = 1e-3  # of a splat that lends its colour to the mesh
+UNFOLDING_ROUNDS = 40
+FOLD_COSINE = 0.0  # a face is part of a fold if it looks away from its vertices' mean normal
+LEAST_SHAPE = 1e-4  # twice a face's area by its longest side squared; below it is a needle
 
 
 def scene_of(skins: Skins, index: int) -> Scene:
@@ -27,23 +35,62 @@ def scene_of(skins: Skins, index: int) -> Scene:
     return Scene(splats, torch.ones(3), torch.tensor(UP), 1.0, torch.zeros(3))
 
 
-def mesh_of(skins: Skins, index: int) -> Mesh:
+def mesh_of(skins: Skins, index: int, finer: int = FINER) -> Mesh:
     """Object `index` as a closed mesh: the skin's grid, with one vertex more at each pole.
 
-    The splats are the vertices and lend them their colours; every edge belongs to two faces.
+    The grid is interpolated (bicubic, across the seam and the poles), folds are pulled flat, and
+    faces look outwards. Every edge belongs to two faces that run through it in opposite directions.
+
+    Args:
+        finer: vertices along each side of a splat's cell, at least 1.
+
+    Returns:
+        Mesh with colours and unit normals, +y up, within about the unit sphere.
     """
     rows, columns = skins.grid.shape[2:]
-    grid = skins.grid[index].permute(1, 2, 0)
-    colors = skins.colors[index].view(rows, columns, 3)
-    vertices = torch.cat([grid.flatten(0, 1), grid[:1].mean(dim=1), grid[-1:].mean(dim=1)])
-    shades = torch.cat([colors.flatten(0, 1), colors[:1].mean(dim=1), colors[-1:].mean(dim=1)])
-    faces = closed_faces(rows, columns)
+    grid = skins.grid[index : index + 1].detach()
+    colors = _visible_colors(skins, index, rows, columns)
+    if finer > 1:
+        grid, colors = _finer(grid, finer), _finer(colors, finer)
+    vertices, shades = _with_poles(grid), _with_poles(colors)
+    faces = closed_faces(rows * finer, columns * finer)
+    vertices = unfolded(vertices, faces)
+    if signed_volume(vertices, faces) < 0:
+        faces = faces.flip(1)
     return Mesh(
         vertices.contiguous(),
         faces,
         (shades * 255).round().clamp(0, 255).to(torch.uint8),
         vertex_normals(vertices, faces),
     )
+
+
+def _visible_colors(skins: Skins, index: int, rows: int, columns: int) -> Tensor:
+    """[1, 3, rows, columns]: each splat's colour mixed with its eight neighbours', by opacity: what
+    nobody can see through to has a colour that means nothing."""
+    colors = skins.colors[index].detach().T.view(1, 3, rows, columns)
+    weights = skins.opacities[index].detach().view(1, 1, rows, columns).square() + LEAST_WEIGHT
+    kernel = torch.tensor([[1.0, 2.0, 1.0], [2.0, 24.0, 2.0], [1.0, 2.0, 1.0]])
+    summed = F.conv2d(
+        wrap(torch.cat([colors * weights, weights], dim=1), 1),
+        kernel.expand(4, 1, 3, 3),
+        groups=4,
+    )
+    return summed[:, :3] / summed[:, 3:]
+
+
+def _finer(maps: Tensor, times: int) -> Tensor:
+    """A latitude-longitude map [1, C, H, W] at `times` its resolution, bicubic, without a seam."""
+    reach = 3
+    grown = F.interpolate(wrap(maps, reach), scale_factor=times, mode="bicubic")
+    cut = reach * times
+    return grown[:, :, cut:-cut, cut:-cut]
+
+
+def _with_poles(maps: Tensor) -> Tensor:
+    """[1, C, H, W] to [H * W + 2, C], the two poles last."""
+    values = maps[0].permute(1, 2, 0)
+    return torch.cat([values.flatten(0, 1), values[:1].mean(dim=1), values[-1:].mean(dim=1)])
 
 
 def closed_faces(rows: int, columns: int) -> Tensor:
@@ -57,6 +104,56 @@ def closed_faces(rows: int, columns: int) -> Tensor:
     top = torch.stack([north.expand(columns), index[0], east[0]], dim=1)
     bottom = torch.stack([south.expand(columns), east[-1], index[-1]], dim=1)
     return torch.cat([cells, top, bottom])
+
+
+def unfolded(vertices: Tensor, faces: Tensor, rounds: int = UNFOLDING_ROUNDS) -> Tensor:
+    """Vertices [V, 3] with folds and needles pulled flat; where there are none, nothing moves.
+
+    Again and again, the vertices of every face that looks against the surface around it, or that
+    has nearly no area, move to the mean of their neighbours (Taubin 1995), until none is left or
+    the rounds are over.
+    """
+    points, index = vertices.double().numpy(), faces.numpy()
+    count = len(points)
+    corners = index.T.ravel()
+    incidence = csr_matrix((np.ones(len(corners)), (corners, np.tile(np.arange(len(index)), 3))))
+    ahead = np.roll(index, -1, axis=1).T.ravel()
+    neighbours = csr_matrix((np.ones(len(corners)), (corners, ahead)), shape=(count, count))
+    neighbours = diags(1 / np.asarray(neighbours.sum(axis=1)).ravel()) @ neighbours
+    for _ in range(rounds):
+        bad = _folded(points, index, incidence)
+        if not bad.any():
+            break
+        chosen = np.unique(index[bad])
+        points = points.copy()
+        points[chosen] = neighbours[chosen] @ points
+    return torch.from_numpy(points).float()
+
+
+def folded_faces(vertices: Tensor, faces: Tensor) -> Tensor:
+    """[F] bool: faces that look against the mean normal of their three vertices, or are needles."""
+    index = faces.numpy()
+    corners = index.T.ravel()
+    incidence = csr_matrix((np.ones(len(corners)), (corners, np.tile(np.arange(len(index)), 3))))
+    return torch.from_numpy(_folded(vertices.double().numpy(), index, incidence))
+
+
+def _folded(points: np.ndarray, index: np.ndarray, incidence: csr_matrix) -> np.ndarray:
+    a, b, c = (points[index[:, k]] for k in range(3))
+    sides = np.stack([b - a, c - b, a - c])
+    normal = np.cross(sides[0], -sides[2])
+    lengths = np.linalg.norm(normal, axis=1)
+    needles = lengths <= LEAST_SHAPE * (sides**2).sum(axis=2).max(axis=0)
+    at_vertices = incidence @ normal
+    at_vertices /= np.maximum(np.linalg.norm(at_vertices, axis=1, keepdims=True), 1e-30)
+    around = at_vertices[index].sum(axis=1)
+    return needles | ((normal * around).sum(axis=1) < FOLD_COSINE * lengths)
+
+
+def signed_volume(vertices: Tensor, faces: Tensor) -> float:
+    """What a closed mesh encloses; negative if its faces look inwards."""
+    a, b, c = vertices.double()[faces].unbind(1)
+    return float((a * torch.linalg.cross(b, c)).sum() / 6)
 
 
 def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:

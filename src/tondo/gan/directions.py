@@ -1,0 +1,167 @@
+"""Directions of w that mean something, found without labels.
+
+Two families: closed-form factorisation of the modulation weights (Shen and Zhou 2021, SeFa,
+equation 8) and principal components of w (Härkönen et al. 2020, GANSpace, section 2.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tondo.errors import InputError, OptionError
+from tondo.gan.generator import Generator
+from tondo.gan.generator_file import check_tensors, read_tensors
+from tondo.gan.layers import Linear, StyledConv
+from tondo.io.atomic import write_bytes
+
+FORMAT = "tondo directions 1"
+COUNT = 10
+SAMPLES = 4096
+MOST_STEPS = 20.0
+_MOVE = re.compile(r"(p?)(\d{1,3})=([+-]?\d+(?:\.\d*)?)")
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Steps in w: adding 1.0 times a row moves by one standard deviation of w along it.
+
+    Attributes:
+        closed: [N, W], strongest effect on the modulation first.
+        principal: [M, W], largest variance of w first.
+    """
+
+    closed: Tensor
+    principal: Tensor
+
+
+@dataclass(frozen=True)
+class Move:
+    """So many standard deviations along one direction; `principal` says of which family."""
+
+    index: int
+    steps: float
+    principal: bool = False
+
+
+def find_directions(generator: Generator, count: int = COUNT) -> Directions:
+    """The first `count` directions of each family; the same each time.
+
+    Raises:
+        ValueError: `count` is not within 1..W.
+    """
+    width = generator.shape.w
+    if not 1 <= count <= width:
+        raise ValueError(f"count must be within 1..{width}, got {count}")
+    w = sample_w(generator, SAMPLES)
+    centred = w - w.mean(dim=0)
+    matrix = modulation(generator)
+    _, closed = torch.linalg.eigh(matrix.T @ matrix)
+    _, principal = torch.linalg.eigh(centred.T @ centred / len(w))
+    # no direction gets a longer step than the spread of w asks for, nor one that does nothing
+    least = float(centred.square().mean().sqrt())
+    rows = []
+    for vectors, floor in ((closed, least), (principal, 0.0)):
+        chosen = vectors.T.flip(0)[:count]
+        largest = chosen.gather(1, chosen.abs().argmax(dim=1, keepdim=True))
+        chosen = chosen * largest.sign()
+        spread = (centred @ chosen.T).std(dim=0).clamp_min(floor)
+        rows.append((chosen * spread[:, None]).float().contiguous())
+    return Directions(*rows)
+
+
+@torch.no_grad()
+def sample_w(generator: Generator, count: int, seed: int = 0) -> Tensor:
+    """[count, W] float64 styles of random latent codes."""
+    chance = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, generator.shape.z, generator=chance)
+    return generator.styles(z).double()
+
+
+def modulation(generator: Generator) -> Tensor:
+    """[R, W] float64: the rows of all matrices that read w, each matrix of unit norm, so that every
+    layer has the same say."""
+    found = [m.style.weight for m in generator.modules() if isinstance(m, StyledConv)]
+    first = getattr(generator, "from_w", None)
+    if isinstance(first, Linear):
+        found.append(first.weight)
+    weights = [weight.detach().double() for weight in found]
+    return torch.cat([weight / weight.norm().clamp_min(1e-12) for weight in weights])
+
+
+def moved(w: Tensor, moves: tuple[Move, ...], directions: Directions) -> Tensor:
+    """Styles w [B, W] after all moves, with the length that they had before.
+
+    Raises:
+        OptionError: a direction that is not there.
+    """
+    after = w
+    for move in moves:
+        rows = directions.principal if move.principal else directions.closed
+        if move.index >= len(rows):
+            kind, prefix = ("principal", "p") if move.principal else ("closed-form", "")
+            raise OptionError(
+                f"--move {prefix}{move.index}: there are {len(rows)} {kind} directions, "
+                f"{prefix}0 to {prefix}{len(rows) - 1}"
+            )
+        after = after + move.steps * rows[move.index]
+    length = w.norm(dim=1, keepdim=True)
+    return F.normalize(after, dim=1) * length if moves else after
+
+
+def parse_move(text: str) -> Move:
+    """A move from "3=+2.0" (closed-form direction 3) or "p3=-1" (principal component 3).
+
+    Raises:
+        OptionError: another form, or more than 20 standard deviations.
+    """
+    match = _MOVE.fullmatch(text.strip())
+    if match is None or abs(float(match[3])) > MOST_STEPS:
+        raise OptionError(
+            f"--move {text}: expected DIRECTION=STEPS such as 3=+2.0 or p0=-1.5, with at most "
+            f"{MOST_STEPS:g} steps (standard deviations)"
+        )
+    return Move(int(match[2]), float(match[3]), bool(match[1]))
+
+
+def fingerprint(generator: Generator) -> str:
+    """Which generator it is: a hash over its mapping network and modulation."""
+    digest = hashlib.sha256(modulation(generator).float().numpy().tobytes())
+    for name, tensor in sorted(generator.mapping.state_dict().items()):
+        digest.update(name.encode() + tensor.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_directions(path: Path, directions: Directions, generator: Generator) -> None:
+    """Write both families. Raises OutputError."""
+    about = {"format": FORMAT, "generator": fingerprint(generator)}
+    tensors = {"closed": directions.closed, "principal": directions.principal}
+    data = safetensors.torch.save(tensors, metadata={"tondo_directions": json.dumps(about)})
+    write_bytes(path, data)
+
+
+def load_directions(path: Path, generator: Generator) -> Directions:
+    """What `save_directions` wrote for this generator.
+
+    Raises:
+        InputError: missing, damaged, or made for another generator.
+    """
+    about, tensors = read_tensors(path, "tondo_directions", "a file of directions")
+    if about.get("format") != FORMAT or about.get("generator") != fingerprint(generator):
+        raise InputError(
+            f"{path} was made for another generator or by another version: "
+            "make it again with `tondo directions`"
+        )
+    counts = {name: len(tensor) for name, tensor in tensors.items() if tensor.dim()}
+    width = generator.shape.w
+    wanted = {name: torch.empty(counts.get(name, 0), width) for name in ("closed", "principal")}
+    check_tensors(path, tensors, wanted)
+    return Directions(tensors["closed"].float(), tensors["principal"].float())

@@ -1,0 +1,95 @@
+"""Finding a generator by what a person calls it: a run, a file, or the name of a shipped one."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from tondo.errors import InputError
+from tondo.gan.generator_file import Trained, load_generator
+from tondo.training.run_directory import RunDirectory, open_run, read_config
+
+FILE = "generator.safetensors"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A generator that was found.
+
+    Attributes:
+        trained: the generator.
+        path: its file. Companions (directions, encoder) lie beside it.
+        run: the run that it is the result of, or None for a file on its own or a shipped one.
+        name: its short name.
+    """
+
+    trained: Trained
+    path: Path
+    run: RunDirectory | None
+    name: str
+
+    def companion(self, what: str) -> Path:
+        """The path of a file that belongs to this generator, such as "directions"."""
+        stem = what if self.run is not None else f"{self.path.stem}.{what}"
+        return self.path.parent / f"{stem}.safetensors"
+
+
+def shipped_folder() -> Path:
+    """The folder of the generators that are installed with the program."""
+    return Path(str(files("tondo").joinpath("generators")))
+
+
+def shipped_names() -> list[str]:
+    """Names of the installed generators, sorted."""
+    found = shipped_folder().glob("*.safetensors")
+    return sorted(path.stem for path in found if "." not in path.stem)
+
+
+def open_generator(text: str | Path) -> Opened:
+    """The generator called `text`: a run's folder, a file, or the name of an installed one.
+
+    Raises:
+        InputError: there is none, it is not finished, damaged or of another kind.
+    """
+    path = Path(text)
+    if path.is_dir():
+        return _of_run(path)
+    if path.is_file():
+        return Opened(load_generator(path), path, None, path.stem)
+    if str(text) in shipped_names():
+        shipped = shipped_folder() / f"{text}.safetensors"
+        return Opened(load_generator(shipped), shipped, None, str(text))
+    raise InputError(_nothing(str(text)))
+
+
+def _of_run(path: Path) -> Opened:
+    run = open_run(path)
+    command = read_config(run).get("command")
+    if command != "train":
+        raise InputError(
+            f"{path} is a run of `tondo {command or '?'}`, not of `tondo train`: "
+            "it has no generator"
+        )
+    file = path / FILE
+    if not file.is_file():
+        raise InputError(
+            f"the run {path} has no {FILE} yet: go on with it by `tondo train ... --resume`"
+        )
+    return Opened(load_generator(file), file, run, path.resolve().name)
+
+
+def _nothing(text: str) -> str:
+    names = shipped_names()
+    if not names:
+        return (
+            f"there is no run, file or generator called {text!r}, and no generator is installed "
+            "with this version: train one with `tondo train PICTURES -o RUN`"
+        )
+    close = difflib.get_close_matches(text, names, n=1, cutoff=0.6)
+    guess = f": did you mean {close[0]!r}?" if close else ""
+    return (
+        f"there is no run, file or generator called {text!r}{guess} "
+        f"(installed generators: {', '.join(names)})"
+    )

@@ -1,0 +1,157 @@
+"""`tondo generate` as a user types it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+import tondo
+from tiny_generators import tiny_run
+from tondo.cli.main import main
+from tondo.gan import named
+from tondo.io.mesh_files import read_mesh
+from tondo.io.ply import read_splats
+from tondo.training.run_directory import create_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return tiny_run(tmp_path / "run")
+
+
+def generate(*words: object) -> int:
+    return main(["generate", *(str(word) for word in words)])
+
+
+def test_every_format(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "out"
+    words = ["--seeds", "3,1", "--format", "glb,ply,obj,stl,splats,png,mp4", "--size", "48"]
+    assert generate(run, "-o", out, *words) == 0
+    printed = capsys.readouterr().out
+    assert "2 models" in printed
+    assert "CC0 1.0" in printed
+    assert Image.open(out / "grid.png").size == (8 * 48, 2 * 48)
+    for seed in (1, 3):
+        stem = out / f"seed{seed:04d}"
+        for ending in ("glb", "ply", "obj", "stl"):
+            mesh = read_mesh(stem.with_suffix(f".{ending}"))
+            # STL has no shared vertices: trimesh joins equal ones
+            model = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), process=True)
+            assert model.is_watertight
+            assert model.volume > 0
+            assert (mesh.colors is not None) == (ending != "stl")
+        assert len(read_splats(out / f"seed{seed:04d}_splats.ply").means) == 16 * 32
+        assert Image.open(stem.with_suffix(".png")).size == (8 * 48, 48)
+        with av.open(str(stem.with_suffix(".mp4"))) as film:
+            assert film.streams.video[0].frames == 72
+
+
+def test_the_same_seed_gives_the_same_file(run: Path, tmp_path: Path) -> None:
+    assert generate(run, "-o", tmp_path / "a", "--seeds", "0-2", "--format", "glb") == 0
+    assert generate(run, "-o", tmp_path / "b", "--seeds", "2", "--format", "glb") == 0
+    first, second = (tmp_path / name / "seed0002.glb" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != (tmp_path / "a" / "seed0001.glb").read_bytes()
+
+
+def test_truncation_and_moves_do_something(run: Path) -> None:
+    plain = tondo.generate(run, [4], truncation=1.0)[0]
+    mean = tondo.generate(run, [4, 5], truncation=0.0)
+    there = tondo.generate(run, [4], 1.0, moves=["0=+2", "p1=-1"])[0]
+    back = tondo.generate(run, [4], 1.0, moves=["0=0"])[0]
+    assert torch.equal(mean[0].mesh.vertices, mean[1].mesh.vertices)
+    assert not torch.allclose(plain.mesh.vertices, mean[0].mesh.vertices, atol=1e-2)
+    assert not torch.allclose(plain.mesh.vertices, there.mesh.vertices, atol=1e-2)
+    assert torch.allclose(plain.mesh.vertices, back.mesh.vertices, atol=1e-4)
+
+
+def test_interpolation(run: Path, tmp_path: Path) -> None:
+    words = ["--seeds", "0-1", "--interpolate", "--format", "png", "--size", "32"]
+    assert generate(run, "-o", tmp_path / "a", *words) == 0
+    with av.open(str(tmp_path / "a" / "interpolation.mp4")) as film:
+        frames = [f.to_ndarray(format="rgb24").astype(int) for f in film.decode(video=0)]
+    assert len(frames) == 72
+    assert abs(frames[0] - frames[36]).mean() > 2
+    assert abs(frames[0] - frames[-1]).mean() < 0.5 * abs(frames[0] - frames[36]).mean()
+
+
+def test_an_installed_generator_is_found_by_name(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "generators"
+    folder.mkdir()
+    shutil.copy(run / "generator.safetensors", folder / "lumps.safetensors")
+    shutil.copy(run / "generator.safetensors", folder / "lumps.encoder.safetensors")
+    monkeypatch.setattr(named, "shipped_folder", lambda: folder)
+    assert named.shipped_names() == ["lumps"]
+    assert generate("lumps", "-o", tmp_path / "a", "--seeds", "0", "--format", "ply") == 0
+    assert generate("lump", "-o", tmp_path / "b") == 2
+    assert "did you mean 'lumps'?" in capsys.readouterr().err
+
+
+def test_no_such_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate("nothing-of-that-name", "-o", tmp_path / "a") == 2
+    message = capsys.readouterr().err
+    names = named.shipped_names()
+    assert "'nothing-of-that-name'" in message
+    assert all(name in message for name in names)
+    assert names or "tondo train" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--seeds", "7-0"], "0-7"),
+        (["--seeds", "x"], "0-7"),
+        (["--seeds", "-3"], "seeds"),
+        (["--seeds", "0-99999"], "at most"),
+        (["--format", "gbl"], "did you mean glb"),
+        (["--truncation", "7"], "0..1.5"),
+        (["--truncation", "nan"], "0..1.5"),
+        (["--move", "40=1"], "there are 10 closed-form directions"),
+        (["--move", "a"], "--move a"),
+        (["--size", "0"], "at least 1"),
+        (["--size", "9999"], "16..2048"),
+        (["--interpolate", "--seeds", "3"], "at least two"),
+        (["--sedes", "3"], "--seeds"),
+    ],
+)
+def test_wrong_options_are_one_message(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    expected: str,
+) -> None:
+    assert generate(run, "-o", tmp_path / "a", *words) == 2
+    message = capsys.readouterr().err
+    assert expected in message
+    assert "Traceback" not in message
+    assert not (tmp_path / "a").exists()
+
+
+def test_wrong_runs_are_one_message(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = create_run(tmp_path / "scene", {"tondo": "0.1.0", "command": "reconstruct"})
+    young = create_run(tmp_path / "young", {"tondo": "0.1.0", "command": "train"})
+    (tmp_path / "file").write_text("hello")
+    file = run / "generator.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    for source, expected in (
+        (other.path, "not of `tondo train`"),
+        (young.path, "--resume"),
+        (run, "cut off or damaged"),
+        (tmp_path / "file", "cut off or damaged"),
+        (tmp_path, "not a run of Tondo"),
+    ):
+        assert generate(source, "-o", tmp_path / "a") == 2
+        message = capsys.readouterr().err
+        assert expected in message
+        assert "Traceback" not in message

@@ -1,0 +1,79 @@
+"""Directions of w: found where they were put, and moves along them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiny_generators import tiny_generator
+from tondo.errors import InputError, OptionError
+from tondo.gan.directions import (
+    Move,
+    find_directions,
+    load_directions,
+    moved,
+    parse_move,
+    sample_w,
+    save_directions,
+)
+from tondo.gan.layers import StyledConv
+
+
+def test_closed_form_finds_the_direction_that_the_weights_amplify() -> None:
+    generator = tiny_generator()
+    wanted = torch.nn.functional.normalize(torch.randn(12), dim=0)
+    with torch.no_grad():
+        for module in generator.modules():
+            if isinstance(module, StyledConv):
+                along = module.style.weight @ wanted
+                module.style.weight += 20 * torch.outer(along, wanted)
+    first = find_directions(generator, 3).closed[0]
+    assert abs(float(first @ wanted) / float(first.norm())) > 0.99
+
+
+def test_principal_components_are_those_of_w() -> None:
+    generator = tiny_generator()
+    found = find_directions(generator, 12).principal
+    w = sample_w(generator, 4096)
+    along = (w - w.mean(0)) @ torch.nn.functional.normalize(found, dim=1).double().T
+    spread = along.std(dim=0)
+    assert torch.allclose(spread.float(), found.norm(dim=1), rtol=1e-3)
+    assert bool((spread.diff() <= 1e-9).all())
+    covariance = along.T @ along / len(w)
+    assert float((covariance - torch.diag(covariance.diag())).abs().max()) < 1e-6
+
+
+def test_the_same_each_time_and_through_a_file(tmp_path: Path) -> None:
+    generator, path = tiny_generator(), tmp_path / "directions.safetensors"
+    found = find_directions(generator, 4)
+    save_directions(path, found, generator)
+    again = load_directions(path, tiny_generator())
+    assert torch.equal(again.closed, found.closed)
+    assert torch.equal(again.principal, found.principal)
+    with pytest.raises(InputError, match="another generator"):
+        load_directions(path, tiny_generator(1))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InputError, match="cut off or damaged"):
+        load_directions(path, generator)
+
+
+def test_moves_keep_the_length_and_go_the_right_way() -> None:
+    generator = tiny_generator()
+    directions = find_directions(generator, 4)
+    w = sample_w(generator, 5).float()
+    there = moved(w, (Move(1, 2.0, principal=True),), directions)
+    assert torch.allclose(there.norm(dim=1), w.norm(dim=1), rtol=1e-5)
+    assert bool((((there - w) @ directions.principal[1]) > 0).all())
+    assert torch.equal(moved(w, (), directions), w)
+    with pytest.raises(OptionError, match="p0 to p3"):
+        moved(w, (Move(4, 1.0, principal=True),), directions)
+
+
+def test_what_is_typed() -> None:
+    assert parse_move("3=+2.0") == Move(3, 2.0)
+    assert parse_move("p0=-1.5") == Move(0, -1.5, principal=True)
+    for text in ("3", "3=", "x=1", "3=nan", "3=1e5", "3=99", "-1=2", ""):
+        with pytest.raises(OptionError, match="--move"):
+            parse_move(text)
