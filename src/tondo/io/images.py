@@ -82,16 +82,30 @@ def read_image(path: Path, *, upright: bool = True) -> ImageData:
             has more than `PIXEL_LIMIT` pixels (said before anything is decoded).
     """
     with _opened(path) as picture:
-        if picture.mode == "F":
-            raise InputError(
-                f"{path} holds 32-bit floating point values, whose range is not known: "
-                "save it with 8 or 16 bits per channel"
-            )
-        picture.load()
-        converted = _eight_bits(picture)
-        if upright and (turn := _TRANSPOSE.get(_orientation(picture))) is not None:
-            converted = converted.transpose(turn)
-        pixels = torch.from_numpy(np.array(converted))
+        return _decoded(picture, str(path), upright)
+
+
+def decode_image(data: bytes, name: str, *, upright: bool = True) -> ImageData:
+    """`read_image` of a file that is in memory; `name` stands in messages.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    with _checked(io.BytesIO(data), name, len(data)) as picture:
+        return _decoded(picture, name, upright)
+
+
+def _decoded(picture: Image.Image, name: str, upright: bool) -> ImageData:
+    if picture.mode == "F":
+        raise InputError(
+            f"{name} holds 32-bit floating point values, whose range is not known: "
+            "save it with 8 or 16 bits per channel"
+        )
+    picture.load()
+    converted = _eight_bits(picture)
+    if upright and (turn := _TRANSPOSE.get(_orientation(picture))) is not None:
+        converted = converted.transpose(turn)
+    pixels = torch.from_numpy(np.array(converted))
     if pixels.shape[2] == 3:
         return ImageData(pixels, None)
     alpha = pixels[..., 3].contiguous()
@@ -165,8 +179,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     path = Path(path)
     if not path.is_file():  # also keeps pipes and devices out, which would block
         raise InputError(f"there is no picture file {path}")
+    with _checked(path, str(path), path.stat().st_size) as picture:
+        yield picture
+
+
+@contextlib.contextmanager
+def _checked(file: Path | io.BytesIO, name: str, length: int) -> Iterator[Image.Image]:
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(file, formats=_FORMATS) as picture:
             width, height = picture.size
             if width * height > PIXEL_LIMIT:
                 raise Image.DecompressionBombError(f"{width}x{height}")
@@ -175,18 +195,18 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except Image.DecompressionBombError as error:
         raise InputError(
-            f"{path} claims more than {PIXEL_LIMIT // 10**6} million pixels: "
+            f"{name} claims more than {PIXEL_LIMIT // 10**6} million pixels: "
             "a damaged file or a decompression bomb; scale it down if it is a real picture"
         ) from error
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{path} ({path.stat().st_size} bytes) is not a picture that can be read "
+            f"{name} ({length} bytes) is not a picture that can be read "
             "(JPEG, PNG, WebP, TIFF, HEIC)"
         ) from error
     except Exception as error:
         # Decoders of damaged files raise nearly anything: OSError, SyntaxError, ValueError,
         # struct.error, RuntimeError (HEIC), zlib.error, KeyError, MemoryError.
-        raise InputError(f"{path} is damaged or cut off and cannot be decoded: {error}") from error
+        raise InputError(f"{name} is damaged or cut off and cannot be decoded: {error}") from error
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

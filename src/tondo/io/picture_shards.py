@@ -20,7 +20,7 @@ from torch import Tensor
 from tondo.data.photos import Skipped
 from tondo.data.pictures import PictureSet
 from tondo.errors import InputError
-from tondo.io.atomic import write_bytes, write_json
+from tondo.io.atomic import atomic_path, write_json
 
 MANIFEST = "pictures.json"
 FORMAT = 1
@@ -84,7 +84,9 @@ def write_shard(
         tensors["viewmats"], tensors["Ks"] = (tensor.contiguous() for tensor in cameras)
     if labels is not None:
         tensors["labels"] = labels.contiguous()
-    write_bytes(shard_path(folder, index), safetensors.torch.save(tensors))
+    with atomic_path(shard_path(folder, index)) as temporary:
+        safetensors.torch.save_file(tensors, temporary)
+        temporary.chmod(0o644)  # it was made for its owner alone
 
 
 def shard_path(folder: Path, index: int) -> Path:

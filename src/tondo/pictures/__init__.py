@@ -1,0 +1,1 @@
+"""Picture collections become training sets."""

@@ -1,0 +1,85 @@
+"""Squares out of pictures: which one, and how it becomes a picture of another size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+MARGIN = 0.03  # of the object's extent, on each side
+_SAME_SIZE_SHARE = 0.8
+Box = tuple[float, float, float, float]
+
+
+class Square(NamedTuple):
+    """A square of a picture in pixels, (0, 0) its top left corner; it may reach beyond it."""
+
+    x: float
+    y: float
+    side: float
+
+
+def centre_squares(sizes: Sequence[tuple[int, int]]) -> list[Square]:
+    """The largest square in the middle of pictures (width, height)."""
+    squares = []
+    for width, height in sizes:
+        side = min(width, height)
+        squares.append(Square((width - side) / 2, (height - side) / 2, side))
+    return squares
+
+
+def whole_squares(sizes: Sequence[tuple[int, int]]) -> list[Square]:
+    """The smallest square around pictures (width, height)."""
+    squares = []
+    for width, height in sizes:
+        side = max(width, height)
+        squares.append(Square((width - side) / 2, (height - side) / 2, side))
+    return squares
+
+
+def object_squares(sizes: Sequence[tuple[int, int]], boxes: Sequence[Box]) -> list[Square]:
+    """Squares around the objects' boxes, with a margin.
+
+    If most pictures have one size they are taken to be of one scale, and that is kept: a fish from
+    the front stays smaller than from the side. All squares then have the side that suits 98 % of
+    the objects, more only where one is larger. Otherwise each object fills its own square.
+    """
+    extents = np.array([max(right - left, bottom - top) for left, top, right, bottom in boxes])
+    sides = extents * (1 + 2 * MARGIN)
+    if len(sizes) and Counter(sizes).most_common(1)[0][1] >= _SAME_SIZE_SHARE * len(sizes):
+        sides = np.maximum(sides, np.percentile(sides, 98))
+    return [
+        Square((left + right - side) / 2, (top + bottom - side) / 2, float(side))
+        for (left, top, right, bottom), side in zip(boxes, sides, strict=True)
+    ]
+
+
+def inside(square: Square, width: int, height: int) -> Square:
+    """The square moved, and made smaller if it must be, so that it lies within the picture."""
+    side = min(square.side, width, height)
+    x, y = square.x + (square.side - side) / 2, square.y + (square.side - side) / 2
+    return Square(min(max(x, 0.0), width - side), min(max(y, 0.0), height - side), side)
+
+
+def cropped(pixels: NDArray[np.uint8], square: Square, size: int) -> NDArray[np.uint8]:
+    """The square of a picture [H, W, 3 or 4] at `size` pixels a side, by Lanczos' filter.
+
+    Beyond the picture it is white, or transparent where there is alpha; colours are weighted by
+    their alpha.
+    """
+    height, width = pixels.shape[:2]
+    left, top = max(0, int(np.ceil(-square.x))), max(0, int(np.ceil(-square.y)))
+    right = max(0, int(np.ceil(square.x + square.side - width)))
+    bottom = max(0, int(np.ceil(square.y + square.side - height)))
+    if left or top or right or bottom:
+        fill = 255 if pixels.shape[2] == 3 else 0
+        edges = ((top, bottom), (left, right), (0, 0))
+        pixels = np.pad(pixels, edges, constant_values=fill)
+    x, y = square.x + left, square.y + top
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    box = (x, y, min(x + square.side, picture.width), min(y + square.side, picture.height))
+    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
