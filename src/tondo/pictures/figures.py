@@ -46,13 +46,15 @@ def draw_figures(account: Account, found: Diversity) -> dict[str, bytes]:
 
 
 def _contact(account: Account) -> NDArray[np.uint8]:
-    """Pictures drawn evenly; with classes one class a row, the largest first."""
+    """Pictures drawn evenly; with classes some rows of each, the largest class first."""
     by_class: dict[str, list[int]] = {}
     for row in account.rows:
         by_class.setdefault(account.classes[row] or "", []).append(row)
     if 2 <= len(by_class) <= 3 * ROWS:
         groups = sorted(by_class.values(), key=lambda rows: -len(rows))
-        lines = [[rows[i] for i in _even(len(rows), COLUMNS)] for rows in groups]
+        most = COLUMNS * max(1, ROWS // len(groups))
+        chosen = [[rows[i] for i in _even(len(rows), most)] for rows in groups]
+        lines = [rows[i : i + COLUMNS] for rows in chosen for i in range(0, len(rows), COLUMNS)]
         return _grid(account, lines, COLUMNS)
     # A fixed shuffle: neighbours by name are often alike.
     order = np.random.default_rng(0).permutation(len(account.rows))[: COLUMNS * ROWS]
@@ -107,8 +109,8 @@ def _spread(account: Account) -> bytes:
     buffer = io.BytesIO()
     one = account.measured
     plots = (
-        ("brightness of the object", [m.brightness for m in one], "dark", "bright"),
-        ("contrast within it", [m.contrast for m in one], "even", "strong"),
+        ("brightness", [m.brightness for m in one], "dark", "bright"),
+        ("contrast", [m.contrast for m in one], "even", "strong"),
         ("sharpness", [1 - m.blur for m in one], "soft", "sharp"),
     )
     with _figure(9.6, 2.5, buffer) as figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
 from tondo.io.picture_files import PictureSource, list_pictures, opened
 from tondo.io.picture_shards import MANIFEST, SHARD_BYTES, Manifest, write_manifest, write_shard
-from tondo.io.result_folder import result_folder
+from tondo.io.result_folder import check_free, result_folder
 from tondo.pictures.account import Account, describe, give_advice
 from tondo.pictures.cameras import in_object_space
 from tondo.pictures.frame import CROPS, Framed, choose_squares, finish
@@ -128,9 +130,12 @@ def prepare_pictures(
     check_options(options)
     say = progress or (lambda stage, done, total: None)
     started = time.perf_counter()
-    with result_folder(Path(out), mark=MANIFEST, maker=MAKER, force=options.force) as folder:
-        found = list_pictures(Path(source), options.classes)
-        left_out = list(found.skipped)
+    out = Path(out)
+    check_free(out, mark=MANIFEST, maker=MAKER, force=options.force)
+    found = list_pictures(Path(source), options.classes)
+    left_out = list(found.skipped)
+    _check_count(found, len(found.files), options, left_out)
+    with result_folder(out, mark=MANIFEST, maker=MAKER, force=options.force) as folder:
         with opened(found, upright=found.transforms is None) as read:
             looks, unread = look_at_all(found, read, lambda d, t: say(STAGES[0], d, t))
             left_out += unread
@@ -168,7 +173,7 @@ def prepare_pictures(
             ),
         )
     return PreparedPictures(
-        folder=Path(out),
+        folder=out,
         count=len(chosen.rows),
         size=options.size,
         class_names=found.class_names,
@@ -219,9 +224,11 @@ def _finish_all(
     source: PictureSource, framed: Framed, read: Read, work: Path, size: int, say: Progress
 ) -> _Finished:
     count = len(framed.looks)
-    images = np.memmap(
-        work / "pictures.raw", np.uint8, "w+", shape=(count, size, size, framed.channels)
-    )
+    shape = (count, size, size, framed.channels)
+    with (work / "pictures.raw").open("wb") as file:
+        # A full disk must say so now: later, in mapped memory, it would end the process.
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+    images = np.memmap(work / "pictures.raw", np.uint8, "r+", shape=shape)
 
     def one(row: int) -> Measured | Skipped:
         look = framed.looks[row]

@@ -48,7 +48,8 @@ _CAPTIONS = (
     (
         "spread.png",
         "Brightness, contrast, sharpness",
-        "How many pictures have each value; sharpness is one minus the blur of Crete et al. 2007.",
+        "How many pictures have each value, of the object alone where the background is plain. "
+        "Sharpness is one minus the blur of Crete et al. 2007.",
     ),
     (
         "colors.png",
@@ -139,7 +140,7 @@ def _missing(advice: list[str]) -> str:
 
 def _figures(account: Account, figures: dict[str, bytes]) -> str:
     with_classes = len({account.classes[row] for row in account.rows}) > 1
-    contact = "One class a row, the largest first." if with_classes else "A selection."
+    contact = "Some of each class, the largest class first." if with_classes else "A selection."
     words = {"contact": contact, "pairs": len(account.pairs), "blurred": len(account.blurred)}
     parts = []
     for name, title, caption in _CAPTIONS:
