@@ -45,13 +45,15 @@ def object_squares(sizes: Sequence[tuple[int, int]], boxes: Sequence[Box]) -> li
     """Squares around the objects' boxes, with a margin.
 
     If most pictures have one size they are taken to be of one scale, and that is kept: a fish from
-    the front stays smaller than from the side. All squares then have the side that suits 98 % of
-    the objects, more only where one is larger. Otherwise each object fills its own square.
+    the front stays smaller than from the side. Their squares then have the side that suits 98 % of
+    their objects, more only where one is larger. Any other object fills its own square.
     """
     extents = np.array([max(right - left, bottom - top) for left, top, right, bottom in boxes])
     sides = extents * (1 + 2 * MARGIN)
-    if len(sizes) and Counter(sizes).most_common(1)[0][1] >= _SAME_SIZE_SHARE * len(sizes):
-        sides = np.maximum(sides, np.percentile(sides, 98))
+    usual, count = Counter(sizes).most_common(1)[0] if sizes else ((0, 0), 0)
+    if count >= _SAME_SIZE_SHARE * len(sizes) > 0:
+        same = np.array([size == usual for size in sizes])
+        sides[same] = np.maximum(sides[same], np.percentile(sides[same], 98))
     return [
         Square((left + right - side) / 2, (top + bottom - side) / 2, float(side))
         for (left, top, right, bottom), side in zip(boxes, sides, strict=True)

@@ -80,7 +80,7 @@ def _look(
         image = read(file)
         height, width = (int(side) for side in image.rgb.shape[:2])
         camera = None
-        if frames:
+        if source.transforms is not None:
             frame = frames.get(file.name.rsplit(".", 1)[0]) or frames.get(file.name)
             if frame is None:
                 return Skipped(file.name, f"not listed in {source.transforms}")
