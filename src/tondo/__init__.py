@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tondo.gan.generate import generate as generate
+    from tondo.gan.lift import lift as lift
     from tondo.io.mesh_files import write_mesh as write_mesh
     from tondo.io.photos import load_posed as load_photos  # noqa: F401
     from tondo.io.scene import load_scene as load_scene
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Imported on first use: `tondo --help` must not wait for torch.
 _PLACES = {
     "generate": ("tondo.gan.generate", "generate"),
+    "lift": ("tondo.gan.lift", "lift"),
     "load_photos": ("tondo.io.photos", "load_posed"),
     "rasterize": ("tondo.kernels.rasterize", "rasterize"),
     "reconstruct": ("tondo.splats.reconstruct", "reconstruct"),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_generators import SHAPE
 
+from tiny_generators import SHAPE
 from tondo.gan.generator import Skins, sphere_map
 from tondo.gan.geometry_checks import GeometryChecks, check_geometry
 from tondo.gan.poses import PosePrior

@@ -21,8 +21,11 @@ from tondo.errors import TondoError
 
 VERBS = {
     "reconstruct": "photos in, a scene and a mesh out",
-    "prepare": "find the poses of photos, with a report on what to photograph again",
+    "prepare": "find the poses of photos, or make a training set of pictures, with a report",
     "generate": "new models from a trained generator",
+    "directions": "what a generator can be moved along, drawn as strips",
+    "lift": "one photo in, a model out, through a trained generator",
+    "explain": "which parts of a sample the discriminator found real or fake",
     "render": "pictures, depth, normals and videos of a scene",
     "evaluate": "measure a scene on held-out photos, or its mesh against a scan",
     "export": "write a mesh (.glb .obj .ply .stl) or splats (.ply)",

@@ -38,7 +38,8 @@ def scene_of(skins: Skins, index: int) -> Scene:
 def mesh_of(skins: Skins, index: int, finer: int = FINER) -> Mesh:
     """Object `index` as a closed mesh: the skin's grid, with one vertex more at each pole.
 
-    The grid is interpolated (bicubic, across the seam and the poles), folds are pulled flat, and
+    Ripples from one splat to the next are smoothed away, which pictures of this size do not show;
+    the grid is interpolated (bicubic, across the seam and the poles), folds are pulled flat, and
     faces look outwards. Every edge belongs to two faces that run through it in opposite directions.
 
     Args:
@@ -48,7 +49,7 @@ def mesh_of(skins: Skins, index: int, finer: int = FINER) -> Mesh:
         Mesh with colours and unit normals, +y up, within about the unit sphere.
     """
     rows, columns = skins.grid.shape[2:]
-    grid = skins.grid[index : index + 1].detach()
+    grid = _without_ripples(skins.grid[index : index + 1].detach())
     colors = _visible_colors(skins, index, rows, columns)
     if finer > 1:
         grid, colors = _finer(grid, finer), _finer(colors, finer)
@@ -70,13 +71,26 @@ def _visible_colors(skins: Skins, index: int, rows: int, columns: int) -> Tensor
     nobody can see through to has a colour that means nothing."""
     colors = skins.colors[index].detach().T.view(1, 3, rows, columns)
     weights = skins.opacities[index].detach().view(1, 1, rows, columns).square() + LEAST_WEIGHT
-    kernel = torch.tensor([[1.0, 2.0, 1.0], [2.0, 24.0, 2.0], [1.0, 2.0, 1.0]])
+    # a splat's standard deviation is about 0.6 cells: so much of it lies over its neighbours
+    kernel = torch.tensor([[1.0, 4.0, 1.0], [4.0, 16.0, 4.0], [1.0, 4.0, 1.0]])
     summed = F.conv2d(
         wrap(torch.cat([colors * weights, weights], dim=1), 1),
         kernel.expand(4, 1, 3, 3),
         groups=4,
     )
     return summed[:, :3] / summed[:, 3:]
+
+
+def _without_ripples(grid: Tensor) -> Tensor:
+    """A map [1, 3, H, W] without its shortest waves: (2 S - S^2) grid with S the binomial filter,
+    which takes the checkerboard to zero and leaves curvature (Taubin 1995, for a pass-band)."""
+    return 2 * _binomial(grid) - _binomial(_binomial(grid))
+
+
+def _binomial(grid: Tensor) -> Tensor:
+    kernel = torch.tensor([1.0, 2.0, 1.0])
+    kernel = (kernel[:, None] * kernel / 16).expand(grid.shape[1], 1, 3, 3)
+    return F.conv2d(wrap(grid, 1), kernel, groups=grid.shape[1])
 
 
 def _finer(maps: Tensor, times: int) -> Tensor:

@@ -21,7 +21,17 @@ class Shots(NamedTuple):
     alphas: Tensor
 
 
-def photograph(skins: Skins, viewmats: Tensor, Ks: Tensor, size: int, behind: Tensor) -> Shots:
+LOW_PASS = 0.3  # pixels^2, added to the splats' covariances in the picture
+
+
+def photograph(
+    skins: Skins,
+    viewmats: Tensor,
+    Ks: Tensor,
+    size: int,
+    behind: Tensor,
+    low_pass: float = LOW_PASS,
+) -> Shots:
     """Object b seen by camera b.
 
     Args:
@@ -38,6 +48,7 @@ def photograph(skins: Skins, viewmats: Tensor, Ks: Tensor, size: int, behind: Te
         Ks,
         size,
         size,
+        eps2d=low_pass,
     )
     images = seen.colors + (1 - seen.alphas) * behind
     depths = seen.depths / seen.alphas.clamp_min(1e-6)
@@ -47,6 +58,11 @@ def photograph(skins: Skins, viewmats: Tensor, Ks: Tensor, size: int, behind: Te
 def pictures_of(
     generator: Generator, w: Tensor, viewmats: Tensor, Ks: Tensor, size: int
 ) -> tuple[Shots, Skins]:
-    """Styles w [B, W] to pictures and the splats that they show."""
+    """Styles w [B, W] to pictures and the splats that they show.
+
+    Larger pictures than those of the training are low-passed as far, relative to the object, as
+    those were: else the gaps and specks show that training could not see.
+    """
     skins = generator(w)
-    return photograph(skins, viewmats, Ks, size, generator.backdrop(w, size)), skins
+    low_pass = LOW_PASS * max(1.0, size / generator.shape.size) ** 2
+    return photograph(skins, viewmats, Ks, size, generator.backdrop(w, size), low_pass), skins

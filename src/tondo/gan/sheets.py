@@ -46,6 +46,16 @@ def views(
 
 
 @torch.no_grad()
+def view_from(
+    generator: Generator, w: Tensor, priors: tuple[PosePrior, ...], angle: Tensor, size: int
+) -> Tensor:
+    """[B, size, size, 3] 0..1: styles w [B, W] all seen from one direction, angle [3] radians."""
+    angles = angle.expand(len(w), 3)
+    viewmats, Ks = cameras_at(angles, priors[0].fov, priors[0].distance, size)
+    return pictures_of(generator, w, viewmats, Ks, size)[0].images.clamp(0, 1)
+
+
+@torch.no_grad()
 def grid(
     generator: Generator,
     w: Tensor,

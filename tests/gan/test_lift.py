@@ -1,0 +1,153 @@
+"""One photo to one model: of a thing that the generator makes, and of something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from tiny_generators import tiny_run, tiny_trained
+from tondo.cli.main import main
+from tondo.errors import InputError
+from tondo.gan.encoder import load_encoder, rotations_from_six, save_encoder, train_encoder
+from tondo.gan.fit_latent import Pose
+from tondo.gan.lift import encoder_of
+from tondo.gan.named import open_generator
+from tondo.gan.poses import cameras_at
+from tondo.gan.render import pictures_of
+from tondo.io.images import write_png
+from tondo.io.mesh_files import read_mesh
+
+
+def photo_of_sample(path: Path) -> Path:
+    """What a camera sees of a sample, as a photo on white."""
+    generator = tiny_trained().generator
+    viewmats, Ks = cameras_at(torch.tensor([[0.7, 0.1, 0.0]]), 20.0, 5.8, 96)
+    z = torch.randn(1, 8, generator=torch.Generator().manual_seed(77))
+    shots, _ = pictures_of(generator, generator.styles(z), viewmats, Ks, 96)
+    write_png(path, shots.images[0])
+    return path
+
+
+def test_six_numbers_make_a_rotation_and_its_rows_give_it_back() -> None:
+    rotations = rotations_from_six(torch.randn(20, 6))
+    eye = torch.eye(3).expand(20, 3, 3)
+    assert torch.allclose(rotations @ rotations.mT, eye, atol=1e-5)
+    assert torch.allclose(torch.linalg.det(rotations), torch.ones(20), atol=1e-5)
+    again = rotations_from_six(rotations[:, :2].flatten(1))
+    assert torch.allclose(again, rotations, atol=1e-3)
+    assert bool(torch.isfinite(rotations_from_six(torch.zeros(1, 6))).all())
+
+
+def test_a_pose_turns_and_moves_in_the_cameras_axes() -> None:
+    first, Ks = cameras_at(torch.tensor([[0.3, 0.2, 0.0]]), 20.0, 5.0, 64)
+    still = Pose(first, torch.zeros(1, 3), torch.zeros(1, 3), Ks[0])
+    assert torch.allclose(still.viewmats(), first, atol=1e-6)
+    shift = torch.tensor([[0.1, -0.2, 0.5]])
+    turned = Pose(first, torch.tensor([[0.0, 0.0, 0.5]]), shift, Ks[0])
+    found = turned.viewmats()[0]
+    assert torch.allclose(found[:2, 3], torch.tensor([0.1, -0.2]), atol=1e-6)
+    assert float(found[2, 3]) == pytest.approx(5.0 * 2.718281828**0.5, rel=1e-5)
+    rolled, _ = cameras_at(torch.tensor([[0.3, 0.2, -0.5]]), 20.0, 5.0, 64)
+    both = [torch.linalg.norm(found[:3, :3] - r[0, :3, :3]) for r in (rolled, first)]
+    assert float(both[0]) < 1e-3 < float(both[1])
+
+
+def test_an_encoder_learns_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    trained = tiny_trained()
+    encoder, report = train_encoder(trained, samples=120, rounds=25)
+    assert report.degrees < 70  # guessing gives 90 and more
+    assert report.samples == 120
+    path = tmp_path / "encoder.safetensors"
+    save_encoder(path, encoder, trained, report)
+    again, same = load_encoder(path, trained)
+    assert same == report
+    picture = torch.rand(1, 3, 40, 40)
+    assert torch.allclose(again(picture).w, encoder(picture).w, atol=0.02)
+    with pytest.raises(InputError, match="another generator"):
+        load_encoder(path, tiny_trained(1))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a small encoder beside it."""
+    path = tiny_run(tmp_path_factory.mktemp("lift") / "run")
+    encoder_of(open_generator(path), samples=64)
+    return path
+
+
+def lift(*words: object) -> int:
+    steps = ["--latent-steps", "18", "--tuning-steps", "5"]
+    return main(["lift", *(str(word) for word in words), *steps])
+
+
+def test_a_thing_of_its_kind(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo, out = photo_of_sample(tmp_path / "photo.png"), tmp_path / "new" / "model.glb"
+    before = (run / "generator.safetensors").read_bytes()
+    assert lift(photo, "--generator", run, "-o", out) == 0
+    assert "plain background" in capsys.readouterr().out
+    mesh = read_mesh(out)
+    model = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), process=True)
+    assert model.is_watertight
+    assert mesh.colors is not None
+    assert Image.open(out.with_suffix(".png")).size == (6 * 128, 2 * 128)
+    report = json.loads(out.with_suffix(".json").read_text())
+    stages = report["stages"]
+    first, fitted, tuned = (stages[name] for name in ("encoder", "style and camera", "tuned"))
+    assert fitted["pixels"] < 0.9 * first["pixels"]
+    assert tuned["perceptual"] < fitted["perceptual"] < first["perceptual"]
+    assert tuned["overlap"] > 0.8
+    assert (run / "generator.safetensors").read_bytes() == before
+
+
+def test_something_else_works_and_says_so(run: Path, tmp_path: Path) -> None:
+    stripes = torch.ones(60, 90, 3)
+    stripes[10:50, 10:80] = torch.tensor([1.0, 0.0, 0.9])
+    stripes[10:50:6, 10:80] = 0.0
+    write_png(tmp_path / "stripes.png", stripes)
+    photos = {"else": tmp_path / "stripes.png", "own": photo_of_sample(tmp_path / "own.png")}
+    share = {}
+    for name, photo in photos.items():
+        assert lift(photo, "--generator", run, "-o", tmp_path / f"{name}.ply") == 0
+        report = json.loads((tmp_path / f"{name}.json").read_text())
+        distance = report["stages"]["style and camera"]["perceptual"]
+        share[name] = distance / report["typical_perceptual_between_models"]
+    assert share["else"] > 1.3 * share["own"]
+    assert json.loads((tmp_path / "else.json").read_text())["verdict"].startswith("far off")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-o", "a.gbl"], "a model can be written as"),
+        (["-o", "a"], "no ending"),
+        (["-o", "a.glb", "--latent-steps", "-1"], "0 to 10000"),
+    ],
+)
+def test_wrong_options(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+) -> None:
+    photo = photo_of_sample(tmp_path / "photo.png")
+    assert main(["lift", str(photo), "--generator", str(run), *words]) == 2
+    message = capsys.readouterr().err
+    assert expected in message
+    assert "Traceback" not in message
+
+
+def test_wrong_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "white.png")
+    for photo, source, expected in (
+        (tmp_path / "text.png", run, "not a picture"),
+        (tmp_path / "none.png", run, "no picture file"),
+        (tmp_path / "white.png", run, "nothing stands out"),
+        (tmp_path / "white.png", tmp_path / "nowhere", "no run, file or generator"),
+    ):
+        assert lift(photo, "--generator", source, "-o", tmp_path / "a.glb") == 2
+        message = capsys.readouterr().err
+        assert expected in message
+        assert not (tmp_path / "a.glb").exists()
