@@ -201,7 +201,7 @@ def _classified(names: list[str]) -> tuple[tuple[PictureFile, ...], tuple[str, .
     if any(len(parts) <= shared for parts in folders):
         return tuple(PictureFile(name, None) for name in names), None
     words = [parts[shared] for parts in folders]
-    known = tuple(sorted(set(words)))
+    known = tuple(sorted(set(words), key=_natural))
     splits = all(word.lower() in _PLAIN_FOLDERS for word in known)
     if splits or len(known) > min(MAX_CLASSES, max(1, len(names) // 2)):
         return tuple(PictureFile(name, None) for name in names), None

@@ -189,7 +189,7 @@ def _look_advice(account: Account, found: Diversity) -> list[str]:
         lines.append("All are about equally bright.")
     missing = [name for name in _HUES if found.hues[name] < 0.005]
     if account.is_plain and 0 < len(missing) < len(_HUES) and found.hues["grey"] < 0.95:
-        lines.append(f"Hardly any of the things are {_listed(missing)}: none will be made.")
+        lines.append(f"Hardly any of the things are {_listed(missing)}: nor will new ones be.")
     return lines
 
 
