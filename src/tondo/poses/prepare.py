@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,8 +11,9 @@ import numpy as np
 import pycolmap
 
 from tondo.data.photos import Skipped
-from tondo.errors import InputError, OutputError
-from tondo.io.atomic import TEMPORARY_PREFIX, make_folder, write_json
+from tondo.errors import InputError
+from tondo.io.atomic import make_folder, write_json
+from tondo.io.result_folder import result_folder
 from tondo.poses.capture import Capture, describe_capture
 from tondo.poses.coverage import Coverage, give_advice
 from tondo.poses.features import choose_pairs
@@ -91,9 +88,8 @@ def prepare(
     source, out = Path(source), Path(out)
     say = on_progress or (lambda stage, done, total: None)
     started = time.perf_counter()
-    check_target(out, force=force)
-    with quiet_colmap(), _work_folder(out) as work:
-        result = work / "result"
+    mark, maker = "prepare.json", "tondo prepare"
+    with quiet_colmap(), result_folder(out, mark=mark, maker=maker, force=force) as result:
         make_folder(result / "images")
         photos, skipped = gather_photos(
             source,
@@ -105,7 +101,7 @@ def prepare(
         )
         _check_enough(source, photos, skipped)
         in_order = is_video(source)
-        inliers, models = _find_poses(photos, work, in_order=in_order, seed=seed, say=say)
+        inliers, models = _find_poses(photos, result.parent, in_order=in_order, seed=seed, say=say)
         if models:
             refine_lens(models[0], MIN_PHOTOS_FOR_FULL_LENS)
             make_folder(result / "sparse" / "0")
@@ -118,7 +114,6 @@ def prepare(
             result / "prepare.json", _facts(capture, coverage, models, source, seed, seconds)
         )
         say(STAGES[3], 1, 1)
-        _put_in_place(result, out, force=force)
     _check_half_placed(capture, out)
     return Prepared(
         folder=out,
@@ -135,45 +130,6 @@ def _title(source: Path) -> str:
     """What was photographed: the name of the folder above one that is only called images."""
     whole = source.resolve()
     return whole.parent.name if whole.name.lower() in ("images", "photos") else whole.name
-
-
-def check_target(out: Path, *, force: bool) -> None:
-    """Raises OutputError unless `out` is free, or (with `force`) was made by `prepare`."""
-    if not out.exists() and not out.is_symlink():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out} is a file: name a folder for the results")
-    if not any(out.iterdir()):
-        return
-    if not force:
-        raise OutputError(f"{out} is not empty: choose another folder, or --force to replace it")
-    if not (out / "prepare.json").is_file():
-        raise OutputError(
-            f"{out} was not made by tondo prepare, so --force does not replace it: "
-            "choose another folder"
-        )
-
-
-@contextlib.contextmanager
-def _work_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out`, on the same disk; removed at the end."""
-    work = out.absolute().parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
-    try:
-        work.mkdir(parents=True)
-        yield work
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _put_in_place(result: Path, out: Path, *, force: bool) -> None:
-    """Rename `result` to `out`; what was there goes only once it can."""
-    check_target(out, force=force)
-    old = result.parent / "replaced"
-    if out.exists():
-        os.replace(out, old)
-    os.replace(result, out)
 
 
 def _check_enough(
