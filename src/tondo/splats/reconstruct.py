@@ -19,7 +19,7 @@ from torch import Tensor
 import tondo
 from tondo import _native
 from tondo.data.photos import Photo, PhotoSet, PointCloud
-from tondo.data.splats import Scene, Splats
+from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError, OptionError
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
@@ -426,7 +426,7 @@ def _log_pictures(training: Training, setting: Setting, photos: PhotoSet, writer
     scene = scene_of(training, setting, photos)
     for kind, some in (("train", photos.train), ("test", photos.test)):
         if some:
-            view = render_view(scene, some[0].camera)
+            view = render_view(scene, some[0].camera, exposed=True)
             truth = composited(some[0], scene.background)
             both = torch.cat([truth, view.color], dim=1)
             log_picture(writer, f"{kind}/photo and render", both, training.step)
@@ -442,7 +442,11 @@ def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
     radius = distance
     if len(away):
         radius = min(distance, max(float(away.quantile(0.9)), 1e-3 * distance))
-    return Scene(splats, setting.background, photos.up, radius, center)
+    exposures = None
+    if setting.config.exposure:
+        fitted = training.corrections
+        exposures = Exposures(fitted.viewmats.clone(), fitted.exposures.clone())
+    return Scene(splats, setting.background, photos.up, radius, center, exposures)
 
 
 def _finish(
