@@ -163,7 +163,8 @@ def step_page(results: dict[str, Any]) -> str:
         f"from 9,939 points: {times:.0f} times as much. It was not run side by side.\n\n"
         f"{results['wanted_psnr']} dB on the held-out photos: {short['psnr']:.1f} dB after "
         f"{short['cpu_seconds']:.1f} CPU-seconds ({short['steps']} steps, "
-        f"{short['seconds']:.1f} s by the clock); OpenSplat, about {OPENSPLAT_TO_WANTED} CPU-seconds.\n\n"
+        f"{short['seconds']:.1f} s by the clock); OpenSplat, about {OPENSPLAT_TO_WANTED} "
+        "CPU-seconds.\n\n"
         f"{where(results)}\n"
     )
 
