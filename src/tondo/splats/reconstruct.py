@@ -27,6 +27,7 @@ from tondo.io.scene import save_scene
 from tondo.poses.prepare import prepare
 from tondo.splats import init, train
 from tondo.splats.config import SplatConfig
+from tondo.splats.corrections import background
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
 from tondo.splats.points import Start, starting_points
 from tondo.splats.render import render_view
@@ -60,7 +61,8 @@ class ReconstructOptions:
         seed: of every random choice.
         holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
         background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
-            behind the scene; None: white with transparency, the photos' mean colour without.
+            behind the scene; "learned": one colour fitted together with the scene, for photos
+            without transparency; None: white with transparency, the photos' mean colour without.
         exposure: fit a colour correction per photo (None: for photos, not for renders).
         config: everything else.
         checkpoint_seconds: time between checkpoints.
@@ -251,6 +253,11 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         horizon = Horizon(None, 60 * (options.minutes or DEFAULT_MINUTES))
     exposure = not photos.is_render if options.exposure is None else options.exposure
     has_alpha = any(photo.alpha is not None for photo in photos.train)
+    if has_alpha and options.background == "learned":
+        raise OptionError(
+            f"the photos of {photos.source} are transparent where the background is, so that it "
+            "cannot be learned: give --background white, black, random or r,g,b"
+        )
     return Setting(
         photos.train,
         dataclasses.replace(options.config, exposure=exposure),
@@ -258,6 +265,7 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         _background(options.background, photos.train, has_alpha),
         options.background == "random" and has_alpha,
         init.camera_reach([photo.camera for photo in photos.train]),
+        options.background == "learned",
     )
 
 
@@ -442,11 +450,12 @@ def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
     radius = distance
     if len(away):
         radius = min(distance, max(float(away.quantile(0.9)), 1e-3 * distance))
+    fitted = training.corrections
     exposures = None
     if setting.config.exposure:
-        fitted = training.corrections
         exposures = Exposures(fitted.viewmats.clone(), fitted.exposures.clone())
-    return Scene(splats, setting.background, photos.up, radius, center, exposures)
+    behind = background(fitted, setting.background)
+    return Scene(splats, behind, photos.up, radius, center, exposures)
 
 
 def _finish(
