@@ -190,10 +190,9 @@ def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any
     from tondo.splats.evaluate import evaluate_points
 
     truth, true_mesh = _surface(args.mesh, args.points)
-    if args.ours is None:
-        ours, our_mesh = _own_surface(args, opened)
-    else:
-        ours, our_mesh = _surface(args.ours, args.points)
+    ours, our_mesh = (
+        _own_surface(args, opened) if args.ours is None else _surface(args.ours, args.points)
+    )
     diagonal = float((truth.amax(dim=0) - truth.amin(dim=0)).norm())
     threshold = args.threshold or THRESHOLD_SHARE * diagonal
     if not threshold > 0:
