@@ -1,9 +1,11 @@
 """Where does a training step spend its time, and what does a step cost in CPU-seconds?
 
-Two questions on the photos of `fox` (longest side 480), from the points that training starts with:
+Three questions on the photos of `fox` (longest side 480), from the points that training starts
+with:
 - the whole schedule of `tondo reconstruct --minutes 1`: the share of each native function, of
   densification and of the rest;
-- one step at a fixed number of splats and full size, in CPU-seconds.
+- one step at a fixed number of splats and full size, in CPU-seconds;
+- the CPU-seconds of the shortest of some trainings that reaches a given PSNR on held-out photos.
 """
 
 from __future__ import annotations
@@ -23,10 +25,14 @@ from tondo.data.photos import PhotoSet, PointCloud
 from tondo.io.photos import load_posed
 from tondo.splats import densify, init, train
 from tondo.splats.config import SplatConfig
+from tondo.splats.evaluate import evaluate_scene
 from tondo.splats.points import starting_points
+from tondo.splats.reconstruct import scene_of
 from tondo.splats.schedule import Horizon
 
 MAX_SIZE = 480
+WANTED_PSNR = 23.4  # dB
+LENGTHS = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)  # seconds of training
 FIXED_SPLATS = 9_939  # as many as the figures of OpenSplat in the docs started with
 
 
@@ -112,6 +118,26 @@ def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any
     }
 
 
+def cost_to_reach(photos: PhotoSet, cloud: PointCloud) -> list[dict[str, float]]:
+    """Trainings of growing length, until one reaches `WANTED_PSNR`."""
+    found = []
+    for seconds in LENGTHS:
+        config = SplatConfig()
+        setting = setting_of(photos, config, Horizon(None, seconds))
+        splats = init.splats_from_points(cloud, sh_degree=config.sh_degree)
+        training = train.begin(splats, photos.train, 0)
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in train.run(training, setting):
+            pass
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        measured = evaluate_scene(scene_of(training, setting, photos), photos.test, None).mean
+        found.append({"seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)})
+        found[-1] |= {"steps": training.step, "psnr": round(measured.psnr, 3)}
+        if measured.psnr >= WANTED_PSNR:
+            break
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of training (%(default)s)")
@@ -128,6 +154,8 @@ def main() -> None:
             "points_from": start.origin,
             "whole": whole_schedule(photos, start.cloud, args.seconds),
             "fixed": fixed_cost(photos, start.cloud, 200),
+            "wanted_psnr": WANTED_PSNR,
+            "to_reach": cost_to_reach(photos, start.cloud),
         }
     print(results)
     save("step", results)

@@ -12,6 +12,8 @@
 
 #include "tondo/adam.h"
 #include "tondo/cpu.h"
+#include "tondo/median_depth.h"
+#include "tondo/mesh_depth.h"
 #include "tondo/project.h"
 #include "tondo/rasterize.h"
 #include "tondo/scenes.h"
@@ -313,6 +315,30 @@ void scenes_backward(SceneBatch& batch, FBatch means, FBatch quats, FBatch scale
                           v_colors.data(), data_or_null(v_viewmats)});
 }
 
+void median_depth(tondo::Bins& bins, F2 means2d, F3 conics, F1 depths, I2 radii, F1 opacities,
+                  Array<float, nb::shape<-1, tondo::kRayDepth>> ray_depths, float level,
+                  FMap depth) {
+  const auto s = on_screen(means2d, conics, depths, radii, opacities, FN(ray_depths));
+  need(depth.shape(0) == static_cast<size_t>(bins.height) &&
+           depth.shape(1) == static_cast<size_t>(bins.width),
+       "median_depth: depth");
+  nb::gil_scoped_release release;
+  tondo::median_depth(s, ray_depths.data(), bins, level, depth.data());
+}
+
+void mesh_depth(F3 vertices, Array<int64_t, nb::shape<-1, 3>> faces, float near, FMap depth,
+                Array<int64_t, nb::shape<-1, -1>> face) {
+  need(face.shape(0) == depth.shape(0) && face.shape(1) == depth.shape(1), "depth, face");
+  const int64_t corners = static_cast<int64_t>(faces.shape(0)) * 3;
+  for (int64_t i = 0; i < corners; ++i)
+    need(faces.data()[i] >= 0 && faces.data()[i] < static_cast<int64_t>(vertices.shape(0)),
+         "a face names a vertex that is not there");
+  nb::gil_scoped_release release;
+  tondo::mesh_depth(vertices.data(), faces.data(), corners / 3, near,
+                    static_cast<int>(depth.shape(1)), static_cast<int>(depth.shape(0)),
+                    depth.data(), face.data());
+}
+
 bool cpu_supported() {
 #if defined(__x86_64__) && defined(TONDO_X86_64_V3)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -365,6 +391,11 @@ NB_MODULE(_native, m) {
   m.def("scenes_backward", &scenes_backward, "batch"_a, "means"_a, "quats"_a, "scales"_a,
         "opacities"_a, "colors"_a, "images"_a, "v_images"_a, "v_alphas"_a, "v_means"_a, "v_quats"_a,
         "v_scales"_a, "v_opacities"_a, "v_colors"_a, "v_viewmats"_a.none());
+
+  m.def("median_depth", &median_depth, "bins"_a, "means2d"_a, "conics"_a, "depths"_a, "radii"_a,
+        "opacities"_a, "ray_depths"_a, "level"_a, "depth"_a);
+
+  m.def("mesh_depth", &mesh_depth, "vertices"_a, "faces"_a, "near"_a, "depth"_a, "face"_a);
 
   nb::class_<tondo::LossScratch>(m, "LossScratch").def(nb::init<>());
   m.def("ssim_l1", &ssim_l1, "scratch"_a, "image"_a, "target8"_a.none(), "target"_a.none(),

@@ -57,6 +57,7 @@ def results(folder: Path, stages: dict[str, float]) -> None:
         ("perceptual distance", f"{test['perceptual']:.4f}", "0 is the same picture"),
         ("chamfer distance", f"{geometry['chamfer']:.4f}", "the object is 2 units across"),
         ("F-score", f"{geometry['f_score']:.3f}", f"within {geometry['threshold']:.3f} units"),
+        ("of what the photos show", f"{geometry['visible']['f_score']:.3f}", "F-score"),
         ("splats", f"{metrics['splats']:,}", ""),
         ("steps", f"{metrics['steps']:,}", f"in {metrics['train_seconds']:.0f} s of training"),
         ("peak memory", f"{metrics['peak_memory_mb']:.0f} MB", ""),

@@ -111,12 +111,14 @@ uint32_t start_tile(int x0, int y0, int width, int height, f8 T[kBlocks]) {
   return alive;
 }
 
-// Calls fn(lane, pixel index) for the pixels of block b that lie inside the image.
+// Calls fn(block, lane, pixel index) for the pixels of a tile that lie inside the image, by rows.
 template <class Fn>
-TONDO_INLINE void each_pixel(int x0, int y0, int width, int height, int b, const Fn& fn) {
-  for (int l = 0; l < 8; ++l) {
-    const int x = x0 + 4 * (b & 3) + (l & 3), y = y0 + 2 * (b >> 2) + (l >> 2);
-    if (x < width && y < height) fn(l, static_cast<int64_t>(y) * width + x);
+TONDO_INLINE void each_pixel(int x0, int y0, int width, int height, const Fn& fn) {
+  const int columns = std::min(kTile, width - x0), rows = std::min(kTile, height - y0);
+  for (int y = 0; y < rows; ++y) {
+    const int64_t row = static_cast<int64_t>(y0 + y) * width + x0;
+    for (int x = 0; x < columns; ++x)
+      fn((y >> 1) * 4 + (x >> 2), (y & 1) * 4 + (x & 3), row + x);
   }
 }
 
@@ -175,14 +177,14 @@ int64_t forward_tile(Bins& bins, int tile, const float* background, float* image
   }
 
   for (int b = 0; b < kBlocks; ++b) {
-    const f8 rest = T[b] + left[b];
-    store8(bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8, rest);
-    each_pixel(x0, y0, bins.width, bins.height, b, [&](int l, int64_t p) {
-      alphas[p] = 1.0f - rest[l];
-      for (int c = 0; c < CH; ++c)
-        image[p * CH + c] = color[c][b][l] + (background ? background[c] * rest[l] : 0.0f);
-    });
+    left[b] += T[b];
+    store8(bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8, left[b]);
+    for (int c = 0; background && c < CH; ++c) color[c][b] += background[c] * left[b];
   }
+  each_pixel(x0, y0, bins.width, bins.height, [&](int b, int l, int64_t p) {
+    alphas[p] = 1.0f - left[b][l];
+    for (int c = 0; c < CH; ++c) image[p * CH + c] = color[c][b][l];
+  });
   return evaluations * 8;
 }
 
@@ -208,19 +210,17 @@ void backward_tile(Bins& bins, int tile, const float* image, const float* v_imag
   Alphas found;
   // rest: v . (colour that still comes behind, the background included), minus v_alpha T_end
   start_tile(x0, y0, bins.width, bins.height, T);
-  for (int b = 0; b < kBlocks; ++b) {
-    rest[b] = splat8(0);
-    for (int c = 0; c < CH; ++c) v[c][b] = splat8(0);
-    const float* left = bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8;
-    each_pixel(x0, y0, bins.width, bins.height, b, [&](int l, int64_t p) {
-      float sum = v_alphas ? -v_alphas[p] * left[l] : 0.0f;
-      for (int c = 0; c < CH; ++c) {
-        v[c][b][l] = v_image[p * CH + c];
-        sum += v_image[p * CH + c] * image[p * CH + c];
-      }
-      rest[b][l] = sum;
-    });
-  }
+  std::memset(rest, 0, sizeof(rest));
+  std::memset(v, 0, sizeof(v));
+  const float* left = bins.final_T.data() + static_cast<size_t>(tile) * kBlocks * 8;
+  each_pixel(x0, y0, bins.width, bins.height, [&](int b, int l, int64_t p) {
+    float sum = v_alphas ? -v_alphas[p] * left[8 * b + l] : 0.0f;
+    for (int c = 0; c < CH; ++c) {
+      v[c][b][l] = v_image[p * CH + c];
+      sum += v_image[p * CH + c] * image[p * CH + c];
+    }
+    rest[b][l] = sum;
+  });
 
   const uint32_t end = bins.tile_begin[tile + 1];
   for (uint32_t k = bins.tile_begin[tile]; k < end; ++k) {
@@ -325,12 +325,11 @@ void background_grad(const Bins& bins, int channels, const float* v_image, float
   std::vector<double> sum(channels, 0.0);
   for (int tile = 0; tile < bins.tiles_x * bins.tiles_y; ++tile) {
     const int x0 = tile % bins.tiles_x * kTile, y0 = tile / bins.tiles_x * kTile;
-    for (int b = 0; b < kBlocks; ++b) {
-      const float* left = bins.final_T.data() + (static_cast<size_t>(tile) * kBlocks + b) * 8;
-      each_pixel(x0, y0, bins.width, bins.height, b, [&](int l, int64_t p) {
-        for (int c = 0; c < channels; ++c) sum[c] += double(v_image[p * channels + c]) * left[l];
-      });
-    }
+    const float* left = bins.final_T.data() + static_cast<size_t>(tile) * kBlocks * 8;
+    each_pixel(x0, y0, bins.width, bins.height, [&](int b, int l, int64_t p) {
+      for (int c = 0; c < channels; ++c)
+        sum[c] += double(v_image[p * channels + c]) * left[8 * b + l];
+    });
   }
   for (int c = 0; c < channels; ++c) v_background[c] = static_cast<float>(sum[c]);
 }

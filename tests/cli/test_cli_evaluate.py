@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +158,37 @@ def test_a_mesh_against_a_scan(tmp_path: Path, photos: Path) -> None:
     assert metrics_of(run.path)["geometry"]["f_score"] < 0.01
 
 
+def test_what_no_photo_shows_is_measured_apart(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A ball inside of ours that no camera can see costs the whole surface, not the visible one."""
+    run = new_run(tmp_path, photos)
+    up = torch.tensor([0.0, 0, 1])
+    outer, inner = sphere(1.0, (0.5, 0, 0)), sphere(0.6, (0.5, 0, 0))
+    both = Mesh(
+        torch.cat([outer.vertices, inner.vertices]),
+        torch.cat([outer.faces, inner.faces + len(outer.vertices)]),
+    )
+    truth, ours = tmp_path / "truth.ply", tmp_path / "ours.stl"
+    write_mesh(truth, outer, up)
+    write_mesh(ours, both, up)
+    argv = ["evaluate", str(run.path), "--mesh", str(truth), "--ours", str(ours)]
+    assert main([*argv, "--points", "20000", "--threshold", "0.1"]) == 0
+    geometry = metrics_of(run.path)["geometry"]
+    assert geometry["precision"] == pytest.approx(1 / 1.36, abs=0.02)
+    assert geometry["visible"]["precision"] > 0.999
+    assert geometry["visible"]["recall"] > 0.999
+    # The ring looks down on the ball: less than the whole of it, more than half.
+    assert 0.5 < geometry["visible"]["points"][1] / 20000 < 0.95
+    assert "what the photos show" in capsys.readouterr().out
+
+
 def test_our_own_mesh_against_a_point_cloud(tmp_path: Path, photos: Path) -> None:
     run = new_run(tmp_path, photos)
-    save_scene(run.scene_path, small_scene(count=3000))
+    scene = small_scene(count=3000)
+    small = torch.full_like(scene.splats.log_scales, math.log(0.04))
+    scene = replace(scene, splats=replace(scene.splats, log_scales=small))
+    save_scene(run.scene_path, scene)
     cloud = sphere(1.0, (0.5, 0, 0)).vertices
     lines = "".join(f"{x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in cloud.tolist())
     truth = tmp_path / "cloud.ply"

@@ -15,6 +15,7 @@ import torch
 
 from small_photos import write_photos
 from tondo.cli.main import main
+from tondo.io.images import read_image, write_png
 from tondo.io.scene import load_scene
 from tondo.training.events import Note, Step, read_events
 
@@ -118,6 +119,30 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     assert "--resume" in out
     assert "Traceback" not in err
     assert main(["reconstruct", str(photos), "-o", str(run), "--resume", "--steps", "1"]) == 0
+
+
+def test_a_learned_background_goes_into_the_scene(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert reconstruct(photos, run, "--steps", "200", "--background", "learned") == 0
+    found = load_scene(run / "scene.safetensors").background
+    mean = tmp_path / "mean"
+    assert reconstruct(photos, mean, "--steps", "1") == 0
+    first = load_scene(mean / "scene.safetensors").background
+    assert not torch.equal(found, first)
+    assert float((found - 0.5).abs().max()) < 0.05  # the photos' background is grey
+    assert json.loads((run / "config.json").read_text())["background"] == "learned"
+
+
+def test_the_background_of_cut_out_photos_cannot_be_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, run = write_photos(tmp_path / "photos", 4), tmp_path / "run"
+    picture = read_image(photos / "001.png").rgb
+    alpha = torch.zeros(*picture.shape[:2], 1, dtype=torch.uint8)
+    write_png(photos / "001.png", torch.cat([picture, alpha], dim=2))
+    assert reconstruct(photos, run, "--steps", "5", "--background", "learned") == 2
+    assert "cannot be learned: give --background white" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_minutes_end_on_time(photos: Path, tmp_path: Path) -> None:

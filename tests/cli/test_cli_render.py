@@ -15,6 +15,7 @@ from small_scene import HEIGHT, WIDTH, ring, small_scene, write_transforms
 
 from tondo.cli.main import main
 from tondo.data.cameras import Camera, fitted
+from tondo.data.splats import Exposures
 from tondo.io.ply import write_splats
 from tondo.io.scene import save_scene
 from tondo.splats.render import render_view
@@ -68,6 +69,20 @@ def test_max_size_depth_normals_and_background(run: Path, cameras: Path, tmp_pat
     normal = pixels(out / "normals" / "a.png")[12, 18] / 255 * 2 - 1
     assert normal @ ring(3)[0].viewmat[2, :3].numpy() < -0.5, "towards the camera"
     assert not (out / "depth" / "d_depth.png").exists()
+
+
+def test_brightness_as_in_photos_from_nearby(run: Path, cameras: Path, tmp_path: Path) -> None:
+    views = torch.stack([camera.viewmat for camera in ring(8)])
+    exposures = Exposures(views, (0.8 * torch.eye(3, 4)).expand(8, 3, 4).clone())
+    save_scene(run / "scene.safetensors", replace(small_scene(), exposures=exposures))
+    argv = ["render", str(run), "--cameras", str(cameras), "-o"]
+    assert main([*argv, str(tmp_path / "near")]) == 0
+    assert main([*argv, str(tmp_path / "mean"), "--exposure", "mean"]) == 0
+    mean = pixels(tmp_path / "mean" / "a.png").astype(float)
+    unclipped = mean < 255
+    off = np.abs(pixels(tmp_path / "near" / "a.png") - 0.8 * mean)[unclipped]
+    assert off.max() < 1.1
+    assert mean[unclipped].max() > 150
 
 
 def test_frames_of_the_same_name_all_get_a_picture(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tondo.data.splats import Scene, Splats
+from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError, OutputError
 from tondo.io.scene import load_scene, save_scene
 
@@ -41,6 +42,19 @@ def test_round_trip_is_exact_and_gives_the_same_bytes(tmp_path: Path, n: int, k:
         assert torch.equal(getattr(back, name), getattr(scene, name))
     assert back.radius == scene.radius
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_exposures_travel_with_the_scene(tmp_path: Path) -> None:
+    scene = make_scene()
+    assert scene.exposures is None
+    save_scene(tmp_path / "none.safetensors", scene)
+    assert load_scene(tmp_path / "none.safetensors").exposures is None
+    exposures = Exposures(torch.randn(5, 4, 4), torch.randn(5, 3, 4))
+    save_scene(tmp_path / "a.safetensors", replace(scene, exposures=exposures))
+    back = load_scene(tmp_path / "a.safetensors").exposures
+    assert back is not None
+    assert torch.equal(back.viewmats, exposures.viewmats)
+    assert torch.equal(back.matrices, exposures.matrices)
 
 
 def test_a_loaded_scene_doesnt_depend_on_its_file(tmp_path: Path) -> None:
@@ -98,6 +112,12 @@ def test_bad_tensors(tmp_path: Path) -> None:
         {"means": torch.full((6, 3), float("nan"))},
         {"quats": torch.zeros(6, 4, dtype=torch.float64)},
         {"sh": torch.zeros(6, 5, 3)},
+        {"exposures.matrices": torch.zeros(5, 3, 4)},
+        {"exposures.matrices": torch.zeros(5, 3, 4), "exposures.viewmats": torch.zeros(4, 4, 4)},
+        {
+            "exposures.matrices": torch.full((5, 3, 4), float("inf")),
+            "exposures.viewmats": torch.zeros(5, 4, 4),
+        },
     ):
         rewrite(path, GOOD, **bad)
         with pytest.raises(InputError, match=r"a\.safetensors"):

@@ -8,6 +8,7 @@ from tondo.data.mesh import Mesh
 from tondo.mesh.clean import (
     boundary_loops,
     drop_small_parts,
+    drop_unseen_parts,
     fill_holes,
     is_closed,
     select_faces,
@@ -115,3 +116,14 @@ def test_an_edge_of_three_faces_does_not_hang_the_walk() -> None:
     faces = torch.tensor([[0, 1, 2], [0, 1, 3], [0, 1, 4]])
     for loop in boundary_loops(Mesh(vertices, faces)):
         assert len(set(loop)) == len(loop)
+
+
+def test_parts_that_no_camera_saw_go() -> None:
+    shown, hidden = ball(1.0), ball(0.5, 3.0)
+    both = together(shown, hidden)
+    seen = torch.zeros(len(both.vertices), dtype=torch.bool)
+    assert drop_unseen_parts(both, seen) is both  # nothing is known
+    seen[5] = True
+    assert torch.equal(drop_unseen_parts(both, seen).faces, shown.faces)
+    seen[-1] = True
+    assert drop_unseen_parts(both, seen) is both

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
-from tondo.data.splats import Scene, Splats
+from tondo.data.splats import Exposures, Scene, Splats
 from tondo.geometry.paths import look_at
 from tondo.splats.evaluate import (
     composited,
@@ -101,6 +101,20 @@ def test_pixels_that_undistortion_left_empty_do_not_count() -> None:
     broken = Photo("a.png", good.camera, image)
     assert evaluate_scene(scene(), [broken], None).mean.psnr < 30
     assert evaluate_scene(scene(), [replace(broken, valid=valid)], None).mean.psnr > 55
+
+
+def test_renders_are_as_bright_as_photos_from_nearby() -> None:
+    angles = [0.1 * k for k in range(20)]
+    gains = [1.0 + 0.01 * (k - 9.5) for k in range(20)]
+    matrices = torch.stack([gain * torch.eye(3, 4) for gain in gains])
+    viewmats = torch.stack([camera(angle).viewmat for angle in angles])
+    exposed = replace(scene(), exposures=Exposures(viewmats, matrices))
+    taken = photo("a.png", 0.15, scene())
+    darker = replace(taken, image=(taken.image.float() * 0.92).round().to(torch.uint8))
+    assert evaluate_scene(exposed, [darker], None).mean.psnr > 45
+    assert evaluate_scene(scene(), [darker], None).mean.psnr < 35
+    plain = render_view(exposed, camera(0.15)).color
+    assert torch.equal(plain, render_view(scene(), camera(0.15)).color), "only where asked for"
 
 
 def test_no_photos_is_a_wrong_call() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tondo.cli.scenes import OpenedScene
+    from tondo.data.cameras import Camera
+    from tondo.data.mesh import Mesh
     from tondo.data.photos import Photo, Skipped
     from tondo.splats.evaluate import GeometryMetrics, ReconstructionMetrics
 
@@ -184,24 +186,44 @@ def _whole_number(config: dict[str, Any], key: str) -> int | None:
 def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from tondo.cli.scenes import photo_cameras
     from tondo.splats.evaluate import evaluate_points
 
-    truth = _surface_points(args.mesh, args.points)
-    ours = (
-        _own_points(args, opened) if args.ours is None else _surface_points(args.ours, args.points)
+    truth, true_mesh = _surface(args.mesh, args.points)
+    ours, our_mesh = (
+        _own_surface(args, opened) if args.ours is None else _surface(args.ours, args.points)
     )
     diagonal = float((truth.amax(dim=0) - truth.amin(dim=0)).norm())
     threshold = args.threshold or THRESHOLD_SHARE * diagonal
     if not threshold > 0:
         raise InputError(f"all points of {args.mesh} are in one place: give --threshold")
     metrics = evaluate_points(ours, truth, threshold)
-    _print_geometry(metrics, diagonal)
-    about = {"truth": str(args.mesh), "points": [len(ours), len(truth)]}
-    return {"geometry": {**asdict(metrics), **about}}
+    entry: dict[str, Any] = {
+        **asdict(metrics),
+        "truth": str(args.mesh),
+        "points": [len(ours), len(truth)],
+    }
+    cameras = photo_cameras(opened)
+    shown = None
+    if cameras:
+        ours, truth = _shown(ours, our_mesh, cameras), _shown(truth, true_mesh, cameras)
+        if len(ours) and len(truth):
+            shown = evaluate_points(ours, truth, threshold)
+            entry["visible"] = {**asdict(shown), "points": [len(ours), len(truth)]}
+    _print_geometry(metrics, shown, diagonal)
+    return {"geometry": entry}
 
 
-def _surface_points(path: Path, count: int) -> Tensor:
-    """`count` points spread over a mesh, or those of a point cloud (at most 2 million of them)."""
+def _shown(points: Tensor, mesh: Mesh | None, cameras: Sequence[Camera]) -> Tensor:
+    """Those of the points on `mesh` that a photo shows; a point cloud (None) hides nothing."""
+    from tondo.mesh.visible import visible_points
+
+    return points if mesh is None else points[visible_points(points, mesh, cameras)]
+
+
+def _surface(path: Path, count: int) -> tuple[Tensor, Mesh | None]:
+    """`count` points spread over a mesh, and the mesh, or the points of a point cloud (at most 2
+    million of them), and None."""
     import torch
 
     from tondo.io.mesh_files import read_mesh
@@ -212,8 +234,9 @@ def _surface_points(path: Path, count: int) -> Tensor:
         element.name == "face" and element.count for element in read_header(path).elements
     )
     if not is_cloud:
+        mesh = read_mesh(path)
         try:
-            return sample_surface(read_mesh(path), count)
+            return sample_surface(mesh, count), mesh
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
     points = read_points(path).points
@@ -222,11 +245,11 @@ def _surface_points(path: Path, count: int) -> Tensor:
     if len(points) > MOST_POINTS:
         order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
         points = points[order[:MOST_POINTS]]
-    return points
+    return points, None
 
 
-def _own_points(args: argparse.Namespace, opened: OpenedScene) -> Tensor:
-    """Points on the mesh that `tondo export` makes of the scene, in the scene's axes."""
+def _own_surface(args: argparse.Namespace, opened: OpenedScene) -> tuple[Tensor, Mesh]:
+    """Points on the mesh that `tondo export` makes of the scene, in the scene's axes, and it."""
     from rich.progress import track
 
     from tondo.cli.scenes import photo_cameras
@@ -243,7 +266,7 @@ def _own_points(args: argparse.Namespace, opened: OpenedScene) -> Tensor:
         watch=lambda cameras, what: track(cameras, what, console=progress_console()),
     )
     try:
-        return sample_surface(mesh, args.points)
+        return sample_surface(mesh, args.points), mesh
     except ValueError as error:
         raise InputError(f"{args.run}: {error}") from error
 
@@ -274,18 +297,24 @@ def _print_photos(metrics: ReconstructionMetrics) -> None:
     result_console().print(table)
 
 
-def _print_geometry(metrics: GeometryMetrics, diagonal: float) -> None:
+def _print_geometry(
+    metrics: GeometryMetrics, shown: GeometryMetrics | None, diagonal: float
+) -> None:
     from rich.table import Table
 
     from tondo.cli.terminal import result_console
 
-    table = Table("geometry", "world units", "share of the true diagonal")
+    columns = [metrics] if shown is None else [metrics, shown]
+    table = Table("geometry", "whole surface", *(["what the photos show"] if shown else []))
     for name in ("chamfer", "accuracy", "completeness", "threshold"):
-        value = getattr(metrics, name)
-        table.add_row(name, f"{value:.5g}", f"{value / diagonal:.3%}" if diagonal else "-")
+        values = [getattr(one, name) for one in columns]
+        table.add_row(
+            name, *(f"{v:.5g}" + (f" ({v / diagonal:.3%})" if diagonal else "") for v in values)
+        )
     table.add_section()
     for name in ("precision", "recall", "f_score"):
-        table.add_row(name, f"{getattr(metrics, name):.4f}", "")
+        table.add_row(name, *(f"{getattr(one, name):.4f}" for one in columns))
+    table.caption = "world units (share of the true diagonal)"
     result_console().print(table)
 
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 def _background(text: str) -> str | tuple[float, float, float]:
-    return text if text in ("random", "white", "black") else color(text)
+    if text in ("white", "black", "random", "learned"):
+        return text
+    try:
+        return color(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            "expected white, black, random, learned or r,g,b with three numbers from 0 to 1, "
+            f"got {text!r}"
+        ) from None
 
 
 def _seconds(text: str) -> tuple[float, ...]:
@@ -45,7 +53,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
     add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
     add("--holdout", type=int, default=8, metavar="N", help="keep every Nth photo for testing (8)")
-    add("--background", type=_background, metavar="COLOR", help="white, black, random or r,g,b")
+    add(
+        "--background",
+        type=_background,
+        metavar="COLOR",
+        help="white, black, random, learned or r,g,b",
+    )
     add("--max-splats", type=int, metavar="N", help="budget of splats")
     add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")
     add(

@@ -41,6 +41,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--background", type=color, metavar="COLOR", help="white, black or r,g,b (0..1 each)"
     )
+    parser.add_argument(
+        "--exposure",
+        choices=("predicted", "mean"),
+        default="predicted",
+        help="brightness of the pictures where it varied between the photos: as photos from nearby "
+        "suggest, or their mean, as in videos (%(default)s)",
+    )
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write a video")
     parser.add_argument(
         "--path", choices=("orbit", "spiral"), default="orbit", help="the video's path"
@@ -100,7 +107,9 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
     started = time.perf_counter()
     pairs = list(zip(names, cameras, strict=True))
     for name, camera in track(pairs, "rendering", console=progress_console()):
-        view = render_view(opened.scene, camera, with_normals=args.normals)
+        view = render_view(
+            opened.scene, camera, with_normals=args.normals, exposed=args.exposure == "predicted"
+        )
         write_png(args.output / f"{name}.png", view.color)
         if args.depth:
             write_depth(args.output / "depth" / name, view.depth)

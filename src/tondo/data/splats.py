@@ -45,6 +45,25 @@ class Splats:
 
 
 @dataclass(frozen=True)
+class Exposures:
+    """How the photos of a scene were exposed: colours of photo p = matrices[p] @ (r, g, b, 1).
+
+    Attributes, float32:
+        viewmats: [P, 4, 4] the photos' cameras, world-to-camera, OpenCV axes.
+        matrices: [P, 3, 4] from the scene's colours to the photo's, sRGB 0..1; their mean is none.
+    """
+
+    viewmats: Tensor
+    matrices: Tensor
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("viewmats", self.viewmats, "P 4 4")
+        check_shape("matrices", self.matrices, "P 3 4", sizes)
+        for name in ("viewmats", "matrices"):
+            check_dtype(name, getattr(self, name), torch.float32)
+
+
+@dataclass(frozen=True)
 class Scene:
     """Splats with what is needed to show them.
 
@@ -54,6 +73,7 @@ class Scene:
         up: [3] float32 unit vector, the world's up direction.
         radius: world units, the reach of the part that the cameras look at (> 0).
         center: [3] float32, the middle of that part.
+        exposures: of the photos that it was made from, or None where none were fitted.
     """
 
     splats: Splats
@@ -61,3 +81,4 @@ class Scene:
     up: Tensor
     radius: float
     center: Tensor
+    exposures: Exposures | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -12,22 +13,26 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_finite
-from tondo.data.splats import Scene, Splats
+from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
 
 FORMAT_VERSION = 1
 _FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
+_EXPOSURES = ("viewmats", "matrices")
 
 
 def save_scene(path: Path, scene: Scene) -> None:
-    """Write a scene: the splats' tensors, and as metadata the format version, background, up,
-    radius and center. The same scene gives the same bytes.
+    """Write a scene: the tensors of the splats and of the photos' exposures, and as metadata the
+    format version, background, up, radius and center. The same scene gives the same bytes.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    tensors = {name: getattr(scene.splats, name).detach().cpu().contiguous() for name in _FIELDS}
+    tensors = {name: getattr(scene.splats, name) for name in _FIELDS}
+    if scene.exposures is not None:
+        tensors |= {f"exposures.{name}": getattr(scene.exposures, name) for name in _EXPOSURES}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {
         "format": FORMAT_VERSION,
         "background": scene.background.tolist(),
@@ -51,17 +56,21 @@ def load_scene(path: Path) -> Scene:
             names = set(file.keys())
             if about is None or not names.issuperset(_FIELDS):
                 raise InputError(f"{path} is a safetensors file, but not a scene of Tondo.")
+            wanted = [*_FIELDS, *sorted(n for n in names if n.startswith("exposures."))]
             # clone: the tensors must not depend on the file once it is closed
-            tensors = {name: file.get_tensor(name).clone() for name in _FIELDS}
+            tensors = {name: file.get_tensor(name).clone() for name in wanted}
     except safetensors.SafetensorError as error:
         raise InputError(f"{path} is not a readable scene: {error}.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     try:
-        splats = Splats(**tensors)
-        for name in _FIELDS:
+        for name in wanted:
             check_finite(name, tensors[name])
-        return _scene(splats, json.loads(about))
+        splats = Splats(**{name: tensors[name] for name in _FIELDS})
+        exposures = None
+        if len(wanted) > len(_FIELDS):
+            exposures = Exposures(**{name: tensors[f"exposures.{name}"] for name in _EXPOSURES})
+        return dataclasses.replace(_scene(splats, json.loads(about)), exposures=exposures)
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}.") from None
 

@@ -34,6 +34,20 @@ def drop_small_parts(mesh: Mesh, min_share: float = 0.02) -> Mesh:
     return select_faces(mesh, keep[part])
 
 
+def drop_unseen_parts(mesh: Mesh, seen: Tensor) -> Mesh:
+    """Keep the connected parts with a vertex that some camera saw; `seen` is [V] bool.
+
+    What is enclosed by other parts, where no camera looked, is not known to be there. The mesh is
+    returned as it is if nothing was seen at all.
+    """
+    if not len(mesh.faces) or not bool(seen.any()):
+        return mesh
+    part = _parts(mesh)
+    known = torch.zeros(int(part.max()) + 1, dtype=torch.bool)
+    known[part[seen[mesh.faces].any(dim=1)]] = True
+    return mesh if bool(known.all()) else select_faces(mesh, known[part])
+
+
 def select_faces(mesh: Mesh, keep: Tensor) -> Mesh:
     """The mesh with the faces where `keep` [F] bool is set, and the vertices that they use."""
     faces = mesh.faces[keep]

@@ -25,6 +25,7 @@ class SplatConfig:
         degree_every: fraction after which the harmonics gain a degree.
         coarse: (fraction, divisor) pairs; until the fraction, pictures are that much smaller.
         exposure: fit a colour correction per photo.
+        lr_background: of a learned background's colour.
         refine_poses: fit the cameras too; `lr_poses` in radians, and in scene radii.
     """
 
@@ -40,6 +41,7 @@ class SplatConfig:
     lr_sh_rest: float = 2.5e-4
     lr_end: float = 0.1
     lr_exposure: float = 1e-3
+    lr_background: float = 5e-3
     noise: float = 5e5
     opacity_reg: float = 0.01
     scale_reg: float = 0.01

@@ -1,4 +1,4 @@
-"""What is fitted per photo beside the splats: exposure and, if asked for, the camera's pose."""
+"""What is fitted beside the splats: exposure and pose of each photo, colour of the background."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _CENTER = 0.1  # share of the way that the mean correction is moved back to none
 
 @dataclass
 class Corrections:
-    """One row per training photo.
+    """One row per training photo, and one background for all.
 
     Attributes:
         exposures: [P, 3, 4] colour in the photo = exposures @ (r, g, b, 1) of the rendered colour.
         viewmats: [P, 4, 4] the cameras, refined or as given.
         moments: Adam's first and second moments: [P, 2, 3, 4] of exposures, [P, 2, 6] of poses.
         visits: [P] int64, how often each photo was used, this time included.
+        background_shift: [3] what was learned of the background, added to the colour it began with.
+        background_moments: [2, 3] its Adam moments.
     """
 
     exposures: Tensor
@@ -31,6 +33,8 @@ class Corrections:
     exposure_moments: Tensor
     pose_moments: Tensor
     visits: Tensor
+    background_shift: Tensor
+    background_moments: Tensor
 
 
 def start(photos: Sequence[Photo]) -> Corrections:
@@ -42,6 +46,8 @@ def start(photos: Sequence[Photo]) -> Corrections:
         torch.zeros(n, 2, 3, 4),
         torch.zeros(n, 2, 6),
         torch.zeros(n, dtype=torch.int64),
+        torch.zeros(3),
+        torch.zeros(2, 3),
     )
 
 
@@ -99,6 +105,25 @@ def update_pose(
     U, _, Vt = torch.linalg.svd(new[:3, :3])  # stays a rotation
     new[:3, :3] = U @ Vt
     corrections.viewmats[photo] = new.float()
+
+
+def update_background(
+    corrections: Corrections, first: Tensor, grad: Tensor, lr: float, step: int
+) -> None:
+    """One step of Adam for the colour behind everything, which stays within 0..1.
+
+    Args:
+        first: [3] the colour that training began with.
+        grad: [3] gradient of the colour: the picture's, weighted by what no splat covers.
+        step: training steps done, this one included.
+    """
+    corrections.background_shift -= lr * _adam(corrections.background_moments, grad, step)
+    corrections.background_shift.copy_(background(corrections, first) - first)
+
+
+def background(corrections: Corrections, first: Tensor) -> Tensor:
+    """[3] sRGB 0..1: the background as it stands; `first` [3] is what training began with."""
+    return (first + corrections.background_shift).clamp(0, 1)
 
 
 def corrected(camera: Camera, corrections: Corrections, photo: int) -> Camera:

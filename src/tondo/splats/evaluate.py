@@ -78,7 +78,9 @@ def evaluate_scene(
     """Render `scene` from the cameras of `photos` and measure each picture.
 
     Photos with transparency are compared on the scene's background. With `out_dir`, writes
-    `NAME.png` (photo | render | error map) for each and `contact_sheet.png` there.
+    `NAME.png` (photo | render | error map) for each and `contact_sheet.png` there. Where exposures
+    were fitted, a render has the one that training photos from nearby suggest; the held-out photo's
+    own brightness is never looked at.
 
     Args:
         photos: at least one, held out from training.
@@ -94,7 +96,7 @@ def evaluate_scene(
     found: dict[str, ImageMetrics] = {}
     pairs, titles = [], []
     for done, (photo, name) in enumerate(zip(photos, unique_names(stems), strict=True), start=1):
-        render = render_view(scene, photo.camera).color
+        render = render_view(scene, photo.camera, exposed=True).color
         metrics = compare(photo, scene, render)
         found[photo.name] = metrics
         if out_dir is not None:

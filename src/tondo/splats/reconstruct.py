@@ -19,7 +19,7 @@ from torch import Tensor
 import tondo
 from tondo import _native
 from tondo.data.photos import Photo, PhotoSet, PointCloud
-from tondo.data.splats import Scene, Splats
+from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError, OptionError
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
@@ -27,6 +27,7 @@ from tondo.io.scene import save_scene
 from tondo.poses.prepare import prepare
 from tondo.splats import init, train
 from tondo.splats.config import SplatConfig
+from tondo.splats.corrections import background
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
 from tondo.splats.points import Start, starting_points
 from tondo.splats.render import render_view
@@ -60,7 +61,8 @@ class ReconstructOptions:
         seed: of every random choice.
         holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
         background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
-            behind the scene; None: white with transparency, the photos' mean colour without.
+            behind the scene; "learned": one colour fitted together with the scene, for photos
+            without transparency; None: white with transparency, the photos' mean colour without.
         exposure: fit a colour correction per photo (None: for photos, not for renders).
         config: everything else.
         checkpoint_seconds: time between checkpoints.
@@ -251,6 +253,11 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         horizon = Horizon(None, 60 * (options.minutes or DEFAULT_MINUTES))
     exposure = not photos.is_render if options.exposure is None else options.exposure
     has_alpha = any(photo.alpha is not None for photo in photos.train)
+    if has_alpha and options.background == "learned":
+        raise OptionError(
+            f"the photos of {photos.source} are transparent where the background is, so that it "
+            "cannot be learned: give --background white, black, random or r,g,b"
+        )
     return Setting(
         photos.train,
         dataclasses.replace(options.config, exposure=exposure),
@@ -258,6 +265,7 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         _background(options.background, photos.train, has_alpha),
         options.background == "random" and has_alpha,
         init.camera_reach([photo.camera for photo in photos.train]),
+        options.background == "learned",
     )
 
 
@@ -426,7 +434,7 @@ def _log_pictures(training: Training, setting: Setting, photos: PhotoSet, writer
     scene = scene_of(training, setting, photos)
     for kind, some in (("train", photos.train), ("test", photos.test)):
         if some:
-            view = render_view(scene, some[0].camera)
+            view = render_view(scene, some[0].camera, exposed=True)
             truth = composited(some[0], scene.background)
             both = torch.cat([truth, view.color], dim=1)
             log_picture(writer, f"{kind}/photo and render", both, training.step)
@@ -442,7 +450,12 @@ def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
     radius = distance
     if len(away):
         radius = min(distance, max(float(away.quantile(0.9)), 1e-3 * distance))
-    return Scene(splats, setting.background, photos.up, radius, center)
+    fitted = training.corrections
+    exposures = None
+    if setting.config.exposure:
+        exposures = Exposures(fitted.viewmats.clone(), fitted.exposures.clone())
+    behind = background(fitted, setting.background)
+    return Scene(splats, behind, photos.up, radius, center, exposures)
 
 
 def _finish(

@@ -8,6 +8,7 @@ from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.data.views import View
 from tondo.kernels.rasterize import rasterize
+from tondo.splats.exposure import predicted_exposure
 
 
 def sh_degree(splats: Splats) -> int:
@@ -16,11 +17,15 @@ def sh_degree(splats: Splats) -> int:
 
 
 @torch.no_grad()
-def render_view(scene: Scene, camera: Camera, *, with_normals: bool = False) -> View:
+def render_view(
+    scene: Scene, camera: Camera, *, with_normals: bool = False, exposed: bool = False
+) -> View:
     """Render one picture of `scene` as `camera` sees it.
 
     Args:
         with_normals: fill `View.normals` too.
+        exposed: as bright as a photo from there would be (`exposure.predicted_exposure`), where
+            exposures were fitted; otherwise with the mean exposure of the photos.
 
     Returns:
         The picture with the scene's background behind it, colour clamped to 0..1.
@@ -46,4 +51,8 @@ def render_view(scene: Scene, camera: Camera, *, with_normals: bool = False) -> 
         normals = torch.nn.functional.normalize(meta["normals"][0], dim=-1)
     alpha = alphas[0, ..., 0]
     depth = torch.where(alpha > 1e-3, picture[0, ..., 3], torch.zeros(()))
-    return View(camera, picture[0, ..., :3].clamp(0, 1), depth, alpha, normals)
+    color = picture[0, ..., :3]
+    if exposed and scene.exposures is not None:
+        matrix = predicted_exposure(scene.exposures, camera.viewmat)
+        color = color @ matrix[:, :3].T + matrix[:, 3]
+    return View(camera, color.clamp(0, 1), depth, alpha, normals)

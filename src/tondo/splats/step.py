@@ -210,6 +210,12 @@ def backward(
         v_view[:, 3] -= R @ v_position
 
 
+def background_gradient(work: Workspace) -> Tensor:
+    """[3] gradient of the last picture's background: what is left of each pixel shows it."""
+    left = 1 - work.alphas
+    return (work.v_picture * left[..., None]).sum(dim=(0, 1))
+
+
 def update(
     work: Workspace,
     parameters: Parameters,

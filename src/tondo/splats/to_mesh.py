@@ -1,10 +1,13 @@
-"""A mesh out of a scene of splats: render depth, fuse it, extract and clean the surface."""
+"""A mesh out of a scene of splats: render depth, fuse it, extract, clean and colour the surface.
+
+What was tried and measured is in docs/notes/mesh.md.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -15,16 +18,22 @@ from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
 from tondo.data.views import View
 from tondo.geometry.paths import look_at
+from tondo.kernels.median_depth import median_depth
 from tondo.mesh import fuse
-from tondo.mesh.clean import drop_small_parts, fill_holes
+from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh
 from tondo.mesh.simplify import simplify
+from tondo.mesh.visible import color_from_views
 from tondo.splats.render import render_view
 
 # More views than this add time but no detail.
 _MOST_VIEWS = 150
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24
+
+# The surface is where this much of the light is left. Photometric training leaves surfaces a little
+# transparent, so that half of the light is gone only behind them.
+_LIGHT_LEFT = 0.75
 
 # Passes cameras on while showing how far it is; gets them and what is being done.
 Watch = Callable[[Sequence[Camera], str], Iterable[Camera]]
@@ -97,9 +106,14 @@ def scene_mesh(
         The mesh; without any vertex where the cameras see no surface.
     """
     plan = plan or plan_mesh(scene, cameras, options)
+    chosen = _spread(cameras, _MOST_VIEWS)
 
     def views() -> Iterator[View]:
-        for camera in watch(_spread(cameras, _MOST_VIEWS), "fusing depth"):
+        for camera in watch(chosen, "fusing depth"):
+            yield surface_view(scene, camera)
+
+    def pictures() -> Iterator[View]:
+        for camera in watch(chosen, "colouring"):
             yield render_view(scene, camera)
 
     mesh = extract_mesh(
@@ -116,7 +130,29 @@ def scene_mesh(
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
     if options.faces is not None:
         mesh = simplify(mesh, options.faces)
-    return mesh
+    if not len(mesh.faces):
+        return mesh
+    mesh, seen = color_from_views(mesh, pictures())
+    return drop_unseen_parts(mesh, seen)
+
+
+@torch.no_grad()
+def surface_view(scene: Scene, camera: Camera) -> View:
+    """As `render_view`, but the depth is that of the surface: where most of the light is still
+    left, not the mean over all splats behind a pixel. See `kernels.median_depth`."""
+    view, splats = render_view(scene, camera), scene.splats
+    depth = median_depth(
+        splats.means,
+        splats.quats,
+        splats.log_scales.exp(),
+        splats.opacity_logits.sigmoid(),
+        camera.viewmat,
+        camera.K,
+        camera.width,
+        camera.height,
+        level=_LIGHT_LEFT,
+    )
+    return replace(view, depth=torch.where(view.alpha >= fuse.MIN_ALPHA, depth, 0.0))
 
 
 def cameras_around(center: Tensor, radius: float, count: int = 48, size: int = 400) -> list[Camera]:

@@ -69,9 +69,10 @@ class Setting:
     Attributes:
         photos: the training photos.
         config, horizon: how and how long.
-        background: [3] float32 0..1.
+        background: [3] float32 0..1; with `learn_background` where that begins.
         random_background: photos with alpha are shown on a new colour at every step.
         reach: the scene's length unit, world units.
+        learn_background: fit the background's colour too; for photos without alpha.
     """
 
     photos: Sequence[Photo]
@@ -80,6 +81,7 @@ class Setting:
     background: Tensor
     random_background: bool
     reach: float
+    learn_background: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ def _one_step(
     config, params, fixes = setting.config, training.parameters, training.corrections
     degree = schedule.degree_at(config, fraction)
     rates = schedule.rates_at(config, fraction, setting.reach)
-    background = setting.background
+    background = corrections_.background(fixes, setting.background)
     if setting.random_background:
         target, background = over_random(target, training.generator)
     camera = target.camera
@@ -216,6 +218,10 @@ def _one_step(
         corrections_.update_exposure(fixes, photo, v_exposure, config.lr_exposure * fall)
     if v_view is not None:
         corrections_.update_pose(fixes, photo, v_view, config.lr_poses * fall, setting.reach)
+    if setting.learn_background:
+        v_background = step_.background_gradient(work)
+        lr = config.lr_background * fall
+        corrections_.update_background(fixes, setting.background, v_background, lr, training.step)
     if fraction < config.densify_until:
         densify.add_noise(params, config.noise * rates.means, training.generator)
     return loss, psnr

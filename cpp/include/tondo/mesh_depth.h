@@ -1,0 +1,13 @@
+// Depth pictures of a triangle mesh. src/tondo/kernels/mesh_depth.py holds the readable definition.
+#pragma once
+#include <cstdint>
+
+namespace tondo {
+
+// vertices [V, 3] in pixels and depth (u, v, z) of one camera; faces [F, 3], indices below V.
+// depth [H, W] is the nearest depth along the camera's z axis at each pixel centre, face [H, W] the
+// face there; 0 and -1 where nothing is. Faces with a corner at z <= near are left out.
+void mesh_depth(const float* vertices, const int64_t* faces, int64_t count, float near, int width,
+                int height, float* depth, int64_t* face);
+
+}  // namespace tondo
