@@ -1,0 +1,125 @@
+"""Training by several processes that torchrun starts: each works on its part of every batch.
+
+Every process holds all networks and draws all the chance of the whole batch, takes its own part of
+it, and steps by the mean of all gradients. So the processes stay alike without sending weights, a
+training does not depend on how many there are (up to rounding), and any number can go on with it.
+Outside torchrun every function here does nothing, or says what holds for one process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from tondo.errors import InputError, OptionError
+from tondo.gan.discriminator import GROUP
+
+
+def start() -> None:
+    """Join the other processes, if torchrun started this one: gloo for tensors in memory, and NCCL
+    for those on a GPU, where there is one.
+
+    Raises:
+        InputError: torchrun's variables are there, but the processes do not find each other.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ or _running():
+        return
+    backend = "gloo"
+    if torch.cuda.is_available() and dist.is_nccl_available():
+        backend = "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    try:
+        dist.init_process_group(backend)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the processes of torchrun cannot join each other ({error}): start them by "
+            "`torchrun --nproc-per-node N -m tondo train ...`"
+        ) from None
+
+
+def stop() -> None:
+    """Part from the others; after it this process is on its own."""
+    if _running():
+        dist.destroy_process_group()
+
+
+def processes() -> int:
+    """How many work together; 1 outside torchrun."""
+    return dist.get_world_size() if _running() else 1
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return dist.get_rank() if _running() else 0
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and talks to the user."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if processes() > 1:
+        dist.barrier()
+
+
+def check_batch(batch: int) -> None:
+    """Whether a batch can be shared. Raises OptionError."""
+    count = processes()
+    if count > 1 and batch % (GROUP * count):
+        raise OptionError(
+            f"--batch {batch} is the whole batch and cannot be shared by {count} processes: "
+            f"it must be a multiple of {GROUP * count}"
+        )
+
+
+def part(rows: Tensor) -> Tensor:
+    """This process's part [B / processes, ...] of what belongs to the whole batch [B, ...].
+
+    The pictures over which D measures spread (`discriminator.with_spread`: those B / GROUP apart)
+    stay together, so that D judges as it would judge the whole batch.
+    """
+    count = processes()
+    if count == 1:
+        return rows
+    return rows.unflatten(0, (GROUP, count, -1))[:, rank()].flatten(0, 1)
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over the processes: after `backward`, before the step."""
+    if processes() == 1:
+        return
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([grad.flatten() for grad in grads])
+    dist.all_reduce(flat)
+    flat /= processes()
+    for grad, mean in zip(grads, flat.split([grad.numel() for grad in grads]), strict=True):
+        grad.copy_(mean.view_as(grad))
+
+
+def mean_of(values: Tensor) -> Tensor:
+    """The mean over the processes of a tensor that each has, without gradients."""
+    values = values.detach()
+    if processes() > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= processes()
+    return values
+
+
+def of_first(value: float) -> float:
+    """What the first process says: of clocks and signals, which differ between processes."""
+    if processes() == 1:
+        return value
+    told = torch.tensor([value], dtype=torch.float64)
+    dist.broadcast(told, 0)
+    return float(told)
+
+
+def _running() -> bool:
+    return dist.is_available() and dist.is_initialized()
