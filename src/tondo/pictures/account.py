@@ -200,19 +200,27 @@ def _pose_advice(found: Diversity) -> list[str]:
             "turntable, upper-hemisphere, sphere, or ranges)."
         ]
     lines = []
-    empty = [
-        f"{start}° to {start + SECTOR}°"
-        for start, share in zip(range(-180, 180, SECTOR), found.sectors, strict=True)
-        if share < 0.1 / len(found.sectors)
-    ]
-    if empty:
-        lines.append(f"Hardly any camera stands at azimuth {_listed(empty)}: guessed there.")
+    empty = [share < 0.1 / len(found.sectors) for share in found.sectors]
+    if any(empty):
+        gaps = [f"{low}° to {high}°" for low, high in _stretches(empty)]
+        lines.append(f"Hardly any camera stands at azimuth {_listed(gaps)}: guessed there.")
     low, high = np.percentile(found.elevations, (1, 99))
     if low > -10:
         lines.append(f"No camera looks from below ({low:.0f}° is the lowest): guessed there.")
     if high < 45:
         lines.append(f"No camera looks from above ({high:.0f}° is the highest): guessed there.")
     return lines
+
+
+def _stretches(empty: Sequence[bool]) -> list[tuple[int, int]]:
+    """Neighbouring sectors joined: degrees from and to."""
+    found: list[tuple[int, int]] = []
+    for start, is_empty in zip(range(-180, 180, SECTOR), empty, strict=True):
+        if is_empty and found and found[-1][1] == start:
+            found[-1] = (found[-1][0], start + SECTOR)
+        elif is_empty:
+            found.append((start, start + SECTOR))
+    return found
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from tondo.pictures.crop import Box, Square
 # The unit sphere and a hair around it fill a picture, as with the cameras that priors draw.
 ROOM = 1.005
 # An object whose pictures show much beside it is enlarged to fill them.
-_SMALL = 0.8
+_SMALL = 0.9
 _Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 _PARALLEL = 1e-4
 
