@@ -144,6 +144,14 @@ def test_hostile_members_are_named_and_never_touched(
     assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
 
 
+def test_a_member_without_a_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(zipped(tmp_path / "x.zip", "1.png", "2.png")) as archive:
+        archive.infolist()[0].filename = ""
+        found, skipped = picture_zip.list_members(archive)
+    assert list(found) == ["2.png"]
+    assert [one.reason for one in skipped] == ["its path leaves the folder"]
+
+
 def test_members_on_top_of_each_other_are_a_bomb(tmp_path: Path) -> None:
     path = zipped(tmp_path / "x.zip", "1.png", "2.png")
     with zipfile.ZipFile(path) as archive:

@@ -52,7 +52,7 @@ def list_members(archive: zipfile.ZipFile) -> tuple[dict[str, zipfile.ZipInfo], 
     found: dict[str, zipfile.ZipInfo] = {}
     skipped: list[Skipped] = []
     for member in archive.infolist():
-        if member.is_dir():
+        if member.filename.endswith("/"):  # is_dir() stumbles over an empty name
             continue
         name = member.filename.replace("\\", "/")
         reason = _refusal(member, name) or ("in the zip a second time" if name in found else "")
