@@ -22,6 +22,7 @@ from tondo.errors import TondoError
 VERBS = {
     "reconstruct": "photos in, a scene and a mesh out",
     "prepare": "find the poses of photos, or make a training set of pictures, with a report",
+    "train": "pictures of one kind of thing in, a generator of new 3D things out",
     "generate": "new models from a trained generator",
     "directions": "what a generator can be moved along, drawn as strips",
     "lift": "one photo in, a model out, through a trained generator",

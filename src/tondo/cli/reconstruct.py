@@ -158,19 +158,10 @@ class _Screen:
         print(text, flush=True)
 
     def _show(self, name: str, done: float, total: float, about: str) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        from tondo.cli.terminal import progress_console
+        from tondo.cli.terminal import progress_bars
 
         if self.bars is None:
-            self.bars = Progress(
-                TextColumn("{task.description:<12}"),
-                BarColumn(),
-                TextColumn("{task.percentage:3.0f} %"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[about]}"),
-                console=progress_console(),
-            )
+            self.bars = progress_bars()
             self.bars.start()
         if name not in self.tasks:
             self.tasks[name] = self.bars.add_task(name, total=total, about=about)

@@ -15,6 +15,7 @@ class GeneratorShape:
         channels: of the feature maps at (rows / 8, rows / 4, rows / 2) latitudes.
         background: "white", or "scene": a picture behind the object, made from w.
         size: pixels a side of the pictures that it was trained on.
+        representation: "splats" or "field".
     """
 
     z: int = 64
@@ -24,6 +25,7 @@ class GeneratorShape:
     channels: tuple[int, int, int] = (96, 96, 64)
     background: str = "white"
     size: int = 64
+    representation: str = "splats"
 
 
 @dataclass(frozen=True)

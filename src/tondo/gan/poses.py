@@ -174,6 +174,36 @@ def cameras_at(angles: Tensor, fov: float, distance: float, size: int) -> tuple[
     return viewmats.float(), K.float().expand(len(angles), 3, 3).contiguous()
 
 
+def angles_of(viewmats: Tensor) -> Tensor:
+    """[B, 3] radians: azimuth, elevation and roll of cameras [B, 4, 4], by their line of sight.
+
+    The inverse of `cameras_at` for cameras that look at the origin.
+    """
+    right, down, ahead = viewmats[:, :3, :3].double().unbind(1)
+    back = -ahead
+    azimuth = torch.atan2(back[:, 0], back[:, 2])
+    elevation = torch.asin(back[:, 1].clamp(-1, 1))
+    level = torch.stack([azimuth.cos(), torch.zeros_like(azimuth), -azimuth.sin()], dim=1)
+    roll = torch.atan2(-(down * level).sum(1), (right * level).sum(1))
+    return torch.stack([azimuth, elevation, roll], dim=1).float()
+
+
+def prior_around(viewmats: Tensor, Ks: Tensor, size: int) -> PosePrior:
+    """The ranges of known cameras, as a prior; the median angle of view and distance."""
+    angles = torch.rad2deg(angles_of(viewmats).double())
+    lowest, highest = (angles.quantile(share, dim=0).tolist() for share in (0.01, 0.99))
+    whole_round = highest[0] - lowest[0] > 300
+    f = float(Ks[:, 0, 0].median())
+    places = -(viewmats[:, :3, :3].mT @ viewmats[:, :3, 3:])[..., 0]
+    return PosePrior(
+        azimuth=ROUND if whole_round else (lowest[0], highest[0]),
+        elevation=(lowest[1], highest[1]),
+        roll=(lowest[2], highest[2]),
+        fov=min(120.0, max(1.0, math.degrees(2 * math.atan(0.5 * size / f)))),
+        distance=min(100.0, max(1.1, float(places.norm(dim=1).median()))),
+    )
+
+
 def _between(ends: tuple[float, float], even: Tensor) -> Tensor:
     low, high = (math.radians(value) for value in ends)
     return low + (high - low) * even

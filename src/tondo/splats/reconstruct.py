@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +32,8 @@ from tondo.splats.schedule import Horizon
 from tondo.splats.train import Setting, StepReport, Training
 from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
 from tondo.training.events import Evaluation, Note, Saved, Step, append_event
+from tondo.training.interrupt import ctrl_c_flag
+from tondo.training.memory import peak_memory_mb
 from tondo.training.run_directory import (
     RunDirectory,
     abandon_run,
@@ -335,27 +334,6 @@ def _first_splats(start: Start, setting: Setting, seed: int) -> Splats:
 
 
 @contextmanager
-def _ctrl_c_flag() -> Iterator[list[bool]]:
-    """Collects Ctrl-C, so that no step is torn; a second one interrupts at once."""
-    flag: list[bool] = []
-
-    def note_it(*_: object) -> None:
-        if flag:
-            raise KeyboardInterrupt
-        flag.append(True)
-
-    try:
-        old = signal.signal(signal.SIGINT, note_it)
-    except ValueError:  # not the main thread: whoever runs it handles Ctrl-C
-        yield flag
-        return
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, old)
-
-
-@contextmanager
 def _one_torch_thread() -> Iterator[None]:
     """The kernels have threads of their own; two pools would fight for the cores."""
     before = torch.get_num_threads()
@@ -381,7 +359,7 @@ def _train(
     saved = noted = pictured = started
     pending = [at for at in sorted(options.evaluate_at) if at > started]
     psnr: list[float] = []
-    with _ctrl_c_flag() as stop, _one_torch_thread():
+    with ctrl_c_flag() as stop, _one_torch_thread():
         for report in train.run(training, setting):
             watch.step(report)
             if report.psnr is not None:
@@ -483,9 +461,3 @@ def _finish(
     write_metrics(run, {**measured, **summary})
     finish_run(run)
     return Result(run, scene, metrics, summary)
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 1024

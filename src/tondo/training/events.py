@@ -65,9 +65,36 @@ class Note:
     seconds: float
 
 
-Event = Step | Evaluation | Saved | Note
+@dataclass(frozen=True)
+class GanStep:
+    """Progress of a generator's training: the last step's figures.
+
+    Attributes:
+        step, pictures: steps done and photographs shown so far.
+        loss_d, loss_g: of the discriminator and the generator.
+        real, fake: D's mean logits on photographs and on generated pictures.
+        grad_d, grad_g: norms of the gradients.
+        augment_p: strength of the augmentation, 0..1.
+        seconds: training time so far. memory: peak resident memory, MB.
+    """
+
+    step: int
+    pictures: int
+    loss_d: float
+    loss_g: float
+    real: float
+    fake: float
+    grad_d: float
+    grad_g: float
+    augment_p: float
+    seconds: float
+    memory: float
+
+
+Event = Step | GanStep | Evaluation | Saved | Note
 _KINDS: dict[str, type[Event]] = {
     "step": Step,
+    "gan_step": GanStep,
     "evaluation": Evaluation,
     "saved": Saved,
     "note": Note,

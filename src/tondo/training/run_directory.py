@@ -4,7 +4,8 @@ RUN/config.json         everything needed to repeat the run, with version and se
 RUN/events.jsonl        one typed event per line (training/events.py)
 RUN/metrics.json        measurements
 RUN/cameras.json        the training cameras, nerfstudio style
-RUN/scene.safetensors   the result; its presence means that the run is finished
+RUN/scene.safetensors   the result of a reconstruction; its presence means that it is finished
+RUN/generator.safetensors   the result of a training, as good as it is so far
 RUN/checkpoints/        the newest two (training/checkpoints.py)
 RUN/renders/            pictures
 RUN/tensorboard/        curves
@@ -54,6 +55,10 @@ class RunDirectory:
     @property
     def scene_path(self) -> Path:
         return self.path / "scene.safetensors"
+
+    @property
+    def generator_path(self) -> Path:
+        return self.path / "generator.safetensors"
 
     @property
     def checkpoints_dir(self) -> Path:
@@ -192,8 +197,8 @@ def abandon_run(run: RunDirectory) -> None:
 
 
 def is_finished(run: RunDirectory) -> bool:
-    """Whether the run has its result."""
-    return run.scene_path.is_file()
+    """Whether the run has a result."""
+    return run.scene_path.is_file() or run.generator_path.is_file()
 
 
 def open_run(path: Path) -> RunDirectory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from tondo.training.events import Evaluation, Event, Step
+from tondo.training.events import Evaluation, Event, GanStep, Step
 from tondo.training.run_directory import RunDirectory
 
 
@@ -15,13 +15,25 @@ def open_tensorboard(run: RunDirectory, *, from_step: int = 0) -> SummaryWriter:
 
 
 def log_event(writer: SummaryWriter, event: Event) -> None:
-    """Draw the numbers of a `Step` or `Evaluation`; other events have none."""
+    """Draw the numbers of a `Step`, `GanStep` or `Evaluation`; other events have none."""
     if isinstance(event, Step):
         values = {
             "train/loss": event.loss,
             "train/psnr": event.psnr,
             "train/splats": event.splats,
             "train/memory_mb": event.memory,
+        }
+    elif isinstance(event, GanStep):
+        values = {
+            "loss/d": event.loss_d,
+            "loss/g": event.loss_g,
+            "score/real": event.real,
+            "score/fake": event.fake,
+            "gradient/d": event.grad_d,
+            "gradient/g": event.grad_g,
+            "augment_p": event.augment_p,
+            "kimg": event.pictures / 1000,
+            "memory_mb": event.memory,
         }
     elif isinstance(event, Evaluation):
         values = {

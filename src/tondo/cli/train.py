@@ -1,0 +1,208 @@
+"""`tondo train`: pictures of one kind of thing in, a generator of new ones out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tondo.cli.options import positive_int
+from tondo.errors import OptionError
+
+if TYPE_CHECKING:
+    from tondo.gan.session import Result, TrainOptions, Watch
+    from tondo.gan.train import StepReport
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the options of `tondo train`."""
+    parser = subparsers.add_parser(
+        "train",
+        help="pictures of one kind of thing in, a generator of new 3D things out",
+        description="Train a 3D-aware GAN. PICTURES: a folder (sub-folders may be classes), a zip, "
+        "CelebA's folder, or what `tondo prepare --for gan` made.",
+    )
+    add = parser.add_argument
+    add("pictures", metavar="PICTURES", type=Path)
+    add("-o", "--output", metavar="RUN", type=Path, required=True, help="folder to make")
+    add("--size", type=positive_int, default=64, metavar="N", help="pixels a side (%(default)s)")
+    add("--minutes", type=float, metavar="M", help="train so long (60, if --kimg is not given)")
+    add("--kimg", type=float, metavar="N", help="train on so many thousand pictures")
+    add(
+        "--poses",
+        metavar="PRIOR",
+        help="where the cameras stood: frontal, turntable, tumble, upper-hemisphere, sphere, "
+        'several joined by "+", or ranges such as azimuth=-40:40,elevation=-10:20,fov=25,'
+        "distance=5 (default: the pictures' own cameras; without, turntable for a plain "
+        "background and frontal for scenery)",
+    )
+    add("--background", choices=("white", "scene"), help="behind the object (default: as seen)")
+    add(
+        "--representation",
+        choices=("splats", "field"),
+        default="splats",
+        help="what G makes: splats, or a radiance field on three planes (%(default)s)",
+    )
+    add("--from", dest="base", metavar="RUN|NAME", help="start from a trained generator")
+    add("--lora", type=int, default=0, metavar="R", help="with --from: train adapters of rank R")
+    add("--resume", action="store_true", help="go on from the run's last checkpoint")
+    add("--force", action="store_true", help="replace a run that is there")
+    add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
+    add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
+    add("--licence", default="", metavar="TEXT", help="of the pictures, kept in the generator")
+    add("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="(%(default)s)")
+    _add_tuning(parser.add_argument_group("the game of the two networks"))
+
+
+def _add_tuning(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--loss", choices=("hinge", "nonsaturating", "minimax", "minimax-log", "relativistic"))
+    add("--discriminator", choices=("projected", "plain"))
+    add(
+        "--features",
+        metavar="NAME",
+        help="frozen network of the projected discriminator: efficientnet-lite0, resnet50:FILE or "
+        "densenet121:FILE (efficientnet-lite0)",
+    )
+    add("--augment", choices=("adaptive", "off"))
+    add("--batch", type=positive_int, metavar="N", help="pictures a step")
+    add("--accumulate", type=positive_int, metavar="N", help="parts that a batch is computed in")
+    add("--lr-g", type=float, metavar="X", help="learning rate of the generator")
+    add("--lr-d", type=float, metavar="X", help="learning rate of the discriminator")
+    add("--r1-gamma", type=float, metavar="X", help="weight of the gradient penalty")
+
+
+_TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr_d", "r1_gamma")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and print the results. Raises TondoError, KeyboardInterrupt."""
+    from tondo.training.run_directory import check_run_target
+
+    if args.resume and args.force:
+        raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
+    options = _options(args)
+    check_run_target(args.output, force=args.force, resume=args.resume)
+
+    from tondo.gan.session import Interrupted, train_generator
+    from tondo.kernels.threads import set_num_threads
+
+    if args.threads:
+        set_num_threads(args.threads)
+    with _Screen() as screen:
+        try:
+            result = train_generator(
+                args.pictures,
+                args.output,
+                options,
+                force=args.force,
+                resume=args.resume,
+                watch=screen.watch(),
+            )
+        except Interrupted as stopped:
+            screen.close()
+            print(
+                f"\nstopped after {stopped.kimg:.1f} thousand pictures; go on with:\n"
+                f"  tondo train {args.pictures} -o {args.output} --resume"
+            )
+            raise KeyboardInterrupt from None
+    _print_result(result)
+
+
+def _options(args: argparse.Namespace) -> TrainOptions:
+    from tondo.features.choose import DEFAULT
+    from tondo.gan.config import GanConfig
+    from tondo.gan.session import TrainOptions, check_options
+
+    tuned = {name: getattr(args, name) for name in _TUNED if getattr(args, name) is not None}
+    for name in ("lr_g", "lr_d"):
+        if name in tuned and not 0 < tuned[name] < 1:
+            raise OptionError(f"--{name.replace('_', '-')} must lie between 0 and 1")
+    if not 0 <= tuned.get("r1_gamma", 0) < 1e4:
+        raise OptionError(f"--r1-gamma must be 0 or more, got {tuned['r1_gamma']:g}")
+    options = TrainOptions(
+        size=args.size,
+        minutes=args.minutes,
+        kimg=args.kimg,
+        seed=args.seed,
+        poses=args.poses,
+        background=args.background,
+        features=args.features or DEFAULT,
+        base=args.base,
+        lora=args.lora,
+        representation=args.representation,
+        licence=args.licence,
+        config=dataclasses.replace(GanConfig(), **tuned),
+        checkpoint_seconds=args.checkpoint_seconds,
+    )
+    check_options(options)
+    return options
+
+
+class _Screen:
+    """Sentences on stdout; progress bars on stderr, gone when their work is done."""
+
+    def __init__(self) -> None:
+        self.bars: Any = None
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> _Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+        self.bars, self.tasks = None, {}
+
+    def watch(self) -> Watch:
+        from tondo.gan.session import Watch
+
+        return Watch(self._note, self._stage, self._step)
+
+    def _note(self, text: str) -> None:
+        self.close()
+        print(text, flush=True)
+
+    def _show(self, name: str, done: float, total: float, about: str) -> None:
+        from tondo.cli.terminal import progress_bars
+
+        if self.bars is None:
+            self.bars = progress_bars()
+            self.bars.start()
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=total, about=about)
+        self.bars.update(self.tasks[name], completed=done, total=total, about=about)
+
+    def _stage(self, stage: str, done: int, total: int) -> None:
+        self._show(stage, done, total, "")
+
+    def _step(self, report: StepReport, fraction: float, rate: float) -> None:
+        about = (
+            f"{report.pictures / 1000:.1f}k pictures, {rate:.1f}/s, D {report.real:+.2f} "
+            f"{report.fake:+.2f}"
+        )
+        self._show("training", fraction, 1.0, about)
+
+
+def _print_result(result: Result) -> None:
+    from rich.table import Table
+
+    from tondo.cli.terminal import result_console
+
+    s = result.summary
+    table = Table(title=f"{result.run.path}")
+    for column in ("what", "value"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    table.add_row("pictures", f"{s['pictures']:,}")
+    table.add_row("shown", f"{s['kimg']:.1f} thousand")
+    table.add_row("training", f"{s['train_seconds'] / 60:.1f} min on {s['threads']} threads")
+    table.add_row("a second", f"{1000 * s['kimg'] / max(1e-9, s['train_seconds']):.1f} pictures")
+    table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
+    result_console().print(table)
+    print(f"samples: {result.run.renders_dir / 'grid.png'}")
+    print(f"next: tondo generate {result.run.path} --seeds 0-7 -o models")
+    print(f"      tondo evaluate {result.run.path}")

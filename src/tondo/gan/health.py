@@ -1,0 +1,73 @@
+"""Is a training well? What a GAN dies of, and how it shows."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import torch
+from torch import Tensor
+
+from tondo.gan.config import GanConfig
+from tondo.gan.poses import cameras_at
+from tondo.gan.render import pictures_of
+from tondo.gan.sheets import latents
+from tondo.gan.train import StepReport, Training
+
+WATCHED = 16  # samples whose spread is measured
+WATCHED_SEED = 2_000_000
+BEFORE = 4_000  # pictures before which nothing can be said
+STEPS = 200
+SURE = 0.01  # mean loss of D under which G learns nothing from it
+ADVICE = (
+    "What to try: --augment adaptive (more pictures for D to think of), a larger --r1-gamma, a "
+    "smaller --lr-d, --loss relativistic, more or more varied pictures, another --seed."
+)
+
+
+class Vitals:
+    """The last steps of a training, and what they say of its health."""
+
+    def __init__(self, config: GanConfig) -> None:
+        self._config = config
+        self._losses: deque[float] = deque(maxlen=STEPS)
+
+    def note(self, report: StepReport) -> None:
+        self._losses.append(report.loss_d)
+
+    def sudden(self, report: StepReport) -> str | None:
+        """What cannot wait until the next checkpoint: numbers that are no numbers."""
+        if report.finite:
+            return None
+        return f"a loss or gradient became infinite or NaN at step {report.step}"
+
+    def illness(self, training: Training) -> str | None:
+        """What is wrong, in a few words, or None."""
+        if not all(bool(torch.isfinite(p).all()) for p in training.G.parameters()):
+            return f"weights of the generator became NaN or infinite at step {training.step}"
+        if training.pictures < BEFORE:
+            return None
+        if len(self._losses) == STEPS and sum(self._losses) / STEPS < SURE:
+            return "the discriminator has become sure of itself: the generator learns no more"
+        spread = diversity(training)
+        if spread < self._config.diversity_floor:
+            return (
+                f"the samples have become alike (spread {spread:.3f}, expected at least "
+                f"{self._config.diversity_floor:g})"
+            )
+        return None
+
+
+@torch.no_grad()
+def diversity(training: Training) -> float:
+    """Mean root mean square difference between pictures of fixed samples from one side, 0..1."""
+    G = training.G_ema
+    size = G.shape.size
+    z = latents(list(range(WATCHED_SEED, WATCHED_SEED + WATCHED)), G.shape.z)
+    viewmats, Ks = cameras_at(torch.zeros(WATCHED, 3), 20.0, 5.8, size)
+    shots, _ = pictures_of(G, G.styles(z), viewmats, Ks, size)
+    return _mean_distance(shots.images.flatten(1))
+
+
+def _mean_distance(rows: Tensor) -> float:
+    count, values = rows.shape
+    return float(torch.cdist(rows, rows).sum() / (count * (count - 1)) / values**0.5)

@@ -1,0 +1,504 @@
+"""Pictures in, a run with a generator out: the long way around the training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import tondo
+from tondo.data.pictures import PictureSet
+from tondo.errors import InputError, OptionError, TondoError
+from tondo.features.choose import DEFAULT, load_extractor
+from tondo.gan import health, state
+from tondo.gan.config import GanConfig, GeneratorShape
+from tondo.gan.directions import fingerprint
+from tondo.gan.generator_file import Card, Trained, save_generator
+from tondo.gan.lora import AdapterCard, save_adapter
+from tondo.gan.named import open_generator
+from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
+from tondo.gan.sheets import grid, latents
+from tondo.gan.train import Base, Setting, StepReport, Training, begin, one_step, plain_generator
+from tondo.io.images import write_png
+from tondo.io.picture_shards import is_prepared, load_pictures
+from tondo.kernels.threads import num_threads
+from tondo.pictures.prepare import PictureOptions, prepare_pictures
+from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
+from tondo.training.events import GanStep, Note, Saved, append_event
+from tondo.training.interrupt import ctrl_c_flag
+from tondo.training.memory import peak_memory_mb
+from tondo.training.run_directory import (
+    RunDirectory,
+    abandon_run,
+    create_run,
+    finish_run,
+    open_run,
+    read_config,
+    write_metrics,
+)
+from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
+
+DEFAULT_MINUTES = 60.0
+EVENT_SECONDS = 2.0
+GRID_SECONDS = 60.0
+GRID_SEEDS = 8
+ADAPTER = "adapter.safetensors"
+MOST_SETBACKS = 1
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `train_generator` can be told.
+
+    Attributes:
+        size: pixels a side of the pictures.
+        minutes, kimg: how long to train; at most one of them (neither: 60 minutes).
+        seed: of every random choice.
+        poses: a pose prior (`tondo.gan.poses.parse_poses`); None: the pictures' own cameras where
+            they are known, else "turntable" for a plain background and "frontal" for scenery.
+        background: "white", "scene", or None to choose by the pictures.
+        features: the frozen network of the discriminator (`tondo.features.choose`).
+        base: a run, file or name of a generator to start from. lora: rank of adapters that alone
+            are trained, 0 to train everything.
+        config: everything else about the training. representation: "splats" or "field".
+        licence: of the pictures, for the generator's card.
+        checkpoint_seconds: time between checkpoints.
+    """
+
+    size: int = 64
+    minutes: float | None = None
+    kimg: float | None = None
+    seed: int = 0
+    poses: str | None = None
+    background: str | None = None
+    features: str = DEFAULT
+    base: str | None = None
+    lora: int = 0
+    representation: str = "splats"
+    licence: str = ""
+    config: GanConfig = field(default_factory=GanConfig)
+    checkpoint_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How a training tells what it does: sentences; (stage, done, total) while pictures are
+    prepared; every step, with the fraction of the training that is over and pictures a second."""
+
+    note: Callable[[str], None] = lambda text: None
+    stage: Callable[[str, int, int], None] = lambda stage, done, total: None
+    step: Callable[[StepReport, float, float], None] = lambda report, fraction, rate: None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished training."""
+
+    run: RunDirectory
+    trained: Trained
+    summary: Mapping[str, Any]
+
+
+class BrokenTraining(TondoError):
+    """Training broke down more often than it may; what was good before is saved."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C during training; everything is saved. `kimg` thousands of pictures were shown."""
+
+    def __init__(self, kimg: float) -> None:
+        super().__init__(f"stopped after {kimg:.1f} thousand pictures")
+        self.kimg = kimg
+
+
+@dataclass
+class _Progress:
+    """Where a session stands; `setbacks`: how often it went back to an older checkpoint."""
+
+    setbacks: int = 0
+    saved: float = 0.0
+    noted: float = 0.0
+    drawn: float = 0.0
+    pictures_before: int = 0
+
+
+def train_generator(
+    source: Path,
+    out: Path,
+    options: TrainOptions = TrainOptions(),
+    *,
+    force: bool = False,
+    resume: bool = False,
+    watch: Watch = Watch(),
+) -> Result:
+    """Train a generator on pictures of one kind of thing and write a run.
+
+    Args:
+        source: a folder, zip or CelebA layout of pictures, or what `tondo prepare --for gan` made.
+        out: the run's folder; beside what every run has, generator.safetensors (the averaged G).
+        options: with `resume` only minutes, kimg and checkpoint_seconds count; the rest is what
+            the run was started with.
+        force: replace a run that is there.
+        resume: go on from the newest checkpoint of the run at `out`.
+
+    Raises:
+        TondoError: something in the pictures, options or output folder cannot be used; or the
+            training broke down twice, and what was good before is saved.
+        Interrupted: Ctrl-C; a checkpoint and the generator have been written.
+    """
+    check_options(options)
+    if resume:
+        run = open_run(out)
+        options, source = stored_options(run, options)
+        create_run(out, {}, resume=True)
+    else:
+        run = create_run(out, config_json(source, options), force=force)
+    try:
+        pictures = _pictures(source, run, options, watch)
+        setting, shape = _setting(pictures, options, watch)
+        training, progress = _begin_or_resume(run, setting, shape, options, resume, watch)
+    except BaseException:
+        if not resume:
+            abandon_run(run)  # nothing in it is worth keeping
+        raise
+    _train(run, training, setting, options, progress, watch)
+    return _finish(run, training, setting, options)
+
+
+def check_options(options: TrainOptions) -> None:
+    """Raises OptionError for values that cannot be used."""
+    config = options.config
+    if options.minutes is not None and options.kimg is not None:
+        raise OptionError("give --minutes or --kimg, not both")
+    if options.minutes is not None and not 0 < options.minutes < 1e6:
+        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
+    if options.kimg is not None and not 0 < options.kimg < 1e7:
+        raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
+    if options.size < 16 or options.size > 256 or options.size & (options.size - 1):
+        raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
+    if not 0 <= options.seed < 2**63:
+        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
+    if config.batch < 4 or config.batch % (4 * config.accumulate):
+        raise OptionError(
+            f"--batch must be a multiple of 4 times --accumulate (the discriminator compares "
+            f"pictures in fours), got {config.batch} and {config.accumulate}"
+        )
+    if options.lora and options.base is None:
+        raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
+    if options.poses is not None:
+        parse_poses(options.poses)
+
+
+def config_json(source: Path, options: TrainOptions) -> dict[str, Any]:
+    """`config.json`: everything needed to repeat the run."""
+    stored = dataclasses.asdict(options)
+    del stored["checkpoint_seconds"]
+    return {
+        "tondo": tondo.__version__,
+        "command": "train",
+        "source": str(Path(source).absolute()),
+        **stored,
+    }
+
+
+def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptions, Path]:
+    """The options that a run was started with, `options`' length of training where it says one."""
+    config = read_config(run)
+    if config.get("command") != "train":
+        raise InputError(f"{run.path} is a run of `tondo {config.get('command', '?')}`, not train")
+    names = {one.name for one in dataclasses.fields(TrainOptions)} - {"checkpoint_seconds"}
+    try:
+        values = {name: config[name] for name in names}
+        values["config"] = GanConfig(**config["config"])
+        stored = TrainOptions(**values, checkpoint_seconds=options.checkpoint_seconds)
+        source = Path(config["source"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{run.config_path} is not the config of a training ({error!r}): "
+            "start again with --force"
+        ) from error
+    if options.minutes is not None or options.kimg is not None:
+        stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
+    check_options(stored)
+    return stored, source
+
+
+def _pictures(source: Path, run: RunDirectory, options: TrainOptions, watch: Watch) -> PictureSet:
+    """The training set; made inside the run where `source` is not a prepared one."""
+    folder = source
+    if not is_prepared(source):
+        folder = run.path / "pictures"
+        if not is_prepared(folder):
+            watch.note(f"making a training set of {source} first")
+            made = prepare_pictures(
+                source, folder, PictureOptions(size=options.size, force=True), watch.stage
+            )
+            watch.note(f"{made.count} pictures, {made.kind}; report: {folder / 'report.html'}")
+    pictures = load_pictures(folder)
+    if pictures.size != options.size:
+        raise OptionError(
+            f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
+            f"train with --size {pictures.size}, or prepare them again"
+        )
+    return pictures
+
+
+def _setting(
+    pictures: PictureSet, options: TrainOptions, watch: Watch
+) -> tuple[Setting, GeneratorShape]:
+    angles, priors, words = None, NAMED["sphere"], options.poses
+    if words is None and pictures.viewmats is not None and pictures.Ks is not None:
+        angles = angles_of(pictures.viewmats)
+        priors = (prior_around(pictures.viewmats, pictures.Ks, pictures.size),)
+        watch.note("the pictures' own cameras are used")
+    else:
+        if words is None:
+            words = "turntable" if pictures.is_plain else "frontal"
+            watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
+        priors = parse_poses(words)
+    behind = options.background or ("white" if pictures.is_plain else "scene")
+    shape = GeneratorShape(
+        size=options.size, background=behind, representation=options.representation
+    )
+    base = None
+    if options.base is not None:
+        opened = open_generator(options.base)
+        base = Base(opened.trained.generator, options.lora)
+        shape = dataclasses.replace(base.generator.shape, size=options.size)
+        if shape.background != behind:
+            watch.note(f"{options.base} makes its background {shape.background!r}: kept")
+    features = load_extractor(options.features)
+    return Setting(pictures, priors, features, options.config, angles, base), shape
+
+
+def _begin_or_resume(
+    run: RunDirectory,
+    setting: Setting,
+    shape: GeneratorShape,
+    options: TrainOptions,
+    resume: bool,
+    watch: Watch,
+) -> tuple[Training, _Progress]:
+    checkpoint = load_latest_checkpoint(run) if resume else None
+    if checkpoint is None:
+        if resume:
+            watch.note("no checkpoint yet: starting from the first step")
+        training = begin(setting, shape, options.seed)
+        save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
+        return training, _Progress()
+    for skipped in checkpoint.skipped:
+        watch.note(f"checkpoint not usable, taking the one before: {skipped}")
+        append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
+    try:
+        training = state.from_tensors(checkpoint.tensors, setting, shape)
+        setbacks = int(checkpoint.state.get("setbacks", 0))
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
+            f"this training ({reason}): start again with --force"
+        ) from error
+    _slow_down(training, setting.config, setbacks)
+    watch.note(f"going on after {training.pictures / 1000:.1f} thousand pictures")
+    append_event(run, Note(training.step, "resumed", training.seconds))
+    now = training.seconds
+    return training, _Progress(setbacks, now, now, now, training.pictures)
+
+
+def _slow_down(training: Training, config: GanConfig, setbacks: int) -> None:
+    """Half the rates for every setback."""
+    for optimiser, rate in ((training.opt_g, config.lr_g), (training.opt_d, config.lr_d)):
+        optimiser.param_groups[0]["lr"] = rate * 0.5**setbacks
+
+
+def _fraction(training: Training, options: TrainOptions) -> float:
+    if options.kimg is not None:
+        return min(1.0, training.pictures / (1000 * options.kimg))
+    return min(1.0, training.seconds / (60 * (options.minutes or DEFAULT_MINUTES)))
+
+
+def _train(
+    run: RunDirectory,
+    training: Training,
+    setting: Setting,
+    options: TrainOptions,
+    progress: _Progress,
+    watch: Watch,
+) -> None:
+    """Run the loop with events, grids, checkpoints and checks of its health."""
+    writer = open_tensorboard(run, from_step=training.step)
+    before, started = training.seconds, time.perf_counter()
+    vitals = health.Vitals(setting.config)
+    with ctrl_c_flag() as stop, _both_pools():
+        while (fraction := _fraction(training, options)) < 1:
+            report = one_step(training, setting)
+            training.seconds = before + time.perf_counter() - started
+            rate = (training.pictures - progress.pictures_before) / (training.seconds - before)
+            watch.step(report, fraction, rate)
+            vitals.note(report)
+            now = training.seconds
+            due = stop or now - progress.saved >= options.checkpoint_seconds
+            illness = vitals.illness(training) if due else vitals.sudden(report)
+            if illness is not None:
+                training = _go_back(run, training, setting, options, progress, illness)
+                watch.note(
+                    f"{illness}: going back, with half the rates, to where it was well: "
+                    f"{training.pictures / 1000:.1f} thousand pictures"
+                )
+                before, started = training.seconds, time.perf_counter()
+                progress.pictures_before = training.pictures
+                vitals = health.Vitals(setting.config)
+                continue
+            _tell(run, writer, training, setting, report, progress)
+            if due:
+                _save(run, training, setting, options, progress)
+            if stop:
+                writer.close()
+                raise Interrupted(training.pictures / 1000)
+    _save(run, training, setting, options, progress)
+    _draw(run, writer, training, setting)
+    writer.close()
+
+
+@contextmanager
+def _both_pools() -> Iterator[None]:
+    """torch's convolutions and our kernels take turns, so each may have all threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _go_back(
+    run: RunDirectory,
+    training: Training,
+    setting: Setting,
+    options: TrainOptions,
+    progress: _Progress,
+    illness: str,
+) -> Training:
+    """The last good checkpoint with half the rates, once; the second time it is the end."""
+    append_event(run, Note(training.step, illness, training.seconds))
+    checkpoint = load_latest_checkpoint(run)
+    assert checkpoint is not None  # there is one from step 0 on
+    healthy = state.from_tensors(checkpoint.tensors, setting, training.G.shape)
+    if progress.setbacks >= MOST_SETBACKS:
+        _write_generator(run, healthy, setting, options)
+        raise BrokenTraining(
+            f"{illness}, again. The generator of {healthy.pictures / 1000:.1f} thousand pictures, "
+            f"the last good one, is in {run.generator_path}. {health.ADVICE}"
+        )
+    progress.setbacks += 1
+    _slow_down(healthy, setting.config, progress.setbacks)
+    progress.saved = progress.noted = progress.drawn = healthy.seconds
+    return healthy
+
+
+def _tell(
+    run: RunDirectory,
+    writer: Any,
+    training: Training,
+    setting: Setting,
+    report: StepReport,
+    progress: _Progress,
+) -> None:
+    """Events and pictures of what is going on, every so often."""
+    now = training.seconds
+    if now - progress.noted >= EVENT_SECONDS:
+        progress.noted = now
+        event = GanStep(
+            step=report.step,
+            pictures=report.pictures,
+            loss_d=report.loss_d,
+            loss_g=report.loss_g,
+            real=report.real,
+            fake=report.fake,
+            grad_d=report.grad_d,
+            grad_g=report.grad_g,
+            augment_p=report.augment_p,
+            seconds=now,
+            memory=peak_memory_mb(),
+        )
+        append_event(run, event)
+        log_event(writer, event)
+    if now - progress.drawn >= GRID_SECONDS:
+        progress.drawn = now
+        _draw(run, writer, training, setting)
+
+
+def _draw(run: RunDirectory, writer: Any, training: Training, setting: Setting) -> None:
+    """The same seeds from eight sides, with depth: for TensorBoard, and as RUN/renders/grid.png."""
+    G = training.G_ema
+    with torch.no_grad():
+        w = G.styles(latents(list(range(GRID_SEEDS)), G.shape.z))
+    picture = grid(G, w, setting.priors, G.shape.size, with_depth=True)
+    log_picture(writer, "samples", picture, training.step)
+    write_png(run.renders_dir / "grid.png", picture)
+    plain = grid(G, w, setting.priors, G.shape.size)
+    write_png(run.renders_dir / f"grid-{training.pictures // 1000:06d}k.png", plain)
+
+
+def _save(
+    run: RunDirectory,
+    training: Training,
+    setting: Setting,
+    options: TrainOptions,
+    progress: _Progress,
+) -> None:
+    progress.saved = training.seconds
+    about = {"setbacks": progress.setbacks}
+    save_checkpoint(run, training.step, state.to_tensors(training), about)
+    _write_generator(run, training, setting, options)
+
+
+def _write_generator(
+    run: RunDirectory, training: Training, setting: Setting, options: TrainOptions
+) -> Trained:
+    """generator.safetensors, and the adapter by itself where only one was trained."""
+    card = Card(
+        name=Path(setting.pictures.source).stem,
+        pictures=len(setting.pictures.images),
+        kimg=training.pictures / 1000,
+        hours=training.seconds / 3600,
+        source=setting.pictures.source,
+        licence=options.licence,
+        poses="known" if setting.camera_angles is not None else (options.poses or "assumed"),
+    )
+    trained = Trained(plain_generator(training.G_ema), setting.priors, card)
+    save_generator(run.generator_path, trained)
+    if setting.base is not None and setting.base.lora:
+        about = AdapterCard(
+            base=str(options.base),
+            base_fingerprint=fingerprint(setting.base.generator),
+            rank=setting.base.lora,
+            kimg=card.kimg,
+            source=card.source,
+        )
+        save_adapter(run.path / ADAPTER, training.G_ema, about)
+    append_event(run, Saved(training.step, run.generator_path.name, training.seconds))
+    return trained
+
+
+def _finish(
+    run: RunDirectory, training: Training, setting: Setting, options: TrainOptions
+) -> Result:
+    trained = _write_generator(run, training, setting, options)
+    summary = {
+        "train_seconds": round(training.seconds, 3),
+        "steps": training.step,
+        "kimg": round(training.pictures / 1000, 3),
+        "pictures": len(setting.pictures.images),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "threads": torch.get_num_threads(),
+    }
+    write_metrics(run, summary)
+    finish_run(run)
+    return Result(run, trained, summary)
