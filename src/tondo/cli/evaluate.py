@@ -29,9 +29,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add the options of `tondo evaluate`."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure a scene on held-out photos, or its mesh against a scan",
+        help="measure a scene on held-out photos, its mesh against a scan, or a generator",
         description="PSNR, SSIM and perceptual distance on held-out photos with side-by-side "
-        "pictures; with --mesh chamfer distance and F-score. Results go to metrics.json.",
+        "pictures; with --mesh chamfer distance and F-score. A run of `tondo train`: Fréchet and "
+        "kernel distance, precision, recall, diversity and 3D checks. Results go to metrics.json.",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
     parser.add_argument(
@@ -42,6 +43,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--source", type=Path, metavar="PHOTOS", help="where the run's photos are, if they moved"
+    )
+    parser.add_argument(
+        "--samples",
+        type=positive_int,
+        metavar="N",
+        help="of a generator: how many pictures and samples are compared (2000)",
+    )
+    parser.add_argument(
+        "--features",
+        metavar="NET",
+        help="of a generator: the network to measure over: efficientnet-lite0 (default), "
+        "resnet50:FILE or densenet121:FILE",
     )
     parser.add_argument(
         "--max-size", type=positive_int, metavar="N", help="longest side (default: as trained)"
@@ -88,9 +101,15 @@ def run(args: argparse.Namespace) -> None:
     if args.mesh is None and (args.ours is not None or args.threshold is not None):
         raise OptionError("--ours and --threshold go with --mesh, the true surface")
 
+    from tondo.cli.evaluate_generator import evaluate_run, is_generator
     from tondo.cli.scenes import open_scene
     from tondo.training.run_directory import read_metrics
 
+    if is_generator(args.run):
+        evaluate_run(args)
+        return
+    if args.samples is not None or args.features is not None:
+        raise OptionError("--samples and --features go with a run of `tondo train`")
     opened = open_scene(args.run, args.background)
     if opened.run is None and args.output is None:
         raise OptionError(f"{args.run} is not a run's folder: say with -o DIR where to write")

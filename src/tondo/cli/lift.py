@@ -33,8 +33,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("photo", metavar="PHOTO", type=Path)
     add("--generator", metavar="RUN|NAME", required=True, help="of the kind that is on the photo")
     add("-o", "--output", type=Path, required=True, metavar="FILE", help="model.glb .obj .ply .stl")
-    add("--latent-steps", type=_steps, default=150, metavar="N", help="(%(default)s)")
-    add("--tuning-steps", type=_steps, default=80, metavar="N", help="(%(default)s); 0 for none")
+    add("--latent-steps", type=_steps, default=240, metavar="N", help="(%(default)s)")
+    add("--tuning-steps", type=_steps, default=120, metavar="N", help="(%(default)s); 0 for none")
 
 
 def run(args: argparse.Namespace) -> None:

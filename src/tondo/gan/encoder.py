@@ -22,26 +22,26 @@ from tondo.errors import InputError
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
 from tondo.gan.directions import fingerprint
 from tondo.gan.generator_file import Trained, check_tensors, read_tensors
-from tondo.gan.layers import unit_rms
 from tondo.gan.poses import draw_cameras
 from tondo.gan.render import pictures_of
 from tondo.io.atomic import write_bytes
 
 FORMAT = "tondo encoder 1"
 SIDE = 64  # pixels at which the encoder looks at a picture
-SAMPLES = 3000
-ROUNDS = 25
+SAMPLES = 4000
+ROUNDS = 20
 BATCH = 64
 RENDERED = 16  # samples made at a time
 WIDTH = 256
 COARSE = 16  # side of the small picture that is looked at directly, for its colours
 CHANNELS = ((40, 16), (112, 48), (320, 96))  # of the maps that are used, and what becomes of them
-TURN_WEIGHT = 2.0
+TURN_WEIGHT = 1.0
+DROPPED = 0.2
 
 
 class Guess(NamedTuple):
     """Attributes:
-    w: [B, W] styles, root mean square 1.
+    w: [B, W] styles: what is to be expected, so nearer to the mean the less can be told.
     rotations: [B, 3, 3] world-to-camera, OpenCV axes.
     """
 
@@ -72,6 +72,9 @@ class Encoder(nn.Module):
         self.second = nn.Linear(WIDTH, WIDTH)
         self.style = nn.Linear(WIDTH, w)
         self.turn = nn.Linear(WIDTH, 6)
+        self.register_buffer("mean", torch.zeros(w))
+
+    mean: Tensor
 
     def forward(self, images: Tensor) -> Guess:
         return self.head(*look(images))
@@ -79,9 +82,9 @@ class Encoder(nn.Module):
     def head(self, maps: list[Tensor], coarse: Tensor) -> Guess:
         parts = [conv(x).flatten(1) for conv, x in zip(self.squeeze, maps, strict=True)]
         x = torch.cat([F.silu(part) for part in parts] + [2 * coarse.flatten(1) - 1], dim=1)
-        x = F.silu(self.first(x))
-        x = x + F.silu(self.second(x))
-        return Guess(unit_rms(self.style(x)), rotations_from_six(self.turn(x)))
+        x = F.silu(self.first(F.dropout(x, DROPPED, self.training)))
+        x = x + F.silu(self.second(F.dropout(x, DROPPED, self.training)))
+        return Guess(self.mean + self.style(x), rotations_from_six(self.turn(x)))
 
 
 @torch.no_grad()
@@ -123,14 +126,17 @@ def train_encoder(
         encoder = Encoder(trained.generator.shape.w)
     maps, coarse, truth = _samples(trained, samples, chance, watch)
     kept = samples - max(2, samples // 10)
-    optimiser = torch.optim.Adam(encoder.parameters(), 1e-3, weight_decay=1e-5)
+    encoder.mean.copy_(truth.w[:kept].mean(dim=0))
+    spread = (truth.w[:kept] - encoder.mean).square().mean().clamp_min(1e-6)
+    optimiser = torch.optim.AdamW(encoder.parameters(), 1e-3, weight_decay=1e-2)
     steps = rounds * max(1, kept // BATCH)
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         rows = torch.randint(kept, (min(BATCH, kept),), generator=chance)
         guess = encoder.head([x[rows].float() for x in maps], coarse[rows].float())
-        loss = _loss(guess, Guess(truth.w[rows], truth.rotations[rows]))
+        turn = (guess.rotations - truth.rotations[rows]).square().sum(dim=(1, 2)).mean()
+        loss = (guess.w - truth.w[rows]).square().mean() / spread + TURN_WEIGHT * turn
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -175,15 +181,10 @@ def _samples(
     return maps, coarse, Guess(torch.cat(styles), viewmats[:, :3, :3].contiguous())
 
 
-def _loss(guess: Guess, truth: Guess) -> Tensor:
-    turn = (guess.rotations - truth.rotations).square().sum(dim=(1, 2)).mean()
-    return (guess.w - truth.w).square().mean() + TURN_WEIGHT * turn
-
-
 def _report(guess: Guess, truth: Guess, every_w: Tensor) -> EncoderReport:
     cosine = 0.5 * ((guess.rotations * truth.rotations).sum(dim=(1, 2)) - 1)
     degrees = torch.rad2deg(torch.acos(cosine.clamp(-1, 1))).mean()
-    spread = (every_w - every_w.mean(dim=0)).square().mean()
+    spread = (truth.w - every_w.mean(dim=0)).square().mean()
     explained = 1 - (guess.w - truth.w).square().mean() / spread.clamp_min(1e-12)
     return EncoderReport(float(degrees), float(explained), len(every_w))
 

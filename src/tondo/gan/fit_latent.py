@@ -31,6 +31,8 @@ NEAR_MEAN = 0.02  # pull of w towards its mean
 STAY = 4.0  # how firmly other views are held while the generator is tuned
 SMOOTH = 0.5
 KEPT = 3  # starts that are followed
+DRAWN = 96  # random styles that are tried besides the guessed one
+AT_ONCE = 16
 RATES = (0.05, 0.02, 0.01)  # of w, of turning, of shifting
 AROUND = 7  # cameras that are tried besides the guessed one
 
@@ -121,6 +123,22 @@ def first_poses(guess: Guess, priors: tuple[PosePrior, ...], size: int) -> Pose:
     return Pose(first, torch.zeros(len(first), 3), torch.zeros(len(first), 3), Ks[0])
 
 
+@torch.no_grad()
+def best_starts(generator: Generator, judge: Judge, w: Tensor, poses: Pose) -> tuple[Tensor, Pose]:
+    """The KEPT best of many starts, the guess among them: the guessed style w [1, W] from all
+    cameras, and random styles from the guessed camera, which is the first of `poses`."""
+    chance = torch.Generator().manual_seed(0)
+    drawn = generator.styles(torch.randn(DRAWN, generator.shape.z, generator=chance))
+    styles = torch.cat([unit_rms(w).expand(len(poses.first), -1), drawn])
+    rows = torch.cat([torch.arange(len(poses.first)), torch.zeros(DRAWN, dtype=torch.int64)])
+    parts = zip(styles.split(AT_ONCE), rows.split(AT_ONCE), strict=True)
+    losses = [_losses(generator, judge, part, poses.rows(index)) for part, index in parts]
+    order = torch.cat(losses).argsort()[:KEPT]
+    if not bool((order == 0).any()):
+        order = torch.cat([order[: KEPT - 1], order.new_zeros(1)])
+    return styles[order], poses.rows(rows[order])
+
+
 def fit_latent(
     generator: Generator,
     judge: Judge,
@@ -129,17 +147,12 @@ def fit_latent(
     steps: int,
     watch: Callable[[str, int, int], None],
 ) -> Fitted:
-    """w and camera by gradient descent, from the best of `starts`; the generator stays.
+    """w and camera by gradient descent, from the best starts; the generator stays.
 
     Args:
-        w: [1, W] the first guess.
+        w: [1, W] the first guess. starts: cameras, the guessed one first.
     """
-    with torch.no_grad():
-        shots = _shots(generator, w.expand(len(starts.first), -1), starts)
-        order = judge.losses(shots).argsort()[:KEPT]
-    if not bool((order == 0).any()):
-        order = torch.cat([order[: KEPT - 1], order.new_zeros(1)])  # the guess gets its chance
-    pose, styles = starts.rows(order), w.expand(len(order), -1)
+    styles, pose = best_starts(generator, judge, w, starts)
     exploring = steps // 3
 
     def told(offset: int) -> Callable[[int], None]:

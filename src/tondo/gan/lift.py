@@ -24,12 +24,13 @@ from tondo.gan.encoder import (
 from tondo.gan.fit_latent import Fitted, Judge, first_poses, fit_latent, tune
 from tondo.gan.generate import Model, model_of
 from tondo.gan.generator import Generator
+from tondo.gan.layers import unit_rms
 from tondo.gan.named import Opened, open_generator
 from tondo.gan.photo import Target, read_target
 from tondo.gan.poses import draw_cameras
 from tondo.gan.render import pictures_of
 
-LATENT_STEPS, TUNING_STEPS = 150, 80
+LATENT_STEPS, TUNING_STEPS = 240, 120
 SIZE = 64  # pixels at which the photo is compared: the smallest generators' own size at least
 COMPARED = 24  # samples of the generator that say how much its models differ from each other
 CLOSE, ROUGH = 0.5, 0.85  # shares of that distance
@@ -149,7 +150,7 @@ def lift_target(
     with torch.no_grad():
         guess = encoder(target.image.permute(2, 0, 1)[None])
         starts = first_poses(guess, priors, judge.size)
-        guessed = Fitted(guess.w, starts.rows(torch.tensor([0])), 0.0)
+        guessed = Fitted(unit_rms(guess.w), starts.rows(torch.tensor([0])), 0.0)
     stages = [_stage("encoder", generator, guessed, judge)]
     fitted = fit_latent(generator, judge, guess.w, starts, steps[0], told)
     stages.append(_stage("style and camera", generator, fitted, judge))
