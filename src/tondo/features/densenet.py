@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,7 +147,7 @@ class DenseNetBlocks(nn.Module):
         return found
 
 
-def _in_order(layers: dict[str, nn.Module]) -> nn.Sequential:
+def _in_order(layers: Mapping[str, nn.Module]) -> nn.Sequential:
     block = nn.Sequential()
     for name, layer in layers.items():
         block.add_module(name, layer)

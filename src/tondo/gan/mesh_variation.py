@@ -136,7 +136,8 @@ def _stretched_fins(vertices: np.ndarray, share: float) -> np.ndarray:
 
 
 def _joined(scene: trimesh.Scene) -> ColoredMesh:
-    vertices, faces, normals, materials, palette = [], [], [], [], []
+    vertices, faces, normals, materials = [], [], [], []
+    palette: list[np.ndarray] = []
     start = 0
     order = {name: index for index, name in enumerate(scene.geometry)}
     # The graph lists its nodes in an order of its own; the file's is that of its materials.
