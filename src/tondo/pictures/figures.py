@@ -69,9 +69,23 @@ def _extremes(account: Account) -> NDArray[np.uint8]:
     lines = []
     for values in ([m.brightness for m in one], [m.contrast for m in one], [-m.blur for m in one]):
         order = np.argsort(values, kind="stable")
-        lines.append([account.rows[i] for i in order[:COLUMNS]])
-        lines.append([account.rows[i] for i in order[::-1][:COLUMNS]])
+        lines.append([account.rows[i] for i in _unlike(account, order)])
+        lines.append([account.rows[i] for i in _unlike(account, order[::-1])])
     return _grid(account, lines, COLUMNS)
+
+
+def _unlike(account: Account, order: NDArray[np.int64]) -> list[int]:
+    """The first places of `order` whose pictures do not look alike: not one thing many times."""
+    chosen: list[int] = []
+    for place in order.tolist():
+        vector = account.measured[place].vector
+        apart = 0.1 * np.sqrt(len(vector))
+        near = (np.linalg.norm(vector - account.measured[c].vector) < apart for c in chosen)
+        if not any(near):
+            chosen.append(place)
+        if len(chosen) == COLUMNS:
+            break
+    return chosen
 
 
 def _average(account: Account) -> NDArray[np.uint8]:
