@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tondo.gan import parallel
+
 STEP_KPICTURES = 20.0  # thousands of pictures in which p can go from 0 to 1
 MOST = 0.8
 
@@ -29,7 +31,8 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     batch, _, height, width = images.shape
 
     def draw(*shape: int) -> Tensor:
-        return torch.rand(batch, *shape, generator=generator)
+        drawn = torch.rand(batch * parallel.processes(), *shape, generator=generator)
+        return parallel.part(drawn)
 
     def chosen() -> Tensor:
         return (draw(1, 1, 1) < p).float()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tondo.data.pictures import PictureSet
 from tondo.features.extractor import Extractor
+from tondo.gan import parallel
 from tondo.gan.augment import augmented, next_strength
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
@@ -90,6 +91,7 @@ class StepReport:
 def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
     """A training at step 0. The same seed gives the same networks and the same course."""
     config = setting.config
+    parallel.check_batch(config.batch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         G = Generator(shape)
@@ -138,12 +140,11 @@ def run(training: Training, setting: Setting) -> Iterator[StepReport]:
 def one_step(training: Training, setting: Setting) -> StepReport:
     """One step of D and one of G, on the same generated pictures."""
     config, t = setting.config, training
-    rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
-    cameras = _cameras(t, setting)
-    z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
+    rows = parallel.part(torch.tensor([_next_photo(t, setting) for _ in range(config.batch)]))
+    cameras = Cameras(*map(parallel.part, _cameras(t, setting)))
+    z = parallel.part(torch.randn(config.batch, t.G.shape.z, generator=t.chance))
     w = t.G.styles(z)
-    with torch.no_grad():
-        t.G.w_mean.lerp_(w.mean(dim=0), W_MEAN_RATE)
+    t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
     shots, skins = pictures_of(t.G, w, cameras.viewmats, cameras.Ks, t.G.shape.size)
     fake = t.D.looks(augmented(shots.images.permute(0, 3, 1, 2), t.augment_p, t.chance))
     angles_real = None if setting.camera_angles is None else setting.camera_angles[rows]
@@ -161,6 +162,7 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     geometry = geometry + config.centre * off_centre(skins)
     t.opt_g.zero_grad(set_to_none=True)
     (loss_g + geometry).backward()
+    parallel.average_gradients(t.G.parameters())
     grad_g = float(nn.utils.clip_grad_norm_(t.G.parameters(), 50.0))
     t.opt_g.step()
     _require(t, True)
@@ -168,10 +170,11 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     t.step += 1
     t.pictures += config.batch
     _average(t, config)
-    _adapt(t, config, judged[0])
-    means = (float(judged[0].mean()), float(judged[1].mean()))
-    losses = (float(loss_d), float(loss_g))
-    return StepReport(t.step, t.pictures, *losses, *means, grad_d, grad_g, t.augment_p)
+    means = [loss_d, loss_g, judged[0].mean(), judged[1].mean(), judged[0].sign().mean()]
+    told = parallel.mean_of(torch.stack(means)).tolist()
+    _adapt(t, config, told[4])
+    losses, scores = (told[0], told[1]), (told[2], told[3])
+    return StepReport(t.step, t.pictures, *losses, *scores, grad_d, grad_g, t.augment_p)
 
 
 def _step_d(
@@ -192,6 +195,7 @@ def _step_d(
         total = loss + config.r1_gamma * config.lazy * penalty
     t.opt_d.zero_grad(set_to_none=True)
     total.backward()
+    parallel.average_gradients(t.opt_d.param_groups[0]["params"])
     grad = float(nn.utils.clip_grad_norm_(t.opt_d.param_groups[0]["params"], 50.0))
     t.opt_d.step()
     return loss.detach(), (on_real.detach(), on_fake.detach()), grad
@@ -228,10 +232,10 @@ def _average(t: Training, config: GanConfig) -> None:
         mean.copy_(now)
 
 
-def _adapt(t: Training, config: GanConfig, on_real: Tensor) -> None:
+def _adapt(t: Training, config: GanConfig, sign_on_real: float) -> None:
     if config.augment != "adaptive":
         return
-    t.signs.append(float(on_real.sign().mean()))
+    t.signs.append(sign_on_real)
     if len(t.signs) == AUGMENT_EVERY:
         sign = sum(t.signs) / len(t.signs)
         pictures = AUGMENT_EVERY * config.batch

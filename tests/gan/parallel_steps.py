@@ -1,0 +1,49 @@
+"""Two steps of a tiny training, as one process or as one of those that torchrun starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tiny_generators import SHAPE
+from tondo.data.pictures import PictureSet
+from tondo.gan import parallel, state
+from tondo.gan.config import GanConfig
+from tondo.gan.poses import NAMED
+from tondo.gan.train import Setting, begin, one_step
+
+BATCH = 16  # of all processes together
+CONFIG = GanConfig(batch=BATCH, augment_p=0.5, lazy=1, loss="relativistic")
+
+
+class Pooled:
+    """Features of two scales without a network."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        return [F.avg_pool2d(images, 2), F.avg_pool2d(images, 4)]
+
+
+def two_steps(folder: Path) -> None:
+    """Leaves reports.json and state.safetensors in `folder`."""
+    chance = torch.Generator().manual_seed(3)
+    images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=chance)
+    setting = Setting(PictureSet(images), NAMED["turntable"], Pooled(), CONFIG)
+    training = begin(setting, SHAPE, seed=1)
+    reports = [dataclasses.asdict(one_step(training, setting)) for _ in range(2)]
+    folder.mkdir(exist_ok=True)
+    (folder / "reports.json").write_text(json.dumps(reports))
+    safetensors.torch.save_file(state.to_tensors(training), folder / "state.safetensors")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    parallel.start()
+    two_steps(Path(sys.argv[1]) / str(parallel.rank()))
+    parallel.stop()

@@ -1,0 +1,94 @@
+"""Several processes train as one process does with the whole batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import parallel_steps
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from tondo.errors import OptionError
+from tondo.gan import parallel
+
+# A step of Adam moves a weight by 1e-3 (D) or 2e-3 (G): what does not take part shows.
+TOLERANCE = 5e-5
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
+    """The states after two steps: of one process, and of the first and second of two."""
+    out = tmp_path_factory.mktemp("parallel")
+    parallel_steps.two_steps(out / "one")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", parallel_steps.__file__, str(out)]
+    found = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert found.returncode == 0, found.stderr
+    return {
+        name: {
+            **safetensors.torch.load_file(out / name / "state.safetensors"),
+            "reports": _numbers(out / name / "reports.json"),
+        }
+        for name in ("one", "0", "1")
+    }
+
+
+def _numbers(path: Path) -> Tensor:
+    reports = json.loads(path.read_text())
+    return torch.tensor([list(report.values()) for report in reports], dtype=torch.float64)
+
+
+def test_two_processes_agree_with_one_of_the_whole_batch(
+    states: dict[str, dict[str, Tensor]],
+) -> None:
+    one, two = states["one"], states["0"]
+    assert one.keys() == two.keys()
+    assert float(one["reports"][:, 2].abs().min()) > 0.1  # the loss of D
+    torch.testing.assert_close(two["reports"], one["reports"], rtol=1e-5, atol=1e-5)
+    for name, tensor in one.items():
+        if name != "reports":
+            farthest = float((two[name].double() - tensor.double()).abs().max())
+            assert farthest < TOLERANCE, name
+
+
+def test_the_two_stay_the_same_bit_for_bit(states: dict[str, dict[str, Tensor]]) -> None:
+    for name, tensor in states["0"].items():
+        if name.startswith("reports"):
+            continue  # gradient norms are summed in each for itself
+        assert torch.equal(states["1"][name], tensor), name
+
+
+def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    parallel.start()
+    rows = torch.arange(12)
+    assert parallel.processes() == 1
+    assert parallel.is_first()
+    assert torch.equal(parallel.part(rows), rows)
+    assert parallel.of_first(3.5) == 3.5
+    parallel.check_batch(5)
+    parallel.stop()
+
+
+def test_parts_keep_the_groups_of_the_spread_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "processes", lambda: 3)
+    found = []
+    for rank in range(3):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        found.append(parallel.part(torch.arange(24)))
+    assert found[1].tolist() == [2, 3, 8, 9, 14, 15, 20, 21]
+    assert sorted(torch.cat(found).tolist()) == list(range(24))
+    with pytest.raises(OptionError, match=r"--batch 16 .* multiple of 12"):
+        parallel.check_batch(16)
