@@ -97,7 +97,9 @@ def test_other_tensors(file: Path, tensors: dict[str, torch.Tensor], expected: s
 @pytest.mark.parametrize(
     ("part", "entry", "value", "expected"),
     [
-        ("shape", "rows", 24, "is .*, expected"),
+        ("shape", "rows", 24, "rows cannot be 24"),
+        ("shape", "rows", 32, "is .*, expected"),
+        ("shape", "background", "sky", "background must be one of"),
         ("shape", "w", 10**9, "w cannot be"),
         ("shape", "z", -1, "z cannot be"),
         ("shape", "z", 7.5, "z cannot be"),

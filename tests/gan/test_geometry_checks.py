@@ -19,6 +19,7 @@ class Fixed:
     """Stands in for a generator: the same splats whatever w."""
 
     shape = SHAPE
+    planes = None
 
     def __init__(self, grid: torch.Tensor, size: float, opacity: float = 0.99) -> None:
         count = grid[0].numel()
@@ -34,7 +35,7 @@ class Fixed:
         )
 
     def __call__(self, w: torch.Tensor) -> Skins:
-        return Skins(*(t.expand(len(w), *t.shape[1:]).contiguous() for t in self.skins))
+        return Skins(*(t.expand(len(w), *t.shape[1:]).contiguous() for t in self.skins[:6]))
 
     def backdrop(self, w: torch.Tensor, size: int) -> torch.Tensor:
         return torch.ones(len(w), size, size, 3)

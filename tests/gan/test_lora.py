@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_generators import tiny_generator
 
+from tiny_generators import CARD, tiny_generator
 from tondo.errors import InputError, OptionError
 from tondo.gan.config import GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.generator import Generator
+from tondo.gan.generator_file import Trained, save_generator
 from tondo.gan.lora import (
     AdapterCard,
     adapter_parameters,
@@ -23,6 +24,8 @@ from tondo.gan.lora import (
     trained_share,
     with_adapter,
 )
+from tondo.gan.named import open_generator
+from tondo.gan.poses import NAMED
 
 WIDE = GeneratorShape(z=8, w=16, rows=16, columns=32, channels=(64, 64, 48), size=32)
 
@@ -103,3 +106,20 @@ def test_an_adapter_of_another_generator_is_refused(tmp_path: Path) -> None:
 def test_ranks_that_cannot_be(rank: int, expected: str) -> None:
     with pytest.raises(OptionError, match=expected):
         add_adapters(Generator(GeneratorShape()), rank)
+
+
+def test_an_adapter_is_opened_with_its_base(tmp_path: Path) -> None:
+    base = Trained(wide(), NAMED["turntable"], CARD)
+    save_generator(tmp_path / "base.safetensors", base)
+    loaded = open_generator(tmp_path / "base.safetensors").trained.generator
+    generator = adapted(loaded)
+    path = tmp_path / "adapter.safetensors"
+    card = AdapterCard(str(tmp_path / "base.safetensors"), fingerprint(loaded), 1)
+    save_adapter(path, generator, card)
+    opened = open_generator(path).trained
+    assert torch.allclose(grid(opened.generator), grid(generator), atol=1e-5)
+    assert opened.priors == NAMED["turntable"]
+    assert opened.card.licence == ""
+    (tmp_path / "base.safetensors").unlink()
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_generator(path)

@@ -89,10 +89,12 @@ def sample_w(generator: Generator, count: int, seed: int = 0) -> Tensor:
 def modulation(generator: Generator) -> Tensor:
     """[R, W] float64: the rows of all matrices that read w, each matrix of unit norm, so that every
     layer has the same say."""
-    found = [m.style.weight for m in generator.modules() if isinstance(m, StyledConv)]
-    first = getattr(generator, "from_w", None)
-    if isinstance(first, Linear):
-        found.append(first.weight)
+    found = []
+    for module in generator.modules():
+        if isinstance(module, StyledConv):
+            found.append(module.style.weight)
+        elif isinstance(first := getattr(module, "from_w", None), Linear):
+            found.append(first.weight)
     weights = [weight.detach().double() for weight in found]
     return torch.cat([weight / weight.norm().clamp_min(1e-12) for weight in weights])
 

@@ -30,6 +30,11 @@ MOST_BYTES = 512 * 2**20
 MOST_PRIORS = 64
 LARGEST_NUMBER = 4096  # of any count in a generator's shape
 COMPUTED = ("template",)  # buffers that follow from the shape
+KNOWN_WORDS = {
+    "background": ("white", "scene"),
+    "light": ("none", "camera"),
+    "representation": ("splats", "field"),
+}
 HALF_LIMIT = 6e4  # float16 ends at 65504
 
 
@@ -201,12 +206,20 @@ def _parse_about(
 
 
 def shape_of(fields: dict[str, Any]) -> GeneratorShape:
-    """A shape from JSON; every count must lie within 1..4096, every name be a short word.
+    """A shape from JSON; every count must lie within 1..4096, every word be a known one.
 
     Raises:
         ValueError, TypeError: it is not one.
     """
-    return GeneratorShape(**_checked(GeneratorShape, fields, least=1))
+    values = _checked(GeneratorShape, fields, least=1)
+    for name, known in KNOWN_WORDS.items():
+        if name in values and values[name] not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {values[name]!r}")
+    for name in ("rows", "columns"):
+        value = values.get(name, 16)
+        if value < 16 or value & (value - 1):
+            raise ValueError(f"{name} cannot be {value}: it is not a power of two from 16 on")
+    return GeneratorShape(**values)
 
 
 def _prior_of(fields: dict[str, Any]) -> PosePrior:

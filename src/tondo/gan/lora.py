@@ -13,6 +13,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import safetensors
 import safetensors.torch
 import torch
 import torch.nn.utils.parametrize as parametrize
@@ -144,6 +145,15 @@ def save_adapter(path: Path, generator: Generator, card: AdapterCard) -> None:
         raise ValueError("an adapter holds values that are not finite: not saved")
     about = json.dumps({"format": FORMAT, "card": asdict(card)}, sort_keys=True, allow_nan=False)
     write_bytes(path, safetensors.torch.save(tensors, metadata={"tondo_adapter": about}))
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a file says that it is an adapter of Tondo."""
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            return "tondo_adapter" in (file.metadata() or {})
+    except (safetensors.SafetensorError, OSError):
+        return False
 
 
 def read_adapter_card(path: Path) -> AdapterCard:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from tondo.errors import InputError
 from tondo.gan.generator_file import Trained, load_generator
+from tondo.gan.lora import is_adapter, merged, read_adapter_card, with_adapter
 from tondo.training.run_directory import RunDirectory, open_run, read_config
 
 FILE = "generator.safetensors"
@@ -48,7 +49,8 @@ def shipped_names() -> list[str]:
 
 
 def open_generator(text: str | Path) -> Opened:
-    """The generator called `text`: a run's folder, a file, or the name of an installed one.
+    """The generator called `text`: a run's folder, the file of a generator or adapter, or the name
+    of an installed generator.
 
     Raises:
         InputError: there is none, it is not finished, damaged or of another kind.
@@ -57,11 +59,32 @@ def open_generator(text: str | Path) -> Opened:
     if path.is_dir():
         return _of_run(path)
     if path.is_file():
-        return Opened(load_generator(path), path, None, path.stem)
+        trained = _adapted(path) if is_adapter(path) else load_generator(path)
+        return Opened(trained, path, None, path.stem)
     if str(text) in shipped_names():
         shipped = shipped_folder() / f"{text}.safetensors"
         return Opened(load_generator(shipped), shipped, None, str(text))
     raise InputError(_nothing(str(text)))
+
+
+def _adapted(path: Path) -> Trained:
+    """The generator that an adapter's file names as its base, with the adapter added in."""
+    card = read_adapter_card(path)
+    beside = path.parent / card.base  # a base may be named relative to the adapter
+    base_file = Path(card.base)
+    if is_adapter(base_file) or is_adapter(beside):
+        raise InputError(
+            f"{path} is an adapter of an adapter ({card.base}), which is not supported"
+        )
+    place = card.base if base_file.exists() or card.base in shipped_names() else beside
+    try:
+        base = open_generator(place).trained
+    except InputError as error:
+        raise InputError(
+            f"{path} is an adapter of {card.base}, which cannot be opened: {error}"
+        ) from None
+    about = replace(base.card, kimg=card.kimg, source=card.source, licence="", metrics={})
+    return Trained(merged(with_adapter(base.generator, path)), base.priors, about)
 
 
 def _of_run(path: Path) -> Opened:

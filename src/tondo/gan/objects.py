@@ -15,7 +15,7 @@ from tondo.gan.layers import wrap
 
 SH_C0 = 0.28209479177387814  # the constant harmonic
 UP = (0.0, 1.0, 0.0)
-FINER = 2  # vertices of a mesh along each side of a splat's cell
+ROWS = 64  # of a mesh at least, from pole to pole
 LEAST_WEIGHT = 1e-3  # of a splat that lends its colour to the mesh
 UNFOLDING_ROUNDS = 40
 FOLD_COSINE = 0.0  # a face is part of a fold if it looks away from its vertices' mean normal
@@ -35,7 +35,7 @@ def scene_of(skins: Skins, index: int) -> Scene:
     return Scene(splats, torch.ones(3), torch.tensor(UP), 1.0, torch.zeros(3))
 
 
-def mesh_of(skins: Skins, index: int, finer: int = FINER) -> Mesh:
+def mesh_of(skins: Skins, index: int, finer: int | None = None) -> Mesh:
     """Object `index` as a closed mesh: the skin's grid, with one vertex more at each pole.
 
     Ripples from one splat to the next are smoothed away, which pictures of this size do not show;
@@ -43,12 +43,14 @@ def mesh_of(skins: Skins, index: int, finer: int = FINER) -> Mesh:
     faces look outwards. Every edge belongs to two faces that run through it in opposite directions.
 
     Args:
-        finer: vertices along each side of a splat's cell, at least 1.
+        finer: vertices along each side of a splat's cell, at least 1; None for as many as make
+            64 rows.
 
     Returns:
         Mesh with colours and unit normals, +y up, within about the unit sphere.
     """
     rows, columns = skins.grid.shape[2:]
+    finer = max(1, ROWS // rows) if finer is None else finer
     grid = _without_ripples(skins.grid[index : index + 1].detach())
     colors = _visible_colors(skins, index, rows, columns)
     if finer > 1:
