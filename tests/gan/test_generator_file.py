@@ -10,8 +10,8 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from tiny_generators import CARD, SHAPE, tiny_generator, tiny_trained
 
+from tiny_generators import CARD, SHAPE, tiny_generator, tiny_trained
 from tondo.errors import InputError
 from tondo.gan.generator_file import Trained, load_generator, save_generator
 from tondo.gan.poses import NAMED, cameras_at
