@@ -33,7 +33,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tens
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
     )
     assert found.returncode == 0, found.stderr
     return {

@@ -78,28 +78,33 @@ _TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr
 
 def run(args: argparse.Namespace) -> None:
     """Train and print the results. Raises TondoError, KeyboardInterrupt."""
+    from tondo.gan import parallel
+    from tondo.gan.follow import follow, leading
+    from tondo.gan.session import Interrupted, train_generator
     from tondo.training.run_directory import check_run_target
 
     if args.resume and args.force:
         raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
     options = _options(args)
-    check_run_target(args.output, force=args.force, resume=args.resume)
-
-    from tondo.gan.session import Interrupted, train_generator
-    from tondo.kernels.threads import set_num_threads
-
-    if args.threads:
-        set_num_threads(args.threads)
+    parallel.start()
+    _share_cores(args.threads)
+    parallel.check_batch(options.config.batch)
+    if not parallel.is_first():
+        follow(args.output, options)
+        parallel.stop()
+        return
     with _Screen() as screen:
         try:
-            result = train_generator(
-                args.pictures,
-                args.output,
-                options,
-                force=args.force,
-                resume=args.resume,
-                watch=screen.watch(),
-            )
+            with leading():
+                check_run_target(args.output, force=args.force, resume=args.resume)
+                result = train_generator(
+                    args.pictures,
+                    args.output,
+                    options,
+                    force=args.force,
+                    resume=args.resume,
+                    watch=screen.watch(),
+                )
         except Interrupted as stopped:
             screen.close()
             print(
@@ -107,7 +112,19 @@ def run(args: argparse.Namespace) -> None:
                 f"  tondo train {args.pictures} -o {args.output} --resume"
             )
             raise KeyboardInterrupt from None
+    parallel.stop()
     _print_result(result)
+
+
+def _share_cores(threads: int | None) -> None:
+    """`threads` for this process, or its part of the machine's cores."""
+    import os
+
+    from tondo.kernels.threads import num_threads, set_num_threads
+
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if threads or beside > 1:
+        set_num_threads(threads or max(1, num_threads() // beside))
 
 
 def _options(args: argparse.Namespace) -> TrainOptions:

@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from tondo.errors import InputError, OptionError
 from tondo.gan.discriminator import GROUP
 
+# What the first process may tell the others to do (`order`): end; take a step; or read the newest
+# checkpoint, with so many setbacks added.
+END, STEP, RELOAD = 0, 1, 2
+
 
 def start() -> None:
     """Join the other processes, if torchrun started this one: gloo for tensors in memory, and NCCL
@@ -119,6 +123,11 @@ def of_first(value: float) -> float:
     told = torch.tensor([value], dtype=torch.float64)
     dist.broadcast(told, 0)
     return float(told)
+
+
+def order(what: int) -> None:
+    """The first process tells the others, which wait in `tondo.gan.follow`."""
+    of_first(what)
 
 
 def _running() -> bool:

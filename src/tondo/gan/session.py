@@ -16,7 +16,7 @@ import tondo
 from tondo.data.pictures import PictureSet
 from tondo.errors import InputError, OptionError, TondoError
 from tondo.features.choose import DEFAULT, load_extractor
-from tondo.gan import health, state
+from tondo.gan import health, parallel, state
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.generator_file import Card, Trained, save_generator
@@ -160,8 +160,8 @@ def train_generator(
     else:
         run = create_run(out, config_json(source, options), force=force)
     try:
-        pictures = _pictures(source, run, options, watch)
-        setting, shape = _setting(pictures, options, watch)
+        pictures = training_set(source, run, options, watch)
+        setting, shape = setting_of(pictures, options, watch)
         training, progress = _begin_or_resume(run, setting, shape, options, resume, watch)
     except BaseException:
         if not resume:
@@ -229,7 +229,9 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     return stored, source
 
 
-def _pictures(source: Path, run: RunDirectory, options: TrainOptions, watch: Watch) -> PictureSet:
+def training_set(
+    source: Path, run: RunDirectory, options: TrainOptions, watch: Watch
+) -> PictureSet:
     """The training set; made inside the run where `source` is not a prepared one."""
     folder = source
     if not is_prepared(source):
@@ -249,9 +251,10 @@ def _pictures(source: Path, run: RunDirectory, options: TrainOptions, watch: Wat
     return pictures
 
 
-def _setting(
+def setting_of(
     pictures: PictureSet, options: TrainOptions, watch: Watch
 ) -> tuple[Setting, GeneratorShape]:
+    """What a training of `pictures` is given, and the shape of its generator."""
     angles, priors, words = None, NAMED["sphere"], options.poses
     if words is None and pictures.viewmats is not None and pictures.Ks is not None:
         angles = angles_of(pictures.viewmats)
@@ -304,14 +307,14 @@ def _begin_or_resume(
             f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
             f"this training ({reason}): start again with --force"
         ) from error
-    _slow_down(training, setting.config, setbacks)
+    slow_down(training, setting.config, setbacks)
     watch.note(f"going on after {training.pictures / 1000:.1f} thousand pictures")
     append_event(run, Note(training.step, "resumed", training.seconds))
     now = training.seconds
     return training, _Progress(setbacks, now, now, now, training.pictures)
 
 
-def _slow_down(training: Training, config: GanConfig, setbacks: int) -> None:
+def slow_down(training: Training, config: GanConfig, setbacks: int) -> None:
     """Half the rates for every setback."""
     for optimiser, rate in ((training.opt_g, config.lr_g), (training.opt_d, config.lr_d)):
         optimiser.param_groups[0]["lr"] = rate * 0.5**setbacks
@@ -335,8 +338,10 @@ def _train(
     writer = open_tensorboard(run, from_step=training.step)
     before, started = training.seconds, time.perf_counter()
     vitals = health.Vitals(setting.config)
+    parallel.order(parallel.RELOAD + progress.setbacks)
     with ctrl_c_flag() as stop, _both_pools():
         while (fraction := _fraction(training, options)) < 1:
+            parallel.order(parallel.STEP)
             report = one_step(training, setting)
             training.seconds = before + time.perf_counter() - started
             rate = (training.pictures - progress.pictures_before) / (training.seconds - before)
@@ -397,7 +402,8 @@ def _go_back(
             f"the last good one, is in {run.generator_path}. {health.ADVICE}"
         )
     progress.setbacks += 1
-    _slow_down(healthy, setting.config, progress.setbacks)
+    slow_down(healthy, setting.config, progress.setbacks)
+    parallel.order(parallel.RELOAD + progress.setbacks)
     progress.saved = progress.noted = progress.drawn = healthy.seconds
     return healthy
 

@@ -1,0 +1,75 @@
+"""What the other processes of a data-parallel training do: the steps that the first one takes.
+
+The first process does all that a training of one process does, and gives an order before each step;
+the others read the run that it wrote (so they need the same files) and write nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tondo.errors import InputError, TondoError
+from tondo.gan import parallel, state
+from tondo.gan.session import (
+    Interrupted,
+    TrainOptions,
+    Watch,
+    setting_of,
+    slow_down,
+    stored_options,
+    training_set,
+)
+from tondo.gan.train import Setting, Training, one_step
+from tondo.training.checkpoints import load_latest_checkpoint
+from tondo.training.interrupt import ctrl_c_flag
+from tondo.training.run_directory import open_run
+
+
+@contextmanager
+def leading() -> Iterator[None]:
+    """Round all that the first process does: the others are told when it has ended.
+
+    Where it breaks off within a step they are not: torchrun ends them.
+    """
+    try:
+        yield
+    except (TondoError, Interrupted):
+        parallel.order(parallel.END)
+        raise
+    parallel.order(parallel.END)
+
+
+def follow(out: Path, options: TrainOptions) -> None:
+    """Take the orders of the first process, which trains into the run `out`, until it ends.
+
+    Ctrl-C is left to the first process, which saves and then ends the training.
+
+    Raises:
+        InputError: the run that the first process made cannot be read here.
+    """
+    training: tuple[Training, Setting] | None = None
+    with ctrl_c_flag():
+        while (order := int(parallel.of_first(parallel.END))) != parallel.END:
+            if order != parallel.STEP:
+                training = _newest(out, options, order - parallel.RELOAD)
+            elif training is not None:
+                one_step(*training)
+
+
+def _newest(out: Path, options: TrainOptions, setbacks: int) -> tuple[Training, Setting]:
+    """The training as in the newest checkpoint, its rates halved `setbacks` times."""
+    run = open_run(out)
+    options, source = stored_options(run, options)
+    pictures = training_set(source, run, options, Watch())
+    setting, shape = setting_of(pictures, options, Watch())
+    checkpoint = load_latest_checkpoint(run)
+    if checkpoint is None:
+        raise InputError(
+            f"there is no checkpoint in {run.checkpoints_dir}: all processes of torchrun must "
+            "see the same files as the first"
+        )
+    training = state.from_tensors(checkpoint.tensors, setting, shape)
+    slow_down(training, setting.config, setbacks)
+    return training, setting
