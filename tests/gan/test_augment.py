@@ -1,0 +1,46 @@
+"""Augmentation: what changes, what does not, and how its strength follows D."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tondo.gan.augment import MOST, augmented, next_strength
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_none_is_none() -> None:
+    images = torch.rand(4, 3, 12, 10)
+    assert augmented(images, 0.0, chance()) is images
+
+
+def test_a_share_of_the_pictures_stays_as_it_is() -> None:
+    images = torch.rand(64, 3, 12, 10)
+    changed = augmented(images, 0.3, chance())
+    same = ((changed - images).abs().amax(dim=(1, 2, 3)) < 1e-4).sum()
+    # all four changes are left out with probability 0.7^4 = 0.24: 15 of 64, standard deviation 3.4
+    assert 5 <= int(same) <= 26
+
+
+def test_the_same_chance_gives_the_same_pictures() -> None:
+    images = torch.rand(5, 3, 12, 10)
+    first = augmented(images, 0.8, chance(3))
+    assert torch.equal(first, augmented(images, 0.8, chance(3)))
+    assert not torch.allclose(first, augmented(images, 0.8, chance(4)))
+
+
+def test_gradients_pass_to_every_picture() -> None:
+    images = torch.rand(6, 3, 16, 12, requires_grad=True)
+    augmented(images, 1.0, chance()).square().sum().backward()
+    assert images.grad is not None
+    assert bool((images.grad.abs().amax(dim=(1, 2, 3)) > 0).all())
+
+
+def test_strength_follows_the_sign() -> None:
+    assert next_strength(0.1, 0.9, 0.6, 2000) == pytest.approx(0.2)
+    assert next_strength(0.1, 0.3, 0.6, 1000) == pytest.approx(0.05)
+    assert next_strength(0.01, 0.0, 0.6, 2000) == 0.0
+    assert next_strength(MOST - 0.01, 1.0, 0.6, 2000) == MOST

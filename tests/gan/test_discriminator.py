@@ -1,0 +1,89 @@
+"""Discriminators: frozen features, trained heads, spread within a group, cameras."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tondo.gan.discriminator import (
+    MIXED,
+    PlainDiscriminator,
+    ProjectedDiscriminator,
+    with_spread,
+)
+
+
+class TinyExtractor:
+    """Two scales of fixed random features."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(5)
+        self.first = nn.Conv2d(3, 6, 4, 4).requires_grad_(False)
+        self.second = nn.Conv2d(6, 10, 2, 2).requires_grad_(False)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        fine = self.first(images)
+        return [fine, self.second(fine)]
+
+
+def new(kind: str, *, with_cameras: bool = False) -> ProjectedDiscriminator | PlainDiscriminator:
+    torch.manual_seed(0)
+    if kind == "plain":
+        return PlainDiscriminator(32, with_cameras=with_cameras, width=4)
+    return ProjectedDiscriminator(TinyExtractor(), 32, with_cameras=with_cameras)
+
+
+@pytest.mark.parametrize("kind", ["projected", "plain"])
+def test_a_look_and_a_judgement(kind: str) -> None:
+    D = new(kind)
+    images = torch.rand(8, 3, 32, 32, requires_grad=True)
+    logits = D.judge(D.looks(images), None)
+    assert logits.dim() == 2
+    assert len(logits) == 8
+    logits.sum().backward()
+    assert images.grad is not None
+    assert bool((images.grad.abs().amax(dim=(1, 2, 3)) > 0).all())
+    for name, parameter in D.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
+def test_mixing_is_fixed_and_heads_are_trained() -> None:
+    D = new("projected")
+    still = {n.split(".")[0] for n, p in D.named_parameters() if not p.requires_grad}
+    moving = {n.split(".")[0] for n, p in D.named_parameters() if p.requires_grad}
+    assert still == {"mix", "smooth"}
+    assert moving == {"heads"}
+
+
+def test_calibration_gives_each_scale_the_same_say() -> None:
+    D = new("projected")
+    assert isinstance(D, ProjectedDiscriminator)
+    images = torch.rand(16, 3, 32, 32)
+    D.calibrate(images)
+    for index, found in enumerate(TinyExtractor().features(images)):
+        mixed = D.mix[index](found) * D.scale[index]
+        assert mixed.shape[1] == MIXED
+        assert float(mixed.std()) == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["projected", "plain"])
+def test_cameras_count_and_must_be_there(kind: str) -> None:
+    D = new(kind, with_cameras=True)
+    looks = D.looks(torch.rand(4, 3, 32, 32))
+    with pytest.raises(ValueError, match="known cameras"):
+        D.judge(looks, None)
+    front, side = D.judge(looks, torch.zeros(4, 3)), D.judge(looks, torch.ones(4, 3))
+    assert not torch.allclose(front, side)
+
+
+def test_spread_is_none_for_a_generator_that_repeats_itself() -> None:
+    one = torch.randn(1, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    alike = with_spread(one.expand(8, 5, 6, 7))
+    assert alike.shape == (8, 6, 6, 7)
+    assert float(alike[:, 5].max()) < 1e-3
+    varied = with_spread(torch.randn(8, 5, 6, 7, generator=torch.Generator().manual_seed(1)))
+    assert float(varied[:, 5].min()) > 0.5
+    # groups are of pictures 0 2 4 6 and 1 3 5 7
+    torch.testing.assert_close(varied[0, 5], varied[2, 5])
+    assert not torch.allclose(varied[0, 5], varied[1, 5])
