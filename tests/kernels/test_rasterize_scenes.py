@@ -68,7 +68,8 @@ def test_the_gradients_are_those_of_rasterize() -> None:
     total(tuple(rasterize_scenes(*ours, Ks, W, H))).backward()
     total(one_by_one([*theirs, Ks])).backward()
     for a, b in zip(ours, theirs, strict=True):
-        assert a.grad is not None and b.grad is not None
+        assert a.grad is not None
+        assert b.grad is not None
         assert float(b.grad.abs().max()) > 0
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-4)
 
@@ -76,7 +77,9 @@ def test_the_gradients_are_those_of_rasterize() -> None:
 def test_the_plain_path_gives_the_same() -> None:
     tensors = scenes()
     doubles = [tensor.double() for tensor in tensors]
-    for a, b in zip(rasterize_scenes(*tensors, W, H), rasterize_scenes(*doubles, W, H), strict=True):
+    for a, b in zip(
+        rasterize_scenes(*tensors, W, H), rasterize_scenes(*doubles, W, H), strict=True
+    ):
         torch.testing.assert_close(a, b.float(), rtol=1e-4, atol=1e-4)
 
 
@@ -93,7 +96,8 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         _native.set_num_threads(before)
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
-            assert a is not None and torch.equal(a, b)
+            assert a is not None
+            assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -12,18 +12,22 @@ class GeneratorShape:
     Attributes:
         z: numbers of a latent code. w: numbers of a style.
         rows, columns: the grid of splats, latitudes x longitudes; powers of two.
-        channels: of the feature maps at (rows / 8, rows / 4, rows / 2) latitudes.
+        channels: of the feature maps at (rows / 16, rows / 8, rows / 4) latitudes; the last maps
+            have half the grid's latitudes and are interpolated: close splats that lie smoothly.
         background: "white", or "scene": a picture behind the object, made from w.
+        light: "camera": shading and highlights that stay with the camera while the object turns,
+            made from w; "none": all light is painted on the object.
         size: pixels a side of the pictures that it was trained on.
         representation: "splats" or "field".
     """
 
     z: int = 64
     w: int = 128
-    rows: int = 32
-    columns: int = 64
+    rows: int = 64
+    columns: int = 128
     channels: tuple[int, int, int] = (96, 96, 64)
     background: str = "white"
+    light: str = "none"
     size: int = 64
     representation: str = "splats"
 
@@ -42,7 +46,7 @@ class GanConfig:
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
         augment_target: share of reals that D may call real before augmentation grows.
-        smooth, opaque, centre: weights of the geometry's regularisers.
+        smooth, folds, opaque, centre: weights of the geometry's regularisers.
         diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
     """
 
@@ -61,6 +65,7 @@ class GanConfig:
     augment_p: float = 0.0
     augment_target: float = 0.6
     smooth: float = 1.0
+    folds: float = 5.0
     opaque: float = 0.1
     centre: float = 0.1
     diversity_floor: float = 0.02

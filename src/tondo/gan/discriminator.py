@@ -6,6 +6,7 @@ the judging starts: `looks(images)` gives the tensors that the trained part, `ju
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Protocol
 
@@ -81,9 +82,7 @@ class ProjectedDiscriminator(nn.Module):
             if angles is None:
                 raise ValueError("this discriminator was made for known cameras; angles are None")
             pose = self.pose(torch.cat([angles.sin(), angles.cos()], dim=1))
-        return torch.cat(
-            [head(x, pose) for head, x in zip(self.heads, looks, strict=True)], dim=1
-        )
+        return torch.cat([head(x, pose) for head, x in zip(self.heads, looks, strict=True)], dim=1)
 
 
 class Head(nn.Module):
@@ -115,7 +114,7 @@ class PlainDiscriminator(nn.Module):
         levels = int(math.log2(size)) - 2
         widths = [min(256, width * 2**k) for k in range(levels + 1)]
         self.first = nn.Conv2d(3, widths[0], 3, padding=1)
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.convs = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairs])
         self.skips = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairs])
         self.second = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)

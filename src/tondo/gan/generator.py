@@ -1,4 +1,4 @@
-"""The generator: a latent code to splats on a deformed sphere.
+"""The generator: a latent code to splats on a deformed sphere, or to a field (`tondo.gan.field`).
 
 A small styled CNN works on a map of the sphere and moves, sizes and colours one splat a cell. The
 cells stay neighbours of each other, so that the splats form a closed skin: no strays, and its mesh
@@ -15,12 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tondo.gan.config import GeneratorShape
-from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, wrap
+from tondo.gan.field import Planes, TriPlanes, surface
+from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, softened, wrap
 from tondo.geometry.rotations import quat_from_rotation
 
 COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
 FIRST_RADIUS = 0.7
-SPREAD = 0.6  # a splat's standard deviation relative to its cell
+SPREAD = 0.75  # a splat's standard deviation relative to its cell
+LIGHT = 8  # the lit ball's picture, pixels a side
+MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
 
 
@@ -32,6 +35,8 @@ class Skins(NamedTuple):
         quats: [B, N, 4] (w, x, y, z): along the meridian, along the parallel, outwards.
         scales: [B, N, 3]. opacities: [B, N] 0..1. colors: [B, N, 3] sRGB 0..1.
         grid: [B, 3, rows, columns] the means as a map.
+        light: [B, 2, LIGHT, LIGHT] over the x and y (right and down, -1..1) of normals in camera
+            space: log gain of the colours, zero on average, and what is added to them; or None.
     """
 
     means: Tensor
@@ -40,6 +45,7 @@ class Skins(NamedTuple):
     opacities: Tensor
     colors: Tensor
     grid: Tensor
+    light: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -51,9 +57,20 @@ class Generator(nn.Module):
     def __init__(self, shape: GeneratorShape) -> None:
         super().__init__()
         self.shape = shape
-        rows, columns = shape.rows // 8, shape.columns // 8
-        first, second, third = shape.channels
         self.mapping = Mapping(shape.z, shape.w)
+        self.planes = None
+        if shape.representation == "field":
+            self.planes = TriPlanes(shape.w, shape.rows // 2, shape.channels)
+        else:
+            self._add_skin(shape)
+        self.behind = Backdrop(shape) if shape.background == "scene" else None
+        self.light = Light(shape.w) if shape.light == "camera" else None
+        self.register_buffer("template", sphere_map(shape.rows, shape.columns))
+        self.register_buffer("w_mean", torch.zeros(shape.w))
+
+    def _add_skin(self, shape: GeneratorShape) -> None:
+        rows, columns = shape.rows // 16, shape.columns // 16
+        first, second, third = shape.channels
         self.start = nn.Parameter(torch.randn(1, first, rows, columns))
         self.from_w = Linear(shape.w, first * rows * columns)
         self.conv1 = StyledConv(shape.w, first, first, 3)
@@ -64,9 +81,6 @@ class Generator(nn.Module):
         self.conv4 = StyledConv(shape.w, third, 4 * 24, 3)
         self.fine = StyledConv(shape.w, 24, 3 + 3 + 1 + 3, 1)
         self.axes = nn.Parameter(torch.zeros(3))
-        self.behind = Backdrop(shape) if shape.background == "scene" else None
-        self.register_buffer("template", sphere_map(shape.rows, shape.columns))
-        self.register_buffer("w_mean", torch.zeros(shape.w))
 
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean style."""
@@ -74,7 +88,10 @@ class Generator(nn.Module):
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
 
     def forward(self, w: Tensor) -> Skins:
-        """w [B, W] to the splats of B objects."""
+        """w [B, W] to the splats of B objects; those of a field cover its surface as seen from
+        the outside along rays to the origin."""
+        if self.planes is not None:
+            return _covering(self.planes(w), self.template)
         batch = len(w)
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
@@ -82,12 +99,13 @@ class Generator(nn.Module):
         offset = COARSE * _bounded(self.coarse(x, w, demodulate=False))
         x = leaky(self.conv3(doubled(x), w))
         offset = doubled(offset) + MIDDLE * _bounded(self.middle(x, w, demodulate=False))
-        x = leaky(F.pixel_shuffle(self.conv4(x, w), 2))
+        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2)))
         raw = self.fine(x, w, demodulate=False)
-        offset = doubled(offset) + FINE * _bounded(raw[:, :3])
+        offset = doubled(doubled(offset) + FINE * _bounded(raw[:, :3]))
         radius = FIRST_RADIUS * torch.exp(self.axes)
         grid = self.template * radius[:, None, None] + offset
-        return _skins(grid, raw[:, 3:])
+        skins = _skins(grid, doubled(raw[:, 3:]))
+        return skins if self.light is None else skins._replace(light=self.light(w))
 
     def backdrop(self, w: Tensor, size: int) -> Tensor:
         """[B, H, W, 3] sRGB: what stands behind the objects."""
@@ -113,6 +131,40 @@ class Backdrop(nn.Module):
         return torch.sigmoid(x).permute(0, 2, 3, 1)
 
 
+class Light(nn.Module):
+    """Light that stands still with the camera, as a picture of a lit ball (Sloan et al. 2001, The
+    Lit Sphere): the shade of a splat depends on its normal in camera space alone.
+
+    Things photographed on a turntable turn under such a light; without it their shadows would have
+    to be painted on them, and turn along.
+    """
+
+    disc: Tensor
+
+    def __init__(self, w: int) -> None:
+        super().__init__()
+        self.from_w = Linear(w, 2 * LIGHT * LIGHT)
+        with torch.no_grad():
+            self.from_w.weight.mul_(0.1)
+        even = (torch.arange(LIGHT) + 0.5) * (2 / LIGHT) - 1
+        inside = (even[:, None].square() + even.square() < 1).float()
+        self.register_buffer("disc", inside / inside.sum(), persistent=False)
+
+    def forward(self, w: Tensor) -> Tensor:
+        raw = self.from_w(w).view(-1, 2, LIGHT, LIGHT)
+        gain = MOST_GAIN * torch.tanh(raw[:, :1])
+        gain = gain - (gain * self.disc).sum(dim=(2, 3), keepdim=True)
+        return torch.cat([gain, MOST_SHINE * torch.sigmoid(raw[:, 1:] - 4.0)], dim=1)
+
+
+def _covering(planes: Planes, template: Tensor) -> Skins:
+    """Opaque splats on the surface of fields."""
+    grid, colors = surface(planes, template)
+    shade = torch.logit(colors.clamp(1e-3, 1 - 1e-3))
+    sizes = torch.zeros_like(grid)
+    return _skins(grid, torch.cat([sizes, torch.full_like(grid[:, :1], 5.0), shade], dim=1))
+
+
 def sphere_map(rows: int, columns: int) -> Tensor:
     """[3, rows, columns] points of the unit sphere, +y at the north, even in latitude."""
     polar = (torch.arange(rows) + 0.5) * (math.pi / rows)
@@ -129,10 +181,10 @@ def _bounded(x: Tensor) -> Tensor:
 def _skins(grid: Tensor, raw: Tensor) -> Skins:
     """Splats that cover the cells of `grid`, from the maps raw [B, 7, rows, columns]."""
     batch = len(grid)
-    padded = wrap(grid, 1)
     # The cells' own directions say how the splats lie: as data, or the skin would be bent to
     # turn its splats.
     with torch.no_grad():
+        padded = wrap(softened(softened(grid)), 1)  # light must not glitter on ripples
         south = 0.5 * (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1])
         east = 0.5 * (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
         reach_s = south.norm(dim=1, keepdim=True).clamp_min(1e-4)

@@ -20,9 +20,12 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
         self.rate = rate
 
+    def scaled(self) -> Tensor:
+        """[out, in] the matrix as it is applied."""
+        return self.weight * (self.rate / math.sqrt(self.weight.shape[1]))
+
     def forward(self, x: Tensor) -> Tensor:
-        gain = self.rate / math.sqrt(self.weight.shape[1])
-        return F.linear(x, self.weight * gain, self.bias * self.rate)
+        return F.linear(x, self.scaled(), self.bias * self.rate)
 
 
 class Mapping(nn.Module):
@@ -45,24 +48,31 @@ class StyledConv(nn.Module):
     """A convolution whose input channels are scaled by a style (Karras et al. 2020, equations 1-3).
 
     Scaling the input and the output is the same as scaling the weights of each sample, and leaves
-    one plain convolution for the whole batch.
+    one plain convolution for the whole batch. The map is one of a sphere, or, not `around`, a flat
+    one with zeros beyond its borders.
     """
 
-    def __init__(self, w: int, inputs: int, outputs: int, kernel: int) -> None:
+    def __init__(
+        self, w: int, inputs: int, outputs: int, kernel: int, *, around: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style = Linear(w, inputs, bias=1.0)
         self.kernel = kernel
+        self.around = around
 
     def forward(self, x: Tensor, w: Tensor, *, demodulate: bool = True) -> Tensor:
         """[B, in, H, W] and [B, W] to [B, out, H, W]; no activation."""
         weight = self.weight / math.sqrt(self.weight[0].numel())
         style = self.style(w)
         x = x * style[:, :, None, None]
-        if self.kernel > 1:
-            x = wrap(x, self.kernel // 2)
-        x = F.conv2d(x, weight)
+        reach = self.kernel // 2
+        x = (
+            F.conv2d(wrap(x, reach), weight)
+            if self.around and reach
+            else F.conv2d(x, weight, padding=reach)
+        )
         if demodulate:
             power = weight.square().sum(dim=(2, 3))
             norm = torch.rsqrt(F.linear(style.square(), power) + 1e-8)
@@ -87,6 +97,14 @@ def wrap(x: Tensor, reach: int) -> Tensor:
     south = torch.roll(x[:, :, -reach:].flip(2), half, dims=3)
     x = torch.cat([north, x, south], dim=2)
     return torch.cat([x[..., -reach:], x, x[..., :reach]], dim=3)
+
+
+def softened(x: Tensor) -> Tensor:
+    """A latitude-longitude map blurred by (1, 2, 1) / 4 both ways: takes the chequers of a pixel
+    shuffle away."""
+    x = wrap(x, 1)
+    x = 0.5 * x[:, :, 1:-1] + 0.25 * (x[:, :, :-2] + x[:, :, 2:])
+    return 0.5 * x[..., 1:-1] + 0.25 * (x[..., :-2] + x[..., 2:])
 
 
 def doubled(x: Tensor) -> Tensor:

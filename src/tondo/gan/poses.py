@@ -95,19 +95,23 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
         except ValueError:
             raise OptionError(f"--poses: {word!r} is not NAME=NUMBER or NAME=LOW:HIGH") from None
     ranges = {"azimuth", "elevation", "roll"}
-    for name, values in found.items():
+    for name, given in found.items():
         wanted = 2 if name in ranges else 1 if name in ("fov", "distance") else 0
-        if len(values) != wanted or not all(math.isfinite(value) for value in values):
+        if len(given) != wanted or not all(math.isfinite(value) for value in given):
             raise OptionError(
-                f"--poses: {name}={':'.join(f'{v:g}' for v in values)} is not understood; known are "
-                "azimuth, elevation and roll as LOW:HIGH, fov and distance as one number"
+                f"--poses: {name}={':'.join(f'{v:g}' for v in given)} is not understood; known "
+                "are azimuth, elevation and roll as LOW:HIGH, fov and distance as one number"
             )
     if "azimuth" not in found or "elevation" not in found:
         raise OptionError("--poses: ranges need at least azimuth=LOW:HIGH and elevation=LOW:HIGH")
-    pairs = {name: (found[name][0], found[name][1]) for name in ranges if name in found}
+    low, high = (
+        dict.fromkeys(ranges, 0.0) | {k: found[k][end] for k in ranges & found.keys()}
+        for end in (0, 1)
+    )
     fov = found.get("fov", (20.0,))[0]
     distance = found.get("distance", (1.005 / math.sin(math.radians(fov) / 2),))[0]
-    return (PosePrior(fov=fov, distance=distance, **pairs),)
+    azimuth, elevation, roll = ((low[k], high[k]) for k in ("azimuth", "elevation", "roll"))
+    return (PosePrior(azimuth, elevation, roll, fov, distance),)
 
 
 class Cameras(NamedTuple):

@@ -1,28 +1,59 @@
-"""What keeps a generator's geometry real: terms of G's loss on the splats themselves."""
+"""What keeps a generator's geometry real: terms of G's loss on the splats or fields."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from tondo.gan.config import GanConfig
+from tondo.gan.field import Planes, field_terms
 from tondo.gan.generator import Skins
 from tondo.gan.layers import wrap
 
 
+def geometry_loss(made: Skins | Planes, config: GanConfig) -> Tensor:
+    """The weighted sum of the terms that belong to this representation."""
+    if isinstance(made, Planes):
+        rough, haze, middle = field_terms(made)
+        return config.smooth * rough + config.opaque * haze + config.centre * middle
+    return (
+        config.smooth * roughness(made)
+        + config.folds * folds(made)
+        + config.opaque * transparency(made)
+        + config.centre * off_centre(made)
+    )
+
+
 def roughness(skins: Skins) -> Tensor:
     """Mean squared difference of each grid point from the mean of its four neighbours (the umbrella
-    operator of Taubin 1995), relative to the squared cell size: creases cost, size does not."""
-    padded = wrap(skins.grid, 1)
+    operator of Taubin 1995), relative to the squared cell size: creases cost, size does not. Every
+    second point counts: those in between are interpolated."""
+    grid = skins.grid[:, :, ::2, ::2]
+    padded = wrap(grid, 1)
     around = 0.25 * (
         padded[:, :, 2:, 1:-1]
         + padded[:, :, :-2, 1:-1]
         + padded[:, :, 1:-1, 2:]
         + padded[:, :, 1:-1, :-2]
     )
-    cell = (padded[:, :, 2:, 1:-1] - skins.grid).square().sum(dim=1)
-    cell = cell + (padded[:, :, 1:-1, 2:] - skins.grid).square().sum(dim=1)
-    bend = (skins.grid - around).square().sum(dim=1)
+    cell = (padded[:, :, 2:, 1:-1] - grid).square().sum(dim=1)
+    cell = cell + (padded[:, :, 1:-1, 2:] - grid).square().sum(dim=1)
+    bend = (grid - around).square().sum(dim=1)
     return (bend / cell.detach().mean(dim=(1, 2), keepdim=True).clamp_min(1e-8)).mean()
+
+
+def folds(skins: Skins) -> Tensor:
+    """How far the skin turns from outwards: mean of max(0, 0.2 - n . d)^2, n the unit normal of a
+    cell and d its direction from the object's middle. Above 0 everywhere, the skin is
+    star-shaped: it cannot fold, turn inside out or be one flat card."""
+    grid = skins.grid[:, :, ::2, ::2]
+    padded = wrap(grid, 1)
+    south = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+    east = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+    normal = F.normalize(torch.linalg.cross(south, east, dim=1), dim=1, eps=1e-8)
+    away = F.normalize(grid - grid.mean(dim=(2, 3), keepdim=True), dim=1, eps=1e-8)
+    return torch.relu(0.2 - (normal * away).sum(dim=1)).square().mean()
 
 
 def transparency(skins: Skins) -> Tensor:

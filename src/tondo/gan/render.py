@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from tondo.gan.field import Planes, march
 from tondo.gan.generator import Generator, Skins
+from tondo.geometry.rotations import rotation_from_quat
 from tondo.kernels.rasterize_scenes import rasterize_scenes
 
 
@@ -43,7 +47,7 @@ def photograph(
         skins.quats,
         skins.scales,
         skins.opacities,
-        skins.colors,
+        shaded(skins, viewmats),
         viewmats,
         Ks,
         size,
@@ -55,14 +59,27 @@ def photograph(
     return Shots(images, depths[..., 0], seen.alphas[..., 0])
 
 
+def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
+    """[B, N, 3] colours of the splats as the cameras see them, under the light of `skins`."""
+    if skins.light is None:
+        return skins.colors
+    outward = rotation_from_quat(skins.quats)[..., 2]
+    across = (outward @ viewmats[:, :2, :3].mT)[:, None]  # [B, 1, N, 2]: right and down
+    found = F.grid_sample(skins.light, across, "bilinear", "border", align_corners=False)
+    gain, shine = found[:, :, 0].unsqueeze(-1).unbind(1)
+    return skins.colors * gain.exp() + shine
+
+
 def pictures_of(
     generator: Generator, w: Tensor, viewmats: Tensor, Ks: Tensor, size: int
-) -> tuple[Shots, Skins]:
-    """Styles w [B, W] to pictures and the splats that they show.
-
-    Larger pictures than those of the training are low-passed as far, relative to the object, as
-    those were: else the gaps and specks show that training could not see.
-    """
+) -> tuple[Shots, Skins | Planes]:
+    """Styles w [B, W] to pictures and the splats or fields that they show."""
+    behind = generator.backdrop(w, size)
+    if generator.planes is not None:
+        planes = generator.planes(w)
+        images, depths, alphas = march(planes, viewmats, Ks, size)
+        solid = alphas > 1e-3
+        depths = torch.where(solid, depths / alphas.clamp_min(1e-6), 0.0)
+        return Shots(images + (1 - alphas[..., None]) * behind, depths, alphas), planes
     skins = generator(w)
-    low_pass = LOW_PASS * max(1.0, size / generator.shape.size) ** 2
-    return photograph(skins, viewmats, Ks, size, generator.backdrop(w, size), low_pass), skins
+    return photograph(skins, viewmats, Ks, size, behind), skins

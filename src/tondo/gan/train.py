@@ -17,13 +17,23 @@ from tondo.gan.augment import augmented, next_strength
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.generator import Generator
+from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, PosePrior, draw_cameras
-from tondo.gan.regularise import off_centre, roughness, transparency
+from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import pictures_of
 
 AUGMENT_EVERY = 4
 W_MEAN_RATE = 0.005
+
+
+@dataclass(frozen=True)
+class Base:
+    """A trained generator to start from; lora: rank of the adapters that alone are trained, 0 to
+    train all of its weights."""
+
+    generator: Generator
+    lora: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Setting:
         pictures: the photographs. With cameras, `camera_angles` [N, 3] are theirs.
         priors: where the cameras stand if the photographs do not say.
         extractor: the frozen CNN of a projected discriminator.
+        base: the generator to start from, or None for a new one.
     """
 
     pictures: PictureSet
@@ -41,6 +52,7 @@ class Setting:
     extractor: Extractor
     config: GanConfig
     camera_angles: Tensor | None = None
+    base: Base | None = None
 
 
 @dataclass
@@ -94,7 +106,7 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
     parallel.check_batch(config.batch)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        G = Generator(shape)
+        G = _first_generator(setting, shape)
         D = _new_discriminator(setting, shape)
     chance = torch.Generator().manual_seed(seed)
     if isinstance(D, ProjectedDiscriminator):
@@ -107,11 +119,30 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         G,
         D,
         G_ema,
-        torch.optim.Adam(G.parameters(), config.lr_g, betas, eps=1e-8),
+        torch.optim.Adam(to_train(G), config.lr_g, betas, eps=1e-8),
         torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8),
         chance,
         augment_p=config.augment_p,
     )
+
+
+def _first_generator(setting: Setting, shape: GeneratorShape) -> Generator:
+    if setting.base is None:
+        return Generator(shape)
+    G = copy.deepcopy(setting.base.generator).requires_grad_(True).train()
+    if setting.base.lora:
+        add_adapters(G, setting.base.lora)
+    return G
+
+
+def to_train(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes, in a fixed order."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def plain_generator(G: Generator) -> Generator:
+    """`G` for use: frozen, with its adapters, if it has any, added into its weights."""
+    return merged(G)
 
 
 def _new_discriminator(
@@ -145,7 +176,7 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     z = parallel.part(torch.randn(config.batch, t.G.shape.z, generator=t.chance))
     w = t.G.styles(z)
     t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
-    shots, skins = pictures_of(t.G, w, cameras.viewmats, cameras.Ks, t.G.shape.size)
+    shots, made = pictures_of(t.G, w, cameras.viewmats, cameras.Ks, t.G.shape.size)
     fake = t.D.looks(augmented(shots.images.permute(0, 3, 1, 2), t.augment_p, t.chance))
     angles_real = None if setting.camera_angles is None else setting.camera_angles[rows]
     angles_fake = None if setting.camera_angles is None else cameras.angles
@@ -158,8 +189,7 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     with torch.no_grad():
         on_real = t.D.judge(real, angles_real)
     loss_g = loss_named(config.loss).of_g(on_real, on_fake)
-    geometry = config.smooth * roughness(skins) + config.opaque * transparency(skins)
-    geometry = geometry + config.centre * off_centre(skins)
+    geometry = geometry_loss(made, config)
     t.opt_g.zero_grad(set_to_none=True)
     (loss_g + geometry).backward()
     parallel.average_gradients(t.G.parameters())
@@ -228,8 +258,8 @@ def _average(t: Training, config: GanConfig) -> None:
     keep = 0.5 ** (config.batch / half_life)
     for mean, now in zip(t.G_ema.parameters(), t.G.parameters(), strict=True):
         mean.lerp_(now, 1 - keep)
-    for mean, now in zip(t.G_ema.buffers(), t.G.buffers(), strict=True):
-        mean.copy_(now)
+    for kept, fresh in zip(t.G_ema.buffers(), t.G.buffers(), strict=True):
+        kept.copy_(fresh)
 
 
 def _adapt(t: Training, config: GanConfig, sign_on_real: float) -> None:

@@ -71,7 +71,11 @@ def rasterize_scenes(
         return ScenePictures(images[..., :3], images[..., 3:], alphas[..., None])
     each = [
         rasterize(
-            *(tensor[b] for tensor in (means, quats, scales, opacities, colors)),
+            means[b],
+            quats[b],
+            scales[b],
+            opacities[b],
+            colors[b],
             viewmats[b : b + 1],
             Ks[b : b + 1],
             width,

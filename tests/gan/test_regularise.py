@@ -1,0 +1,65 @@
+"""Regularisers of the skin: what costs, and what is free."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tondo.gan.generator import Skins, sphere_map
+from tondo.gan.regularise import folds, off_centre, roughness, transparency
+
+
+def skins_of(grid: Tensor, opacity: float = 1.0) -> Skins:
+    """Skins with the grid [3, rows, columns]."""
+    means = grid[None].flatten(2).mT
+    count = means.shape[1]
+    return Skins(
+        means,
+        torch.zeros(1, count, 4),
+        torch.full((1, count, 3), 0.01),
+        torch.full((1, count), opacity),
+        torch.zeros(1, count, 3),
+        grid[None],
+    )
+
+
+def test_creases_cost_and_size_does_not() -> None:
+    sphere = sphere_map(32, 64)
+    noise = 0.05 * torch.randn(sphere.shape, generator=torch.Generator().manual_seed(0))
+    smooth, rough = roughness(skins_of(sphere)), roughness(skins_of(sphere + noise))
+    assert float(rough) > 3 * float(smooth)
+    torch.testing.assert_close(roughness(skins_of(0.3 * sphere)), smooth, rtol=1e-3, atol=0)
+
+
+def test_a_ball_has_no_folds_one_inside_out_has_nothing_else() -> None:
+    sphere = sphere_map(32, 64)
+    assert float(folds(skins_of(sphere))) == 0.0
+    assert float(folds(skins_of(sphere.flip(2)))) > 1.0
+    flat = sphere * torch.tensor([1.0, 1.0, 0.001])[:, None, None]
+    assert 0.01 < float(folds(skins_of(flat))) < 1.0
+
+
+def test_haze_costs() -> None:
+    sphere = sphere_map(16, 32)
+    assert float(transparency(skins_of(sphere, 1.0))) == 0.0
+    torch.testing.assert_close(transparency(skins_of(sphere, 0.4)), torch.tensor(0.6))
+
+
+def test_the_middle_and_the_unit_sphere_are_kept() -> None:
+    sphere = 0.7 * sphere_map(16, 32)
+    assert float(off_centre(skins_of(sphere))) < 1e-9
+    aside = sphere + torch.tensor([0.0, 0.2, 0.0])[:, None, None]
+    torch.testing.assert_close(off_centre(skins_of(aside)), torch.tensor(0.04), rtol=1e-3, atol=0)
+    assert float(off_centre(skins_of(2.0 * sphere))) > 1.0
+
+
+def test_every_term_has_a_gradient_that_lowers_it() -> None:
+    noise = 0.1 * torch.randn(3, 16, 32, generator=torch.Generator().manual_seed(1))
+    start = 1.1 * sphere_map(16, 32) + noise
+    for term in (roughness, folds, off_centre):
+        grid = start.clone().requires_grad_()
+        before = term(skins_of(grid))
+        before.backward()
+        assert grid.grad is not None
+        step = 1e-3 * grid.grad / grid.grad.norm()
+        assert float(term(skins_of((grid - step).detach()))) < float(before.detach()), term.__name__
