@@ -12,7 +12,7 @@ from tondo.gan.generator_file import Card, Trained, save_generator
 from tondo.gan.poses import NAMED
 from tondo.training.run_directory import create_run
 
-SHAPE = GeneratorShape(z=8, w=12, rows=16, columns=32, channels=(12, 10, 8), size=32)
+SHAPE = GeneratorShape(z=8, w=12, rows=32, columns=64, channels=(12, 10, 8), size=32)
 CARD = Card(name="lumps", pictures=7, kimg=1.5, licence="CC0 1.0", metrics={"frechet": 3.5})
 
 

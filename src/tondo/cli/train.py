@@ -11,7 +11,8 @@ from tondo.cli.options import positive_int
 from tondo.errors import OptionError
 
 if TYPE_CHECKING:
-    from tondo.gan.session import Result, TrainOptions, Watch
+    from tondo.gan.options import TrainOptions
+    from tondo.gan.session import Result, Watch
     from tondo.gan.train import StepReport
 
 
@@ -38,6 +39,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "background and frontal for scenery)",
     )
     add("--background", choices=("white", "scene"), help="behind the object (default: as seen)")
+    add(
+        "--light",
+        choices=("camera", "none"),
+        help="camera: light that stays with the camera while the object turns; none: painted on "
+        "(default: none where the pictures' own cameras are used, else camera)",
+    )
     add(
         "--representation",
         choices=("splats", "field"),
@@ -130,7 +137,7 @@ def _share_cores(threads: int | None) -> None:
 def _options(args: argparse.Namespace) -> TrainOptions:
     from tondo.features.choose import DEFAULT
     from tondo.gan.config import GanConfig
-    from tondo.gan.session import TrainOptions, check_options
+    from tondo.gan.options import TrainOptions, check_options
 
     tuned = {name: getattr(args, name) for name in _TUNED if getattr(args, name) is not None}
     for name in ("lr_g", "lr_d"):
@@ -145,6 +152,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         seed=args.seed,
         poses=args.poses,
         background=args.background,
+        light=args.light,
         features=args.features or DEFAULT,
         base=args.base,
         lora=args.lora,

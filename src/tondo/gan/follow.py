@@ -12,13 +12,12 @@ from pathlib import Path
 
 from tondo.errors import InputError, TondoError
 from tondo.gan import parallel, state
+from tondo.gan.options import TrainOptions, stored_options
 from tondo.gan.session import (
     Interrupted,
-    TrainOptions,
     Watch,
     setting_of,
     slow_down,
-    stored_options,
     training_set,
 )
 from tondo.gan.train import Setting, Training, one_step

@@ -6,22 +6,22 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import tondo
 from tondo.data.pictures import PictureSet
 from tondo.errors import InputError, OptionError, TondoError
-from tondo.features.choose import DEFAULT, load_extractor
+from tondo.features.choose import load_extractor
 from tondo.gan import health, parallel, state
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.generator_file import Card, Trained, save_generator
 from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.named import open_generator
+from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
 from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
 from tondo.gan.sheets import grid, latents
 from tondo.gan.train import Base, Setting, StepReport, Training, begin, one_step, plain_generator
@@ -39,7 +39,6 @@ from tondo.training.run_directory import (
     create_run,
     finish_run,
     open_run,
-    read_config,
     write_metrics,
 )
 from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
@@ -50,40 +49,7 @@ GRID_SECONDS = 60.0
 GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
 MOST_SETBACKS = 1
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What `train_generator` can be told.
-
-    Attributes:
-        size: pixels a side of the pictures.
-        minutes, kimg: how long to train; at most one of them (neither: 60 minutes).
-        seed: of every random choice.
-        poses: a pose prior (`tondo.gan.poses.parse_poses`); None: the pictures' own cameras where
-            they are known, else "turntable" for a plain background and "frontal" for scenery.
-        background: "white", "scene", or None to choose by the pictures.
-        features: the frozen network of the discriminator (`tondo.features.choose`).
-        base: a run, file or name of a generator to start from. lora: rank of adapters that alone
-            are trained, 0 to train everything.
-        config: everything else about the training. representation: "splats" or "field".
-        licence: of the pictures, for the generator's card.
-        checkpoint_seconds: time between checkpoints.
-    """
-
-    size: int = 64
-    minutes: float | None = None
-    kimg: float | None = None
-    seed: int = 0
-    poses: str | None = None
-    background: str | None = None
-    features: str = DEFAULT
-    base: str | None = None
-    lora: int = 0
-    representation: str = "splats"
-    licence: str = ""
-    config: GanConfig = field(default_factory=GanConfig)
-    checkpoint_seconds: float = 30.0
+DEFAULTS = TrainOptions()
 
 
 @dataclass(frozen=True)
@@ -131,7 +97,7 @@ class _Progress:
 def train_generator(
     source: Path,
     out: Path,
-    options: TrainOptions = TrainOptions(),
+    options: TrainOptions = DEFAULTS,
     *,
     force: bool = False,
     resume: bool = False,
@@ -171,64 +137,6 @@ def train_generator(
     return _finish(run, training, setting, options)
 
 
-def check_options(options: TrainOptions) -> None:
-    """Raises OptionError for values that cannot be used."""
-    config = options.config
-    if options.minutes is not None and options.kimg is not None:
-        raise OptionError("give --minutes or --kimg, not both")
-    if options.minutes is not None and not 0 < options.minutes < 1e6:
-        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
-    if options.kimg is not None and not 0 < options.kimg < 1e7:
-        raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
-    if options.size < 16 or options.size > 256 or options.size & (options.size - 1):
-        raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
-    if not 0 <= options.seed < 2**63:
-        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
-    if config.batch < 4 or config.batch % (4 * config.accumulate):
-        raise OptionError(
-            f"--batch must be a multiple of 4 times --accumulate (the discriminator compares "
-            f"pictures in fours), got {config.batch} and {config.accumulate}"
-        )
-    if options.lora and options.base is None:
-        raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
-    if options.poses is not None:
-        parse_poses(options.poses)
-
-
-def config_json(source: Path, options: TrainOptions) -> dict[str, Any]:
-    """`config.json`: everything needed to repeat the run."""
-    stored = dataclasses.asdict(options)
-    del stored["checkpoint_seconds"]
-    return {
-        "tondo": tondo.__version__,
-        "command": "train",
-        "source": str(Path(source).absolute()),
-        **stored,
-    }
-
-
-def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptions, Path]:
-    """The options that a run was started with, `options`' length of training where it says one."""
-    config = read_config(run)
-    if config.get("command") != "train":
-        raise InputError(f"{run.path} is a run of `tondo {config.get('command', '?')}`, not train")
-    names = {one.name for one in dataclasses.fields(TrainOptions)} - {"checkpoint_seconds"}
-    try:
-        values = {name: config[name] for name in names}
-        values["config"] = GanConfig(**config["config"])
-        stored = TrainOptions(**values, checkpoint_seconds=options.checkpoint_seconds)
-        source = Path(config["source"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{run.config_path} is not the config of a training ({error!r}): "
-            "start again with --force"
-        ) from error
-    if options.minutes is not None or options.kimg is not None:
-        stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
-    check_options(stored)
-    return stored, source
-
-
 def training_set(
     source: Path, run: RunDirectory, options: TrainOptions, watch: Watch
 ) -> PictureSet:
@@ -266,8 +174,12 @@ def setting_of(
             watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
         priors = parse_poses(words)
     behind = options.background or ("white" if pictures.is_plain else "scene")
+    painted = angles is not None or options.representation == "field"
     shape = GeneratorShape(
-        size=options.size, background=behind, representation=options.representation
+        size=options.size,
+        background=behind,
+        light=options.light or ("none" if painted else "camera"),
+        representation=options.representation,
     )
     base = None
     if options.base is not None:
@@ -349,7 +261,9 @@ def _train(
             vitals.note(report)
             now = training.seconds
             due = stop or now - progress.saved >= options.checkpoint_seconds
-            illness = vitals.illness(training) if due else vitals.sudden(report)
+            illness = vitals.sudden(report)
+            if illness is None and due:
+                illness = vitals.illness(training)
             if illness is not None:
                 training = _go_back(run, training, setting, options, progress, illness)
                 watch.note(

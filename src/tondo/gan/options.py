@@ -1,0 +1,114 @@
+"""What a training can be told, checked, and as it stands in a run's config."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tondo
+from tondo.errors import InputError, OptionError
+from tondo.features.choose import DEFAULT
+from tondo.gan.config import GanConfig
+from tondo.gan.poses import parse_poses
+from tondo.training.run_directory import RunDirectory, read_config
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What `train_generator` can be told.
+
+    Attributes:
+        size: pixels a side of the pictures.
+        minutes, kimg: how long to train; at most one of them (neither: 60 minutes).
+        seed: of every random choice.
+        poses: a pose prior (`tondo.gan.poses.parse_poses`); None: the pictures' own cameras where
+            they are known, else "turntable" for a plain background and "frontal" for scenery.
+        background: "white", "scene", or None to choose by the pictures.
+        light: "camera" or "none" (`GeneratorShape.light`), or None: "none" where the pictures' own
+            cameras are used, else "camera".
+        features: the frozen network of the discriminator (`tondo.features.choose`).
+        base: a run, file or name of a generator to start from. lora: rank of adapters that alone
+            are trained, 0 to train everything.
+        config: everything else about the training. representation: "splats" or "field".
+        licence: of the pictures, for the generator's card.
+        checkpoint_seconds: time between checkpoints.
+    """
+
+    size: int = 64
+    minutes: float | None = None
+    kimg: float | None = None
+    seed: int = 0
+    poses: str | None = None
+    background: str | None = None
+    light: str | None = None
+    features: str = DEFAULT
+    base: str | None = None
+    lora: int = 0
+    representation: str = "splats"
+    licence: str = ""
+    config: GanConfig = field(default_factory=GanConfig)
+    checkpoint_seconds: float = 30.0
+
+
+def check_options(options: TrainOptions) -> None:
+    """Raises OptionError for values that cannot be used."""
+    config = options.config
+    if options.minutes is not None and options.kimg is not None:
+        raise OptionError("give --minutes or --kimg, not both")
+    if options.minutes is not None and not 0 < options.minutes < 1e6:
+        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
+    if options.kimg is not None and not 0 < options.kimg < 1e7:
+        raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
+    if options.size < 16 or options.size > 256 or options.size & (options.size - 1):
+        raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
+    if not 0 <= options.seed < 2**63:
+        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
+    if config.batch < 4 or config.batch % (4 * config.accumulate):
+        raise OptionError(
+            f"--batch must be a multiple of 4 times --accumulate (the discriminator compares "
+            f"pictures in fours), got {config.batch} and {config.accumulate}"
+        )
+    if options.light == "camera" and options.representation == "field":
+        raise OptionError(
+            "--light camera needs the normals of splats: not for --representation field"
+        )
+    if options.lora and options.base is None:
+        raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
+    if options.poses is not None:
+        parse_poses(options.poses)
+
+
+def config_json(source: Path, options: TrainOptions) -> dict[str, Any]:
+    """`config.json`: everything needed to repeat the run."""
+    stored = dataclasses.asdict(options)
+    del stored["checkpoint_seconds"]
+    return {
+        "tondo": tondo.__version__,
+        "command": "train",
+        "source": str(Path(source).absolute()),
+        **stored,
+    }
+
+
+def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptions, Path]:
+    """The options that a run was started with, `options`' length of training where it says one."""
+    config = read_config(run)
+    if config.get("command") != "train":
+        raise InputError(f"{run.path} is a run of `tondo {config.get('command', '?')}`, not train")
+    names = {one.name for one in dataclasses.fields(TrainOptions)} - {"checkpoint_seconds"}
+    try:
+        values = {name: config[name] for name in names}
+        values["config"] = GanConfig(**config["config"])
+        stored = TrainOptions(**values, checkpoint_seconds=options.checkpoint_seconds)
+        source = Path(config["source"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{run.config_path} is not the config of a training ({error!r}): "
+            "start again with --force"
+        ) from error
+    if options.minutes is not None or options.kimg is not None:
+        stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
+    check_options(stored)
+    return stored, source

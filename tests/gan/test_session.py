@@ -1,0 +1,184 @@
+"""A training from pictures to a run: what it leaves, resuming, setbacks, wrong options."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from tondo.cli.main import main
+from tondo.errors import OptionError
+from tondo.gan import health, session
+from tondo.gan.config import GanConfig
+from tondo.gan.generator_file import load_generator
+from tondo.gan.options import TrainOptions, check_options
+from tondo.gan.session import BrokenTraining, train_generator
+from tondo.gan.train import StepReport
+from tondo.io.picture_shards import is_prepared
+from tondo.pictures.prepare import PictureOptions, prepare_pictures
+from tondo.training.events import GanStep, Note, read_events
+
+SMALL = TrainOptions(size=32, poses="turntable", config=GanConfig(batch=4))
+
+
+@pytest.fixture(scope="module")
+def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty coloured balls on white."""
+    folder = tmp_path_factory.mktemp("balls")
+    chance = np.random.default_rng(0)
+    for k in range(40):
+        picture = Image.new("RGB", (48, 48), "white")
+        wide, high = chance.integers(12, 20, 2)
+        color = tuple(int(v) for v in chance.integers(0, 200, 3))
+        pen = ImageDraw.Draw(picture)
+        pen.ellipse((24 - wide, 24 - high, 24 + wide, 24 + high), fill=color)
+        pen.ellipse((20, 16, 26, 22), fill=tuple(min(255, v + 50) for v in color))
+        picture.save(folder / f"{k:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(balls: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "set"
+    options = PictureOptions(size=32, similar=0, keep_blurred=True)
+    return prepare_pictures(balls, out, options).folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_generator(run / "generator.safetensors").generator.state_dict()
+
+
+def test_a_run_has_all_that_the_contract_says(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    argv = ["train", str(balls), "-o", str(run), "--size", "32", "--kimg", "0.024", "--batch", "8"]
+    assert main([*argv, "--licence", "CC0"]) == 0
+    told = capsys.readouterr().out
+    assert "no cameras are known: assuming turntable" in told
+    assert "tondo generate" in told
+    assert is_prepared(run / "pictures")
+    trained = load_generator(run / "generator.safetensors")
+    assert trained.generator.shape.size == 32
+    assert trained.generator.shape.light == "camera"
+    assert trained.card.licence == "CC0"
+    assert trained.card.kimg == pytest.approx(0.024)
+    assert Image.open(run / "renders" / "grid.png").size == (8 * 32, 16 * 32)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["kimg"] == pytest.approx(0.024)
+    config = json.loads((run / "config.json").read_text())
+    assert (config["command"], config["config"]["batch"]) == ("train", 8)
+    assert list((run / "checkpoints").glob("step-*.safetensors"))
+    assert list((run / "tensorboard").iterdir())
+    assert main(argv) == 2
+    assert "already holds a run" in capsys.readouterr().err
+
+
+def test_stopping_and_going_on_ends_where_going_straight_does(
+    prepared: Path, tmp_path: Path
+) -> None:
+    straight = replace(SMALL, kimg=0.016)
+    train_generator(prepared, tmp_path / "a", straight)
+    train_generator(prepared, tmp_path / "b", replace(SMALL, kimg=0.008))
+    train_generator(prepared, tmp_path / "b", straight, resume=True)
+    first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+    moved = [n for n, t in first.items() if t.dim() > 1 and float(t.float().std()) > 0]
+    assert len(moved) > 10
+
+
+def test_pictures_of_another_size_are_refused(prepared: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="train with --size 32"):
+        train_generator(prepared, tmp_path / "run", replace(SMALL, size=64, kimg=0.01))
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_that_are_none_go_back_once_and_then_stop(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_step = session.one_step
+
+    def breaking(training: object, setting: object) -> StepReport:
+        report = real_step(training, setting)  # type: ignore[arg-type]
+        return replace(report, loss_g=math.nan) if report.step >= 3 else report
+
+    monkeypatch.setattr(session, "one_step", breaking)
+    told: list[str] = []
+    watch = session.Watch(note=told.append)
+    options = replace(SMALL, kimg=0.1, checkpoint_seconds=3600.0)
+    with pytest.raises(BrokenTraining, match=r"NaN at step 3, again.*What to try") as caught:
+        train_generator(prepared, tmp_path / "run", options, watch=watch)
+    assert "generator.safetensors" in str(caught.value)
+    assert sum("going back, with half the rates" in text for text in told) == 1
+    assert all(bool(torch.isfinite(t).all()) for t in weights(tmp_path / "run").values())
+    events = read_events(tmp_path / "run" / "events.jsonl")
+    assert sum(isinstance(e, Note) and "NaN" in e.message for e in events) == 2
+
+
+def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) -> None:
+    result = train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.004))
+    training = type("T", (), {})()
+    training.G_ema = training.G = result.trained.generator
+    training.pictures, training.step = 10_000, 2_500
+    spread = health.diversity(training)
+    assert 0 < spread < 1
+    vitals = health.Vitals(GanConfig(diversity_floor=spread / 2))
+    assert vitals.illness(training) is None
+    with torch.no_grad():
+        for parameter in training.G.mapping.parameters():
+            parameter.zero_()
+    assert health.diversity(training) < 1e-6
+    assert "have become alike" in str(vitals.illness(training))
+
+
+def test_a_discriminator_that_is_sure_is_noticed(prepared: Path, tmp_path: Path) -> None:
+    result = train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.004))
+    training = type("T", (), {})()
+    training.G_ema = training.G = result.trained.generator
+    training.pictures, training.step = 10_000, 2_500
+    vitals = health.Vitals(GanConfig(diversity_floor=0.0))
+    for step in range(health.STEPS):
+        vitals.note(StepReport(step, 4 * step, 0.001, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0))
+    assert "sure of itself" in str(vitals.illness(training))
+
+
+def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: object) -> None:
+    monkeypatch.setattr(session, "EVENT_SECONDS", 0.0)  # type: ignore[attr-defined]
+    train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.016))
+    steps = [e for e in read_events(tmp_path / "run" / "events.jsonl") if isinstance(e, GanStep)]
+    assert [e.step for e in steps] == [1, 2, 3, 4]
+    assert [e.pictures for e in steps] == [4, 8, 12, 16]
+    assert all(e.grad_g > 0 and e.grad_d > 0 for e in steps)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"minutes": 1.0, "kimg": 1.0}, "not both"),
+        ({"minutes": -1.0}, "--minutes must be above 0"),
+        ({"kimg": 0.0}, "--kimg must be above 0"),
+        ({"size": 48}, "--size must be 16, 32, 64, 128 or 256"),
+        ({"seed": -1}, "--seed"),
+        ({"lora": 4}, "--from RUN"),
+        ({"poses": "frontl"}, "no prior of that name"),
+        ({"config": GanConfig(batch=6)}, "--batch must be a multiple of 4"),
+    ],
+)
+def test_wrong_options(change: dict[str, object], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        check_options(replace(SMALL, **change))  # type: ignore[arg-type]
+
+
+def test_typos_and_missing_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(tmp_path / "none"), "-o", str(tmp_path / "run")]) == 2
+    assert "none" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main(["train", "x", "-o", "y", "--los", "hinge"]) == 2
+    assert "did you mean '--loss'" in capsys.readouterr().err
