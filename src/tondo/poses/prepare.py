@@ -69,7 +69,7 @@ def prepare(
     """Find the cameras of photos by incremental structure from motion (Schoenberger and Frahm
     2016), and report on the capture.
 
-    Writes `out`/images, `out`/sparse/0 (a COLMAP model in binary), prepare.json and report.html with
+    Writes `out`/images, `out`/sparse/0 (a COLMAP model in binary), prepare.json, report.html with
     its pictures in report/; made beside `out` and renamed at the end, so never half-written.
 
     Args:
