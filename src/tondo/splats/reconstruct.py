@@ -62,7 +62,8 @@ class ReconstructOptions:
         holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
         background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
             behind the scene; "learned": one colour fitted together with the scene, for photos
-            without transparency; None: white with transparency, the photos' mean colour without.
+            without transparency. "random": trained on a new colour at every step, shown on white.
+            None: "random" with transparency, the photos' mean colour without.
         exposure: fit a colour correction per photo (None: for photos, not for renders).
         config: everything else.
         checkpoint_seconds: time between checkpoints.
@@ -263,7 +264,8 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         dataclasses.replace(options.config, exposure=exposure),
         horizon,
         _background(options.background, photos.train, has_alpha),
-        options.background == "random" and has_alpha,
+        # on one colour, splats of that colour around the object would go unseen
+        options.background in (None, "random") and has_alpha,
         init.camera_reach([photo.camera for photo in photos.train]),
         options.background == "learned",
     )
