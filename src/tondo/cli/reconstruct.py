@@ -57,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--background",
         type=_background,
         metavar="COLOR",
-        help="white, black, random, learned or r,g,b (photos with transparency: random in training, "
+        help="white, black, random, learned or r,g,b (with transparency: random in training, "
         "shown on white; others: their mean colour)",
     )
     add("--max-splats", type=int, metavar="N", help="budget of splats")
