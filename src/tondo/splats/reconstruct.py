@@ -27,7 +27,7 @@ from tondo.io.scene import save_scene
 from tondo.poses.prepare import prepare
 from tondo.splats import init, train
 from tondo.splats.config import SplatConfig
-from tondo.splats.corrections import background
+from tondo.splats.corrections import background, corrected
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
 from tondo.splats.points import Start, starting_points
 from tondo.splats.render import render_view
@@ -153,14 +153,29 @@ def reconstruct(
         raise
     for one in photos.skipped:
         append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
-    write_cameras(run.cameras_path, [(p.name, p.camera) for p in (*photos.train, *photos.test)])
+    _write_cameras(run, training, setting, photos)
     before = time.perf_counter() - began
     about = {"seconds_before": round(before, 2), **about}
     _train(run, training, setting, photos, options, about, watch)
+    _write_cameras(run, training, setting, photos)
     scene = scene_of(training, setting, photos)
     save_scene(run.scene_path, scene)
     append_event(run, Saved(training.step, "scene.safetensors", training.clock.seconds()))
     return _finish(run, training, scene, photos, about, watch)
+
+
+def _write_cameras(
+    run: RunDirectory, training: Training, setting: Setting, photos: PhotoSet
+) -> None:
+    """`cameras.json`: the photos' cameras, those of training photos as refined so far."""
+    cameras = [(photo.name, photo.camera) for photo in photos.train]
+    if setting.config.refine_poses:
+        refined = (
+            corrected(photo.camera, training.corrections, index)
+            for index, photo in enumerate(photos.train)
+        )
+        cameras = [(name, now) for (name, _), now in zip(cameras, refined, strict=True)]
+    write_cameras(run.cameras_path, [*cameras, *((p.name, p.camera) for p in photos.test)])
 
 
 def check_options(options: ReconstructOptions) -> None:
