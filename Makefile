@@ -54,6 +54,9 @@ define python
 	command -v $(PYTHON) >/dev/null || { \
 	  echo 'Tondo needs Python 3.11 or newer: install python3 (Debian, Ubuntu: sudo apt install' \
 	    'python3 python3-venv python3-dev; macOS: brew install python).' >&2; exit 1; }; \
+	$(PYTHON) -c '' || { \
+	  echo 'Tondo needs Python 3.11 or newer, and $(PYTHON) cannot be run (see above): run make' \
+	    'PYTHON=python3.12 (or the path of one that can).' >&2; exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'Tondo needs Python 3.11 or newer, and $(PYTHON) is' \
 	    "$$($(PYTHON) -c 'import platform; print(platform.python_version())'): install a newer" \

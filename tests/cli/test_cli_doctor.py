@@ -33,7 +33,7 @@ def test_a_missing_optional_part_gives_its_command(
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "pip install gsplat" in out
-    assert "pip install 'tondo[test]'" in out, "brackets are text, not markup"
+    assert "pip install '.[test]'" in out, "brackets are text, not markup"
 
 
 def test_a_missing_needed_package_is_an_error(

@@ -71,6 +71,22 @@ def test_a_run_has_all_that_the_contract_says(
     assert (run / "cameras.json").is_file()
 
 
+def test_refined_poses_are_the_runs_cameras(photos: Path, tmp_path: Path) -> None:
+    found = {}
+    for name, more in (("given", ()), ("refined", ("--refine-poses",))):
+        assert reconstruct(photos, tmp_path / name, "--steps", "40", *more) == 0
+        listed = json.loads((tmp_path / name / "cameras.json").read_text())["frames"]
+        found[name] = {one["file_path"]: torch.tensor(one["transform_matrix"]) for one in listed}
+    moved = {
+        name: float((pose - found["given"][name]).abs().max())
+        for name, pose in found["refined"].items()
+    }
+    assert moved["000.png"] == moved["008.png"] == 0, "held-out photos stay where they were"
+    assert all(
+        1e-5 < far < 0.2 for name, far in moved.items() if name not in ("000.png", "008.png")
+    )
+
+
 def test_the_same_seed_and_steps_give_the_same_bytes(photos: Path, tmp_path: Path) -> None:
     a, b, c = (tmp_path / name for name in "abc")
     assert reconstruct(photos, a, "--steps", "40", "--threads", "1") == 0

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tondo.errors import InputError
 from tondo.io.images import image_size, list_photos, read_image, write_depth, write_png
@@ -137,6 +137,51 @@ def test_grey_palette_and_bilevel_become_rgb(tmp_path: Path) -> None:
     bilevel = tmp_path / "bilevel.png"
     Image.fromarray(smooth()[..., 0] > 90).save(bilevel)
     assert sorted(read_image(bilevel).rgb.unique().tolist()) == [0, 255]
+
+
+def linear_profile() -> bytes:
+    """An ICC profile: the primaries of sRGB, values in proportion to light."""
+
+    def fixed(*values: float) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    white = (0.9642, 1.0, 0.8249)
+    red, green, blue = (0.436, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+    points = {b"wtpt": white, b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue}
+    tags = {name: b"XYZ \0\0\0\0" + fixed(*point) for name, point in points.items()}
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 256) + b"\0\0"
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, body, place = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", place + len(body), len(data))
+        body += data
+    head = struct.pack(
+        ">I4sI4s4s4s",
+        132 + len(tags) * 12 + len(body),
+        b"lcms",
+        0x02400000,
+        b"mntr",
+        b"RGB ",
+        b"XYZ ",
+    )
+    head += bytes(12) + b"acsp" + bytes(28) + fixed(*white)
+    return head.ljust(128, b"\0") + table + body
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_an_embedded_profile_become_srgb(tmp_path: Path, mode: str) -> None:
+    # a profile of linear light: half of the light is 188 of 255 in sRGB
+    linear = linear_profile()
+    picture = Image.new(mode, (6, 4), (128, 128, 128, 90)[: len(mode)])
+    picture.save(tmp_path / "a.png", icc_profile=linear)
+    read = read_image(tmp_path / "a.png")
+    assert int((read.rgb.int() - 188).abs().max()) <= 2
+    assert read.alpha is None if mode == "RGB" else bool((read.alpha == 90).all())
+    picture.save(tmp_path / "b.png", icc_profile=linear[:150])
+    assert bool((read_image(tmp_path / "b.png").rgb == 128).all()), "damaged: passed over"
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    picture.save(tmp_path / "c.png", icc_profile=srgb.tobytes())
+    assert bool((read_image(tmp_path / "c.png").rgb == 128).all())
 
 
 def test_alpha_is_kept_straight(tmp_path: Path) -> None:

@@ -274,6 +274,14 @@ def test_colmap_layouts(tmp_path: Path, layout: str, text: bool) -> None:
         assert has_poses(tmp_path / layout / f"cameras.{ending}")
 
 
+@pytest.mark.parametrize("text", [False, True])
+def test_of_several_colmap_models_the_largest_is_taken(tmp_path: Path, text: bool) -> None:
+    write_colmap(tmp_path, "sparse/1", text=text, count=9)
+    write_colmap(tmp_path, "sparse/0", text=text, count=4)
+    photos = load_posed(tmp_path, max_size=64, holdout=0)
+    assert len(photos.train) == 9
+
+
 def test_colmap_photos_beside_the_model_files(tmp_path: Path) -> None:
     colmap_model().write_binary(tmp_path)
     for step in range(9):

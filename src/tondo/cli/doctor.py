@@ -195,7 +195,7 @@ def _parts() -> tuple[Part, ...]:
             _gltf_validator(),
             "npm install gltf-validator",
         ),
-        Part("pytest", "the tests", _version("pytest"), "pip install 'tondo[test]'"),
+        Part("pytest", "the tests", _version("pytest"), "pip install '.[test]'"),
     )
 
 

@@ -55,9 +55,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="evens out the noise of the depth, in voxels, 0 for none (%(default)g)",
     )
     parser.add_argument("--faces", type=_faces, metavar="N", help="simplify to at most N faces")
-    parser.add_argument(
-        "--fill-holes", action="store_true", help="close small holes of an open surface"
-    )
+    parser.add_argument("--fill-holes", action="store_true", help="close small holes")
     parser.add_argument(
         "--surface",
         choices=("auto", "closed", "open"),

@@ -57,7 +57,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--background",
         type=_background,
         metavar="COLOR",
-        help="white, black, random, learned or r,g,b",
+        help="white, black, random, learned or r,g,b (with transparency: random in training, "
+        "shown on white; others: their mean colour)",
     )
     add("--max-splats", type=int, metavar="N", help="budget of splats")
     add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")

@@ -114,7 +114,8 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
         if args.depth:
             write_depth(args.output / "depth" / name, view.depth)
         if view.normals is not None:
-            write_png(args.output / "normals" / f"{name}.png", (view.normals + 1) / 2)
+            shown = view.normals * view.alpha[..., None]  # grey where nothing is
+            write_png(args.output / "normals" / f"{name}.png", (shown + 1) / 2)
     seconds = time.perf_counter() - started
     print(f"{args.output}: {len(names)} pictures in {seconds:.1f} s")
     if renamed:

@@ -78,6 +78,19 @@ def is_model(folder: Path) -> bool:
     )
 
 
+def count_images(folder: Path) -> int:
+    """How many images a model says it has, from the head of its file; 0 where it cannot be read."""
+    try:
+        if is_file(folder / "images.bin"):
+            with open(folder / "images.bin", "rb") as file:
+                return int.from_bytes(file.read(8), "little")
+        with open(folder / "images.txt", "rb") as file:
+            lines = sum(not line.startswith(b"#") for line in file)
+        return lines // 2
+    except OSError:
+        return 0
+
+
 def read_model(folder: Path) -> ColmapModel:
     """Read a model; binary where both forms are there, as COLMAP does. Points may be missing.
 

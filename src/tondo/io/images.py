@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from tondo.checks import check_shape
@@ -29,6 +29,7 @@ PIXEL_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif"))
 # Only these decoders ever see a file from outside.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")
+_MOST_PROFILE_BYTES = 4 * 2**20
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,8 +71,9 @@ def list_photos(folder: Path) -> list[Path]:
 def read_image(path: Path, *, upright: bool = True) -> ImageData:
     """Decode one picture to 8 bits per channel.
 
-    Grey becomes RGB, 16 bits become 8, palettes and CMYK become RGB, alpha is kept. Colour profiles
-    are not applied: values are taken as sRGB. Of several frames or pages the first counts.
+    Grey becomes RGB, 16 bits become 8, palettes and CMYK become RGB, alpha is kept. Colours in the
+    RGB space of an embedded profile, such as the Display P3 of many phones, become sRGB; profiles
+    of other spaces and damaged ones are passed over. Of several frames or pages the first counts.
 
     Args:
         path: a JPEG, PNG, WebP, TIFF or HEIC file, whatever its ending.
@@ -102,7 +104,7 @@ def _decoded(picture: Image.Image, name: str, upright: bool) -> ImageData:
             "save it with 8 or 16 bits per channel"
         )
     picture.load()
-    converted = _eight_bits(picture)
+    converted = _in_srgb(_eight_bits(picture), picture.info.get("icc_profile"))
     if upright and (turn := _TRANSPOSE.get(_orientation(picture))) is not None:
         converted = converted.transpose(turn)
     pixels = torch.from_numpy(np.array(converted))
@@ -110,6 +112,25 @@ def _decoded(picture: Image.Image, name: str, upright: bool) -> ImageData:
         return ImageData(pixels, None)
     alpha = pixels[..., 3].contiguous()
     return ImageData(pixels[..., :3].contiguous(), None if bool((alpha == 255).all()) else alpha)
+
+
+def _in_srgb(picture: Image.Image, profile: object) -> Image.Image:
+    """`picture` (RGB or RGBA) out of the colour space of its ICC profile, if that is one of RGB."""
+    if not isinstance(profile, bytes) or not 128 <= len(profile) <= _MOST_PROFILE_BYTES:
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != "RGB":
+            return picture
+        colors = picture.convert("RGB")
+        found = ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return picture
+    if found is None:
+        return picture
+    if picture.mode == "RGBA":
+        found.putalpha(picture.getchannel("A"))
+    return found
 
 
 def image_size(path: Path, *, upright: bool = True) -> tuple[int, int]:

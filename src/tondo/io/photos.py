@@ -11,7 +11,7 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.photos import PhotoSet, PointCloud, Skipped
 from tondo.errors import InputError, OptionError
-from tondo.io.colmap import ColmapModel, ModelImage, is_model, read_model
+from tondo.io.colmap import ColmapModel, ModelImage, count_images, is_model, read_model
 from tondo.io.colmap_points import initial_points
 from tondo.io.frames import Frame, is_file, load_frames, pinhole_camera, safe_path
 from tondo.io.images import PHOTO_SUFFIXES, image_size, list_photos
@@ -19,7 +19,7 @@ from tondo.io.ply import read_points
 from tondo.io.transforms_json import ListedFrame, TransformsFile, lens_of, read_transforms
 from tondo.io.undistort import Lens, rescaled
 
-_MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", ".")
+_MODEL_PLACES = ("sparse", "colmap/sparse", ".")
 _Z_UP = torch.tensor([0.0, 0.0, 1.0])
 
 
@@ -301,7 +301,12 @@ def _model_folder(source: Path) -> Path | None:
     if source.is_file():
         source = source.parent if source.stem in ("cameras", "images", "points3D") else source
         return source if is_model(source) else None
-    return next((source / sub for sub in _MODEL_FOLDERS if is_model(source / sub)), None)
+    for place in _MODEL_PLACES:
+        numbered = (source / place).glob("[0-9]*") if place != "." else ()
+        found = [folder for folder in (*sorted(numbered), source / place) if is_model(folder)]
+        if found:
+            return max(found, key=count_images)
+    return None
 
 
 def _photo_folder(source: Path, folder: Path, model: ColmapModel) -> Path:

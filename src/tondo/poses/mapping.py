@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ def mapping_options(seed: int) -> pycolmap.IncrementalPipelineOptions:
     options.random_seed = seed
     options.mapper.random_seed = seed
     options.triangulation.random_seed = seed
-    options.num_threads = os.cpu_count() or 1
+    options.num_threads = 1  # with more, sums come in any order, and no two models are the same
     options.ba_use_gpu = False
     options.min_model_size = 3
     options.max_num_models = 10
@@ -91,6 +90,7 @@ def refine_lens(model: pycolmap.Reconstruction, min_photos: int) -> None:
     options.refine_principal_point = True
     options.print_summary = False
     options.ceres.solver_options.max_num_iterations = 25
+    options.ceres.solver_options.num_threads = 1  # as in `mapping_options`
     config = pycolmap.BundleAdjustmentConfig()
     for image_id in trial.reg_image_ids():
         config.add_image(image_id)

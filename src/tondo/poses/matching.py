@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def match_pairs(
     """
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu = False
-    matching.num_threads = os.cpu_count() or 1
+    matching.num_threads = 1  # with more, matches come in any order, and models with them
     matching.skip_geometric_verification = not verify
     matching.sift.max_ratio = max_ratio
     verification = pycolmap.TwoViewGeometryOptions()

@@ -66,9 +66,8 @@ def prepare(
     """Find the cameras of photos by incremental structure from motion (Schoenberger and Frahm
     2016), and report on the capture.
 
-    Writes `out`/images, `out`/sparse/0 (a COLMAP model in binary), `out`/prepare.json and
-    `out`/report.html with its pictures in `out`/report. Everything is made beside `out` and renamed
-    at the end, so `out` is never half-written.
+    Writes `out`/images, `out`/sparse/0 (a COLMAP model in binary), prepare.json, report.html with
+    its pictures in report/; made beside `out` and renamed at the end, so never half-written.
 
     Args:
         source: a folder of photos (JPEG, PNG, WebP, TIFF, HEIC), or a video.
@@ -100,29 +99,36 @@ def prepare(
             on_progress=lambda done, total: say(STAGES[0], done, total),
         )
         _check_enough(source, photos, skipped)
-        in_order = is_video(source)
-        inliers, models = _find_poses(photos, result.parent, in_order=in_order, seed=seed, say=say)
+        inliers, models = _find_poses(
+            photos, result.parent, in_order=is_video(source), seed=seed, say=say
+        )
         if models:
-            refine_lens(models[0], MIN_PHOTOS_FOR_FULL_LENS)
-            make_folder(result / "sparse" / "0")
-            models[0].write_binary(result / "sparse" / "0")
+            _write_model(models[0], result / "sparse" / "0")
         say(STAGES[3], 0, 1)
         capture = describe_capture(photos, skipped, inliers, models)
         coverage = write_report(result, capture, title=_title(source))
-        seconds = time.perf_counter() - started
-        write_json(
-            result / "prepare.json", _facts(capture, coverage, models, source, seed, seconds)
-        )
+        facts = _facts(capture, coverage, models, source, seed, time.perf_counter() - started)
+        write_json(result / "prepare.json", facts)
         say(STAGES[3], 1, 1)
     _check_half_placed(capture, out)
+    return _prepared(out, len(photos), capture, tuple(give_advice(capture, coverage)))
+
+
+def _write_model(model: pycolmap.Reconstruction, folder: Path) -> None:
+    refine_lens(model, MIN_PHOTOS_FOR_FULL_LENS)
+    make_folder(folder)
+    model.write_binary(folder)
+
+
+def _prepared(out: Path, photos: int, capture: Capture, advice: tuple[str, ...]) -> Prepared:
     return Prepared(
         folder=out,
-        photos=len(photos),
+        photos=photos,
         registered=len(capture.registered),
         skipped=capture.skipped,
         points=len(capture.points),
         error=capture.error,
-        advice=tuple(give_advice(capture, coverage)),
+        advice=advice,
     )
 
 

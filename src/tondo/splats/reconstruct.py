@@ -24,7 +24,7 @@ from tondo.io.scene import save_scene
 from tondo.poses.prepare import prepare
 from tondo.splats import init, train
 from tondo.splats.config import SplatConfig
-from tondo.splats.corrections import background
+from tondo.splats.corrections import background, corrected
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
 from tondo.splats.points import Start, starting_points
 from tondo.splats.render import render_view
@@ -61,7 +61,8 @@ class ReconstructOptions:
         holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
         background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
             behind the scene; "learned": one colour fitted together with the scene, for photos
-            without transparency; None: white with transparency, the photos' mean colour without.
+            without transparency. "random": trained on a new colour at every step, shown on white.
+            None: "random" with transparency, the photos' mean colour without.
         exposure: fit a colour correction per photo (None: for photos, not for renders).
         config: everything else.
         checkpoint_seconds: time between checkpoints.
@@ -151,14 +152,29 @@ def reconstruct(
         raise
     for one in photos.skipped:
         append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
-    write_cameras(run.cameras_path, [(p.name, p.camera) for p in (*photos.train, *photos.test)])
+    _write_cameras(run, training, setting, photos)
     before = time.perf_counter() - began
     about = {"seconds_before": round(before, 2), **about}
     _train(run, training, setting, photos, options, about, watch)
+    _write_cameras(run, training, setting, photos)
     scene = scene_of(training, setting, photos)
     save_scene(run.scene_path, scene)
     append_event(run, Saved(training.step, "scene.safetensors", training.clock.seconds()))
     return _finish(run, training, scene, photos, about, watch)
+
+
+def _write_cameras(
+    run: RunDirectory, training: Training, setting: Setting, photos: PhotoSet
+) -> None:
+    """`cameras.json`: the photos' cameras, those of training photos as refined so far."""
+    cameras = [(photo.name, photo.camera) for photo in photos.train]
+    if setting.config.refine_poses:
+        refined = (
+            corrected(photo.camera, training.corrections, index)
+            for index, photo in enumerate(photos.train)
+        )
+        cameras = [(name, now) for (name, _), now in zip(cameras, refined, strict=True)]
+    write_cameras(run.cameras_path, [*cameras, *((p.name, p.camera) for p in photos.test)])
 
 
 def check_options(options: ReconstructOptions) -> None:
@@ -262,7 +278,8 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         dataclasses.replace(options.config, exposure=exposure),
         horizon,
         _background(options.background, photos.train, has_alpha),
-        options.background == "random" and has_alpha,
+        # on one colour, splats of that colour around the object would go unseen
+        options.background in (None, "random") and has_alpha,
         init.camera_reach([photo.camera for photo in photos.train]),
         options.background == "learned",
     )
