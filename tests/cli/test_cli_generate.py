@@ -46,7 +46,7 @@ def test_every_format(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
             assert model.is_watertight
             assert model.volume > 0
             assert (mesh.colors is not None) == (ending != "stl")
-        assert len(read_splats(out / f"seed{seed:04d}_splats.ply").means) == 16 * 32
+        assert len(read_splats(out / f"seed{seed:04d}_splats.ply").means) == 32 * 64
         assert Image.open(stem.with_suffix(".png")).size == (8 * 48, 48)
         with av.open(str(stem.with_suffix(".mp4"))) as film:
             assert film.streams.video[0].frames == 72

@@ -56,7 +56,7 @@ def test_two_processes_agree_with_one_of_the_whole_batch(
     one, two = states["one"], states["0"]
     assert one.keys() == two.keys()
     assert float(one["reports"][:, 2].abs().min()) > 0.1  # the loss of D
-    torch.testing.assert_close(two["reports"], one["reports"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(two["reports"], one["reports"], rtol=2e-4, atol=2e-4)
     for name, tensor in one.items():
         if name != "reports":
             farthest = float((two[name].double() - tensor.double()).abs().max())
