@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import trimesh
-from tiny_generators import SHAPE, tiny_generator
 
+from tiny_generators import SHAPE, tiny_generator
 from tondo.gan.generator import Skins, sphere_map
 from tondo.gan.objects import folded_faces, mesh_of, scene_of, unfolded
 from tondo.geometry.spherical_harmonics import harmonics_color

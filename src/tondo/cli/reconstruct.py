@@ -11,6 +11,7 @@ from tondo.cli.options import color, positive_int
 from tondo.errors import OptionError
 
 if TYPE_CHECKING:
+    from tondo.cli.terminal import Screen
     from tondo.splats.reconstruct import ReconstructOptions, Result, Watch
     from tondo.splats.train import StepReport
 
@@ -82,12 +83,13 @@ def run(args: argparse.Namespace) -> None:
     check_run_target(args.output, force=args.force, resume=args.resume)
 
     from tondo import _native
+    from tondo.cli.terminal import Screen
     from tondo.splats.reconstruct import Interrupted, reconstruct
 
     if args.threads:
         _native.set_num_threads(args.threads)
     options = _options(args)
-    with _Screen() as screen:
+    with Screen() as screen:
         try:
             result = reconstruct(
                 args.photos,
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
                 options,
                 force=args.force,
                 resume=args.resume,
-                watch=screen.watch(),
+                watch=_watch(screen),
             )
         except Interrupted as stopped:
             screen.close()
@@ -130,51 +132,15 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     )
 
 
-class _Screen:
-    """Sentences on stdout; progress bars on stderr, gone when their work is done."""
+def _watch(screen: Screen) -> Watch:
+    from tondo.splats.reconstruct import Watch
 
-    def __init__(self) -> None:
-        self.bars: Any = None
-        self.tasks: dict[str, Any] = {}
-        self.about = ""
-
-    def __enter__(self) -> _Screen:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self.bars is not None:
-            self.bars.stop()
-        self.bars, self.tasks = None, {}
-
-    def watch(self) -> Watch:
-        from tondo.splats.reconstruct import Watch
-
-        return Watch(self._note, self._stage, self._step)
-
-    def _note(self, text: str) -> None:
-        self.close()
-        print(text, flush=True)
-
-    def _show(self, name: str, done: float, total: float, about: str) -> None:
-        from tondo.cli.terminal import progress_bars
-
-        if self.bars is None:
-            self.bars = progress_bars()
-            self.bars.start()
-        if name not in self.tasks:
-            self.tasks[name] = self.bars.add_task(name, total=total, about=about)
-        self.bars.update(self.tasks[name], completed=done, total=total, about=about)
-
-    def _stage(self, stage: str, done: int, total: int) -> None:
-        self._show(stage, done, total, "")
-
-    def _step(self, report: StepReport) -> None:
+    def step(report: StepReport) -> None:
         if report.psnr is not None:
-            self.about = f"{report.psnr:.1f} dB, {report.splats} splats, step {report.step}"
-            self._show("training", report.fraction, 1.0, self.about)
+            about = f"{report.psnr:.1f} dB, {report.splats} splats, step {report.step}"
+            screen.show("training", report.fraction, 1.0, about)
+
+    return Watch(screen.note, screen.show, step)
 
 
 def _print_result(result: Result) -> None:

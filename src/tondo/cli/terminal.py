@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
 def progress_console() -> Console:
@@ -29,3 +29,37 @@ def progress_bars() -> Progress:
         TextColumn("{task.fields[about]}"),
         console=progress_console(),
     )
+
+
+class Screen:
+    """Sentences on stdout; progress bars on stderr, gone when their work is done."""
+
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars, self._tasks = None, {}
+
+    def note(self, text: str) -> None:
+        """Print a sentence, the bars gone."""
+        self.close()
+        print(text, flush=True)
+
+    def show(self, name: str, done: float, total: float, about: str = "") -> None:
+        """Draw the bar called `name`, with a few words beside it."""
+        if self._bars is None:
+            self._bars = progress_bars()
+            self._bars.start()
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, about=about)
+        self._bars.update(self._tasks[name], completed=done, total=total, about=about)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tondo.cli.options import positive_int
 from tondo.errors import OptionError
 
 if TYPE_CHECKING:
+    from tondo.cli.terminal import Screen
     from tondo.gan.options import TrainOptions
     from tondo.gan.session import Result, Watch
     from tondo.gan.train import StepReport
@@ -74,17 +75,17 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
     )
     add("--augment", choices=("adaptive", "off"))
     add("--batch", type=positive_int, metavar="N", help="pictures a step")
-    add("--accumulate", type=positive_int, metavar="N", help="parts that a batch is computed in")
     add("--lr-g", type=float, metavar="X", help="learning rate of the generator")
     add("--lr-d", type=float, metavar="X", help="learning rate of the discriminator")
     add("--r1-gamma", type=float, metavar="X", help="weight of the gradient penalty")
 
 
-_TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr_d", "r1_gamma")
+_TUNED = ("loss", "discriminator", "augment", "batch", "lr_g", "lr_d", "r1_gamma")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train and print the results. Raises TondoError, KeyboardInterrupt."""
+    from tondo.cli.terminal import Screen
     from tondo.gan import parallel
     from tondo.gan.follow import follow, leading
     from tondo.gan.session import Interrupted, train_generator
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
         follow(args.output, options)
         parallel.stop()
         return
-    with _Screen() as screen:
+    with Screen() as screen:
         try:
             with leading():
                 check_run_target(args.output, force=args.force, resume=args.resume)
@@ -110,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
                     options,
                     force=args.force,
                     resume=args.resume,
-                    watch=screen.watch(),
+                    watch=_watch(screen),
                 )
         except Interrupted as stopped:
             screen.close()
@@ -165,52 +166,17 @@ def _options(args: argparse.Namespace) -> TrainOptions:
     return options
 
 
-class _Screen:
-    """Sentences on stdout; progress bars on stderr, gone when their work is done."""
+def _watch(screen: Screen) -> Watch:
+    from tondo.gan.session import Watch
 
-    def __init__(self) -> None:
-        self.bars: Any = None
-        self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> _Screen:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self.bars is not None:
-            self.bars.stop()
-        self.bars, self.tasks = None, {}
-
-    def watch(self) -> Watch:
-        from tondo.gan.session import Watch
-
-        return Watch(self._note, self._stage, self._step)
-
-    def _note(self, text: str) -> None:
-        self.close()
-        print(text, flush=True)
-
-    def _show(self, name: str, done: float, total: float, about: str) -> None:
-        from tondo.cli.terminal import progress_bars
-
-        if self.bars is None:
-            self.bars = progress_bars()
-            self.bars.start()
-        if name not in self.tasks:
-            self.tasks[name] = self.bars.add_task(name, total=total, about=about)
-        self.bars.update(self.tasks[name], completed=done, total=total, about=about)
-
-    def _stage(self, stage: str, done: int, total: int) -> None:
-        self._show(stage, done, total, "")
-
-    def _step(self, report: StepReport, fraction: float, rate: float) -> None:
+    def step(report: StepReport, fraction: float, rate: float) -> None:
         about = (
             f"{report.pictures / 1000:.1f}k pictures, {rate:.1f}/s, D {report.real:+.2f} "
             f"{report.fake:+.2f}"
         )
-        self._show("training", fraction, 1.0, about)
+        screen.show("training", fraction, 1.0, about)
+
+    return Watch(screen.note, screen.show, step)
 
 
 def _print_result(result: Result) -> None:

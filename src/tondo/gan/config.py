@@ -37,7 +37,7 @@ class GanConfig:
     """How a generator is trained.
 
     Attributes:
-        batch: pictures a step. accumulate: micro-batches a step is cut into.
+        batch: pictures a step.
         lr_g, lr_d: Adam's rates; betas (beta1, beta2).
         loss: "hinge" | "nonsaturating" | "minimax" | "relativistic".
         discriminator: "projected" | "plain".
@@ -51,7 +51,6 @@ class GanConfig:
     """
 
     batch: int = 16
-    accumulate: int = 1
     lr_g: float = 2e-3
     lr_d: float = 1e-3
     beta1: float = 0.0

@@ -65,10 +65,10 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
     if not 0 <= options.seed < 2**63:
         raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
-    if config.batch < 4 or config.batch % (4 * config.accumulate):
+    if config.batch < 4 or config.batch % 4:
         raise OptionError(
-            f"--batch must be a multiple of 4 times --accumulate (the discriminator compares "
-            f"pictures in fours), got {config.batch} and {config.accumulate}"
+            "--batch must be a multiple of 4 (the discriminator compares pictures in fours), "
+            f"got {config.batch}"
         )
     if options.light == "camera" and options.representation == "field":
         raise OptionError(
