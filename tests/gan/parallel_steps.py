@@ -33,7 +33,7 @@ class Pooled:
 def two_steps(folder: Path) -> None:
     """Leaves reports.json and state.safetensors in `folder`."""
     chance = torch.Generator().manual_seed(3)
-    images = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=chance)
+    images = torch.randint(0, 256, (40, 4, 32, 32), dtype=torch.uint8, generator=chance)
     setting = Setting(PictureSet(images), NAMED["turntable"], Pooled(), CONFIG)
     training = begin(setting, SHAPE, seed=1)
     reports = [dataclasses.asdict(one_step(training, setting)) for _ in range(2)]

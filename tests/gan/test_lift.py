@@ -61,7 +61,7 @@ def test_an_encoder_learns_and_comes_back_from_its_file(tmp_path: Path) -> None:
     trained = tiny_trained()
     with torch.no_grad():  # things of one kind, with sides that can be told apart
         trained.generator.from_w.weight.mul_(0.2)
-        trained.generator.fine.weight[7:].mul_(6)
+        trained.generator.skin.weight[4:].mul_(6)
     encoder, report = train_encoder(trained, samples=200, rounds=40)
     assert report.degrees < 75  # guessing gives 90 and more
     assert report.explained > 0.1

@@ -52,6 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="splats",
         help="what G makes: splats, or a radiance field on three planes (%(default)s)",
     )
+    add(
+        "--mirror",
+        action="store_true",
+        help="left and right of the things are alike, as of animals and cars that look along +z",
+    )
     add("--from", dest="base", metavar="RUN|NAME", help="start from a trained generator")
     add("--lora", type=int, default=0, metavar="R", help="with --from: train adapters of rank R")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
@@ -158,6 +163,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         base=args.base,
         lora=args.lora,
         representation=args.representation,
+        mirror=args.mirror,
         licence=args.licence,
         config=dataclasses.replace(GanConfig(), **tuned),
         checkpoint_seconds=args.checkpoint_seconds,

@@ -19,6 +19,7 @@ class GeneratorShape:
             made from w; "none": all light is painted on the object.
         size: pixels a side of the pictures that it was trained on.
         representation: "splats" or "field".
+        mirror: left and right are alike: every splat at x has its twin at -x.
     """
 
     z: int = 64
@@ -30,6 +31,7 @@ class GeneratorShape:
     light: str = "none"
     size: int = 64
     representation: str = "splats"
+    mirror: bool = False
 
 
 @dataclass(frozen=True)

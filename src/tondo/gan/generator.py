@@ -21,7 +21,10 @@ from tondo.geometry.rotations import quat_from_rotation
 
 COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
 FIRST_RADIUS = 0.7
-SPREAD = 0.75  # a splat's standard deviation relative to its cell
+FOURTH, FIFTH = 24, 16  # channels of the finest maps
+# A splat's standard deviation relative to its cell, and how far its logarithm may go from there: at
+# 2/3 of a cell neighbours still close the skin, below it shows the inside.
+SPREAD, MOST_STRETCH = 0.9, 0.3
 LIGHT = 8  # the lit ball's picture, pixels a side
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
@@ -53,6 +56,7 @@ class Generator(nn.Module):
 
     template: Tensor
     w_mean: Tensor
+    twin: Tensor
 
     def __init__(self, shape: GeneratorShape) -> None:
         super().__init__()
@@ -78,9 +82,12 @@ class Generator(nn.Module):
         self.coarse = StyledConv(shape.w, second, 3, 1)
         self.conv3 = StyledConv(shape.w, second, third, 3)
         self.middle = StyledConv(shape.w, third, 3, 1)
-        self.conv4 = StyledConv(shape.w, third, 4 * 24, 3)
-        self.fine = StyledConv(shape.w, 24, 3 + 3 + 1 + 3, 1)
+        self.conv4 = StyledConv(shape.w, third, 4 * FOURTH, 3)
+        self.fine = StyledConv(shape.w, FOURTH, 3, 1)
+        self.conv5 = StyledConv(shape.w, FOURTH, 4 * FIFTH, 3)
+        self.skin = StyledConv(shape.w, FIFTH, 3 + 1 + 3, 1)
         self.axes = nn.Parameter(torch.zeros(3))
+        self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
 
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean style."""
@@ -100,11 +107,15 @@ class Generator(nn.Module):
         x = leaky(self.conv3(doubled(x), w))
         offset = doubled(offset) + MIDDLE * _bounded(self.middle(x, w, demodulate=False))
         x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2)))
-        raw = self.fine(x, w, demodulate=False)
-        offset = doubled(doubled(offset) + FINE * _bounded(raw[:, :3]))
+        offset = doubled(offset) + FINE * _bounded(self.fine(x, w, demodulate=False))
+        offset = doubled(offset)
+        x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
+        raw = self.skin(x, w, demodulate=False)
+        if self.shape.mirror:
+            offset, raw = alike(offset, self.twin), alike(raw, self.twin.abs()[:1])
         radius = FIRST_RADIUS * torch.exp(self.axes)
         grid = self.template * radius[:, None, None] + offset
-        skins = _skins(grid, doubled(raw[:, 3:]))
+        skins = _skins(grid, raw)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
     def backdrop(self, w: Tensor, size: int) -> Tensor:
@@ -173,6 +184,12 @@ def sphere_map(rows: int, columns: int) -> Tensor:
     return torch.stack([sin * around.sin(), cos, sin * around.cos()])
 
 
+def alike(x: Tensor, signs: Tensor) -> Tensor:
+    """Maps [B, C, rows, columns] made the same at x < 0 and x > 0 by their mean; `signs`
+    [C] is -1 for what points along x, and so turns round in a mirror."""
+    return 0.5 * (x + signs[:, None, None] * x.flip(3))
+
+
 def _bounded(x: Tensor) -> Tensor:
     """-1..1, with slope 1/2 at 0."""
     return torch.tanh(0.5 * x)
@@ -187,9 +204,9 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         padded = wrap(softened(softened(grid)), 1)  # light must not glitter on ripples
         south = 0.5 * (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1])
         east = 0.5 * (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
-        reach_s = south.norm(dim=1, keepdim=True).clamp_min(1e-4)
-        reach_e = east.norm(dim=1, keepdim=True).clamp_min(1e-4)
-        outward = F.normalize(torch.linalg.cross(south, east, dim=1), dim=1, eps=1e-8)
+        reach_s, reach_e = _length(south).clamp_min(1e-4), _length(east).clamp_min(1e-4)
+        outward = torch.linalg.cross(south, east, dim=1)
+        outward = outward / _length(outward).clamp_min(1e-8)
         along = south / reach_s
         across = torch.linalg.cross(outward, along, dim=1)
         frames = torch.stack([along, across, outward], dim=-1).flatten(2, 3)  # [B, 3, N, 3]
@@ -197,7 +214,7 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         reach = torch.cat([reach_s, reach_e], dim=1)
         thin = THICKNESS * reach.amin(dim=1, keepdim=True)
         reach = torch.cat([reach, thin], dim=1)
-    scales = SPREAD * reach * torch.exp(_bounded(raw[:, :3]))
+    scales = SPREAD * reach * torch.exp(MOST_STRETCH * _bounded(raw[:, :3]))
     return Skins(
         means=_rows(grid),
         quats=quats,
@@ -206,6 +223,11 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         colors=torch.sigmoid(_rows(raw[:, 4:7])),
         grid=grid,
     )
+
+
+def _length(x: Tensor) -> Tensor:
+    """[B, 1, H, W] lengths of vectors [B, 3, H, W] (torch's own norm over channels is slow)."""
+    return x.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def _rows(maps: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ class TrainOptions:
         base: a run, file or name of a generator to start from. lora: rank of adapters that alone
             are trained, 0 to train everything.
         config: everything else about the training. representation: "splats" or "field".
+        mirror: the things' left and right are alike (`GeneratorShape.mirror`).
         licence: of the pictures, for the generator's card.
         checkpoint_seconds: time between checkpoints.
     """
@@ -47,6 +48,7 @@ class TrainOptions:
     base: str | None = None
     lora: int = 0
     representation: str = "splats"
+    mirror: bool = False
     licence: str = ""
     config: GanConfig = field(default_factory=GanConfig)
     checkpoint_seconds: float = 30.0
@@ -74,6 +76,8 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(
             "--light camera needs the normals of splats: not for --representation field"
         )
+    if options.mirror and options.representation == "field":
+        raise OptionError("--mirror needs splats: not for --representation field")
     if options.lora and options.base is None:
         raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
     if options.poses is not None:

@@ -71,10 +71,19 @@ def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
 
 
 def pictures_of(
-    generator: Generator, w: Tensor, viewmats: Tensor, Ks: Tensor, size: int
+    generator: Generator,
+    w: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    size: int,
+    colours: Tensor | None = None,
 ) -> tuple[Shots, Skins | Planes]:
-    """Styles w [B, W] to pictures and the splats or fields that they show."""
-    behind = generator.backdrop(w, size)
+    """Styles w [B, W] to pictures and the splats or fields that they show, before the generator's
+    own background, or plain colours [B, 3]."""
+    if colours is None:
+        behind = generator.backdrop(w, size)
+    else:
+        behind = colours[:, None, None].expand(-1, size, size, 3)
     if generator.planes is not None:
         planes = generator.planes(w)
         images, depths, alphas = march(planes, viewmats, Ks, size)

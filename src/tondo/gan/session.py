@@ -180,6 +180,7 @@ def setting_of(
         background=behind,
         light=options.light or ("none" if painted else "camera"),
         representation=options.representation,
+        mirror=options.mirror,
     )
     base = None
     if options.base is not None:

@@ -16,7 +16,8 @@ from tondo.gan import parallel
 from tondo.gan.augment import augmented, next_strength
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
-from tondo.gan.generator import Generator
+from tondo.gan.first_body import body_radii
+from tondo.gan.generator import FIRST_RADIUS, Generator
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, PosePrior, draw_cameras
@@ -128,7 +129,12 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
 
 def _first_generator(setting: Setting, shape: GeneratorShape) -> Generator:
     if setting.base is None:
-        return Generator(shape)
+        G = Generator(shape)
+        radii = body_radii(setting.pictures)
+        if radii is not None and shape.representation == "splats":
+            with torch.no_grad():
+                G.axes.copy_((radii / FIRST_RADIUS).log())
+        return G
     G = copy.deepcopy(setting.base.generator).requires_grad_(True).train()
     if setting.base.lora:
         add_adapters(G, setting.base.lora)
@@ -154,12 +160,25 @@ def _new_discriminator(
     return ProjectedDiscriminator(setting.extractor, shape.size, with_cameras=with_cameras)
 
 
-def reals(setting: Setting, rows: Tensor) -> Tensor:
-    """Photographs [B, 3, S, S] float 0..1, transparent ones over white."""
+def reals(setting: Setting, rows: Tensor, behind: Tensor | None = None) -> Tensor:
+    """Photographs [B, 3, S, S] float 0..1, transparent ones over the colours `behind` [B, 3], or
+    over white."""
     images = setting.pictures.images[rows].float() / 255
     if images.shape[1] == 4:
-        images = images[:, :3] * images[:, 3:] + (1 - images[:, 3:])
+        colours = images.new_ones(1, 3) if behind is None else behind
+        images = images[:, :3] * images[:, 3:] + (1 - images[:, 3:]) * colours[:, :, None, None]
     return images
+
+
+def _behind(t: Training, setting: Setting) -> tuple[Tensor | None, Tensor | None]:
+    """Colours [B, 3] behind transparent photographs and behind generated objects, or None: white.
+
+    On one colour alone G would paint that colour where it wants nothing to be.
+    """
+    if not setting.pictures.with_alpha or t.G.behind is not None:
+        return None, None
+    drawn = torch.rand(2, setting.config.batch, 3, generator=t.chance)
+    return parallel.part(drawn[0]), parallel.part(drawn[1])
 
 
 def run(training: Training, setting: Setting) -> Iterator[StepReport]:
@@ -176,12 +195,13 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     z = parallel.part(torch.randn(config.batch, t.G.shape.z, generator=t.chance))
     w = t.G.styles(z)
     t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
-    shots, made = pictures_of(t.G, w, cameras.viewmats, cameras.Ks, t.G.shape.size)
+    behind_reals, behind_fakes = _behind(t, setting)
+    shots, made = pictures_of(t.G, w, cameras.viewmats, cameras.Ks, t.G.shape.size, behind_fakes)
     fake = t.D.looks(augmented(shots.images.permute(0, 3, 1, 2), t.augment_p, t.chance))
     angles_real = None if setting.camera_angles is None else setting.camera_angles[rows]
     angles_fake = None if setting.camera_angles is None else cameras.angles
     with torch.no_grad():
-        real = t.D.looks(augmented(reals(setting, rows), t.augment_p, t.chance))
+        real = t.D.looks(augmented(reals(setting, rows, behind_reals), t.augment_p, t.chance))
 
     loss_d, judged, grad_d = _step_d(t, config, (real, angles_real), (fake, angles_fake))
     _require(t, False)
