@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 import torch.nn.functional as F
 from tests.tiny_generators import SHAPE
@@ -73,3 +76,30 @@ def test_the_first_body_has_the_outlines_proportions() -> None:
     # uniform second moments of a rectangle a x b are a^2 / 12 and b^2 / 12, of an ellipse r^2 / 4
     assert abs(float(first[1]) - 8 * float(half) / 3**0.5) < 0.01
     assert float(first[0]) > 1.2 * float(first[1])
+
+
+def test_a_batch_in_parts_steps_like_the_whole() -> None:
+    found = []
+    for accumulate in (1, 2):
+        watched = Watched()
+        config = GanConfig(batch=16, accumulate=accumulate, augment="off", lazy=1)
+        setting = replace(setting_of(squares(), watched), config=config)
+        training = begin(setting, SHAPE, seed=0)
+        watched.seen.clear()
+        report = one_step(training, setting)
+        found.append((report, training, [len(images) for images in watched.seen]))
+    (whole, one, together), (parts, two, apart) = found
+    assert together == [16] * 2
+    assert apart == [8] * 8
+    torch.testing.assert_close(two.G.w_mean, one.G.w_mean)
+    # spectral norms are better known after every look, and the parts are looked at more often
+    assert parts.loss_d == pytest.approx(whole.loss_d, rel=0.02)
+    for first, second in ((one.opt_g, two.opt_g), (one.opt_d, two.opt_d)):
+        a, b = gradients(first), gradients(second)
+        assert float(a @ b / (a.norm() * b.norm())) > 0.98
+        assert float(b.norm() / a.norm()) == pytest.approx(1.0, abs=0.1)
+
+
+def gradients(optimiser: torch.optim.Adam) -> Tensor:
+    """Those of the first step: with beta1 = 0 they are Adam's first moments."""
+    return torch.cat([moments["exp_avg"].flatten() for moments in optimiser.state.values()])

@@ -79,13 +79,19 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
         "densenet121:FILE (efficientnet-lite0)",
     )
     add("--augment", choices=("adaptive", "off"))
-    add("--batch", type=positive_int, metavar="N", help="pictures a step")
+    add("--batch", type=positive_int, metavar="N", help="pictures a step (16)")
+    add(
+        "--accumulate",
+        type=positive_int,
+        metavar="N",
+        help="compute a batch in N parts: less memory for a large --batch (1)",
+    )
     add("--lr-g", type=float, metavar="X", help="learning rate of the generator")
     add("--lr-d", type=float, metavar="X", help="learning rate of the discriminator")
     add("--r1-gamma", type=float, metavar="X", help="weight of the gradient penalty")
 
 
-_TUNED = ("loss", "discriminator", "augment", "batch", "lr_g", "lr_d", "r1_gamma")
+_TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr_d", "r1_gamma")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -101,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
     options = _options(args)
     parallel.start()
     _share_cores(args.threads)
-    parallel.check_batch(options.config.batch)
+    parallel.check_batch(options.config.batch, options.config.accumulate)
     if not parallel.is_first():
         follow(args.output, options)
         parallel.stop()

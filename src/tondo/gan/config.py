@@ -39,7 +39,7 @@ class GanConfig:
     """How a generator is trained.
 
     Attributes:
-        batch: pictures a step.
+        batch: pictures a step. accumulate: parts in which it is computed, for less memory.
         lr_g, lr_d: Adam's rates; betas (beta1, beta2).
         loss: "hinge" | "nonsaturating" | "minimax" | "relativistic".
         discriminator: "projected" | "plain".
@@ -48,11 +48,13 @@ class GanConfig:
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
         augment_target: share of reals that D may call real before augmentation grows.
-        smooth, folds, opaque, centre: weights of the geometry's regularisers.
+        smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
+            alone, opaque is of fields alone.
         diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
     """
 
     batch: int = 16
+    accumulate: int = 1
     lr_g: float = 2e-3
     lr_d: float = 1e-3
     beta1: float = 0.0
@@ -66,7 +68,7 @@ class GanConfig:
     augment_p: float = 0.0
     augment_target: float = 0.6
     smooth: float = 1.0
-    folds: float = 5.0
+    folds: float = 30.0
     opaque: float = 0.1
     centre: float = 0.1
     diversity_floor: float = 0.02

@@ -26,6 +26,7 @@ FOURTH, FIFTH = 24, 16  # channels of the finest maps
 # 2/3 of a cell neighbours still close the skin, below it shows the inside.
 SPREAD, MOST_STRETCH = 0.9, 0.3
 LIGHT = 8  # the lit ball's picture, pixels a side
+OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
 
@@ -103,11 +104,11 @@ class Generator(nn.Module):
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
         x = leaky(self.conv2(doubled(x), w))
-        offset = COARSE * _bounded(self.coarse(x, w, demodulate=False))
+        offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
         x = leaky(self.conv3(doubled(x), w))
-        offset = doubled(offset) + MIDDLE * _bounded(self.middle(x, w, demodulate=False))
+        offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
         x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2)))
-        offset = doubled(offset) + FINE * _bounded(self.fine(x, w, demodulate=False))
+        offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
         offset = doubled(offset)
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
         raw = self.skin(x, w, demodulate=False)
@@ -190,6 +191,12 @@ def alike(x: Tensor, signs: Tensor) -> Tensor:
     return 0.5 * (x + signs[:, None, None] * x.flip(3))
 
 
+def _gently(x: Tensor) -> Tensor:
+    """-1..1, with slope 1/8 at 0: the body changes slower than its colours, or the first, aimless
+    steps of training crumple it."""
+    return torch.tanh(0.125 * x)
+
+
 def _bounded(x: Tensor) -> Tensor:
     """-1..1, with slope 1/2 at 0."""
     return torch.tanh(0.5 * x)
@@ -219,7 +226,7 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         means=_rows(grid),
         quats=quats,
         scales=_rows(scales),
-        opacities=torch.sigmoid(raw[:, 3] + 3.0).view(batch, -1),
+        opacities=torch.sigmoid(OPAQUE + _bounded(raw[:, 3])).view(batch, -1),
         colors=torch.sigmoid(_rows(raw[:, 4:7])),
         grid=grid,
     )

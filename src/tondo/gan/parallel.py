@@ -72,26 +72,32 @@ def barrier() -> None:
         dist.barrier()
 
 
-def check_batch(batch: int) -> None:
-    """Whether a batch can be shared. Raises OptionError."""
-    count = processes()
+def check_batch(batch: int, accumulate: int = 1) -> None:
+    """Whether a batch can be shared and taken in `accumulate` parts. Raises OptionError."""
+    count = processes() * accumulate
     if count > 1 and batch % (GROUP * count):
+        by = f"{processes()} processes" if processes() > 1 else ""
+        taken = f"--accumulate {accumulate}" if accumulate > 1 else ""
         raise OptionError(
-            f"--batch {batch} is the whole batch and cannot be shared by {count} processes: "
-            f"it must be a multiple of {GROUP * count}"
+            f"--batch {batch} is the whole batch and cannot be shared by "
+            f"{' and '.join(filter(None, (by, taken)))}: it must be a multiple of {GROUP * count}"
         )
 
 
 def part(rows: Tensor) -> Tensor:
-    """This process's part [B / processes, ...] of what belongs to the whole batch [B, ...].
+    """This process's part [B / processes, ...] of what belongs to the whole batch [B, ...]."""
+    return piece(rank(), processes(), rows)
+
+
+def piece(index: int, count: int, rows: Tensor) -> Tensor:
+    """Part `index` [B / count, ...] of rows [B, ...].
 
     The pictures over which D measures spread (`discriminator.with_spread`: those B / GROUP apart)
     stay together, so that D judges as it would judge the whole batch.
     """
-    count = processes()
     if count == 1:
         return rows
-    return rows.unflatten(0, (GROUP, count, -1))[:, rank()].flatten(0, 1)
+    return rows.unflatten(0, (GROUP, count, -1))[:, index].flatten(0, 1)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -20,7 +20,6 @@ def geometry_loss(made: Skins | Planes, config: GanConfig) -> Tensor:
     return (
         config.smooth * roughness(made)
         + config.folds * folds(made)
-        + config.opaque * transparency(made)
         + config.centre * off_centre(made)
     )
 
@@ -44,7 +43,7 @@ def roughness(skins: Skins) -> Tensor:
 
 
 def folds(skins: Skins) -> Tensor:
-    """How far the skin turns from outwards: mean of max(0, 0.2 - n . d)^2, n the unit normal of a
+    """How far the skin turns from outwards: mean of max(0, 0.1 - n . d)^2, n the unit normal of a
     cell and d its direction from the object's middle. Above 0 everywhere, the skin is
     star-shaped: it cannot fold, turn inside out or be one flat card."""
     grid = skins.grid[:, :, ::2, ::2]
@@ -53,12 +52,7 @@ def folds(skins: Skins) -> Tensor:
     east = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     normal = F.normalize(torch.linalg.cross(south, east, dim=1), dim=1, eps=1e-8)
     away = F.normalize(grid - grid.mean(dim=(2, 3), keepdim=True), dim=1, eps=1e-8)
-    return torch.relu(0.2 - (normal * away).sum(dim=1)).square().mean()
-
-
-def transparency(skins: Skins) -> Tensor:
-    """Mean of 1 - opacity: an object of haze can look right, and is no model."""
-    return (1 - skins.opacities).mean()
+    return torch.relu(0.1 - (normal * away).sum(dim=1)).square().mean()
 
 
 def off_centre(skins: Skins) -> Tensor:

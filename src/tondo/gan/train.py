@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +18,9 @@ from tondo.gan import parallel
 from tondo.gan.augment import augmented, next_strength
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
+from tondo.gan.field import Planes
 from tondo.gan.first_body import body_radii
-from tondo.gan.generator import FIRST_RADIUS, Generator
+from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, PosePrior, draw_cameras
@@ -104,7 +107,7 @@ class StepReport:
 def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
     """A training at step 0. The same seed gives the same networks and the same course."""
     config = setting.config
-    parallel.check_batch(config.batch)
+    parallel.check_batch(config.batch, config.accumulate)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         G = _first_generator(setting, shape)
@@ -170,85 +173,151 @@ def reals(setting: Setting, rows: Tensor, behind: Tensor | None = None) -> Tenso
     return images
 
 
-def _behind(t: Training, setting: Setting) -> tuple[Tensor | None, Tensor | None]:
-    """Colours [B, 3] behind transparent photographs and behind generated objects, or None: white.
-
-    On one colour alone G would paint that colour where it wants nothing to be.
-    """
-    if not setting.pictures.with_alpha or t.G.behind is not None:
-        return None, None
-    drawn = torch.rand(2, setting.config.batch, 3, generator=t.chance)
-    return parallel.part(drawn[0]), parallel.part(drawn[1])
-
-
 def run(training: Training, setting: Setting) -> Iterator[StepReport]:
     """Train without end, giving a report after every step."""
     while True:
         yield one_step(training, setting)
 
 
-def one_step(training: Training, setting: Setting) -> StepReport:
-    """One step of D and one of G, on the same generated pictures."""
-    config, t = setting.config, training
-    rows = parallel.part(torch.tensor([_next_photo(t, setting) for _ in range(config.batch)]))
-    cameras = Cameras(*map(parallel.part, _cameras(t, setting)))
-    z = parallel.part(torch.randn(config.batch, t.G.shape.z, generator=t.chance))
-    w = t.G.styles(z)
-    t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
-    behind_reals, behind_fakes = _behind(t, setting)
-    shots, made = pictures_of(t.G, w, cameras.viewmats, cameras.Ks, t.G.shape.size, behind_fakes)
-    fake = t.D.looks(augmented(shots.images.permute(0, 3, 1, 2), t.augment_p, t.chance))
-    angles_real = None if setting.camera_angles is None else setting.camera_angles[rows]
-    angles_fake = None if setting.camera_angles is None else cameras.angles
-    with torch.no_grad():
-        real = t.D.looks(augmented(reals(setting, rows, behind_reals), t.augment_p, t.chance))
+class Drawn(NamedTuple):
+    """The chance of one step: rows of the photographs [B], cameras [B] (`Cameras`), z [B, Z], and
+    colours [B, 3] behind photographs and behind generated objects, None for white."""
 
-    loss_d, judged, grad_d = _step_d(t, config, (real, angles_real), (fake, angles_fake))
-    _require(t, False)
-    on_fake = t.D.judge(fake, angles_fake)
+    rows: Tensor
+    angles: Tensor
+    viewmats: Tensor
+    Ks: Tensor
+    z: Tensor
+    behind_photographs: Tensor | None
+    behind_objects: Tensor | None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
+        rows, angles, viewmats, Ks, z = map(change, self[:5])
+        behind = [None if colours is None else change(colours) for colours in self[5:]]
+        return Drawn(rows, angles, viewmats, Ks, z, *behind)
+
+
+class Shown(NamedTuple):
+    """What D looks at: `looks` of generated pictures, with G's gradients, and of photographs, with
+    the angles of their cameras where these are known; and the objects themselves."""
+
+    fake: list[Tensor]
+    real: list[Tensor]
+    angles_fake: Tensor | None
+    angles_real: Tensor | None
+    made: Skins | Planes
+
+
+def one_step(training: Training, setting: Setting) -> StepReport:
+    """One step of D and one of G, on the same generated objects.
+
+    With `accumulate` n both gradients are sums over n parts of the batch, one in memory at a time.
+    """
+    config, t = setting.config, training
+    drawn = _draw(t, setting).map(parallel.part)
     with torch.no_grad():
-        on_real = t.D.judge(real, angles_real)
-    loss_g = loss_named(config.loss).of_g(on_real, on_fake)
-    geometry = geometry_loss(made, config)
-    t.opt_g.zero_grad(set_to_none=True)
-    (loss_g + geometry).backward()
-    parallel.average_gradients(t.G.parameters())
-    grad_g = float(nn.utils.clip_grad_norm_(t.G.parameters(), 50.0))
-    t.opt_g.step()
-    _require(t, True)
+        w = t.G.styles(drawn.z)
+        t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
+    count = config.accumulate
+    pieces = [drawn.map(partial(parallel.piece, k, count)) for k in range(count)]
+    shown = _show(t, setting, pieces[0]) if count == 1 else None
+    told_d, grad_d = _step_d(t, setting, pieces, shown)
+    loss_g, grad_g = _step_g(t, setting, pieces, shown)
 
     t.step += 1
     t.pictures += config.batch
     _average(t, config)
-    means = [loss_d, loss_g, judged[0].mean(), judged[1].mean(), judged[0].sign().mean()]
-    told = parallel.mean_of(torch.stack(means)).tolist()
-    _adapt(t, config, told[4])
-    losses, scores = (told[0], told[1]), (told[2], told[3])
-    return StepReport(t.step, t.pictures, *losses, *scores, grad_d, grad_g, t.augment_p)
+    told = parallel.mean_of(torch.cat([told_d, loss_g[None]])).tolist()
+    _adapt(t, config, told[3])
+    return StepReport(
+        t.step, t.pictures, told[0], told[4], told[1], told[2], grad_d, grad_g, t.augment_p
+    )
+
+
+def _draw(t: Training, setting: Setting) -> Drawn:
+    """The chance of the whole batch, of all processes."""
+    config = setting.config
+    rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
+    cameras = _cameras(t, setting)
+    z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
+    if not setting.pictures.with_alpha or t.G.behind is not None:
+        return Drawn(rows, *cameras, z, None, None)
+    # On one colour alone G would paint that colour where it wants nothing to be.
+    colours = torch.rand(2, config.batch, 3, generator=t.chance)
+    return Drawn(rows, *cameras, z, colours[0], colours[1])
+
+
+def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
+    known = setting.camera_angles
+    w = t.G.styles(drawn.z)
+    size = t.G.shape.size
+    shots, made = pictures_of(t.G, w, drawn.viewmats, drawn.Ks, size, drawn.behind_objects)
+    fake = t.D.looks(augmented(shots.images.permute(0, 3, 1, 2), t.augment_p, t.chance))
+    with torch.no_grad():
+        photographs = reals(setting, drawn.rows, drawn.behind_photographs)
+        real = t.D.looks(augmented(photographs, t.augment_p, t.chance))
+    if known is None:
+        return Shown(fake, real, None, None, made)
+    return Shown(fake, real, drawn.angles, known[drawn.rows], made)
 
 
 def _step_d(
-    t: Training,
-    config: GanConfig,
-    real: tuple[list[Tensor], Tensor | None],
-    fake: tuple[list[Tensor], Tensor | None],
-) -> tuple[Tensor, tuple[Tensor, Tensor], float]:
-    penalise = config.r1_gamma > 0 and t.step % config.lazy == 0
-    seen = [[x.detach().requires_grad_(penalise) for x in looks] for looks in (real[0], fake[0])]
-    on_real, on_fake = t.D.judge(seen[0], real[1]), t.D.judge(seen[1], fake[1])
-    loss = loss_named(config.loss).of_d(on_real, on_fake)
-    total = loss
-    if penalise:
-        penalty = gradient_penalty(on_real, seen[0])
-        if config.loss == "relativistic":
-            penalty = penalty + gradient_penalty(on_fake, seen[1])
-        total = loss + config.r1_gamma * config.lazy * penalty
+    t: Training, setting: Setting, pieces: list[Drawn], shown: Shown | None
+) -> tuple[Tensor, float]:
+    """D's loss, mean logits on photographs and on generated pictures, and mean sign on
+    photographs [4]; and the norm of its gradient."""
     t.opt_d.zero_grad(set_to_none=True)
-    total.backward()
-    parallel.average_gradients(t.opt_d.param_groups[0]["params"])
-    grad = float(nn.utils.clip_grad_norm_(t.opt_d.param_groups[0]["params"], 50.0))
+    told = []
+    for piece in pieces:
+        with torch.no_grad():
+            seen = shown or _show(t, setting, piece)
+        total, numbers = _loss_d(t, setting.config, seen)
+        (total / len(pieces)).backward()
+        told.append(numbers)
+    trained = t.opt_d.param_groups[0]["params"]
+    parallel.average_gradients(trained)
+    grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
     t.opt_d.step()
-    return loss.detach(), (on_real.detach(), on_fake.detach()), grad
+    return torch.stack(told).mean(dim=0), grad
+
+
+def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tensor]:
+    penalise = config.r1_gamma > 0 and t.step % config.lazy == 0
+    real, fake = (
+        [x.detach().requires_grad_(penalise) for x in looks] for looks in (shown.real, shown.fake)
+    )
+    on_real, on_fake = t.D.judge(real, shown.angles_real), t.D.judge(fake, shown.angles_fake)
+    loss = loss_named(config.loss).of_d(on_real, on_fake)
+    numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), on_real.sign().mean()]).detach()
+    if penalise:
+        penalty = gradient_penalty(on_real, real)
+        if config.loss == "relativistic":
+            penalty = penalty + gradient_penalty(on_fake, fake)
+        loss = loss + config.r1_gamma * config.lazy * penalty
+    return loss, numbers
+
+
+def _step_g(
+    t: Training, setting: Setting, pieces: list[Drawn], shown: Shown | None
+) -> tuple[Tensor, float]:
+    """G's loss without the geometry's terms, and the norm of its gradient."""
+    config = setting.config
+    _require(t, False)
+    t.opt_g.zero_grad(set_to_none=True)
+    told = []
+    for piece in pieces:
+        seen = shown or _show(t, setting, piece)
+        on_fake = t.D.judge(seen.fake, seen.angles_fake)
+        with torch.no_grad():
+            on_real = t.D.judge(seen.real, seen.angles_real)
+        loss = loss_named(config.loss).of_g(on_real, on_fake)
+        ((loss + geometry_loss(seen.made, config)) / len(pieces)).backward()
+        told.append(loss.detach())
+    parallel.average_gradients(t.G.parameters())
+    grad = float(nn.utils.clip_grad_norm_(t.G.parameters(), 50.0))
+    t.opt_g.step()
+    _require(t, True)
+    return torch.stack(told).mean(), grad
 
 
 def _next_photo(t: Training, setting: Setting) -> int:
