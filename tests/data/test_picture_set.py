@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from tondo.data.pictures import PictureSet
+from tondo.data.pictures import PictureSet, of_classes
+from tondo.errors import OptionError
 
 N, S = 3, 8
 
@@ -57,3 +58,18 @@ def mirrored() -> torch.Tensor:
 def test_what_cannot_be(parts: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         PictureSet(**{"images": images(), **parts})
+
+
+def test_pictures_of_some_classes() -> None:
+    images = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(5, 3, 2, 2)
+    labels = torch.tensor([0, 2, 1, 0, 2])
+    pictures = PictureSet(images, labels=labels, class_names=("a", "b", "c", "d"), source="x.zip")
+    found = of_classes(pictures, ("c", "a"))
+    assert found.images[:, 0, 0, 0].tolist() == [0, 1, 3, 4]
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 2, 0, 2]
+    for wrong, words in (("e", "there are a, b, c, d"), ("d", "no picture of x.zip")):
+        with pytest.raises(OptionError, match=words):
+            of_classes(pictures, (wrong,))
+    with pytest.raises(OptionError, match="no classes are known"):
+        of_classes(PictureSet(images), ("a",))

@@ -20,7 +20,7 @@ from tondo.gan.generator_file import load_generator
 from tondo.gan.options import TrainOptions, check_options
 from tondo.gan.session import BrokenTraining, train_generator
 from tondo.gan.train import StepReport
-from tondo.io.picture_shards import is_prepared
+from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
 from tondo.training.events import GanStep, Note, read_events
 
@@ -98,6 +98,26 @@ def test_pictures_of_another_size_are_refused(prepared: Path, tmp_path: Path) ->
     with pytest.raises(OptionError, match="train with --size 32"):
         train_generator(prepared, tmp_path / "run", replace(SMALL, size=64, kimg=0.01))
     assert not (tmp_path / "run").exists()
+
+
+def test_classes_are_chosen_and_few_pictures_are_enough_to_adapt(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for k, picture in enumerate(sorted(balls.glob("*.png"))[:27]):
+        folder = tmp_path / "kinds" / ("some" if k < 17 else "few")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / picture.name).write_bytes(picture.read_bytes())
+    argv = ["train", str(tmp_path / "kinds"), "--size", "32", "--kimg", "0.008", "--batch", "4"]
+    assert main([*argv, "-o", str(tmp_path / "base"), "--class", "som"]) == 2
+    assert "some" in capsys.readouterr().err
+    assert main([*argv, "-o", str(tmp_path / "base"), "--class", "some"]) == 0
+    assert len(load_pictures(tmp_path / "base" / "pictures").images) == 17
+    assert main([*argv, "-o", str(tmp_path / "few"), "--class", "few"]) == 2
+    assert "16" in capsys.readouterr().err
+    adapt = [*argv, "-o", str(tmp_path / "few"), "--class", "few", "--lora", "1"]
+    assert main([*adapt, "--from", str(tmp_path / "base")]) == 0
+    assert len(load_pictures(tmp_path / "few" / "pictures").images) == 10
+    assert (tmp_path / "few" / "adapter.safetensors").is_file()
 
 
 def test_numbers_that_are_none_go_back_once_and_then_stop(

@@ -29,6 +29,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("pictures", metavar="PICTURES", type=Path)
     add("-o", "--output", metavar="RUN", type=Path, required=True, help="folder to make")
     add("--size", type=positive_int, default=64, metavar="N", help="pixels a side (%(default)s)")
+    add(
+        "--class",
+        dest="classes",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only pictures of this class (a sub-folder, or an attribute of CelebA); may be "
+        "repeated",
+    )
     add("--minutes", type=float, metavar="M", help="train so long (60, if --kimg is not given)")
     add("--kimg", type=float, metavar="N", help="train on so many thousand pictures")
     add(
@@ -162,6 +171,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         minutes=args.minutes,
         kimg=args.kimg,
         seed=args.seed,
+        classes=tuple(args.classes),
         poses=args.poses,
         background=args.background,
         light=args.light,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_finite, check_shape
+from tondo.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,27 @@ class PictureSet:
     @property
     def with_alpha(self) -> bool:
         return self.images.shape[1] == 4
+
+
+def of_classes(pictures: PictureSet, names: tuple[str, ...]) -> PictureSet:
+    """The pictures of some classes. Raises OptionError: unknown names, or none are known."""
+    known = pictures.class_names
+    if known is None or pictures.labels is None:
+        raise OptionError(f"--class {names[0]}: no classes are known of {pictures.source}")
+    for name in names:
+        if name not in known:
+            raise OptionError(f"--class {name}: unknown; there are {', '.join(known)}")
+    wanted = torch.tensor([known.index(name) for name in names])
+    rows = torch.isin(pictures.labels, wanted).nonzero()[:, 0]
+    if len(rows) == 0:
+        raise OptionError(f"--class {', '.join(names)}: no picture of {pictures.source} is of it")
+    return replace(
+        pictures,
+        images=pictures.images[rows],
+        viewmats=None if pictures.viewmats is None else pictures.viewmats[rows],
+        Ks=None if pictures.Ks is None else pictures.Ks[rows],
+        labels=pictures.labels[rows],
+    )
 
 
 def _check_cameras(viewmats: Tensor, Ks: Tensor, count: int) -> None:

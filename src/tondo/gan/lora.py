@@ -114,10 +114,13 @@ def trained_share(generator: nn.Module) -> float:
 
 def merged(generator: Generator) -> Generator:
     """A plain generator, adapters added into its weights; frozen. The given one stays as it is."""
-    plain = copy.deepcopy(generator)
-    for module in list(plain.modules()):
+    weights = {k: v for k, v in generator.state_dict().items() if ".parametrizations." not in k}
+    for name, module in generator.named_modules():
         if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+            weights[f"{name}.weight"] = module.weight.detach()
+    # Not a copy with its parametrizations removed: torch would take them from the original's class.
+    plain = Generator(generator.shape)
+    plain.load_state_dict(weights)
     return plain.eval().requires_grad_(False)
 
 

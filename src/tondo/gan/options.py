@@ -23,6 +23,7 @@ class TrainOptions:
         size: pixels a side of the pictures.
         minutes, kimg: how long to train; at most one of them (neither: 60 minutes).
         seed: of every random choice.
+        classes: of the pictures; none means all.
         poses: a pose prior (`tondo.gan.poses.parse_poses`); None: the pictures' own cameras where
             they are known, else "turntable" for a plain background and "frontal" for scenery.
         background: "white", "scene", or None to choose by the pictures.
@@ -41,6 +42,7 @@ class TrainOptions:
     minutes: float | None = None
     kimg: float | None = None
     seed: int = 0
+    classes: tuple[str, ...] = ()
     poses: str | None = None
     background: str | None = None
     light: str | None = None
@@ -104,6 +106,7 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     names = {one.name for one in dataclasses.fields(TrainOptions)} - {"checkpoint_seconds"}
     try:
         values = {name: config[name] for name in names}
+        values["classes"] = tuple(str(name) for name in config["classes"])
         values["config"] = GanConfig(**config["config"])
         stored = TrainOptions(**values, checkpoint_seconds=options.checkpoint_seconds)
         source = Path(config["source"])

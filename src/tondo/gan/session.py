@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tondo.data.pictures import PictureSet
+from tondo.data.pictures import PictureSet, of_classes
 from tondo.errors import InputError, OptionError, TondoError
 from tondo.features.choose import load_extractor
 from tondo.gan import health, parallel, state
@@ -49,6 +49,7 @@ GRID_SECONDS = 60.0
 GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
 MOST_SETBACKS = 1
+FEW = 8  # pictures that adapt a generator
 DEFAULTS = TrainOptions()
 
 
@@ -146,17 +147,31 @@ def training_set(
         folder = run.path / "pictures"
         if not is_prepared(folder):
             watch.note(f"making a training set of {source} first")
-            made = prepare_pictures(
-                source, folder, PictureOptions(size=options.size, force=True), watch.stage
-            )
+            made = prepare_pictures(source, folder, _picture_options(options), watch.stage)
             watch.note(f"{made.count} pictures, {made.kind}; report: {folder / 'report.html'}")
     pictures = load_pictures(folder)
+    if options.classes and folder == source:
+        pictures = of_classes(pictures, options.classes)
     if pictures.size != options.size:
         raise OptionError(
             f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
             f"train with --size {pictures.size}, or prepare them again"
         )
     return pictures
+
+
+def _picture_options(options: TrainOptions) -> PictureOptions:
+    """How raw pictures are prepared; of the few that adapt a generator none is left out."""
+    if options.base is None:
+        return PictureOptions(size=options.size, classes=options.classes, force=True)
+    return PictureOptions(
+        size=options.size,
+        classes=options.classes,
+        similar=0.0,
+        keep_blurred=True,
+        least=FEW,
+        force=True,
+    )
 
 
 def setting_of(
