@@ -16,7 +16,7 @@ from tiny_generators import SHAPE
 from tondo.data.pictures import PictureSet
 from tondo.gan import parallel, state
 from tondo.gan.config import GanConfig
-from tondo.gan.poses import NAMED
+from tondo.gan.poses import NAMED, cameras_at
 from tondo.gan.train import Setting, begin, one_step
 
 BATCH = 16  # of all processes together
@@ -34,7 +34,9 @@ def two_steps(folder: Path) -> None:
     """Leaves reports.json and state.safetensors in `folder`."""
     chance = torch.Generator().manual_seed(3)
     images = torch.randint(0, 256, (40, 4, 32, 32), dtype=torch.uint8, generator=chance)
-    setting = Setting(PictureSet(images), NAMED["turntable"], Pooled(), CONFIG)
+    angles = torch.rand(40, 3, generator=chance) - 0.5
+    pictures = PictureSet(images, *cameras_at(angles, 20.0, 5.8, 32))
+    setting = Setting(pictures, NAMED["turntable"], Pooled(), CONFIG, angles)
     training = begin(setting, SHAPE, seed=1)
     reports = [dataclasses.asdict(one_step(training, setting)) for _ in range(2)]
     folder.mkdir(exist_ok=True)

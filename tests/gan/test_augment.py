@@ -39,8 +39,23 @@ def test_gradients_pass_to_every_picture() -> None:
     assert bool((images.grad.abs().amax(dim=(1, 2, 3)) > 0).all())
 
 
+def test_coverage_moves_with_its_picture_and_keeps_its_values() -> None:
+    cover = torch.zeros(16, 1, 20, 20)
+    cover[:, :, 8:12, 6:14] = 1
+    images = torch.cat([0.5 * cover.expand(-1, 3, -1, -1), cover], dim=1)
+    changed = augmented(images, 1.0, chance())
+    assert float(changed[:, 3].min()) >= 0
+    assert float(changed[:, 3].max()) <= 1 + 1e-6
+    places = []
+    for x in (changed[:, 3], (changed[:, 0] - changed[:, :1, 0, 0, None]).abs()):
+        column = torch.arange(20.0)
+        places.append((x.sum(dim=1) * column).sum(dim=1) / x.sum(dim=(1, 2)))
+    assert float(places[0].std()) > 0.5
+    torch.testing.assert_close(places[0], places[1], atol=0.05, rtol=0)
+
+
 def test_strength_follows_the_sign() -> None:
-    assert next_strength(0.1, 0.9, 0.6, 2000) == pytest.approx(0.2)
-    assert next_strength(0.1, 0.3, 0.6, 1000) == pytest.approx(0.05)
+    assert next_strength(0.1, 0.9, 0.6, 10_000) == pytest.approx(0.2)
+    assert next_strength(0.1, 0.3, 0.6, 5000) == pytest.approx(0.05)
     assert next_strength(0.01, 0.0, 0.6, 2000) == 0.0
     assert next_strength(MOST - 0.01, 1.0, 0.6, 2000) == MOST

@@ -68,14 +68,15 @@ def test_explain_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str], ki
     from tondo.features.choose import load_extractor
 
     D = (
-        PlainDiscriminator(32, with_cameras=True, width=8)
+        PlainDiscriminator(32, with_cameras=True, with_alpha=True, width=8)
         if kind == "plain"
-        else ProjectedDiscriminator(load_extractor(), 32, with_cameras=True)
+        else ProjectedDiscriminator(load_extractor(), 32, with_cameras=True, with_alpha=True)
     )
     tensors = {f"D.{name}": tensor for name, tensor in D.state_dict().items()}
     save_checkpoint(run, 3, tensors, {})
     loaded = load_discriminator(run, 32)
     assert type(loaded) is type(D)
+    assert loaded.with_alpha
     assert main(["explain", str(run.path), "--seed", "7"]) == 0
     assert "mean logit of seed 7" in capsys.readouterr().out
     sheet = Image.open(run.renders_dir / "explain" / "seed0007.png")

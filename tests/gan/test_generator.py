@@ -37,16 +37,3 @@ def test_the_skin_is_closed_even_with_the_smallest_splats() -> None:
     seen = photograph(generator(w), viewmats, Ks, size, torch.ones(3, size, size, 3))
     middle = seen.alphas[:, size // 2 - 20 : size // 2 + 20, size // 2 - 20 : size // 2 + 20]
     assert float(middle.min()) > 0.98
-
-
-def test_plain_colours_stand_behind_the_object() -> None:
-    generator = tiny_generator()
-    w = generator.styles(torch.randn(2, SHAPE.z, generator=torch.Generator().manual_seed(1)))
-    cameras = cameras_at(ROUND[:2], 20.0, 5.8, 32)
-    colours = torch.tensor([[0.2, 0.5, 0.9], [1.0, 0.0, 0.4]])
-    shots, _ = pictures_of(generator, w, *cameras, 32, colours)
-    white, _ = pictures_of(generator, w, *cameras, 32)
-    through = (1 - shots.alphas)[..., None]
-    wanted = white.images + through * (colours[:, None, None] - 1)
-    torch.testing.assert_close(shots.images, wanted)
-    torch.testing.assert_close(shots.images[:, 0, 0], colours)

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import parallel_steps
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tondo.errors import OptionError
@@ -69,6 +71,30 @@ def test_the_two_stay_the_same_bit_for_bit(states: dict[str, dict[str, Tensor]])
         if name.startswith("reports"):
             continue  # gradient norms are summed in each for itself
         assert torch.equal(states["1"][name], tensor), name
+
+
+def test_the_command_line_trains_by_two_and_goes_on_alone(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for k in range(20):
+        blocks = chance.integers(0, 255, (6, 6, 3), dtype=np.uint8)
+        picture = Image.fromarray(blocks).resize((32, 32), Image.Resampling.NEAREST)
+        picture.save(tmp_path / "pictures" / f"{k}.png")
+    words = ["-m", "tondo", "train", str(tmp_path / "pictures"), "-o", str(tmp_path / "run")]
+    words += ["--size", "32", "--batch", "8"]
+    shared = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for run, kimg in ((shared, "0.016"), ([], "0.032"), (shared, "0.048")):
+        resume = [] if kimg == "0.016" else ["--resume"]
+        found = subprocess.run(
+            [sys.executable, *run, *words, "--kimg", kimg, *resume],
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert found.returncode == 0, found.stderr
+        kept = json.loads((tmp_path / "run" / "metrics.json").read_text())
+        assert kept["kimg"] == float(kimg)
+    assert not list((tmp_path / "run").rglob("*.tmp*"))
 
 
 def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,67 +6,45 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 from tests.tiny_generators import SHAPE
+from tests.tiny_trainings import Watched, setting_of, squares
 from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
+from tondo.gan.discriminator import MIXED
 from tondo.gan.generator import FIRST_RADIUS
-from tondo.gan.poses import NAMED, angles_of, cameras_at
-from tondo.gan.train import Setting, begin, one_step, reals
+from tondo.gan.train import begin, one_step, reals
 
 
-class Watched:
-    """Features of two scales without a network, and all pictures that were looked at."""
-
-    def __init__(self) -> None:
-        self.seen: list[Tensor] = []
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        self.seen.append(images.detach().clone())
-        return [F.avg_pool2d(images, 2), F.avg_pool2d(images, 4)]
-
-
-def squares() -> PictureSet:
-    """Twelve opaque grey squares, 12 wide and 8 high, on nothing, from known cameras."""
-    images = torch.zeros(12, 4, 32, 32, dtype=torch.uint8)
-    images[:, :3, 12:20, 10:22], images[:, 3, 12:20, 10:22] = 128, 255
-    turns = torch.linspace(-3, 3, 12)
-    angles = torch.stack([turns, torch.zeros(12), torch.zeros(12)], dim=1)
-    return PictureSet(images, *cameras_at(angles, 20.0, 5.8, 32), is_plain=True)
-
-
-def setting_of(pictures: PictureSet, watched: Watched) -> Setting:
-    assert pictures.viewmats is not None
-    angles = angles_of(pictures.viewmats)
-    return Setting(pictures, NAMED["turntable"], watched, GanConfig(batch=8), angles)
-
-
-def test_both_kinds_of_pictures_stand_before_colours_of_their_own() -> None:
+def test_d_is_told_what_pictures_cover() -> None:
     watched = Watched()
     setting = setting_of(squares(), watched)
     training = begin(setting, SHAPE, seed=0)
-    watched.seen.clear()
+    given: list[Tensor] = []
+    judge = training.D.judge
+
+    def judging(looks: list[Tensor], angles: Tensor | None) -> Tensor:
+        given.append(looks[0].detach())
+        return judge(looks, angles)
+
+    training.D.judge = judging  # type: ignore[method-assign, assignment]
     one_step(training, setting)
-    fakes, photographs = watched.seen[:2]
-    assert bool((photographs[:, :, 15, 15] - 128 / 255).abs().max() < 1e-6)
-    for images in (fakes, photographs):
-        corners = images[:, :, 0, 0]
-        assert float(corners.std(dim=0).min()) > 0.1
-        torch.testing.assert_close(corners, images[:, :, 31, 0])
-    assert not torch.allclose(fakes[:, :, 0, 0], photographs[:, :, 0, 0])
+    of_photographs, of_objects = given[0][:, MIXED:], given[1][:, MIXED:]
+    assert of_photographs.shape == (8, 4, 16, 16)  # the four pixels of each place
+    square = torch.full((16, 16), -1.0)
+    square[6:10, 5:11] = 1.0
+    torch.testing.assert_close(of_photographs, square.expand(8, 4, 16, 16))
+    assert -1 <= float(of_objects.min()) < -0.9
+    assert 0.9 < float(of_objects.max()) <= 1 + 1e-6
 
 
-def test_transparent_photographs_are_blended() -> None:
+def test_transparent_photographs_are_blended_with_white() -> None:
     images = torch.tensor([200, 100, 0, 51], dtype=torch.uint8).view(1, 4, 1, 1)
-    setting = setting_of(squares(), Watched())
-    setting = Setting(PictureSet(images), setting.priors, setting.extractor, setting.config)
-    rows, colour = torch.tensor([0]), torch.tensor([[0.5, 0.25, 1.0]])
-    blended = (0.2 * torch.tensor([200, 100, 0]) / 255 + 0.8 * colour[0]).view(1, 3, 1, 1)
-    torch.testing.assert_close(reals(setting, rows, colour), blended)
-    white = (0.2 * torch.tensor([200, 100, 0]) / 255 + 0.8).view(1, 3, 1, 1)
-    torch.testing.assert_close(reals(setting, rows), white)
+    setting = replace(setting_of(squares(), Watched()), pictures=PictureSet(images))
+    found = reals(setting, torch.tensor([0]))[0, :, 0, 0]
+    white = 0.2 * torch.tensor([200, 100, 0]) / 255 + 0.8
+    torch.testing.assert_close(found, torch.cat([white, torch.tensor([0.2])]))
 
 
 def test_the_first_body_has_the_outlines_proportions() -> None:
@@ -82,7 +60,7 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
     found = []
     for accumulate in (1, 2):
         watched = Watched()
-        config = GanConfig(batch=16, accumulate=accumulate, augment="off", lazy=1)
+        config = GanConfig(batch=16, accumulate=accumulate, augment="off", lazy=1, rebuild=0)
         setting = replace(setting_of(squares(), watched), config=config)
         training = begin(setting, SHAPE, seed=0)
         watched.seen.clear()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tondo.gan.named import Opened
+    from tondo.gan.render import Shots
 
 SIDES = 8
 
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> None:
     if args.output is not None and args.output.suffix.lower() != ".png":
         raise OptionError(f"-o {args.output}: the heat map is a .png")
 
+    import torch
+
     from tondo.gan.explain import load_discriminator
     from tondo.gan.named import open_generator
     from tondo.io.images import write_png
@@ -57,8 +60,10 @@ def run(args: argparse.Namespace) -> None:
     D = load_discriminator(opened.run, opened.trained.generator.shape.size)
     from tondo.gan.explain import colored, heat_maps
 
-    images, angles = _pictures(opened, args.seed, args.truncation)
-    heat = heat_maps(D, images.permute(0, 3, 1, 2), angles if D.pose is not None else None)
+    shots, angles = _pictures(opened, args.seed, args.truncation)
+    images = shots.images
+    channels = torch.cat([images, shots.alphas[..., None]], dim=3) if D.with_alpha else images
+    heat = heat_maps(D, channels.permute(0, 3, 1, 2), angles if D.pose is not None else None)
     place = args.output or opened.run.renders_dir / "explain" / f"seed{args.seed:04d}.png"
     write_png(place, _sheet(images[:SIDES], colored(heat[:SIDES], images[:SIDES])))
     own = heat[:SIDES]
@@ -69,8 +74,8 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Tensor, Tensor]:
-    """[4 * SIDES, S, S, 3] and the cameras' angles: the sample from all sides, then as many
+def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Shots, Tensor]:
+    """4 * SIDES pictures and the cameras' angles: the sample from all sides, then as many
     pictures of other samples three times, because D compares the pictures of a group."""
     import torch
 
@@ -90,8 +95,8 @@ def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Tensor, Ten
     drawn = draw_cameras(priors, len(others), size, torch.Generator().manual_seed(0))
     viewmats, Ks = torch.cat([viewmats, drawn.viewmats]), torch.cat([Ks, drawn.Ks])
     with torch.no_grad():
-        images = pictures_of(generator, w, viewmats, Ks, size)[0].images
-    return images, torch.cat([angles, drawn.angles])
+        shots, _ = pictures_of(generator, w, viewmats, Ks, size)
+    return shots, torch.cat([angles, drawn.angles])
 
 
 def _sheet(images: Tensor, heat: Tensor) -> Tensor:

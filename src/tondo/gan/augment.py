@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tondo.gan import parallel
 
-STEP_KPICTURES = 20.0  # thousands of pictures in which p can go from 0 to 1
+STEP_KPICTURES = 100.0  # thousands of pictures in which p can go from 0 to 1
 MOST = 0.8
 
 
@@ -20,15 +20,17 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     """Each picture changed with probability p for each of four changes.
 
     Args:
-        images: [B, 3, H, W] 0..1; gradients pass through.
+        images: [B, 3, H, W] 0..1, or with coverage as a fourth channel, which keeps its values;
+            gradients pass through.
         p: 0..1.
 
     Returns:
-        [B, 3, H, W]; values may lie outside 0..1.
+        The same shape; colours may lie outside 0..1.
     """
     if p <= 0:
         return images
-    batch, _, height, width = images.shape
+    batch = len(images)
+    images, cover = images[:, :3], images[:, 3:]
 
     def draw(*shape: int) -> Tensor:
         drawn = torch.rand(batch * parallel.processes(), *shape, generator=generator)
@@ -45,7 +47,8 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     shift = chosen().view(batch, 1) * (draw(2) * 2 - 1) * 0.25  # translation, in half widths
     theta = torch.eye(2, 3).expand(batch, 2, 3).clone()
     theta[:, :, 2] = shift
-    grid = F.affine_grid(theta, [batch, 3, height, width], align_corners=False)
+    images = torch.cat([images, cover], dim=1)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
 
 

@@ -48,6 +48,8 @@ class GanConfig:
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
         augment_target: share of reals that D may call real before augmentation grows.
+        rebuild: weight of rebuilding photographs whose cameras are known (`tondo.gan.codes`).
+        first_kpictures: thousands of them that G rebuilds before the game begins.
         smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
             alone, opaque is of fields alone.
         diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
@@ -67,6 +69,8 @@ class GanConfig:
     augment: str = "adaptive"
     augment_p: float = 0.0
     augment_target: float = 0.6
+    rebuild: float = 150.0
+    first_kpictures: float = 8.0
     smooth: float = 1.0
     folds: float = 30.0
     opaque: float = 0.1

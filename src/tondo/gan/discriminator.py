@@ -26,7 +26,8 @@ class Discriminator(Protocol):
     """`judge(looks(images))` is high for what it takes for photographs."""
 
     def looks(self, images: Tensor) -> list[Tensor]:
-        """[B, 3, H, W] sRGB 0..1 to the tensors that `judge` decides by."""
+        """[B, 3, H, W] sRGB 0..1, or 4 channels with the pictures' coverage where it is known, to
+        the tensors that `judge` decides by."""
         ...
 
     def judge(self, looks: list[Tensor], angles: Tensor | None) -> Tensor:
@@ -41,24 +42,33 @@ class ProjectedDiscriminator(nn.Module):
 
     The features of several scales are mixed across channels by fixed random 1x1 convolutions and
     across scales by fixed random 3x3 ones, from coarse to fine; a small spectrally normalised head
-    judges each scale. Cameras enter by projection (Miyato and Koyama 2018, equation 3).
+    judges each scale. Cameras enter by projection (Miyato and Koyama 2018, equation 3). Where the
+    coverage of the pictures is known, it is given to the heads beside the features, at the finest
+    scale pixel by pixel: without it G would paint the background's colour where it wants nothing.
     """
 
-    def __init__(self, extractor: Extractor, size: int, *, with_cameras: bool) -> None:
+    def __init__(
+        self, extractor: Extractor, size: int, *, with_cameras: bool, with_alpha: bool = False
+    ) -> None:
         super().__init__()
         self._extractor = extractor
         with torch.no_grad():
             shapes = [x.shape for x in extractor.features(torch.zeros(1, 3, size, size))]
         self.mix = nn.ModuleList([_fixed(shape[1], 1) for shape in shapes])
         self.smooth = nn.ModuleList([_fixed(MIXED, 3) for _ in shapes])
-        self.heads = nn.ModuleList([Head(shape[2]) for shape in shapes])
+        self.with_alpha = with_alpha
+        self.fold = size // shapes[0][2]
+        extra = [(self.fold**2 if index == 0 else 1) * with_alpha for index in range(len(shapes))]
+        self.heads = nn.ModuleList(
+            [Head(shape[2], MIXED + more) for shape, more in zip(shapes, extra, strict=True)]
+        )
         self.register_buffer("scale", torch.ones(len(shapes)))
         self.pose = nn.Linear(6, MIXED) if with_cameras else None
 
     scale: Tensor
 
     def looks(self, images: Tensor) -> list[Tensor]:
-        found = self._extractor.features(images)
+        found = self._extractor.features(images[:, :3])
         mixed: list[Tensor] = []
         above: Tensor | None = None
         for index in reversed(range(len(found))):
@@ -68,12 +78,18 @@ class ProjectedDiscriminator(nn.Module):
                 x = (x + above) * math.sqrt(0.5)
             above = self.smooth[index](x)
             mixed.append(above)
-        return mixed[::-1]
+        mixed = mixed[::-1]
+        if images.shape[1] == 3:
+            return mixed
+        cover = 2 * images[:, 3:] - 1
+        covers = [F.pixel_unshuffle(cover, self.fold)]
+        covers += [F.adaptive_avg_pool2d(cover, x.shape[3]) for x in mixed[1:]]
+        return [torch.cat(pair, dim=1) for pair in zip(mixed, covers, strict=True)]
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
         """Scale the features of each level so that their mixture has unit variance on `images`."""
-        for index, x in enumerate(self._extractor.features(images)):
+        for index, x in enumerate(self._extractor.features(images[:, :3])):
             self.scale[index] = 1.0 / self.mix[index](x).std().clamp_min(1e-6)
 
     def judge(self, looks: list[Tensor], angles: Tensor | None) -> Tensor:
@@ -86,11 +102,11 @@ class ProjectedDiscriminator(nn.Module):
 
 
 class Head(nn.Module):
-    """Features [B, MIXED, S, S] of one scale to logits [B, places]."""
+    """Features [B, inputs, S, S] of one scale to logits [B, places]."""
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, inputs: int) -> None:
         super().__init__()
-        self.first = spectral_norm(nn.Conv2d(MIXED, MIXED, 1))
+        self.first = spectral_norm(nn.Conv2d(inputs, MIXED, 1))
         self.halve = spectral_norm(nn.Conv2d(MIXED, MIXED, 4, 2, 1)) if side >= 8 else None
         self.second = spectral_norm(nn.Conv2d(MIXED + 1, MIXED, 3, padding=1))
         self.last = spectral_norm(nn.Conv2d(MIXED, 1, 1))
@@ -109,11 +125,14 @@ class Head(nn.Module):
 class PlainDiscriminator(nn.Module):
     """A residual network on the pictures themselves, without pretraining."""
 
-    def __init__(self, size: int, *, with_cameras: bool, width: int = 32) -> None:
+    def __init__(
+        self, size: int, *, with_cameras: bool, with_alpha: bool = False, width: int = 32
+    ) -> None:
         super().__init__()
+        self.with_alpha = with_alpha
         levels = int(math.log2(size)) - 2
         widths = [min(256, width * 2**k) for k in range(levels + 1)]
-        self.first = nn.Conv2d(3, widths[0], 3, padding=1)
+        self.first = nn.Conv2d(3 + with_alpha, widths[0], 3, padding=1)
         pairs = list(itertools.pairwise(widths))
         self.convs = nn.ModuleList([nn.Conv2d(a, b, 3, padding=1) for a, b in pairs])
         self.skips = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairs])

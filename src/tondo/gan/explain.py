@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tondo.errors import InputError
 from tondo.features.choose import DEFAULT, load_extractor
-from tondo.gan.discriminator import GROUP, PlainDiscriminator, ProjectedDiscriminator
+from tondo.gan.discriminator import GROUP, MIXED, PlainDiscriminator, ProjectedDiscriminator
 from tondo.training.checkpoints import load_latest_checkpoint
 from tondo.training.run_directory import RunDirectory, read_config
 
@@ -36,16 +36,17 @@ def load_discriminator(run: RunDirectory, size: int) -> ProjectedDiscriminator |
         )
     weights = {k[2:]: v for k, v in checkpoint.tensors.items() if k.startswith("D.")}
     plain = not any(name.startswith("heads.") for name in weights)
-    with_cameras = "pose.weight" in weights
+    known = {"with_cameras": "pose.weight" in weights}
     D: ProjectedDiscriminator | PlainDiscriminator
     try:
         with torch.random.fork_rng(devices=[]):
             if plain:
-                width = len(weights["first.weight"])
-                D = PlainDiscriminator(size, with_cameras=with_cameras, width=width)
+                width, channels = weights["first.weight"].shape[:2]
+                D = PlainDiscriminator(size, **known, with_alpha=channels == 4, width=width)
             else:
                 extractor = load_extractor(_extractor_name(read_config(run)))
-                D = ProjectedDiscriminator(extractor, size, with_cameras=with_cameras)
+                inputs = weights["heads.0.first.parametrizations.weight.original"].shape[1]
+                D = ProjectedDiscriminator(extractor, size, **known, with_alpha=inputs > MIXED)
         D.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -77,7 +78,8 @@ def heat_maps(
     the patches that cover it.
 
     Args:
-        images: [B, 3, S, S] 0..1, B a multiple of 4 (D compares the pictures of a group).
+        images: [B, 3, S, S] 0..1, with coverage as a fourth channel if D was trained with it; B is
+            a multiple of 4 (D compares the pictures of a group).
         angles: [B, 3] radians of the cameras, for a D that was trained with known ones.
 
     Returns:
@@ -108,8 +110,9 @@ def _by_hiding(D: PlainDiscriminator, images: Tensor, angles: Tensor | None) -> 
     size = images.shape[2]
     patch, stride = max(4, round(PATCH * size)), max(2, round(STRIDE * size))
     radius = max(1, round(BLUR * size))
-    kernel = torch.ones(3, 1, 2 * radius + 1, 2 * radius + 1) / (2 * radius + 1) ** 2
-    blurred = F.conv2d(F.pad(images, (radius,) * 4, mode="replicate"), kernel, groups=3)
+    channels = images.shape[1]
+    kernel = torch.ones(channels, 1, 2 * radius + 1, 2 * radius + 1) / (2 * radius + 1) ** 2
+    blurred = F.conv2d(F.pad(images, (radius,) * 4, mode="replicate"), kernel, groups=channels)
     whole = D.judge(D.looks(images), angles).mean(dim=1)
     total, covered = torch.zeros(len(images), size, size), torch.zeros(size, size)
     starts = sorted({*range(0, size - patch + 1, stride), size - patch})

@@ -19,12 +19,14 @@ from tondo.gan.field import Planes, TriPlanes, surface
 from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, softened, wrap
 from tondo.geometry.rotations import quat_from_rotation
 
-COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
+# How far the three displacements go: along the ray from the middle (in log radius), which cannot
+# fold the skin, and freely (in object radii), which can, and so is kept short.
+COARSE, MIDDLE, FINE = (0.0, 0.5), (0.0, 0.2), (0.0, 0.06)
 FIRST_RADIUS = 0.7
 FOURTH, FIFTH = 24, 16  # channels of the finest maps
 # A splat's standard deviation relative to its cell, and how far its logarithm may go from there: at
 # 2/3 of a cell neighbours still close the skin, below it shows the inside.
-SPREAD, MOST_STRETCH = 0.9, 0.3
+SPREAD, MOST_STRETCH = 0.8, 0.4
 LIGHT = 8  # the lit ball's picture, pixels a side
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
@@ -57,6 +59,7 @@ class Generator(nn.Module):
 
     template: Tensor
     w_mean: Tensor
+    spread: Tensor
     twin: Tensor
 
     def __init__(self, shape: GeneratorShape) -> None:
@@ -72,6 +75,8 @@ class Generator(nn.Module):
         self.light = Light(shape.w) if shape.light == "camera" else None
         self.register_buffer("template", sphere_map(shape.rows, shape.columns))
         self.register_buffer("w_mean", torch.zeros(shape.w))
+        # z is drawn evenly; the codes of photographs (`tondo.gan.codes`) lie as this spreads it
+        self.register_buffer("spread", torch.eye(shape.z))
 
     def _add_skin(self, shape: GeneratorShape) -> None:
         rows, columns = shape.rows // 16, shape.columns // 16
@@ -80,19 +85,19 @@ class Generator(nn.Module):
         self.from_w = Linear(shape.w, first * rows * columns)
         self.conv1 = StyledConv(shape.w, first, first, 3)
         self.conv2 = StyledConv(shape.w, first, second, 3)
-        self.coarse = StyledConv(shape.w, second, 3, 1)
+        self.coarse = StyledConv(shape.w, second, 4, 1)
         self.conv3 = StyledConv(shape.w, second, third, 3)
-        self.middle = StyledConv(shape.w, third, 3, 1)
+        self.middle = StyledConv(shape.w, third, 4, 1)
         self.conv4 = StyledConv(shape.w, third, 4 * FOURTH, 3)
-        self.fine = StyledConv(shape.w, FOURTH, 3, 1)
+        self.fine = StyledConv(shape.w, FOURTH, 4, 1)
         self.conv5 = StyledConv(shape.w, FOURTH, 4 * FIFTH, 3)
         self.skin = StyledConv(shape.w, FIFTH, 3 + 1 + 3, 1)
         self.axes = nn.Parameter(torch.zeros(3))
-        self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
+        self.register_buffer("twin", torch.tensor([1.0, -1.0, 1.0, 1.0]), persistent=False)
 
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean style."""
-        w = self.mapping(z)
+        w = self.mapping(z @ self.spread.T)
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
 
     def forward(self, w: Tensor) -> Skins:
@@ -104,18 +109,19 @@ class Generator(nn.Module):
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
         x = leaky(self.conv2(doubled(x), w))
-        offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
+        moves = _moves(self.coarse(x, w, demodulate=False), COARSE)
         x = leaky(self.conv3(doubled(x), w))
-        offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
+        moves = doubled(moves) + _moves(self.middle(x, w, demodulate=False), MIDDLE)
         x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2)))
-        offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
-        offset = doubled(offset)
+        moves = doubled(moves) + _moves(self.fine(x, w, demodulate=False), FINE)
+        moves = doubled(moves)
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
         raw = self.skin(x, w, demodulate=False)
         if self.shape.mirror:
-            offset, raw = alike(offset, self.twin), alike(raw, self.twin.abs()[:1])
+            moves, raw = alike(moves, self.twin), alike(raw, self.twin[:1])
         radius = FIRST_RADIUS * torch.exp(self.axes)
-        grid = self.template * radius[:, None, None] + offset
+        body = self.template * radius[:, None, None]
+        grid = body * torch.exp(moves[:, :1]) + moves[:, 1:]
         skins = _skins(grid, raw)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
@@ -191,10 +197,11 @@ def alike(x: Tensor, signs: Tensor) -> Tensor:
     return 0.5 * (x + signs[:, None, None] * x.flip(3))
 
 
-def _gently(x: Tensor) -> Tensor:
-    """-1..1, with slope 1/8 at 0: the body changes slower than its colours, or the first, aimless
-    steps of training crumple it."""
-    return torch.tanh(0.125 * x)
+def _moves(x: Tensor, reach: tuple[float, float]) -> Tensor:
+    """[B, 4, H, W] log radius and free offset within `reach`, with slopes of 1/8 of it at 0: the
+    body changes slower than its colours, or the first, aimless steps of training crumple it."""
+    x = torch.tanh(0.125 * x)
+    return torch.cat([reach[0] * x[:, :1], reach[1] * x[:, 1:]], dim=1)
 
 
 def _bounded(x: Tensor) -> Tensor:

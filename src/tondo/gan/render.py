@@ -71,24 +71,38 @@ def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
 
 
 def pictures_of(
-    generator: Generator,
-    w: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    size: int,
-    colours: Tensor | None = None,
+    generator: Generator, w: Tensor, viewmats: Tensor, Ks: Tensor, size: int
 ) -> tuple[Shots, Skins | Planes]:
-    """Styles w [B, W] to pictures and the splats or fields that they show, before the generator's
-    own background, or plain colours [B, 3]."""
-    if colours is None:
-        behind = generator.backdrop(w, size)
-    else:
-        behind = colours[:, None, None].expand(-1, size, size, 3)
-    if generator.planes is not None:
-        planes = generator.planes(w)
-        images, depths, alphas = march(planes, viewmats, Ks, size)
-        solid = alphas > 1e-3
-        depths = torch.where(solid, depths / alphas.clamp_min(1e-6), 0.0)
-        return Shots(images + (1 - alphas[..., None]) * behind, depths, alphas), planes
-    skins = generator(w)
-    return photograph(skins, viewmats, Ks, size, behind), skins
+    """Styles w [B, W] to pictures and the splats or fields that they show."""
+    made = objects_of(generator, w)
+    return seen(made, viewmats, Ks, generator.backdrop(w, size)), made
+
+
+def objects_of(generator: Generator, w: Tensor) -> Skins | Planes:
+    """Styles w [B, W] to the generator's own kind of objects."""
+    return generator(w) if generator.planes is None else generator.planes(w)
+
+
+def seen(made: Skins | Planes, viewmats: Tensor, Ks: Tensor, behind: Tensor) -> Shots:
+    """Object b seen by camera b before `behind` [B, S, S, 3]."""
+    size = behind.shape[1]
+    if isinstance(made, Skins):
+        return photograph(made, viewmats, Ks, size, behind)
+    images, depths, alphas = march(made, viewmats, Ks, size)
+    depths = torch.where(alphas > 1e-3, depths / alphas.clamp_min(1e-6), 0.0)
+    return Shots(images + (1 - alphas[..., None]) * behind, depths, alphas)
+
+
+def first_of(made: Skins | Planes, count: int) -> Skins | Planes:
+    """The first `count` objects."""
+    if isinstance(made, Planes):
+        return made._replace(maps=made.maps[:count])
+    return Skins(
+        made.means[:count],
+        made.quats[:count],
+        made.scales[:count],
+        made.opacities[:count],
+        made.colors[:count],
+        made.grid[:count],
+        None if made.light is None else made.light[:count],
+    )

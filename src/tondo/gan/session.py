@@ -18,6 +18,7 @@ from tondo.features.choose import load_extractor
 from tondo.gan import health, parallel, state
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
+from tondo.gan.first_look import look_first
 from tondo.gan.generator_file import Card, Trained, save_generator
 from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.named import open_generator
@@ -221,6 +222,7 @@ def _begin_or_resume(
         if resume:
             watch.note("no checkpoint yet: starting from the first step")
         training = begin(setting, shape, options.seed)
+        _first_look(training, setting, watch)
         save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
         return training, _Progress()
     for skipped in checkpoint.skipped:
@@ -240,6 +242,17 @@ def _begin_or_resume(
     append_event(run, Note(training.step, "resumed", training.seconds))
     now = training.seconds
     return training, _Progress(setbacks, now, now, now, training.pictures)
+
+
+def _first_look(training: Training, setting: Setting, watch: Watch) -> None:
+    """What `tondo.gan.first_look` does before the game; its time counts, its pictures do not."""
+    if setting.base is not None:
+        return
+    started = time.perf_counter()
+    with _both_pools():
+        count = int(1000 * setting.config.first_kpictures)
+        look_first(training, setting, count, lambda done, of: watch.stage("first look", done, of))
+    training.seconds = time.perf_counter() - started
 
 
 def slow_down(training: Training, config: GanConfig, setbacks: int) -> None:

@@ -8,14 +8,13 @@ from torch import Tensor, nn
 from tondo.gan.config import GeneratorShape
 from tondo.gan.train import Setting, Training, begin
 
-_PARTS = ("G", "D", "G_ema")
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def to_tensors(training: Training) -> dict[str, Tensor]:
     """All of a training's state as tensors."""
     found: dict[str, Tensor] = {}
-    for part in _PARTS:
+    for part in _parts(training):
         module: nn.Module = getattr(training, part)
         found.update({f"{part}.{name}": value for name, value in module.state_dict().items()})
     for name, optimiser in (("opt_g", training.opt_g), ("opt_d", training.opt_d)):
@@ -37,7 +36,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
         KeyError: something is missing. RuntimeError, ValueError: something has another shape.
     """
     training = begin(setting, shape, seed=0)
-    for part in _PARTS:
+    for part in _parts(training):
         prefix = f"{part}."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         getattr(training, part).load_state_dict(weights)
@@ -56,3 +55,8 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
     training.augment_p, training.seconds = (float(value) for value in tensors["numbers"])
     training.signs = tensors["signs"].tolist()
     return training
+
+
+def _parts(training: Training) -> list[str]:
+    """The networks."""
+    return ["G", "D", "G_ema", *(["codes"] if training.codes is not None else [])]

@@ -16,6 +16,7 @@ from tondo.data.pictures import PictureSet
 from tondo.features.extractor import Extractor
 from tondo.gan import parallel
 from tondo.gan.augment import augmented, next_strength
+from tondo.gan.codes import Codes, unlike
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.field import Planes
@@ -25,7 +26,7 @@ from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, PosePrior, draw_cameras
 from tondo.gan.regularise import geometry_loss
-from tondo.gan.render import pictures_of
+from tondo.gan.render import Shots, first_of, objects_of, seen
 
 AUGMENT_EVERY = 4
 W_MEAN_RATE = 0.005
@@ -68,6 +69,7 @@ class Training:
         queue: photographs still to come in this round, last first.
         pictures: photographs shown so far.
         augment_p: strength of the augmentation. seconds: of training.
+        codes: of photographs with known cameras; None without.
     """
 
     G: Generator
@@ -82,6 +84,7 @@ class Training:
     augment_p: float = 0.0
     signs: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    codes: Codes | None = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,15 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         torch.manual_seed(seed)
         G = _first_generator(setting, shape)
         D = _new_discriminator(setting, shape)
+        codes = None
+        if setting.camera_angles is not None and setting.base is None and config.rebuild > 0:
+            codes = Codes(setting.extractor, shape.size, shape.z)
     chance = torch.Generator().manual_seed(seed)
+    some = reals(setting, torch.randint(len(setting.pictures.images), (64,), generator=chance))
     if isinstance(D, ProjectedDiscriminator):
-        rows = torch.randint(len(setting.pictures.images), (64,), generator=chance)
-        D.calibrate(reals(setting, rows))
+        D.calibrate(some)
+    if codes is not None:
+        codes.calibrate(some)
     G_ema = copy.deepcopy(G).requires_grad_(False)
     betas = (config.beta1, config.beta2)
     trained = [p for p in D.parameters() if p.requires_grad]
@@ -123,10 +131,11 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         G,
         D,
         G_ema,
-        torch.optim.Adam(to_train(G), config.lr_g, betas, eps=1e-8),
+        torch.optim.Adam([*to_train(G), *(to_train(codes) if codes else ())], config.lr_g, betas),
         torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8),
         chance,
         augment_p=config.augment_p,
+        codes=codes,
     )
 
 
@@ -158,18 +167,29 @@ def _new_discriminator(
     setting: Setting, shape: GeneratorShape
 ) -> ProjectedDiscriminator | PlainDiscriminator:
     with_cameras = setting.camera_angles is not None
+    with_alpha = setting.pictures.with_alpha
     if setting.config.discriminator == "plain":
-        return PlainDiscriminator(shape.size, with_cameras=with_cameras)
-    return ProjectedDiscriminator(setting.extractor, shape.size, with_cameras=with_cameras)
+        return PlainDiscriminator(shape.size, with_cameras=with_cameras, with_alpha=with_alpha)
+    return ProjectedDiscriminator(
+        setting.extractor, shape.size, with_cameras=with_cameras, with_alpha=with_alpha
+    )
 
 
-def reals(setting: Setting, rows: Tensor, behind: Tensor | None = None) -> Tensor:
-    """Photographs [B, 3, S, S] float 0..1, transparent ones over the colours `behind` [B, 3], or
-    over white."""
+def reals(setting: Setting, rows: Tensor) -> Tensor:
+    """Photographs [B, 3, S, S] float 0..1; transparent ones over white, and with their coverage as
+    a fourth channel."""
     images = setting.pictures.images[rows].float() / 255
     if images.shape[1] == 4:
-        colours = images.new_ones(1, 3) if behind is None else behind
-        images = images[:, :3] * images[:, 3:] + (1 - images[:, 3:]) * colours[:, :, None, None]
+        alphas = images[:, 3:]
+        images = torch.cat([images[:, :3] * alphas + (1 - alphas), alphas], dim=1)
+    return images
+
+
+def as_seen(shots: Shots, setting: Setting) -> Tensor:
+    """Generated pictures [B, 3, S, S] with the channels that photographs have."""
+    images = shots.images.permute(0, 3, 1, 2)
+    if setting.pictures.with_alpha:
+        images = torch.cat([images, shots.alphas[:, None]], dim=1)
     return images
 
 
@@ -180,32 +200,29 @@ def run(training: Training, setting: Setting) -> Iterator[StepReport]:
 
 
 class Drawn(NamedTuple):
-    """The chance of one step: rows of the photographs [B], cameras [B] (`Cameras`), z [B, Z], and
-    colours [B, 3] behind photographs and behind generated objects, None for white."""
+    """The chance of one step: rows of the photographs [B], cameras [B] (`Cameras`), z [B, Z]."""
 
     rows: Tensor
     angles: Tensor
     viewmats: Tensor
     Ks: Tensor
     z: Tensor
-    behind_photographs: Tensor | None
-    behind_objects: Tensor | None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
-        rows, angles, viewmats, Ks, z = map(change, self[:5])
-        behind = [None if colours is None else change(colours) for colours in self[5:]]
-        return Drawn(rows, angles, viewmats, Ks, z, *behind)
+        return Drawn(*map(change, self))
 
 
 class Shown(NamedTuple):
     """What D looks at: `looks` of generated pictures, with G's gradients, and of photographs, with
-    the angles of their cameras where these are known; and the objects themselves."""
+    the angles of their cameras where these are known; the objects themselves; and how unlike the
+    photographs those are that were rebuilt, 0 if none were."""
 
     fake: list[Tensor]
     real: list[Tensor]
     angles_fake: Tensor | None
     angles_real: Tensor | None
     made: Skins | Planes
+    unlike: Tensor
 
 
 def one_step(training: Training, setting: Setting) -> StepReport:
@@ -216,6 +233,8 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     config, t = setting.config, training
     drawn = _draw(t, setting).map(parallel.part)
     with torch.no_grad():
+        if t.codes is not None:
+            t.G.spread.copy_(t.codes.triangle())
         w = t.G.styles(drawn.z)
         t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
     count = config.accumulate
@@ -240,25 +259,39 @@ def _draw(t: Training, setting: Setting) -> Drawn:
     rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
     cameras = _cameras(t, setting)
     z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
-    if not setting.pictures.with_alpha or t.G.behind is not None:
-        return Drawn(rows, *cameras, z, None, None)
-    # On one colour alone G would paint that colour where it wants nothing to be.
-    colours = torch.rand(2, config.batch, 3, generator=t.chance)
-    return Drawn(rows, *cameras, z, colours[0], colours[1])
+    return Drawn(rows, *cameras, z)
 
 
 def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
-    known = setting.camera_angles
+    known, size = setting.camera_angles, t.G.shape.size
+    photographs = reals(setting, drawn.rows)
     w = t.G.styles(drawn.z)
-    size = t.G.shape.size
-    shots, made = pictures_of(t.G, w, drawn.viewmats, drawn.Ks, size, drawn.behind_objects)
-    fake = t.D.looks(augmented(shots.images.permute(0, 3, 1, 2), t.augment_p, t.chance))
+    half = 0
+    if t.codes is not None and known is not None:  # half of the objects are photographs' own
+        half = len(w) // 2
+        z = t.codes(photographs[:half], known[drawn.rows[:half]])
+        w = torch.cat([t.G.mapping(z), w[half:]])
+    made = objects_of(t.G, w)
+    behind = t.G.backdrop(w, size)
+    shots = seen(made, drawn.viewmats, drawn.Ks, behind)
+    fake = t.D.looks(augmented(as_seen(shots, setting), t.augment_p, t.chance))
     with torch.no_grad():
-        photographs = reals(setting, drawn.rows, drawn.behind_photographs)
         real = t.D.looks(augmented(photographs, t.augment_p, t.chance))
+    off = torch.zeros(())
+    if half:
+        off = rebuilt(first_of(made, half), setting, drawn.rows[:half], behind[:half])
     if known is None:
-        return Shown(fake, real, None, None, made)
-    return Shown(fake, real, drawn.angles, known[drawn.rows], made)
+        return Shown(fake, real, None, None, made, off)
+    return Shown(fake, real, drawn.angles, known[drawn.rows], made, off)
+
+
+def rebuilt(made: Skins | Planes, setting: Setting, rows: Tensor, behind: Tensor) -> Tensor:
+    """How unlike the photographs `rows` [B] pictures of the objects by the same cameras are."""
+    known = setting.pictures
+    assert known.viewmats is not None
+    assert known.Ks is not None
+    shots = seen(made, known.viewmats[rows], known.Ks[rows], behind)
+    return unlike(as_seen(shots, setting), reals(setting, rows))
 
 
 def _step_d(
@@ -270,8 +303,8 @@ def _step_d(
     told = []
     for piece in pieces:
         with torch.no_grad():
-            seen = shown or _show(t, setting, piece)
-        total, numbers = _loss_d(t, setting.config, seen)
+            now = shown or _show(t, setting, piece)
+        total, numbers = _loss_d(t, setting.config, now)
         (total / len(pieces)).backward()
         told.append(numbers)
     trained = t.opt_d.param_groups[0]["params"]
@@ -306,15 +339,17 @@ def _step_g(
     t.opt_g.zero_grad(set_to_none=True)
     told = []
     for piece in pieces:
-        seen = shown or _show(t, setting, piece)
-        on_fake = t.D.judge(seen.fake, seen.angles_fake)
+        now = shown or _show(t, setting, piece)
+        on_fake = t.D.judge(now.fake, now.angles_fake)
         with torch.no_grad():
-            on_real = t.D.judge(seen.real, seen.angles_real)
+            on_real = t.D.judge(now.real, now.angles_real)
         loss = loss_named(config.loss).of_g(on_real, on_fake)
-        ((loss + geometry_loss(seen.made, config)) / len(pieces)).backward()
+        whole = loss + geometry_loss(now.made, config) + config.rebuild * now.unlike
+        (whole / len(pieces)).backward()
         told.append(loss.detach())
-    parallel.average_gradients(t.G.parameters())
-    grad = float(nn.utils.clip_grad_norm_(t.G.parameters(), 50.0))
+    trained = t.opt_g.param_groups[0]["params"]
+    parallel.average_gradients(trained)
+    grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
     t.opt_g.step()
     _require(t, True)
     return torch.stack(told).mean(), grad

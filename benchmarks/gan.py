@@ -1,0 +1,118 @@
+"""Trains the generators of docs/gan.md from nothing, and measures them.
+
+    python gan.py [NAME ...] [--runs FOLDER]
+
+Each training goes on where it was stopped; one that is finished and measured is left as it is. The
+results go to results/gan.json, the pictures to docs/images; table.py makes the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, load, machine, shared_data
+from tondo.io.atomic import write_json
+
+SAMPLES = 2000
+FISH_PICTURES = 8000
+IMAGES = ROOT / "docs" / "images"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training: of which set, for how long, and what differs from the defaults."""
+
+    data: str
+    minutes: float
+    words: tuple[str, ...] = ()
+    shown: bool = False  # its grid stands in the document
+
+
+APPLES = ("--poses", "turntable+tumble")
+FACES = ("--poses", "frontal")
+CASES = {
+    "apples": Case("apples", 60, APPLES, shown=True),
+    "faces": Case("faces", 60, FACES, shown=True),
+    "fish": Case("fish", 120, ("--mirror",), shown=True),
+    "default": Case("apples", 20, APPLES),
+    "plain D": Case("apples", 20, (*APPLES, "--discriminator", "plain")),
+    "nonsaturating": Case("apples", 20, (*APPLES, "--loss", "nonsaturating")),
+    "minimax": Case("apples", 20, (*APPLES, "--loss", "minimax")),
+    "relativistic": Case("apples", 20, (*APPLES, "--loss", "relativistic")),
+    "field": Case("apples", 20, (*APPLES, "--representation", "field")),
+    "no augmentation": Case("apples", 20, (*APPLES, "--augment", "off")),
+}
+
+
+def tondo(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "tondo", *words], check=True)
+
+
+def prepared(data: str, runs: Path) -> Path:
+    """The training set of `data`, made once."""
+    out = runs / f"{data}_prepared"
+    if out.exists():
+        return out
+    source = shared_data() / f"{data}.zip"
+    if data == "fish":
+        source = runs / "fish_pictures"
+        script = ROOT / "examples" / "photograph_meshes.py"
+        words = [str(shared_data() / "fish"), "-o", str(source), "--count", str(FISH_PICTURES)]
+        if not source.exists():
+            subprocess.run([sys.executable, str(script), *words], check=True)
+    tondo("prepare", str(source), "--for", "gan", "-o", str(out))
+    return out
+
+
+def trained(name: str, case: Case, runs: Path) -> dict[str, Any]:
+    """The figures of a finished training, after as much training and measuring as is missing."""
+    run = runs / name.replace(" ", "_").lower()
+    source = str(prepared(case.data, runs))
+    figures = run / "metrics.json"
+    if not figures.exists():
+        words = ["--resume"] if run.exists() else ["--minutes", str(case.minutes), *case.words]
+        tondo("train", source, "-o", str(run), *words)
+    found: dict[str, Any] = json.loads(figures.read_text())
+    if "generator" not in found:
+        tondo("evaluate", str(run), "--samples", str(SAMPLES))
+        found = json.loads(figures.read_text())
+    if case.shown:
+        shutil.copy(run / "renders" / "evaluate" / "grid.png", IMAGES / f"gan_{name}.png")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    args = parser.parse_args()
+    for name in args.names:
+        if name not in CASES:
+            parser.error(f"no training is called {name!r}: choose from {', '.join(CASES)}")
+    for name in args.names or CASES:
+        case = CASES[name]
+        where = asdict(machine())
+        found = trained(name, case, args.runs)
+        results = load("gan") or {"trainings": {}}
+        known = results["trainings"].get(name, {})
+        if known.get("figures") != found:
+            results["trainings"][name] = {
+                "data": case.data,
+                "minutes": case.minutes,
+                "words": " ".join(case.words),
+                "machine": where,
+                "figures": found,
+            }
+            write_json(ROOT / "benchmarks" / "results" / "gan.json", results)
+        print(f"{name}: Fréchet distance {found['generator']['frechet']:.1f}")
+
+
+if __name__ == "__main__":
+    main()

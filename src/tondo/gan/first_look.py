@@ -1,0 +1,43 @@
+"""Before the game: G learns to rebuild photographs whose cameras are known (`tondo.gan.codes`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from tondo.gan.regularise import geometry_loss
+from tondo.gan.render import objects_of
+from tondo.gan.train import Setting, Training, reals, rebuilt, to_train
+
+PIXELS = 20.0  # weight of the comparison beside the terms of the geometry
+RATE = 2e-3
+BETAS = (0.9, 0.99)
+EVERY = 10  # steps between reports
+
+
+def look_first(
+    training: Training, setting: Setting, count: int, told: Callable[[int, int], None]
+) -> None:
+    """Train G without D on `count` photographs; nothing where cameras are not known.
+
+    Args:
+        told: called with (photographs seen, count).
+    """
+    t, config = training, setting.config
+    if t.codes is None or setting.camera_angles is None:
+        return
+    learned = torch.optim.Adam([*to_train(t.G), *to_train(t.codes)], RATE, BETAS)
+    for step in range(count // config.batch):
+        rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
+        w = t.G.mapping(t.codes(reals(setting, rows), setting.camera_angles[rows]))
+        made = objects_of(t.G, w)
+        loss = rebuilt(made, setting, rows, t.G.backdrop(w, t.G.shape.size))
+        learned.zero_grad(set_to_none=True)
+        (PIXELS * loss + geometry_loss(made, config)).backward()
+        learned.step()
+        if step % EVERY == 0:
+            told(step * config.batch, count)
+    t.G.spread.copy_(t.codes.triangle())
+    t.G_ema.load_state_dict(t.G.state_dict())
+    told(count, count)

@@ -1,0 +1,38 @@
+"""What a training of a tiny generator needs: pictures with cameras, features without a network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tondo.data.pictures import PictureSet
+from tondo.gan.config import GanConfig
+from tondo.gan.poses import NAMED, angles_of, cameras_at
+from tondo.gan.train import Setting
+
+
+class Watched:
+    """Features of two scales without a network, and all pictures that were looked at."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        self.seen.append(images.detach().clone())
+        return [F.avg_pool2d(images, 2), F.avg_pool2d(images, 4)]
+
+
+def squares() -> PictureSet:
+    """Twelve opaque grey squares, 12 wide and 8 high, on nothing, from known cameras."""
+    images = torch.zeros(12, 4, 32, 32, dtype=torch.uint8)
+    images[:, :3, 12:20, 10:22], images[:, 3, 12:20, 10:22] = 128, 255
+    turns = torch.linspace(-3, 3, 12)
+    angles = torch.stack([turns, torch.zeros(12), torch.zeros(12)], dim=1)
+    return PictureSet(images, *cameras_at(angles, 20.0, 5.8, 32), is_plain=True)
+
+
+def setting_of(pictures: PictureSet, watched: Watched) -> Setting:
+    assert pictures.viewmats is not None
+    angles = angles_of(pictures.viewmats)
+    return Setting(pictures, NAMED["turntable"], watched, GanConfig(batch=8), angles)
