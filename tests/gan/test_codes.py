@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from tests.tiny_generators import SHAPE
-from tests.tiny_trainings import Watched, setting_of, squares
 
+from tiny_generators import SHAPE
+from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
 from tondo.gan.codes import Codes, unlike
 from tondo.gan.first_look import look_first

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from tests.tiny_generators import SHAPE, tiny_generator
 
+from tiny_generators import SHAPE, tiny_generator
 from tondo.gan.poses import cameras_at
 from tondo.gan.render import photograph, pictures_of
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import trimesh
 
-from tiny_generators import SHAPE, tiny_generator
+from blender import in_blender
+from tiny_generators import SHAPE, tiny_generator, tiny_run
+from tondo.cli.main import main
 from tondo.gan.generator import Skins, sphere_map
 from tondo.gan.objects import folded_faces, mesh_of, scene_of, unfolded
 from tondo.geometry.spherical_harmonics import harmonics_color
+from tondo.io.mesh_files import read_mesh
 
 
 def skins_on(grid: torch.Tensor) -> Skins:
@@ -96,3 +101,16 @@ def test_splats_keep_their_numbers() -> None:
         0, torch.tensor([[0.0, 0.0, 1.0]]).expand(len(skins.means[1]), 3), scene.splats.sh
     )
     assert torch.allclose(seen, skins.colors[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["glb", "stl"])
+def test_blender_opens_a_generated_model_and_finds_it_closed(tmp_path: Path, form: str) -> None:
+    run = tiny_run(tmp_path / "run")
+    out = tmp_path / "models"
+    assert main(["generate", str(run), "--seeds", "3", "-o", str(out), "--format", form]) == 0
+    mesh = read_mesh(out / f"seed0003.{form}")
+    found = in_blender(out / f"seed0003.{form}")
+    assert found["faces"] == len(mesh.faces)
+    assert found["open"] == 0
+    assert found["volume"] > 0.1
+    assert max(abs(v) for point in found["points"] for v in point) < 2.0

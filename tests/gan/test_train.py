@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.tiny_generators import SHAPE
-from tests.tiny_trainings import Watched, setting_of, squares
 from torch import Tensor
 
+from tiny_generators import SHAPE
+from tiny_trainings import Watched, setting_of, squares
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
 from tondo.gan.discriminator import MIXED
