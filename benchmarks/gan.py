@@ -36,11 +36,12 @@ class Case:
 
 
 APPLES = ("--poses", "turntable+tumble")
+FISH = ("--mirror", "--augment", "off", "--lr-d", "0.0005", "--r1-gamma", "200")
 FACES = ("--poses", "frontal")
 CASES = {
     "apples": Case("apples", 60, APPLES, shown=True),
     "faces": Case("faces", 60, FACES, shown=True),
-    "fish": Case("fish", 120, ("--mirror",), shown=True),
+    "fish": Case("fish", 120, FISH, shown=True),
     "default": Case("apples", 20, APPLES),
     "plain D": Case("apples", 20, (*APPLES, "--discriminator", "plain")),
     "nonsaturating": Case("apples", 20, (*APPLES, "--loss", "nonsaturating")),
@@ -106,6 +107,7 @@ def main() -> None:
             results["trainings"][name] = {
                 "data": case.data,
                 "minutes": case.minutes,
+                "shown": case.shown,
                 "words": " ".join(case.words),
                 "machine": where,
                 "figures": found,

@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md and the numbers in README.md from benchmarks/results/*.json."""
+"""Writes docs/benchmarks.md and the numbers in README.md and docs/gan.md from results/*.json."""
 
 from __future__ import annotations
 
@@ -169,6 +169,57 @@ def step_page(results: dict[str, Any]) -> str:
     )
 
 
+GAN_HEAD = (
+    "training", "minutes", "thousand pictures", "a second", "Fréchet", "kernel", "precision",
+    "recall", "diversity (pictures')", "views off by", "thickness", "side / front", "floaters",
+    "memory MB",
+)  # fmt: skip
+
+
+def gan_row(name: str, training: dict[str, Any]) -> tuple[str, ...]:
+    found = training["figures"]
+    measured, geometry = found["generator"], found["generator"]["geometry"]
+    return (
+        name,
+        f"{found['train_seconds'] / 60:.0f}",
+        f"{found['kimg']:.0f}",
+        f"{1000 * found['kimg'] / found['train_seconds']:.0f}",
+        f"{measured['frechet']:.0f}",
+        f"{measured['kernel']:.3g}",
+        f"{measured['precision']:.2f}",
+        f"{measured['recall']:.2f}",
+        f"{measured['diversity']:.2f} ({measured['diversity_of_pictures']:.2f})",
+        f"{geometry['warp_error']:.3f}",
+        f"{geometry['thickness']:.2f}",
+        f"{geometry['side_ratio']:.2f}",
+        f"{geometry['floaters']:.2%}",
+        f"{found['peak_memory_mb']:.0f}",
+    )
+
+
+def gan_tables(results: dict[str, Any]) -> str:
+    """What `gan.py` found: the long trainings, then the choices on one set."""
+    trainings = results["trainings"]
+    parts = []
+    for title, shown in (("From nothing", True), ("Choices, on apples", False)):
+        chosen = {name: one for name, one in trainings.items() if one["shown"] == shown}
+        if not chosen:
+            continue
+        commands = "".join(
+            f"- {name}: `tondo train {one['data']} --minutes {one['minutes']:g} {one['words']}`; "
+            f"{where(one)}\n"
+            for name, one in chosen.items()
+        )
+        made = next(iter(chosen.values()))["figures"]["generator"]
+        parts.append(
+            f"### {title}\n\n"
+            f"{table(GAN_HEAD, [gan_row(name, one) for name, one in chosen.items()])}\n\n"
+            f"Over {made['extractor']}, {made['pictures']:,} pictures and {made['samples']:,} "
+            f"samples.\n\n{commands}"
+        )
+    return "\n".join(parts)
+
+
 def page() -> str:
     parts = ["# Benchmarks\n", "Written by `benchmarks/table.py`; see benchmarks/README.md.\n"]
     for name, make in (("quality", quality_page), ("kernels", kernels_page), ("step", step_page)):
@@ -179,11 +230,15 @@ def page() -> str:
 
 def into_readme(readme: str, results: dict[str, Any] | None) -> str:
     """`readme` with a new text between its two markers."""
-    begin, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
-    text = (
-        "Not measured yet." if results is None else f"{quality_table(results)}\n\n{where(results)}"
+    return between_markers(
+        readme,
+        "Not measured yet." if results is None else f"{quality_table(results)}\n\n{where(results)}",
     )
-    return f"{readme[:begin]}\n{text}\n{readme[end:]}"
+
+
+def between_markers(page: str, text: str) -> str:
+    begin, end = page.index(BEGIN) + len(BEGIN), page.index(END)
+    return f"{page[:begin]}\n{text}\n{page[end:]}"
 
 
 def main() -> None:
@@ -193,6 +248,9 @@ def main() -> None:
     text = readme.read_text(encoding="utf-8")
     if BEGIN in text:
         write_text(readme, into_readme(text, load("quality")))
+    gan, found = ROOT / "docs" / "gan.md", load("gan")
+    if found is not None:
+        write_text(gan, between_markers(gan.read_text(encoding="utf-8"), gan_tables(found)))
 
 
 if __name__ == "__main__":

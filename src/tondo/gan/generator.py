@@ -19,9 +19,7 @@ from tondo.gan.field import Planes, TriPlanes, surface
 from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, softened, wrap
 from tondo.geometry.rotations import quat_from_rotation
 
-# How far the three displacements go: along the ray from the middle (in log radius), which cannot
-# fold the skin, and freely (in object radii), which can, and so is kept short.
-COARSE, MIDDLE, FINE = (0.0, 0.5), (0.0, 0.2), (0.0, 0.06)
+COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
 FIRST_RADIUS = 0.7
 FOURTH, FIFTH = 24, 16  # channels of the finest maps
 # A splat's standard deviation relative to its cell, and how far its logarithm may go from there: at
@@ -85,15 +83,15 @@ class Generator(nn.Module):
         self.from_w = Linear(shape.w, first * rows * columns)
         self.conv1 = StyledConv(shape.w, first, first, 3)
         self.conv2 = StyledConv(shape.w, first, second, 3)
-        self.coarse = StyledConv(shape.w, second, 4, 1)
+        self.coarse = StyledConv(shape.w, second, 3, 1)
         self.conv3 = StyledConv(shape.w, second, third, 3)
-        self.middle = StyledConv(shape.w, third, 4, 1)
+        self.middle = StyledConv(shape.w, third, 3, 1)
         self.conv4 = StyledConv(shape.w, third, 4 * FOURTH, 3)
-        self.fine = StyledConv(shape.w, FOURTH, 4, 1)
+        self.fine = StyledConv(shape.w, FOURTH, 3, 1)
         self.conv5 = StyledConv(shape.w, FOURTH, 4 * FIFTH, 3)
         self.skin = StyledConv(shape.w, FIFTH, 3 + 1 + 3, 1)
         self.axes = nn.Parameter(torch.zeros(3))
-        self.register_buffer("twin", torch.tensor([1.0, -1.0, 1.0, 1.0]), persistent=False)
+        self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
 
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean style."""
@@ -109,19 +107,18 @@ class Generator(nn.Module):
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
         x = leaky(self.conv2(doubled(x), w))
-        moves = _moves(self.coarse(x, w, demodulate=False), COARSE)
+        offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
         x = leaky(self.conv3(doubled(x), w))
-        moves = doubled(moves) + _moves(self.middle(x, w, demodulate=False), MIDDLE)
+        offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
         x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2)))
-        moves = doubled(moves) + _moves(self.fine(x, w, demodulate=False), FINE)
-        moves = doubled(moves)
+        offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
+        offset = doubled(offset)
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
         raw = self.skin(x, w, demodulate=False)
         if self.shape.mirror:
-            moves, raw = alike(moves, self.twin), alike(raw, self.twin[:1])
+            offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
         radius = FIRST_RADIUS * torch.exp(self.axes)
-        body = self.template * radius[:, None, None]
-        grid = body * torch.exp(moves[:, :1]) + moves[:, 1:]
+        grid = self.template * radius[:, None, None] + offset
         skins = _skins(grid, raw)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
@@ -197,11 +194,10 @@ def alike(x: Tensor, signs: Tensor) -> Tensor:
     return 0.5 * (x + signs[:, None, None] * x.flip(3))
 
 
-def _moves(x: Tensor, reach: tuple[float, float]) -> Tensor:
-    """[B, 4, H, W] log radius and free offset within `reach`, with slopes of 1/8 of it at 0: the
-    body changes slower than its colours, or the first, aimless steps of training crumple it."""
-    x = torch.tanh(0.125 * x)
-    return torch.cat([reach[0] * x[:, :1], reach[1] * x[:, 1:]], dim=1)
+def _gently(x: Tensor) -> Tensor:
+    """-1..1, with slope 1/8 at 0: the body changes slower than its colours, or the first, aimless
+    steps of training crumple it."""
+    return torch.tanh(0.125 * x)
 
 
 def _bounded(x: Tensor) -> Tensor:
