@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tiny_generators import SHAPE
@@ -9,8 +11,17 @@ from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
 from tondo.gan.codes import Codes, unlike
 from tondo.gan.first_look import look_first
-from tondo.gan.render import objects_of
-from tondo.gan.train import Setting, Training, begin, one_step, reals, rebuilt
+from tondo.gan.poses import NAMED
+from tondo.gan.render import objects_of, seen
+from tondo.gan.train import (
+    Setting,
+    Training,
+    as_seen,
+    begin,
+    one_step,
+    reals,
+    styles_of_photographs,
+)
 
 
 def test_codes_have_zero_mean_and_unit_spread_and_their_covariance_is_known() -> None:
@@ -26,7 +37,8 @@ def test_codes_have_zero_mean_and_unit_spread_and_their_covariance_is_known() ->
         codes(images, angles)
     codes.eval()
     with torch.no_grad():
-        z = codes(images, angles)
+        z, same = codes(images, angles)
+    assert same is angles
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(6), atol=0.01, rtol=0)
     torch.testing.assert_close(z.std(dim=0), torch.ones(6), atol=0.02, rtol=0)
     triangle = codes.triangle()
@@ -57,13 +69,32 @@ def test_the_first_look_makes_objects_like_the_photographs() -> None:
 
 
 def far_off(training: Training, setting: Setting) -> float:
-    assert training.codes is not None
-    assert setting.camera_angles is not None
     rows = torch.arange(12)
     with torch.no_grad():
-        z = training.codes(reals(setting, rows), setting.camera_angles)
-        made = objects_of(training.G, training.G.mapping(z))
-        return float(rebuilt(made, setting, rows, torch.ones(12, 32, 32, 3)))
+        w, cameras = styles_of_photographs(training, setting, rows)
+        shots = seen(objects_of(training.G, w), *cameras, torch.ones(12, 32, 32, 3))
+        return float(unlike(as_seen(shots, setting), reals(setting, rows)))
+
+
+def test_unknown_cameras_are_looked_for_within_a_narrow_prior() -> None:
+    known = setting_of(squares(), Watched())
+    pictures = replace(known.pictures, viewmats=None, Ks=None)
+    setting = replace(known, pictures=pictures, camera_angles=None, priors=NAMED["frontal"])
+    training = begin(setting, SHAPE, seed=0)
+    assert training.codes is not None
+    images = torch.rand(50, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    _, angles = training.codes(30 * images, None)
+    low, high = angles.detach().amin(dim=0), angles.detach().amax(dim=0)
+    reach = torch.deg2rad(torch.tensor([35.0, 15.0, 0.0]))
+    assert bool((high <= reach).all())
+    assert bool((low >= -reach).all())
+    assert float(high[0] - low[0]) > 0.1
+    one_step(training, setting)
+    grads = [p.grad for p in training.codes.to_angles.parameters()]  # type: ignore[union-attr]
+    assert all(float(grad.abs().max()) > 0 for grad in grads if grad is not None)
+    assert None not in grads
+    round_it = replace(setting, priors=NAMED["turntable"])
+    assert begin(round_it, SHAPE, seed=0).codes is None
 
 
 def test_codes_are_part_of_a_checkpoint() -> None:

@@ -1,10 +1,11 @@
-"""Photographs whose cameras are known, rebuilt by G: what holds the game of the two networks down.
+"""Photographs rebuilt by G: what holds the game of the two networks down.
 
 A picture of a generated object can be compared with a photograph taken by the same camera, pixel by
 pixel, when its style comes from that photograph: an autoencoder whose decoder is G and the
-renderer. It starts alone (`look_first`): within minutes the objects have the usual body and
-colours of their kind, and D begins to judge there. Then it goes on beside D (Larsen et al. 2016,
-Autoencoding beyond pixels), which alone would soon lead a young G astray.
+renderer. Unknown cameras are looked for within a narrow prior. It starts alone
+(`tondo.gan.first_look`): within minutes the objects have the usual body and colours of their kind,
+and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
+pixels), which alone would soon lead a young G astray.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from tondo.features.extractor import Extractor
 from tondo.gan import parallel
+from tondo.gan.poses import PosePrior
 
 HIDDEN = 256
 RATE = 0.05  # of the running mean and spread
@@ -22,18 +24,28 @@ LEVELS = 4  # halvings at which pictures are compared
 
 
 class Codes(nn.Module):
-    """Photographs [B, 3 or 4, S, S] with the angles [B, 3] of their cameras (radians) to latent
-    codes [B, Z] of zero mean and unit spread, from a frozen network's features."""
+    """Photographs to latent codes of zero mean and unit spread, and to the angles of their cameras
+    where these are not known, from a frozen network's features.
 
-    def __init__(self, extractor: Extractor, size: int, z: int) -> None:
+    Args:
+        prior: within whose ranges unknown cameras are looked for; None: they are known.
+    """
+
+    def __init__(
+        self, extractor: Extractor, size: int, z: int, prior: PosePrior | None = None
+    ) -> None:
         super().__init__()
         self._extractor = extractor
+        self._prior = prior
+        self._side = 1 if prior is None else 2  # which way a thing looks shows in the layout
         with torch.no_grad():
             count = self._pooled(torch.zeros(1, 3, size, size)).shape[1]
-        self.hidden = nn.Linear(count + 6, HIDDEN)
+        self.hidden = nn.Linear(count + (6 if prior is None else 0), HIDDEN)
         self.to_z = nn.Linear(HIDDEN, z)
+        self.to_angles = None if prior is None else nn.Linear(HIDDEN, 3)
         # Running numbers, not a batch's own: a batch may be shared by several processes.
-        for name, width in (("pooled", count), ("z", z)):
+        widths = {"pooled": count, "z": z} | ({} if prior is None else {"angles": 3})
+        for name, width in widths.items():
             self.register_buffer(f"{name}_mean", torch.zeros(width))
             self.register_buffer(f"{name}_spread", torch.ones(width))
         self.register_buffer("covariance", torch.eye(z))
@@ -42,23 +54,47 @@ class Codes(nn.Module):
     pooled_spread: Tensor
     z_mean: Tensor
     z_spread: Tensor
+    angles_mean: Tensor
+    angles_spread: Tensor
     covariance: Tensor
 
-    def forward(self, images: Tensor, angles: Tensor) -> Tensor:
+    def forward(self, images: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Codes [B, Z] and angles [B, 3] in radians of photographs [B, 3 or 4, S, S], given the
+        angles if they are known."""
         with torch.no_grad():
-            pooled = (self._pooled(images) - self.pooled_mean) / self.pooled_spread
-        x = torch.cat([pooled, angles.sin(), angles.cos()], dim=1)
-        z: Tensor = self.to_z(F.leaky_relu(self.hidden(x), 0.2))
-        if self.training:
-            mean = parallel.mean_of(z.mean(dim=0))
-            self.z_mean.lerp_(mean, RATE)
-            spread = parallel.mean_of((z - mean).square().mean(dim=0)).sqrt()
-            self.z_spread.lerp_(spread.clamp_min(1e-3), RATE)
-        z = (z - self.z_mean) / self.z_spread
+            x = (self._pooled(images) - self.pooled_mean) / self.pooled_spread
+        if angles is not None:
+            x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
+        x = F.leaky_relu(self.hidden(x), 0.2)
+        if angles is None:
+            angles = self._within_prior(x)
+        return self._codes(x), angles
+
+    def _within_prior(self, x: Tensor) -> Tensor:
+        """Angles that lie evenly over the prior's ranges: as an even number's share of the normal
+        distribution. Otherwise all would soon lie on one side."""
+        assert self.to_angles is not None
+        assert self._prior is not None
+        ranges = (self._prior.azimuth, self._prior.elevation, self._prior.roll)
+        low, high = torch.deg2rad(torch.tensor(ranges)).unbind(1)
+        even = self._even(self.to_angles(x), self.angles_mean, self.angles_spread)
+        return low + (high - low) * torch.special.ndtr(even)
+
+    def _codes(self, x: Tensor) -> Tensor:
+        z = self._even(self.to_z(x), self.z_mean, self.z_spread)
         if self.training:
             now = parallel.mean_of(z.mT @ z / len(z))
             self.covariance.lerp_(now, 0.2 * RATE)
         return z
+
+    def _even(self, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+        """x [B, N] less a running mean, over a running spread, which follow x in training."""
+        if self.training:
+            now = parallel.mean_of(x.mean(dim=0))
+            mean.lerp_(now, RATE)
+            now = parallel.mean_of((x - now).square().mean(dim=0)).sqrt()
+            spread.lerp_(now.clamp_min(1e-3), RATE)
+        return (x - mean) / spread
 
     def triangle(self) -> Tensor:
         """L [Z, Z], with which L n is spread as the codes are for an evenly drawn n."""
@@ -74,7 +110,7 @@ class Codes(nn.Module):
 
     def _pooled(self, images: Tensor) -> Tensor:
         found = self._extractor.features(images[:, :3])
-        return torch.cat([x.mean(dim=(2, 3)) for x in found], dim=1)
+        return torch.cat([F.adaptive_avg_pool2d(x, self._side).flatten(1) for x in found], dim=1)
 
 
 def unlike(first: Tensor, second: Tensor) -> Tensor:

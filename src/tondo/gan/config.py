@@ -48,7 +48,7 @@ class GanConfig:
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
         augment_target: share of reals that D may call real before augmentation grows.
-        rebuild: weight of rebuilding photographs whose cameras are known (`tondo.gan.codes`).
+        rebuild: weight of rebuilding photographs (`tondo.gan.codes`).
         first_kpictures: thousands of them that G rebuilds before the game begins.
         smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
             alone, opaque is of fields alone.

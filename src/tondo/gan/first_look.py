@@ -1,4 +1,4 @@
-"""Before the game: G learns to rebuild photographs whose cameras are known (`tondo.gan.codes`)."""
+"""Before the game: G learns to rebuild photographs (`tondo.gan.codes`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Callable
 
 import torch
 
+from tondo.gan.codes import unlike
 from tondo.gan.regularise import geometry_loss
-from tondo.gan.render import objects_of
-from tondo.gan.train import Setting, Training, reals, rebuilt, to_train
+from tondo.gan.render import objects_of, seen
+from tondo.gan.train import (
+    Setting,
+    Training,
+    as_seen,
+    reals,
+    styles_of_photographs,
+    to_train,
+)
 
 PIXELS = 20.0  # weight of the comparison beside the terms of the geometry
 RATE = 2e-3
@@ -19,20 +27,21 @@ EVERY = 10  # steps between reports
 def look_first(
     training: Training, setting: Setting, count: int, told: Callable[[int, int], None]
 ) -> None:
-    """Train G without D on `count` photographs; nothing where cameras are not known.
+    """Train G without D on `count` photographs; nothing without codes.
 
     Args:
         told: called with (photographs seen, count).
     """
     t, config = training, setting.config
-    if t.codes is None or setting.camera_angles is None:
+    if t.codes is None:
         return
     learned = torch.optim.Adam([*to_train(t.G), *to_train(t.codes)], RATE, BETAS)
     for step in range(count // config.batch):
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
-        w = t.G.mapping(t.codes(reals(setting, rows), setting.camera_angles[rows]))
+        w, cameras = styles_of_photographs(t, setting, rows)
         made = objects_of(t.G, w)
-        loss = rebuilt(made, setting, rows, t.G.backdrop(w, t.G.shape.size))
+        shots = seen(made, *cameras, t.G.backdrop(w, t.G.shape.size))
+        loss = unlike(as_seen(shots, setting), reals(setting, rows))
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config)).backward()
         learned.step()

@@ -24,11 +24,12 @@ from tondo.gan.first_body import body_radii
 from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
-from tondo.gan.poses import Cameras, PosePrior, draw_cameras
+from tondo.gan.poses import Cameras, PosePrior, cameras_at, draw_cameras
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import Shots, first_of, objects_of, seen
 
 AUGMENT_EVERY = 4
+MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
 W_MEAN_RATE = 0.005
 
 
@@ -115,9 +116,7 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         torch.manual_seed(seed)
         G = _first_generator(setting, shape)
         D = _new_discriminator(setting, shape)
-        codes = None
-        if setting.camera_angles is not None and setting.base is None and config.rebuild > 0:
-            codes = Codes(setting.extractor, shape.size, shape.z)
+        codes = _new_codes(setting, shape)
     chance = torch.Generator().manual_seed(seed)
     some = reals(setting, torch.randint(len(setting.pictures.images), (64,), generator=chance))
     if isinstance(D, ProjectedDiscriminator):
@@ -173,6 +172,19 @@ def _new_discriminator(
     return ProjectedDiscriminator(
         setting.extractor, shape.size, with_cameras=with_cameras, with_alpha=with_alpha
     )
+
+
+def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
+    """For known cameras, or if all stood on one side; things seen from all round by unknown ones
+    are left to D."""
+    if setting.base is not None or setting.config.rebuild == 0:
+        return None
+    if setting.camera_angles is not None:
+        return Codes(setting.extractor, shape.size, shape.z)
+    prior = setting.priors[0]
+    if len(setting.priors) > 1 or prior.azimuth[1] - prior.azimuth[0] > MOST_TURN:
+        return None
+    return Codes(setting.extractor, shape.size, shape.z, prior)
 
 
 def reals(setting: Setting, rows: Tensor) -> Tensor:
@@ -266,11 +278,10 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     known, size = setting.camera_angles, t.G.shape.size
     photographs = reals(setting, drawn.rows)
     w = t.G.styles(drawn.z)
-    half = 0
-    if t.codes is not None and known is not None:  # half of the objects are photographs' own
-        half = len(w) // 2
-        z = t.codes(photographs[:half], known[drawn.rows[:half]])
-        w = torch.cat([t.G.mapping(z), w[half:]])
+    half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
+    if half:
+        own, cameras = styles_of_photographs(t, setting, drawn.rows[:half])
+        w = torch.cat([own, w[half:]])
     made = objects_of(t.G, w)
     behind = t.G.backdrop(w, size)
     shots = seen(made, drawn.viewmats, drawn.Ks, behind)
@@ -279,19 +290,25 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
         real = t.D.looks(augmented(photographs, t.augment_p, t.chance))
     off = torch.zeros(())
     if half:
-        off = rebuilt(first_of(made, half), setting, drawn.rows[:half], behind[:half])
+        rebuilt = seen(first_of(made, half), *cameras, behind[:half])
+        off = unlike(as_seen(rebuilt, setting), photographs[:half])
     if known is None:
         return Shown(fake, real, None, None, made, off)
     return Shown(fake, real, drawn.angles, known[drawn.rows], made, off)
 
 
-def rebuilt(made: Skins | Planes, setting: Setting, rows: Tensor, behind: Tensor) -> Tensor:
-    """How unlike the photographs `rows` [B] pictures of the objects by the same cameras are."""
-    known = setting.pictures
-    assert known.viewmats is not None
-    assert known.Ks is not None
-    shots = seen(made, known.viewmats[rows], known.Ks[rows], behind)
-    return unlike(as_seen(shots, setting), reals(setting, rows))
+def styles_of_photographs(
+    t: Training, setting: Setting, rows: Tensor
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Styles [B, W] of the photographs `rows` [B], and viewmats and Ks of their cameras."""
+    assert t.codes is not None
+    known, angles = setting.pictures, setting.camera_angles
+    z, found = t.codes(reals(setting, rows), None if angles is None else angles[rows])
+    w = t.G.mapping(z)
+    if angles is not None and known.viewmats is not None and known.Ks is not None:
+        return w, (known.viewmats[rows], known.Ks[rows])
+    prior = setting.priors[0]
+    return w, cameras_at(found, prior.fov, prior.distance, t.G.shape.size)
 
 
 def _step_d(
