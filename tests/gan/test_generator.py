@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 
 from tiny_generators import SHAPE, tiny_generator
 from tondo.gan.poses import cameras_at
@@ -37,3 +38,12 @@ def test_the_skin_is_closed_even_with_the_smallest_splats() -> None:
     seen = photograph(generator(w), viewmats, Ks, size, torch.ones(3, size, size, 3))
     middle = seen.alphas[:, size // 2 - 20 : size // 2 + 20, size // 2 - 20 : size // 2 + 20]
     assert float(middle.min()) > 0.98
+
+
+def test_larger_pictures_are_as_soft_as_those_of_training() -> None:
+    generator = tiny_generator()
+    w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
+    small = pictures_of(generator, w, *cameras_at(ROUND, 20.0, 5.8, 32), 32)[0].images
+    large = pictures_of(generator, w, *cameras_at(ROUND, 20.0, 5.8, 128), 128)[0].images
+    shrunk = F.avg_pool2d(large.permute(0, 3, 1, 2), 4).permute(0, 2, 3, 1)
+    assert float((shrunk - small).abs().mean()) < 0.01

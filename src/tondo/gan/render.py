@@ -75,7 +75,8 @@ def pictures_of(
 ) -> tuple[Shots, Skins | Planes]:
     """Styles w [B, W] to pictures and the splats or fields that they show."""
     made = objects_of(generator, w)
-    return seen(made, viewmats, Ks, generator.backdrop(w, size)), made
+    enlarged = max(1.0, size / generator.shape.size)
+    return seen(made, viewmats, Ks, generator.backdrop(w, size), enlarged), made
 
 
 def objects_of(generator: Generator, w: Tensor) -> Skins | Planes:
@@ -83,11 +84,14 @@ def objects_of(generator: Generator, w: Tensor) -> Skins | Planes:
     return generator(w) if generator.planes is None else generator.planes(w)
 
 
-def seen(made: Skins | Planes, viewmats: Tensor, Ks: Tensor, behind: Tensor) -> Shots:
-    """Object b seen by camera b before `behind` [B, S, S, 3]."""
+def seen(
+    made: Skins | Planes, viewmats: Tensor, Ks: Tensor, behind: Tensor, enlarged: float = 1.0
+) -> Shots:
+    """Object b seen by camera b before `behind` [B, S, S, 3]. `enlarged`: how much larger than in
+    training the pictures are; splats have learned to look right as soft as they were there."""
     size = behind.shape[1]
     if isinstance(made, Skins):
-        return photograph(made, viewmats, Ks, size, behind)
+        return photograph(made, viewmats, Ks, size, behind, LOW_PASS * enlarged**2)
     images, depths, alphas = march(made, viewmats, Ks, size)
     depths = torch.where(alphas > 1e-3, depths / alphas.clamp_min(1e-6), 0.0)
     return Shots(images + (1 - alphas[..., None]) * behind, depths, alphas)
