@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -203,12 +203,6 @@ def as_seen(shots: Shots, setting: Setting) -> Tensor:
     if setting.pictures.with_alpha:
         images = torch.cat([images, shots.alphas[:, None]], dim=1)
     return images
-
-
-def run(training: Training, setting: Setting) -> Iterator[StepReport]:
-    """Train without end, giving a report after every step."""
-    while True:
-        yield one_step(training, setting)
 
 
 class Drawn(NamedTuple):
