@@ -35,6 +35,7 @@ class Codes(nn.Module):
         self, extractor: Extractor, size: int, z: int, prior: PosePrior | None = None
     ) -> None:
         super().__init__()
+        self.shared = True  # whether all processes of a training see parts of one batch
         self._extractor = extractor
         self._prior = prior
         self._side = 1 if prior is None else 2  # which way a thing looks shows in the layout
@@ -83,18 +84,21 @@ class Codes(nn.Module):
     def _codes(self, x: Tensor) -> Tensor:
         z = self._even(self.to_z(x), self.z_mean, self.z_spread)
         if self.training:
-            now = parallel.mean_of(z.mT @ z / len(z))
+            now = self._mean_of(z.mT @ z / len(z))
             self.covariance.lerp_(now, 0.2 * RATE)
         return z
 
     def _even(self, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
         """x [B, N] less a running mean, over a running spread, which follow x in training."""
         if self.training:
-            now = parallel.mean_of(x.mean(dim=0))
+            now = self._mean_of(x.mean(dim=0))
             mean.lerp_(now, RATE)
-            now = parallel.mean_of((x - now).square().mean(dim=0)).sqrt()
+            now = self._mean_of((x - now).square().mean(dim=0)).sqrt()
             spread.lerp_(now.clamp_min(1e-3), RATE)
         return (x - mean) / spread
+
+    def _mean_of(self, values: Tensor) -> Tensor:
+        return parallel.mean_of(values) if self.shared else values.detach()
 
     def triangle(self) -> Tensor:
         """L [Z, Z], with which L n is spread as the codes are for an evenly drawn n."""

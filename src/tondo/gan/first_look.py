@@ -25,9 +25,15 @@ EVERY = 10  # steps between reports
 
 
 def look_first(
-    training: Training, setting: Setting, count: int, told: Callable[[int, int], None]
+    training: Training,
+    setting: Setting,
+    count: int,
+    told: Callable[[int, int], None],
+    enough: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train G without D on `count` photographs; nothing without codes.
+    """Train G without D on `count` photographs, or until it is `enough`; nothing without codes.
+
+    Of several processes the first one does it, and the others read what came of it.
 
     Args:
         told: called with (photographs seen, count).
@@ -35,6 +41,7 @@ def look_first(
     t, config = training, setting.config
     if t.codes is None:
         return
+    t.codes.shared = False
     learned = torch.optim.Adam([*to_train(t.G), *to_train(t.codes)], RATE, BETAS)
     for step in range(count // config.batch):
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
@@ -47,6 +54,9 @@ def look_first(
         learned.step()
         if step % EVERY == 0:
             told(step * config.batch, count)
+            if enough():
+                break
     t.G.spread.copy_(t.codes.triangle())
     t.G_ema.load_state_dict(t.G.state_dict())
+    t.codes.shared = True
     told(count, count)

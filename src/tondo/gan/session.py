@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ GRID_SECONDS = 60.0
 GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
 MOST_SETBACKS = 1
+FIRST_SHARE = 0.15  # of a training
 FEW = 8  # pictures that adapt a generator
 DEFAULTS = TrainOptions()
 
@@ -222,7 +224,7 @@ def _begin_or_resume(
         if resume:
             watch.note("no checkpoint yet: starting from the first step")
         training = begin(setting, shape, options.seed)
-        _first_look(training, setting, watch)
+        _first_look(training, setting, options, watch)
         save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
         return training, _Progress()
     for skipped in checkpoint.skipped:
@@ -244,14 +246,25 @@ def _begin_or_resume(
     return training, _Progress(setbacks, now, now, now, training.pictures)
 
 
-def _first_look(training: Training, setting: Setting, watch: Watch) -> None:
-    """What `tondo.gan.first_look` does before the game; its time counts, its pictures do not."""
-    if setting.base is not None:
+def _first_look(training: Training, setting: Setting, options: TrainOptions, watch: Watch) -> None:
+    """What `tondo.gan.first_look` does before the game; its time counts, its pictures do not. It is
+    at most `FIRST_SHARE` of the whole."""
+    if training.codes is None:
         return
     started = time.perf_counter()
+    kpictures, seconds = setting.config.first_kpictures, math.inf
+    if options.kimg is not None:
+        kpictures = min(kpictures, FIRST_SHARE * options.kimg)
+    else:
+        seconds = FIRST_SHARE * 60 * (options.minutes or DEFAULT_MINUTES)
     with _both_pools():
-        count = int(1000 * setting.config.first_kpictures)
-        look_first(training, setting, count, lambda done, of: watch.stage("first look", done, of))
+        look_first(
+            training,
+            setting,
+            int(1000 * kpictures),
+            lambda done, of: watch.stage("first look", done, of),
+            lambda: time.perf_counter() - started > seconds,
+        )
     training.seconds = time.perf_counter() - started
 
 
