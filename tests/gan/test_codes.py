@@ -72,9 +72,10 @@ def test_the_first_look_makes_objects_like_the_photographs() -> None:
 def far_off(training: Training, setting: Setting) -> float:
     rows = torch.arange(12)
     with torch.no_grad():
-        w, cameras = styles_of_photographs(training, setting, rows)
+        photographs = reals(setting, rows)
+        w, cameras = styles_of_photographs(training, setting, rows, photographs)
         shots = seen(objects_of(training.G, w), *cameras, torch.ones(12, 32, 32, 3))
-        return float(unlike(as_seen(shots, setting), reals(setting, rows)))
+        return float(unlike(as_seen(shots, setting), photographs))
 
 
 def test_unknown_cameras_are_looked_for_within_a_narrow_prior() -> None:

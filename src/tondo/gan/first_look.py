@@ -45,10 +45,11 @@ def look_first(
     learned = torch.optim.Adam([*to_train(t.G), *to_train(t.codes)], RATE, BETAS)
     for step in range(count // config.batch):
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
-        w, cameras = styles_of_photographs(t, setting, rows)
+        photographs = reals(setting, rows)
+        w, cameras = styles_of_photographs(t, setting, rows, photographs)
         made = objects_of(t.G, w)
         shots = seen(made, *cameras, t.G.backdrop(w, t.G.shape.size))
-        loss = unlike(as_seen(shots, setting), reals(setting, rows))
+        loss = unlike(as_seen(shots, setting), photographs)
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config)).backward()
         learned.step()

@@ -70,7 +70,7 @@ class Training:
         queue: photographs still to come in this round, last first.
         pictures: photographs shown so far.
         augment_p: strength of the augmentation. seconds: of training.
-        codes: of photographs with known cameras; None without.
+        codes: of photographs that are rebuilt; None where none are.
     """
 
     G: Generator
@@ -274,7 +274,7 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     w = t.G.styles(drawn.z)
     half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
     if half:
-        own, cameras = styles_of_photographs(t, setting, drawn.rows[:half])
+        own, cameras = styles_of_photographs(t, setting, drawn.rows[:half], photographs[:half])
         w = torch.cat([own, w[half:]])
     made = objects_of(t.G, w)
     behind = t.G.backdrop(w, size)
@@ -292,12 +292,13 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
 
 
 def styles_of_photographs(
-    t: Training, setting: Setting, rows: Tensor
+    t: Training, setting: Setting, rows: Tensor, photographs: Tensor
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Styles [B, W] of the photographs `rows` [B], and viewmats and Ks of their cameras."""
+    """Styles [B, W] of the photographs `rows` [B] (as `reals` gives them), and viewmats and Ks of
+    their cameras."""
     assert t.codes is not None
     known, angles = setting.pictures, setting.camera_angles
-    z, found = t.codes(reals(setting, rows), None if angles is None else angles[rows])
+    z, found = t.codes(photographs, None if angles is None else angles[rows])
     w = t.G.mapping(z)
     if angles is not None and known.viewmats is not None and known.Ks is not None:
         return w, (known.viewmats[rows], known.Ks[rows])
