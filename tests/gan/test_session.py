@@ -112,6 +112,18 @@ def test_classes_are_chosen_and_few_pictures_are_enough_to_adapt(
     assert "some" in capsys.readouterr().err
     assert main([*argv, "-o", str(tmp_path / "base"), "--class", "some"]) == 0
     assert len(load_pictures(tmp_path / "base" / "pictures").images) == 17
+    whole = prepare_pictures(
+        tmp_path / "kinds",
+        tmp_path / "set",
+        PictureOptions(size=32, similar=0, keep_blurred=True),
+    ).folder
+    part = tmp_path / "part"
+    of_set = ["train", str(whole), "-o", str(part), *argv[2:], "--class", "some"]
+    assert main(of_set) == 0
+    assert main(["evaluate", str(part), "--samples", "5"]) == 0
+    assert "5 pictures and 5 samples" in capsys.readouterr().out
+    assert main(["evaluate", str(part), "--samples", "40"]) == 0
+    assert "17 pictures and 40 samples" in capsys.readouterr().out
     assert main([*argv, "-o", str(tmp_path / "few"), "--class", "few"]) == 2
     assert "16" in capsys.readouterr().err
     adapt = [*argv, "-o", str(tmp_path / "few"), "--class", "few", "--lora", "1"]

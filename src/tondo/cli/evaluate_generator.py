@@ -99,6 +99,7 @@ def _pictures(opened: Opened, source: Path | None) -> PictureSet:
     """The training set of a run, with its cameras only if these were used."""
     import dataclasses
 
+    from tondo.data.pictures import of_classes
     from tondo.io.picture_shards import is_prepared, load_pictures
     from tondo.training.run_directory import read_config
 
@@ -115,6 +116,10 @@ def _pictures(opened: Opened, source: Path | None) -> PictureSet:
             "folder that `tondo prepare --for gan` made"
         )
     pictures = load_pictures(found)
+    if opened.run is not None and found != opened.run.path / "pictures":
+        classes = read_config(opened.run).get("classes") or []
+        if source is None and classes:  # only these were trained on
+            pictures = of_classes(pictures, tuple(map(str, classes)))
     size = opened.trained.generator.shape.size
     if pictures.size != size:
         raise InputError(
