@@ -80,10 +80,27 @@ def check_options(options: TrainOptions) -> None:
         )
     if options.mirror and options.representation == "field":
         raise OptionError("--mirror needs splats: not for --representation field")
+    if options.base is not None:
+        _check_shape_untouched(options)
     if options.lora and options.base is None:
         raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
     if options.poses is not None:
         parse_poses(options.poses)
+
+
+def _check_shape_untouched(options: TrainOptions) -> None:
+    """A generator that is adapted stays what it is."""
+    wanted = {
+        "--mirror": options.mirror,
+        "--light": options.light is not None,
+        "--representation": options.representation != TrainOptions.representation,
+    }
+    for name, given in wanted.items():
+        if given:
+            raise OptionError(
+                f"{name} belongs to a new generator: with --from it is as in {options.base}, "
+                "leave it out"
+            )
 
 
 def config_json(source: Path, options: TrainOptions) -> dict[str, Any]:
