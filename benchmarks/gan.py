@@ -36,7 +36,7 @@ class Case:
 
 
 APPLES = ("--poses", "turntable+tumble")
-FISH = ("--mirror", "--augment", "off", "--lr-d", "0.0005", "--r1-gamma", "200")
+FISH = ("--mirror", "--augment", "off")
 FACES = ("--poses", "frontal")
 CASES = {
     "apples": Case("apples", 60, APPLES, shown=True),

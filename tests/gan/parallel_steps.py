@@ -30,16 +30,17 @@ class Pooled:
         return [F.avg_pool2d(images, 2), F.avg_pool2d(images, 4)]
 
 
-def two_steps(folder: Path) -> None:
-    """Leaves reports.json and state.safetensors in `folder`."""
+def two_steps(folder: Path, *, known: bool) -> None:
+    """Leaves reports.json and state.safetensors in `folder`. known: the cameras."""
     chance = torch.Generator().manual_seed(3)
     images = torch.randint(0, 256, (40, 4, 32, 32), dtype=torch.uint8, generator=chance)
     angles = torch.rand(40, 3, generator=chance) - 0.5
-    pictures = PictureSet(images, *cameras_at(angles, 20.0, 5.8, 32))
-    setting = Setting(pictures, NAMED["turntable"], Pooled(), CONFIG, angles)
+    pictures = PictureSet(images, *(cameras_at(angles, 20.0, 5.8, 32) if known else ()))
+    priors = NAMED["turntable"]
+    setting = Setting(pictures, priors, Pooled(), CONFIG, angles if known else None)
     training = begin(setting, SHAPE, seed=1)
     reports = [dataclasses.asdict(one_step(training, setting)) for _ in range(2)]
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "reports.json").write_text(json.dumps(reports))
     safetensors.torch.save_file(state.to_tensors(training), folder / "state.safetensors")
 
@@ -47,5 +48,6 @@ def two_steps(folder: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parallel.start()
-    two_steps(Path(sys.argv[1]) / str(parallel.rank()))
+    for name in ("known", "drawn"):
+        two_steps(Path(sys.argv[1]) / name / str(parallel.rank()), known=name == "known")
     parallel.stop()

@@ -15,6 +15,7 @@ from tondo.gan.first_look import look_first
 from tondo.gan.poses import NAMED
 from tondo.gan.render import objects_of, seen
 from tondo.gan.train import (
+    TRIES,
     Setting,
     Training,
     as_seen,
@@ -22,6 +23,7 @@ from tondo.gan.train import (
     one_step,
     reals,
     styles_of_photographs,
+    tries_of,
 )
 
 
@@ -49,11 +51,11 @@ def test_codes_have_zero_mean_and_unit_spread_and_their_covariance_is_known() ->
 
 def test_unlike_is_a_mean_over_sizes() -> None:
     first, second = torch.zeros(2, 3, 16, 16), torch.full((2, 3, 16, 16), 0.25)
-    assert float(unlike(first, second)) == 0.25
+    assert unlike(first, second).tolist() == [0.25, 0.25]
     chequers = (torch.arange(16)[:, None] + torch.arange(16)).remainder(2).float()
     # seen at full size alone: the three halved pictures are grey
     torch.testing.assert_close(
-        unlike(chequers.expand(2, 3, 16, 16), first + 0.5), torch.tensor(0.125)
+        unlike(chequers.expand(2, 3, 16, 16), first + 0.5), torch.full((2,), 0.125)
     )
 
 
@@ -73,9 +75,10 @@ def far_off(training: Training, setting: Setting) -> float:
     rows = torch.arange(12)
     with torch.no_grad():
         photographs = reals(setting, rows)
-        w, cameras = styles_of_photographs(training, setting, rows, photographs)
+        tries = tries_of(training, setting, len(rows))
+        w, cameras = styles_of_photographs(training, setting, rows, photographs, tries)
         shots = seen(objects_of(training.G, w), *cameras, torch.ones(12, 32, 32, 3))
-        return float(unlike(as_seen(shots, setting), photographs))
+        return float(unlike(as_seen(shots, setting), photographs).mean())
 
 
 def test_unknown_cameras_are_looked_for_within_a_narrow_prior() -> None:
@@ -98,8 +101,41 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior() -> None:
     grads = [p.grad for p in training.codes.to_angles.parameters()]  # type: ignore[union-attr]
     assert all(float(grad.abs().max()) > 0 for grad in grads if grad is not None)
     assert None not in grads
-    round_it = replace(setting, priors=NAMED["turntable"])
-    assert begin(round_it, SHAPE, seed=0).codes is None
+
+
+def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None:
+    known = setting_of(squares(), Watched())
+    pictures = replace(known.pictures, viewmats=None, Ks=None)
+    setting = replace(known, pictures=pictures, camera_angles=None, priors=NAMED["turntable"])
+    training = begin(setting, SHAPE, seed=0)
+    assert training.codes is not None
+    assert not training.codes.finds_cameras
+    rows = torch.arange(12)
+    photographs = reals(setting, rows)
+    with torch.no_grad():
+        training.codes(photographs, torch.zeros(12, 3))
+        before = {name: x.clone() for name, x in training.codes.state_dict().items()}
+        tries = tries_of(training, setting, 12)
+        assert tries.angles.shape == (12, TRIES, 3)
+        off = []
+        training.codes.eval()
+        for k in range(TRIES):
+            angles, *cameras = (x[:, k] for x in tries)
+            w = training.G.mapping(training.codes(photographs, angles)[0])
+            shots = seen(objects_of(training.G, w), *cameras, torch.ones(12, 32, 32, 3))
+            off.append(unlike(as_seen(shots, setting), photographs))
+        training.codes.train()
+        best = torch.stack(off).argmin(dim=0)
+        chosen, (viewmats, _) = styles_of_photographs(training, setting, rows, photographs, tries)
+    assert len(set(best.tolist())) > 1
+    assert torch.equal(viewmats, tries.viewmats[rows, best])
+    assert chosen.shape == (12, SHAPE.w)
+    # only the chosen ones moved the running numbers
+    moved = training.codes.z_mean - before["z_mean"]
+    assert 0 < float(moved.abs().max()) < 1
+    before_g = training.G.conv1.weight.clone()
+    one_step(training, setting)
+    assert not torch.equal(training.G.conv1.weight, before_g)
 
 
 def test_codes_are_part_of_a_checkpoint() -> None:

@@ -24,10 +24,11 @@ TOLERANCE = 2e-5
 
 
 @pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tensor]]:
-    """The states after two steps: of one process, and of the first and second of two."""
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `parallel_steps` left what it did, alone and by two."""
     out = tmp_path_factory.mktemp("parallel")
-    parallel_steps.two_steps(out / "one")
+    parallel_steps.two_steps(out / "known" / "one", known=True)
+    parallel_steps.two_steps(out / "drawn" / "one", known=False)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", parallel_steps.__file__, str(out)]
     found = subprocess.run(
@@ -38,6 +39,14 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Tens
         timeout=250,
     )
     assert found.returncode == 0, found.stderr
+    return out
+
+
+@pytest.fixture(params=["known", "drawn"])
+def states(steps: Path, request: pytest.FixtureRequest) -> dict[str, dict[str, Tensor]]:
+    """The states after two steps with cameras of one kind: of one process, and of the first and
+    second of two."""
+    out = steps / request.param
     return {
         name: {
             **safetensors.torch.load_file(out / name / "state.safetensors"),

@@ -95,9 +95,14 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="compute a batch in N parts: less memory for a large --batch (1)",
     )
-    add("--lr-g", type=float, metavar="X", help="learning rate of the generator")
-    add("--lr-d", type=float, metavar="X", help="learning rate of the discriminator")
-    add("--r1-gamma", type=float, metavar="X", help="weight of the gradient penalty")
+    add("--lr-g", type=float, metavar="X", help="learning rate of the generator (0.002)")
+    add("--lr-d", type=float, metavar="X", help="learning rate of the discriminator (0.0005)")
+    add(
+        "--r1-gamma",
+        type=float,
+        metavar="X",
+        help="weight of the gradient penalty (200; 1 with --discriminator plain)",
+    )
 
 
 _TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr_d", "r1_gamma")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from tondo.checks import check_shape
 from tondo.errors import MissingPartError
@@ -23,6 +24,7 @@ class EfficientNetLite0:
 
     def __init__(self, network: nn.Module) -> None:
         network.eval().requires_grad_(False)
+        _without_norms(network)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Any = network
 
@@ -47,6 +49,31 @@ class EfficientNetLite0:
             if index in TAPS:
                 found.append(x)
         return found
+
+
+def _without_norms(network: Any) -> None:
+    """Fold what stands still into the convolutions: the norms after them, and even padding."""
+    pairs = [(network, "_conv_stem", "_bn0")]
+    for block in network._blocks:
+        if hasattr(block, "_expand_conv"):
+            pairs.append((block, "_expand_conv", "_bn0"))
+        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
+    for owner, conv_name, norm_name in pairs:
+        conv, norm = getattr(owner, conv_name), getattr(owner, norm_name)
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight,
+            conv.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
+        setattr(owner, norm_name, nn.Identity())
+        sides = getattr(conv.static_padding, "padding", None)
+        if sides is not None and len(set(sides)) == 1:
+            conv.padding, conv.static_padding = (sides[0], sides[0]), nn.Identity()
+    network.requires_grad_(False)
 
 
 @functools.cache

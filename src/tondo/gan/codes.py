@@ -28,17 +28,23 @@ class Codes(nn.Module):
     where these are not known, from a frozen network's features.
 
     Args:
-        prior: within whose ranges unknown cameras are looked for; None: they are known.
+        prior: within whose ranges unknown cameras are looked for; None: they are known or drawn.
+        side: features are averaged over side x side parts of the picture.
     """
 
     def __init__(
-        self, extractor: Extractor, size: int, z: int, prior: PosePrior | None = None
+        self,
+        extractor: Extractor,
+        size: int,
+        z: int,
+        prior: PosePrior | None = None,
+        side: int = 1,
     ) -> None:
         super().__init__()
         self.shared = True  # whether all processes of a training see parts of one batch
         self._extractor = extractor
         self._prior = prior
-        self._side = 1 if prior is None else 2  # which way a thing looks shows in the layout
+        self._side = side
         with torch.no_grad():
             count = self._pooled(torch.zeros(1, 3, size, size)).shape[1]
         self.hidden = nn.Linear(count + (6 if prior is None else 0), HIDDEN)
@@ -58,6 +64,10 @@ class Codes(nn.Module):
     angles_mean: Tensor
     angles_spread: Tensor
     covariance: Tensor
+
+    @property
+    def finds_cameras(self) -> bool:
+        return self.to_angles is not None
 
     def forward(self, images: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
         """Codes [B, Z] and angles [B, 3] in radians of photographs [B, 3 or 4, S, S], given the
@@ -118,9 +128,10 @@ class Codes(nn.Module):
 
 
 def unlike(first: Tensor, second: Tensor) -> Tensor:
-    """Mean absolute difference of pictures [B, C, H, W], at full size and halved three times."""
-    total = (first - second).abs().mean()
+    """[B] mean absolute differences of pictures [B, C, H, W], at full size and halved three
+    times."""
+    total = (first - second).abs().mean(dim=(1, 2, 3))
     for _ in range(LEVELS - 1):
         first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
-        total = total + (first - second).abs().mean()
+        total = total + (first - second).abs().mean(dim=(1, 2, 3))
     return total / LEVELS

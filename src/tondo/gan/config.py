@@ -43,7 +43,8 @@ class GanConfig:
         lr_g, lr_d: Adam's rates; betas (beta1, beta2).
         loss: "hinge" | "nonsaturating" | "minimax" | "relativistic".
         discriminator: "projected" | "plain".
-        r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9), on what the heads of D see.
+        r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9), on what `judge` of D sees; None:
+            200 on features, 1 on pictures (`penalty`).
         lazy: steps between regularisations of D (Karras et al. 2020, section 3.1).
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
@@ -58,12 +59,12 @@ class GanConfig:
     batch: int = 16
     accumulate: int = 1
     lr_g: float = 2e-3
-    lr_d: float = 1e-3
+    lr_d: float = 5e-4
     beta1: float = 0.0
     beta2: float = 0.99
     loss: str = "hinge"
     discriminator: str = "projected"
-    r1_gamma: float = 1.0
+    r1_gamma: float | None = None
     lazy: int = 8
     ema_kpictures: float = 2.0
     augment: str = "adaptive"
@@ -76,3 +77,10 @@ class GanConfig:
     opaque: float = 0.1
     centre: float = 0.1
     diversity_floor: float = 0.02
+
+    @property
+    def penalty(self) -> float:
+        """The weight of R1 that is used."""
+        if self.r1_gamma is not None:
+            return self.r1_gamma
+        return 200.0 if self.discriminator == "projected" else 1.0

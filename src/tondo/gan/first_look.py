@@ -16,6 +16,7 @@ from tondo.gan.train import (
     reals,
     styles_of_photographs,
     to_train,
+    tries_of,
 )
 
 PIXELS = 20.0  # weight of the comparison beside the terms of the geometry
@@ -46,10 +47,11 @@ def look_first(
     for step in range(count // config.batch):
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
         photographs = reals(setting, rows)
-        w, cameras = styles_of_photographs(t, setting, rows, photographs)
+        tries = tries_of(t, setting, len(rows))
+        w, cameras = styles_of_photographs(t, setting, rows, photographs, tries)
         made = objects_of(t.G, w)
         shots = seen(made, *cameras, t.G.backdrop(w, t.G.shape.size))
-        loss = unlike(as_seen(shots, setting), photographs)
+        loss = unlike(as_seen(shots, setting), photographs).mean()
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config)).backward()
         learned.step()

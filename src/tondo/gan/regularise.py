@@ -62,5 +62,6 @@ def off_centre(skins: Skins) -> Tensor:
     """Squared distance of the objects' middles from the origin, and of what leaves the unit
     sphere: position and size belong to the object, not to luck."""
     middle = skins.means.mean(dim=1).square().sum(dim=1)
-    outside = torch.relu(skins.means.norm(dim=2) - 1.0).square().mean(dim=1)
+    away = skins.grid.square().sum(dim=1).clamp_min(1e-12).sqrt()  # norm() is slow there
+    outside = torch.relu(away - 1.0).square().mean(dim=(1, 2))
     return (middle + 10.0 * outside).mean()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tondo.gan.field import Planes, march
 from tondo.gan.generator import Generator, Skins
-from tondo.geometry.rotations import rotation_from_quat
+from tondo.geometry.rotations import third_axis
 from tondo.kernels.rasterize_scenes import rasterize_scenes
 
 
@@ -63,7 +63,7 @@ def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
     """[B, N, 3] colours of the splats as the cameras see them, under the light of `skins`."""
     if skins.light is None:
         return skins.colors
-    outward = rotation_from_quat(skins.quats)[..., 2]
+    outward = third_axis(skins.quats)
     across = (outward @ viewmats[:, :2, :3].mT)[:, None]  # [B, 1, N, 2]: right and down
     found = F.grid_sample(skins.light, across, "bilinear", "border", align_corners=False)
     gain, shine = found[:, :, 0].unsqueeze(-1).unbind(1)

@@ -30,6 +30,7 @@ from tondo.gan.render import Shots, first_of, objects_of, seen
 
 AUGMENT_EVERY = 4
 MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
+TRIES = 4  # cameras for each photograph whose own is not known
 W_MEAN_RATE = 0.005
 
 
@@ -175,16 +176,14 @@ def _new_discriminator(
 
 
 def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
-    """For known cameras, or if all stood on one side; things seen from all round by unknown ones
-    are left to D."""
+    """Cameras that are not known are looked for if all stood on one side, and drawn if not."""
     if setting.base is not None or setting.config.rebuild == 0:
         return None
     if setting.camera_angles is not None:
         return Codes(setting.extractor, shape.size, shape.z)
     prior = setting.priors[0]
-    if len(setting.priors) > 1 or prior.azimuth[1] - prior.azimuth[0] > MOST_TURN:
-        return None
-    return Codes(setting.extractor, shape.size, shape.z, prior)
+    narrow = len(setting.priors) == 1 and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
+    return Codes(setting.extractor, shape.size, shape.z, prior if narrow else None, side=2)
 
 
 def reals(setting: Setting, rows: Tensor) -> Tensor:
@@ -206,16 +205,17 @@ def as_seen(shots: Shots, setting: Setting) -> Tensor:
 
 
 class Drawn(NamedTuple):
-    """The chance of one step: rows of the photographs [B], cameras [B] (`Cameras`), z [B, Z]."""
+    """The chance of one step: rows of the photographs [B], cameras [B], z [B, Z], and cameras
+    [B, T] that may have taken the photographs (`tries_of`)."""
 
     rows: Tensor
-    angles: Tensor
-    viewmats: Tensor
-    Ks: Tensor
+    cameras: Cameras
     z: Tensor
+    tries: Cameras
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
-        return Drawn(*map(change, self))
+        cameras, tries = (Cameras(*map(change, x)) for x in (self.cameras, self.tries))
+        return Drawn(change(self.rows), cameras, change(self.z), tries)
 
 
 class Shown(NamedTuple):
@@ -265,7 +265,7 @@ def _draw(t: Training, setting: Setting) -> Drawn:
     rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
     cameras = _cameras(t, setting)
     z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
-    return Drawn(rows, *cameras, z)
+    return Drawn(rows, cameras, z, tries_of(t, setting, config.batch))
 
 
 def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
@@ -274,36 +274,69 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     w = t.G.styles(drawn.z)
     half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
     if half:
-        own, cameras = styles_of_photographs(t, setting, drawn.rows[:half], photographs[:half])
+        tries = Cameras(*(x[:half] for x in drawn.tries))
+        first = drawn.rows[:half], photographs[:half]
+        own, cameras = styles_of_photographs(t, setting, *first, tries)
         w = torch.cat([own, w[half:]])
     made = objects_of(t.G, w)
     behind = t.G.backdrop(w, size)
-    shots = seen(made, drawn.viewmats, drawn.Ks, behind)
+    shots = seen(made, drawn.cameras.viewmats, drawn.cameras.Ks, behind)
     fake = t.D.looks(augmented(as_seen(shots, setting), t.augment_p, t.chance))
     with torch.no_grad():
         real = t.D.looks(augmented(photographs, t.augment_p, t.chance))
     off = torch.zeros(())
     if half:
         rebuilt = seen(first_of(made, half), *cameras, behind[:half])
-        off = unlike(as_seen(rebuilt, setting), photographs[:half])
+        off = unlike(as_seen(rebuilt, setting), photographs[:half]).mean()
     if known is None:
         return Shown(fake, real, None, None, made, off)
-    return Shown(fake, real, drawn.angles, known[drawn.rows], made, off)
+    return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off)
 
 
 def styles_of_photographs(
-    t: Training, setting: Setting, rows: Tensor, photographs: Tensor
+    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, tries: Cameras
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Styles [B, W] of the photographs `rows` [B] (as `reals` gives them), and viewmats and Ks of
-    their cameras."""
+    their cameras: known, looked for, or the best of `tries` (`tries_of`)."""
     assert t.codes is not None
     known, angles = setting.pictures, setting.camera_angles
-    z, found = t.codes(photographs, None if angles is None else angles[rows])
-    w = t.G.mapping(z)
     if angles is not None and known.viewmats is not None and known.Ks is not None:
-        return w, (known.viewmats[rows], known.Ks[rows])
+        z, _ = t.codes(photographs, angles[rows])
+        return t.G.mapping(z), (known.viewmats[rows], known.Ks[rows])
+    if not t.codes.finds_cameras:
+        cameras = _likeliest(t, setting, photographs, tries)
+        z, _ = t.codes(photographs, cameras.angles)
+        return t.G.mapping(z), (cameras.viewmats, cameras.Ks)
+    z, found = t.codes(photographs, None)
+    w = t.G.mapping(z)
     prior = setting.priors[0]
     return w, cameras_at(found, prior.fov, prior.distance, t.G.shape.size)
+
+
+def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
+    """Some drawn cameras [count, TRIES, ...] for each of `count` photographs from unknown places;
+    none if they are known or looked for."""
+    if setting.camera_angles is not None or t.codes is None or t.codes.finds_cameras:
+        return Cameras(*(torch.zeros(count, 0, *rest) for rest in ((3,), (4, 4), (3, 3))))
+    drawn = draw_cameras(setting.priors, count * TRIES, t.G.shape.size, t.chance)
+    return Cameras(*(x.unflatten(0, (count, TRIES)) for x in drawn))
+
+
+@torch.no_grad()
+def _likeliest(t: Training, setting: Setting, photographs: Tensor, tries: Cameras) -> Cameras:
+    """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best."""
+    assert t.codes is not None
+    count = tries.angles.shape[1]
+    flat = Cameras(*(x.flatten(0, 1) for x in tries))
+    many = photographs.repeat_interleave(count, dim=0)
+    t.codes.eval()
+    z, _ = t.codes(many, flat.angles)
+    t.codes.train()
+    w = t.G.mapping(z)
+    shots = seen(objects_of(t.G, w), flat.viewmats, flat.Ks, t.G.backdrop(w, t.G.shape.size))
+    off = unlike(as_seen(shots, setting), many).view(-1, count)
+    rows = torch.arange(len(photographs)) * count + off.argmin(dim=1)
+    return Cameras(*(x[rows] for x in flat))
 
 
 def _step_d(
@@ -327,7 +360,7 @@ def _step_d(
 
 
 def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tensor]:
-    penalise = config.r1_gamma > 0 and t.step % config.lazy == 0
+    penalise = config.penalty > 0 and t.step % config.lazy == 0
     real, fake = (
         [x.detach().requires_grad_(penalise) for x in looks] for looks in (shown.real, shown.fake)
     )
@@ -338,7 +371,7 @@ def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tenso
         penalty = gradient_penalty(on_real, real)
         if config.loss == "relativistic":
             penalty = penalty + gradient_penalty(on_fake, fake)
-        loss = loss + config.r1_gamma * config.lazy * penalty
+        loss = loss + config.penalty * config.lazy * penalty
     return loss, numbers
 
 

@@ -38,20 +38,31 @@ def quat_from_rotation(rotations: Tensor) -> Tensor:
         [..., 4]; differentiable except where the largest component changes.
     """
     (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in rotations.unbind(-2))
-    # Row k is 4 q_k q, for q_k = w, x, y, z.
-    around = torch.stack(
-        [
-            torch.stack([1 + a + e + i, h - f, c - g, d - b], dim=-1),
-            torch.stack([h - f, 1 + a - e - i, b + d, c + g], dim=-1),
-            torch.stack([c - g, b + d, 1 - a + e - i, f + h], dim=-1),
-            torch.stack([d - b, c + g, f + h, 1 - a - e + i], dim=-1),
-        ],
-        dim=-2,
+    # Row k is 4 q_k q, for q_k = w, x, y, z. Chosen by comparisons: argmax over four is slow.
+    xy, xz, yz, wx, wy, wz = b + d, c + g, f + h, h - f, c - g, d - b
+    rows = (
+        (1 + a + e + i, wx, wy, wz),
+        (wx, 1 + a - e - i, xy, xz),
+        (wy, xy, 1 - a + e - i, yz),
+        (wz, xz, yz, 1 - a - e + i),
     )
-    largest = around.diagonal(dim1=-2, dim2=-1).argmax(dim=-1)
-    row = largest[..., None, None].expand(*largest.shape, 1, 4)
-    quats = F.normalize(around.gather(-2, row).squeeze(-2), dim=-1)
-    return torch.where(quats[..., :1] < 0, -quats, quats)
+    first, second = rows[0][0] >= rows[1][1], rows[2][2] >= rows[3][3]
+    largest = torch.where(first, rows[0][0], rows[1][1])
+    early = largest >= torch.where(second, rows[2][2], rows[3][3])
+    found = [
+        torch.where(early, torch.where(first, w, x), torch.where(second, y, z))
+        for w, x, y, z in zip(*rows, strict=True)
+    ]
+    w, x, y, z = found
+    length = (w * w + x * x + y * y + z * z).sqrt()
+    return torch.stack(found, dim=-1) / torch.where(w < 0, -length, length)[..., None]
+
+
+def third_axis(quats: Tensor) -> Tensor:
+    """The third column [..., 3] of the rotation matrices of unit quaternions [..., 4]."""
+    w, x, y, z = quats.unbind(-1)
+    entries = [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)]
+    return torch.stack(entries, dim=-1)
 
 
 def rotation_from_vector(vectors: Tensor) -> Tensor:
