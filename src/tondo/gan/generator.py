@@ -151,25 +151,37 @@ class Light(nn.Module):
     Lit Sphere): the shade of a splat depends on its normal in camera space alone.
 
     Things photographed on a turntable turn under such a light; without it their shadows would have
-    to be painted on them, and turn along.
+    to be painted on them, and turn along. The gain is as smooth as that of any light on a matt
+    thing: spherical harmonics up to the second order (Ramamoorthi and Hanrahan 2001, section 3).
+    Finer, it would hold spots that belong to the thing.
     """
 
     disc: Tensor
+    basis: Tensor
 
     def __init__(self, w: int) -> None:
         super().__init__()
-        self.from_w = Linear(w, 2 * LIGHT * LIGHT)
+        even = (torch.arange(LIGHT) + 0.5) * (2 / LIGHT) - 1
+        y, x = torch.meshgrid(even, even, indexing="ij")
+        z = (1 - x * x - y * y).clamp_min(0).sqrt()
+        harmonics = torch.stack([x, y, z, x * y, x * z, y * z, x * x - y * y, z * z])
+        inside = (x * x + y * y < 1).float()
+        disc = inside / inside.sum()
+        basis = harmonics - (harmonics * disc).sum(dim=(1, 2), keepdim=True)
+        self.register_buffer("disc", disc, persistent=False)
+        self.register_buffer("basis", basis, persistent=False)
+        self.from_w = Linear(w, len(harmonics) + LIGHT * LIGHT)
         with torch.no_grad():
             self.from_w.weight.mul_(0.1)
-        even = (torch.arange(LIGHT) + 0.5) * (2 / LIGHT) - 1
-        inside = (even[:, None].square() + even.square() < 1).float()
-        self.register_buffer("disc", inside / inside.sum(), persistent=False)
 
     def forward(self, w: Tensor) -> Tensor:
-        raw = self.from_w(w).view(-1, 2, LIGHT, LIGHT)
-        gain = MOST_GAIN * torch.tanh(raw[:, :1])
-        gain = gain - (gain * self.disc).sum(dim=(2, 3), keepdim=True)
-        return torch.cat([gain, MOST_SHINE * torch.sigmoid(raw[:, 1:] - 4.0)], dim=1)
+        raw = self.from_w(w)
+        smooth, shine = raw[:, : len(self.basis)], raw[:, len(self.basis) :]
+        gain = torch.einsum("bk,kij->bij", smooth, self.basis)
+        gain = MOST_GAIN * torch.tanh(gain)
+        gain = gain - (gain * self.disc).sum(dim=(1, 2), keepdim=True)
+        shine = MOST_SHINE * torch.sigmoid(shine.view(-1, LIGHT, LIGHT) - 4.0)
+        return torch.stack([gain, shine], dim=1)
 
 
 def _covering(planes: Planes, template: Tensor) -> Skins:
