@@ -81,3 +81,16 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
 def gradients(optimiser: torch.optim.Adam) -> Tensor:
     """Those of the first step: with beta1 = 0 they are Adam's first moments."""
     return torch.cat([moments["exp_avg"].flatten() for moments in optimiser.state.values()])
+
+
+def test_rebuilding_counts_less_as_training_goes_on() -> None:
+    config = GanConfig(rebuild=100.0, rebuild_kpictures=10.0)
+    assert config.rebuild_after(0) == 100.0
+    assert config.rebuild_after(10_000) == pytest.approx(50.0)
+    assert config.rebuild_after(90_000) == pytest.approx(20.0)
+
+
+def test_the_gradient_penalty_suits_the_discriminator() -> None:
+    assert GanConfig().penalty == 200.0
+    assert GanConfig(discriminator="plain").penalty == 1.0
+    assert GanConfig(discriminator="plain", r1_gamma=0.0).penalty == 0.0

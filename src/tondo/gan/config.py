@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+REBUILD_LEAST = 0.2
+
 
 @dataclass(frozen=True)
 class GeneratorShape:
@@ -49,7 +51,9 @@ class GanConfig:
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
         augment_target: share of reals that D may call real before augmentation grows.
-        rebuild: weight of rebuilding photographs (`tondo.gan.codes`).
+        rebuild: weight of rebuilding photographs (`tondo.gan.codes`) at first; it halves every
+            `rebuild_kpictures` thousand pictures, down to a fifth: it holds the body while D is
+            young, and blurs details later.
         first_kpictures: thousands of them that G rebuilds before the game begins.
         smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
             alone, opaque is of fields alone.
@@ -71,6 +75,7 @@ class GanConfig:
     augment_p: float = 0.0
     augment_target: float = 0.6
     rebuild: float = 150.0
+    rebuild_kpictures: float = 20.0
     first_kpictures: float = 8.0
     smooth: float = 1.0
     folds: float = 30.0
@@ -84,3 +89,7 @@ class GanConfig:
         if self.r1_gamma is not None:
             return self.r1_gamma
         return 200.0 if self.discriminator == "projected" else 1.0
+
+    def rebuild_after(self, pictures: int) -> float:
+        """The weight of rebuilding after so many pictures."""
+        return self.rebuild * max(REBUILD_LEAST, 0.5 ** (pictures / 1000 / self.rebuild_kpictures))
