@@ -29,8 +29,12 @@ def test_closed_form_finds_the_direction_that_the_weights_amplify() -> None:
             if isinstance(module, StyledConv):
                 along = module.style.weight @ wanted
                 module.style.weight += 20 * torch.outer(along, wanted)
-    first = find_directions(generator, 3).closed[0]
-    assert abs(float(first @ wanted) / float(first.norm())) > 0.99
+        body = torch.nn.functional.normalize(torch.randn(12), dim=0)
+        along = generator.from_w.weight @ body
+        generator.from_w.weight += 20 * torch.outer(along, body)
+    found = torch.nn.functional.normalize(find_directions(generator, 3).closed, dim=1)
+    assert abs(float(found[0] @ body)) > 0.99  # two by the first map
+    assert abs(float(found[2] @ wanted)) > 0.99  # one by the layers
 
 
 def test_principal_components_are_those_of_w() -> None:

@@ -1,7 +1,9 @@
 """Directions of w that mean something, found without labels.
 
-Two families: closed-form factorisation of the modulation weights (Shen and Zhou 2021, SeFa,
-equation 8) and principal components of w (Härkönen et al. 2020, GANSpace, section 2.1).
+Two families: closed-form factorisation of the weights that read w (Shen and Zhou 2021, SeFa,
+equation 8) and principal components of w (Härkönen et al. 2020, GANSpace, section 2.1). The first
+half of the closed-form ones moves the first map most, and so the body; the others move what
+modulates the layers most, and so mainly the colours. Of all weights together only colours came.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from tondo.gan.generator_file import check_tensors, read_tensors
 from tondo.gan.layers import Linear, StyledConv
 from tondo.io.atomic import write_bytes
 
-FORMAT = "tondo directions 1"
+FORMAT = "tondo directions 2"
 COUNT = 10
 SAMPLES = 4096
 MOST_STEPS = 20.0
@@ -35,7 +37,8 @@ class Directions:
     """Steps in w: adding 1.0 times a row moves by one standard deviation of w along it.
 
     Attributes:
-        closed: [N, W], strongest effect on the modulation first.
+        closed: [N, W], the first half (rounded up) by their effect on the first map, the others by
+            that on the modulation of the layers; in each the strongest first.
         principal: [M, W], largest variance of w first.
     """
 
@@ -63,19 +66,28 @@ def find_directions(generator: Generator, count: int = COUNT) -> Directions:
         raise ValueError(f"count must be within 1..{width}, got {count}")
     w = sample_w(generator, SAMPLES)
     centred = w - w.mean(dim=0)
-    matrix = modulation(generator)
-    _, closed = torch.linalg.eigh(matrix.T @ matrix)
-    _, principal = torch.linalg.eigh(centred.T @ centred / len(w))
+    body = count - count // 2
+    closed = torch.cat(
+        [
+            _strongest(first_map(generator), body),
+            _strongest(modulation(generator), count - body),
+        ]
+    )
     # no direction gets a longer step than the spread of w asks for, nor one that does nothing
     least = float(centred.square().mean().sqrt())
     rows = []
-    for vectors, floor in ((closed, least), (principal, 0.0)):
-        chosen = vectors.T.flip(0)[:count]
+    for chosen, floor in ((closed, least), (_strongest(centred, count), 0.0)):
         largest = chosen.gather(1, chosen.abs().argmax(dim=1, keepdim=True))
-        chosen = chosen * largest.sign()
-        spread = (centred @ chosen.T).std(dim=0).clamp_min(floor)
-        rows.append((chosen * spread[:, None]).float().contiguous())
+        signed = chosen * largest.sign()
+        spread = (centred @ signed.T).std(dim=0).clamp_min(floor)
+        rows.append((signed * spread[:, None]).float().contiguous())
     return Directions(*rows)
+
+
+def _strongest(matrix: Tensor, count: int) -> Tensor:
+    """The `count` unit directions [count, W] that `matrix` [R, W] lengthens most."""
+    _, vectors = torch.linalg.eigh(matrix.T @ matrix)
+    return vectors.T.flip(0)[:count]
 
 
 @torch.no_grad()
@@ -84,6 +96,12 @@ def sample_w(generator: Generator, count: int, seed: int = 0) -> Tensor:
     chance = torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.shape.z, generator=chance)
     return generator.styles(z).double()
+
+
+def first_map(generator: Generator) -> Tensor:
+    """[R, W] float64: the matrix that makes the first map of the body from w."""
+    body = generator if generator.planes is None else generator.planes
+    return body.from_w.weight.detach().double()
 
 
 def modulation(generator: Generator) -> Tensor:
