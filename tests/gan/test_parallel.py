@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import parallel_setback
 import parallel_steps
 import pytest
 import safetensors.torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from tondo.errors import OptionError
 from tondo.gan import parallel
+from tondo.training.events import Note, read_events
 
 # A step of Adam moves a weight by 1e-3 (D) or 2e-3 (G): what does not take part shows.
 TOLERANCE = 2e-5
@@ -82,14 +84,44 @@ def test_the_two_stay_the_same_bit_for_bit(states: dict[str, dict[str, Tensor]])
         assert torch.equal(states["1"][name], tensor), name
 
 
-def test_the_command_line_trains_by_two_and_goes_on_alone(tmp_path: Path) -> None:
+def blocks_in(folder: Path) -> Path:
+    """Twenty pictures of coloured blocks."""
     chance = np.random.default_rng(0)
-    (tmp_path / "pictures").mkdir()
+    folder.mkdir()
     for k in range(20):
         blocks = chance.integers(0, 255, (6, 6, 3), dtype=np.uint8)
         picture = Image.fromarray(blocks).resize((32, 32), Image.Resampling.NEAREST)
-        picture.save(tmp_path / "pictures" / f"{k}.png")
-    words = ["-m", "tondo", "train", str(tmp_path / "pictures"), "-o", str(tmp_path / "run")]
+        picture.save(folder / f"{k}.png")
+    return folder
+
+
+def test_two_go_back_together_and_end_as_one_process_does(tmp_path: Path) -> None:
+    pictures = blocks_in(tmp_path / "pictures")
+    shared = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    found = {}
+    for name, run in (("one", []), ("two", shared)):
+        words = ["train", str(pictures), "-o", str(tmp_path / name), "--size", "32"]
+        words += ["--batch", "8", "--kimg", "0.016", "--checkpoint-seconds", "1000"]
+        ended = subprocess.run(
+            [sys.executable, *run, parallel_setback.__file__, *words],
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert ended.returncode == 0, ended.stderr
+        events = read_events(tmp_path / name / "events.jsonl")
+        assert json.loads((tmp_path / name / "metrics.json").read_text())["steps"] == 2
+        assert [e.message for e in events if isinstance(e, Note)] == ["a made-up illness"]
+        found[name] = safetensors.torch.load_file(tmp_path / name / "generator.safetensors")
+    assert found["one"].keys() == found["two"].keys()
+    for name, tensor in found["one"].items():
+        apart = float((found["two"][name].double() - tensor.double()).abs().mean())
+        assert apart < 10 * TOLERANCE, name  # three steps in which rounding grows
+
+
+def test_the_command_line_trains_by_two_and_goes_on_alone(tmp_path: Path) -> None:
+    pictures = blocks_in(tmp_path / "pictures")
+    words = ["-m", "tondo", "train", str(pictures), "-o", str(tmp_path / "run")]
     words += ["--size", "32", "--batch", "8"]
     shared = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for run, kimg in ((shared, "0.016"), ([], "0.032"), (shared, "0.048")):

@@ -137,7 +137,7 @@ def train_generator(
         if not resume:
             abandon_run(run)  # nothing in it is worth keeping
         raise
-    _train(run, training, setting, options, progress, watch)
+    training = _train(run, training, setting, options, progress, watch)
     return _finish(run, training, setting, options)
 
 
@@ -287,8 +287,9 @@ def _train(
     options: TrainOptions,
     progress: _Progress,
     watch: Watch,
-) -> None:
-    """Run the loop with events, grids, checkpoints and checks of its health."""
+) -> Training:
+    """Run the loop with events, grids, checkpoints and checks of its health. Returns the training
+    that came to the end: another than the one given where it went back."""
     writer = open_tensorboard(run, from_step=training.step)
     before, started = training.seconds, time.perf_counter()
     vitals = health.Vitals(setting.config)
@@ -325,6 +326,7 @@ def _train(
     _save(run, training, setting, options, progress)
     _draw(run, writer, training, setting)
     writer.close()
+    return training
 
 
 @contextmanager
