@@ -30,11 +30,11 @@ from tondo.io.picture_shards import load_pictures
 
 GROUPS = {  # the first whose word is in an operation's name
     "convolutions, backward": ("convolution_backward",),
-    "convolutions, forward": ("mkldnn_convolution", "conv", "slow_conv", "thnn"),
-    "splats, forward and backward": ("RasterizeScenes", "rasterize"),
-    "matrix products": ("mm", "addmm", "bmm", "linear", "matmul"),
+    "convolutions, forward": ("conv",),
+    "splats, forward and backward": ("_Scenes",),
+    "matrix products": ("mm", "linear", "matmul"),
     "resampling": ("upsample", "grid_sampler", "pixel_", "avg_pool"),
-    "Adam": ("Adam", "adam", "lerp", "addcdiv", "addcmul"),
+    "Adam": ("Adam", "lerp", "addcdiv", "addcmul"),
 }
 
 

@@ -73,8 +73,15 @@ class Codes(nn.Module):
     def forward(self, images: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
         """Codes [B, Z] and angles [B, 3] in radians of photographs [B, 3 or 4, S, S], given the
         angles if they are known."""
-        with torch.no_grad():
-            x = (self._pooled(images) - self.pooled_mean) / self.pooled_spread
+        return self.of_features(self.read(images), angles)
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> Tensor:
+        """What is read off photographs [B, 3 or 4, S, S]: even features [B, F]."""
+        return (self._pooled(images) - self.pooled_mean) / self.pooled_spread
+
+    def of_features(self, x: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As `forward`, of features that `read` gave."""
         if angles is not None:
             x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
         x = F.leaky_relu(self.hidden(x), 0.2)

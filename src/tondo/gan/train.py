@@ -304,8 +304,9 @@ def styles_of_photographs(
         z, _ = t.codes(photographs, angles[rows])
         return t.G.mapping(z), (known.viewmats[rows], known.Ks[rows])
     if not t.codes.finds_cameras:
-        cameras = _likeliest(t, setting, photographs, tries)
-        z, _ = t.codes(photographs, cameras.angles)
+        features = t.codes.read(photographs)
+        cameras = _likeliest(t, setting, photographs, features, tries)
+        z, _ = t.codes.of_features(features, cameras.angles)
         return t.G.mapping(z), (cameras.viewmats, cameras.Ks)
     z, found = t.codes(photographs, None)
     w = t.G.mapping(z)
@@ -323,17 +324,20 @@ def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
 
 
 @torch.no_grad()
-def _likeliest(t: Training, setting: Setting, photographs: Tensor, tries: Cameras) -> Cameras:
-    """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best."""
+def _likeliest(
+    t: Training, setting: Setting, photographs: Tensor, features: Tensor, tries: Cameras
+) -> Cameras:
+    """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best.
+    features: of the photographs (`Codes.read`)."""
     assert t.codes is not None
     count = tries.angles.shape[1]
     flat = Cameras(*(x.flatten(0, 1) for x in tries))
-    many = photographs.repeat_interleave(count, dim=0)
     t.codes.eval()
-    z, _ = t.codes(many, flat.angles)
+    z, _ = t.codes.of_features(features.repeat_interleave(count, dim=0), flat.angles)
     t.codes.train()
     w = t.G.mapping(z)
     shots = seen(objects_of(t.G, w), flat.viewmats, flat.Ks, t.G.backdrop(w, t.G.shape.size))
+    many = photographs.repeat_interleave(count, dim=0)
     off = unlike(as_seen(shots, setting), many).view(-1, count)
     rows = torch.arange(len(photographs)) * count + off.argmin(dim=1)
     return Cameras(*(x[rows] for x in flat))

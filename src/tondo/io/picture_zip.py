@@ -73,10 +73,10 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as file:
             data = file.read(member.file_size + 1)
+    except NotImplementedError as error:  # before RuntimeError, of which it is a kind
+        raise InputError(f"{name} cannot be unpacked: {error}") from error
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise InputError(f"{name} is damaged or cut off in the zip: {error}") from error
-    except NotImplementedError as error:
-        raise InputError(f"{name} cannot be unpacked: {error}") from error
     if len(data) != member.file_size:
         raise InputError(f"{name} is damaged in the zip: {member.file_size} bytes were announced")
     return data
