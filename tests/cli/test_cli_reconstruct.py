@@ -101,7 +101,8 @@ def test_kill_9_and_resume(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    more = ("--steps", "400", "--max-splats", "300", "--checkpoint-seconds", "0.2")
+    # long enough that the kill comes before the end: 400 steps took 0.4 s
+    more = ("--steps", "4000", "--max-splats", "300", "--checkpoint-seconds", "0.2")
     assert main(["reconstruct", str(photos), "-o", str(whole), *more]) == 0
     process = subprocess.Popen(command(photos, killed, *more), stdout=subprocess.DEVNULL)
     newest = wait_for_checkpoint(killed, process)

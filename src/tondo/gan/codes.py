@@ -7,9 +7,15 @@ code is told which, and the best is taken (`tondo.gan.train.tries_of`). It start
 (`tondo.gan.first_look`): within minutes the objects have the usual body and colours of their kind,
 and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
 pixels), which alone would soon lead a young G astray.
+
+Codes are drawn from a normal distribution that the photograph gives, and pay for every nat by which
+it is told from the one of random z (Kingma & Welling 2014, equation 10): else they lie in clusters,
+and random z between these.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +30,29 @@ RATE = 0.05  # of the running mean and spread
 LEVELS = 4  # halvings at which pictures are compared
 
 
+FIRST_LOG_SPREAD = -1.0
+
+
+class Code(NamedTuple):
+    """What photographs say of their z: its means and log standard deviations [B, Z] each; and
+    their cameras' angles [B, 3] in radians."""
+
+    means: Tensor
+    log_spreads: Tensor
+    angles: Tensor
+
+    def drawn(self, noise: Tensor) -> Tensor:
+        """z [B, Z] for normally distributed noise [B, Z]."""
+        return self.means + self.log_spreads.exp() * noise
+
+    def nats(self) -> Tensor:
+        """[B] Kullback-Leibler divergences from the normal distribution of random z."""
+        spreads = (2 * self.log_spreads).exp()
+        return 0.5 * (self.means.square() + spreads - 2 * self.log_spreads - 1).sum(dim=1)
+
+
 class Codes(nn.Module):
-    """Photographs to latent codes of zero mean and unit spread, and to the angles of their cameras
-    where these are not known, from a frozen network's features.
+    """Photographs to their `Code`, from a frozen network's features.
 
     Args:
         prior: within whose ranges unknown cameras are looked for; None: they are known or drawn.
@@ -49,30 +75,26 @@ class Codes(nn.Module):
         with torch.no_grad():
             count = self._pooled(torch.zeros(1, 3, size, size)).shape[1]
         self.hidden = nn.Linear(count + (6 if prior is None else 0), HIDDEN)
-        self.to_z = nn.Linear(HIDDEN, z)
+        self.to_z = nn.Linear(HIDDEN, 2 * z)
         self.to_angles = None if prior is None else nn.Linear(HIDDEN, 3)
         # Running numbers, not a batch's own: a batch may be shared by several processes.
-        widths = {"pooled": count, "z": z} | ({} if prior is None else {"angles": 3})
+        widths = {"pooled": count} | ({} if prior is None else {"angles": 3})
         for name, width in widths.items():
             self.register_buffer(f"{name}_mean", torch.zeros(width))
             self.register_buffer(f"{name}_spread", torch.ones(width))
-        self.register_buffer("covariance", torch.eye(z))
 
     pooled_mean: Tensor
     pooled_spread: Tensor
-    z_mean: Tensor
-    z_spread: Tensor
     angles_mean: Tensor
     angles_spread: Tensor
-    covariance: Tensor
 
     @property
     def finds_cameras(self) -> bool:
         return self.to_angles is not None
 
-    def forward(self, images: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Codes [B, Z] and angles [B, 3] in radians of photographs [B, 3 or 4, S, S], given the
-        angles if they are known."""
+    def forward(self, images: Tensor, angles: Tensor | None) -> Code:
+        """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
+        known."""
         return self.of_features(self.read(images), angles)
 
     @torch.no_grad()
@@ -80,14 +102,15 @@ class Codes(nn.Module):
         """What is read off photographs [B, 3 or 4, S, S]: even features [B, F]."""
         return (self._pooled(images) - self.pooled_mean) / self.pooled_spread
 
-    def of_features(self, x: Tensor, angles: Tensor | None) -> tuple[Tensor, Tensor]:
+    def of_features(self, x: Tensor, angles: Tensor | None) -> Code:
         """As `forward`, of features that `read` gave."""
         if angles is not None:
             x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
         x = F.leaky_relu(self.hidden(x), 0.2)
         if angles is None:
             angles = self._within_prior(x)
-        return self._codes(x), angles
+        means, log_spreads = self.to_z(x).chunk(2, dim=1)
+        return Code(means, FIRST_LOG_SPREAD + log_spreads, angles)
 
     def _within_prior(self, x: Tensor) -> Tensor:
         """Angles that lie evenly over the prior's ranges: as an even number's share of the normal
@@ -98,13 +121,6 @@ class Codes(nn.Module):
         low, high = torch.deg2rad(torch.tensor(ranges)).unbind(1)
         even = self._even(self.to_angles(x), self.angles_mean, self.angles_spread)
         return low + (high - low) * torch.special.ndtr(even)
-
-    def _codes(self, x: Tensor) -> Tensor:
-        z = self._even(self.to_z(x), self.z_mean, self.z_spread)
-        if self.training:
-            now = self._mean_of(z.mT @ z / len(z))
-            self.covariance.lerp_(now, 0.2 * RATE)
-        return z
 
     def _even(self, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
         """x [B, N] less a running mean, over a running spread, which follow x in training."""
@@ -117,11 +133,6 @@ class Codes(nn.Module):
 
     def _mean_of(self, values: Tensor) -> Tensor:
         return parallel.mean_of(values) if self.shared else values.detach()
-
-    def triangle(self) -> Tensor:
-        """L [Z, Z], with which L n is spread as the codes are for an evenly drawn n."""
-        even = torch.eye(len(self.covariance))
-        return torch.linalg.cholesky(self.covariance + 1e-3 * even)
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:

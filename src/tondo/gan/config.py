@@ -54,6 +54,8 @@ class GanConfig:
         rebuild: weight of rebuilding photographs (`tondo.gan.codes`) at first; it halves every
             `rebuild_kpictures` thousand pictures, down to a fifth: it holds the body while D is
             young, and blurs details later.
+        nat: what a nat of a photograph's code costs, in mean absolute differences of its rebuilt
+            picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.
         smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
             alone, opaque is of fields alone.
@@ -76,6 +78,7 @@ class GanConfig:
     augment_target: float = 0.6
     rebuild: float = 150.0
     rebuild_kpictures: float = 20.0
+    nat: float = 1e-3
     first_kpictures: float = 8.0
     smooth: float = 1.0
     folds: float = 30.0

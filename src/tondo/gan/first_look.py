@@ -48,10 +48,11 @@ def look_first(
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
         photographs = reals(setting, rows)
         tries = tries_of(t, setting, len(rows))
-        w, cameras = styles_of_photographs(t, setting, rows, photographs, tries)
+        noise = torch.randn(len(rows), t.G.shape.z, generator=t.chance)
+        w, cameras, nats = styles_of_photographs(t, setting, rows, photographs, noise, tries)
         made = objects_of(t.G, w)
         shots = seen(made, *cameras, t.G.backdrop(w, t.G.shape.size))
-        loss = unlike(as_seen(shots, setting), photographs).mean()
+        loss = (unlike(as_seen(shots, setting), photographs) + config.nat * nats).mean()
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config)).backward()
         learned.step()
@@ -59,7 +60,6 @@ def look_first(
             told(step * config.batch, count)
             if enough():
                 break
-    t.G.spread.copy_(t.codes.triangle())
     t.G_ema.load_state_dict(t.G.state_dict())
     t.codes.shared = True
     told(count, count)

@@ -220,8 +220,8 @@ class Drawn(NamedTuple):
 
 class Shown(NamedTuple):
     """What D looks at: `looks` of generated pictures, with G's gradients, and of photographs, with
-    the angles of their cameras where these are known; the objects themselves; and how unlike the
-    photographs those are that were rebuilt, 0 if none were."""
+    the angles of their cameras where these are known; the objects themselves; and what the rebuilt
+    ones lack and their codes cost, 0 if none were rebuilt."""
 
     fake: list[Tensor]
     real: list[Tensor]
@@ -239,8 +239,6 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     config, t = setting.config, training
     drawn = _draw(t, setting).map(parallel.part)
     with torch.no_grad():
-        if t.codes is not None:
-            t.G.spread.copy_(t.codes.triangle())
         w = t.G.styles(drawn.z)
         t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
     count = config.accumulate
@@ -275,8 +273,8 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
     if half:
         tries = Cameras(*(x[:half] for x in drawn.tries))
-        first = drawn.rows[:half], photographs[:half]
-        own, cameras = styles_of_photographs(t, setting, *first, tries)
+        first = drawn.rows[:half], photographs[:half], drawn.z[:half]
+        own, cameras, nats = styles_of_photographs(t, setting, *first, tries)
         w = torch.cat([own, w[half:]])
     made = objects_of(t.G, w)
     behind = t.G.backdrop(w, size)
@@ -287,31 +285,41 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     off = torch.zeros(())
     if half:
         rebuilt = seen(first_of(made, half), *cameras, behind[:half])
-        off = unlike(as_seen(rebuilt, setting), photographs[:half]).mean()
+        off = unlike(as_seen(rebuilt, setting), photographs[:half]) + setting.config.nat * nats
+        off = off.mean()
     if known is None:
         return Shown(fake, real, None, None, made, off)
     return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off)
 
 
+class Styled(NamedTuple):
+    """Styles [B, W] of photographs, viewmats and Ks of their cameras, and what is known of their
+    codes in nats [B] (`Code.nats`)."""
+
+    w: Tensor
+    cameras: tuple[Tensor, Tensor]
+    nats: Tensor
+
+
 def styles_of_photographs(
-    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, tries: Cameras
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Styles [B, W] of the photographs `rows` [B] (as `reals` gives them), and viewmats and Ks of
-    their cameras: known, looked for, or the best of `tries` (`tries_of`)."""
+    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, noise: Tensor, tries: Cameras
+) -> Styled:
+    """Of the photographs `rows` [B] (as `reals` gives them), for normally distributed noise [B, Z].
+    Their cameras are known, looked for, or the best of `tries` (`tries_of`)."""
     assert t.codes is not None
     known, angles = setting.pictures, setting.camera_angles
     if angles is not None and known.viewmats is not None and known.Ks is not None:
-        z, _ = t.codes(photographs, angles[rows])
-        return t.G.mapping(z), (known.viewmats[rows], known.Ks[rows])
-    if not t.codes.finds_cameras:
+        code = t.codes(photographs, angles[rows])
+        cameras = (known.viewmats[rows], known.Ks[rows])
+    elif t.codes.finds_cameras:
+        code = t.codes(photographs, None)
+        prior = setting.priors[0]
+        cameras = cameras_at(code.angles, prior.fov, prior.distance, t.G.shape.size)
+    else:
         features = t.codes.read(photographs)
-        cameras = _likeliest(t, setting, photographs, features, tries)
-        z, _ = t.codes.of_features(features, cameras.angles)
-        return t.G.mapping(z), (cameras.viewmats, cameras.Ks)
-    z, found = t.codes(photographs, None)
-    w = t.G.mapping(z)
-    prior = setting.priors[0]
-    return w, cameras_at(found, prior.fov, prior.distance, t.G.shape.size)
+        best = _likeliest(t, setting, photographs, features, noise, tries)
+        code, cameras = t.codes.of_features(features, best.angles), (best.viewmats, best.Ks)
+    return Styled(t.G.mapping(code.drawn(noise)), cameras, code.nats())
 
 
 def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
@@ -325,17 +333,20 @@ def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
 
 @torch.no_grad()
 def _likeliest(
-    t: Training, setting: Setting, photographs: Tensor, features: Tensor, tries: Cameras
+    t: Training,
+    setting: Setting,
+    photographs: Tensor,
+    features: Tensor,
+    noise: Tensor,
+    tries: Cameras,
 ) -> Cameras:
     """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best.
     features: of the photographs (`Codes.read`)."""
     assert t.codes is not None
     count = tries.angles.shape[1]
     flat = Cameras(*(x.flatten(0, 1) for x in tries))
-    t.codes.eval()
-    z, _ = t.codes.of_features(features.repeat_interleave(count, dim=0), flat.angles)
-    t.codes.train()
-    w = t.G.mapping(z)
+    code = t.codes.of_features(features.repeat_interleave(count, dim=0), flat.angles)
+    w = t.G.mapping(code.drawn(noise.repeat_interleave(count, dim=0)))
     shots = seen(objects_of(t.G, w), flat.viewmats, flat.Ks, t.G.backdrop(w, t.G.shape.size))
     many = photographs.repeat_interleave(count, dim=0)
     off = unlike(as_seen(shots, setting), many).view(-1, count)
