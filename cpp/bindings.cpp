@@ -349,6 +349,8 @@ bool cpu_supported() {
 
 }  // namespace
 
+void bind_field(nb::module_& m);  // bindings_field.cpp
+
 NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // a graph that a notebook still holds at exit is no leak of ours
   if (!cpu_supported())
@@ -407,4 +409,5 @@ NB_MODULE(_native, m) {
 
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);
+  bind_field(m);
 }

@@ -11,6 +11,10 @@ class Bins:
 class SceneBatch:
     def __init__(self) -> None: ...
 
+class FieldRays:
+    samples: int
+    def __init__(self) -> None: ...
+
 class LossScratch:
     def __init__(self) -> None: ...
 

@@ -149,9 +149,11 @@ def training_set(
     if not is_prepared(source):
         folder = run.path / "pictures"
         if not is_prepared(folder):
-            watch.note(f"making a training set of {source} first")
             made = prepare_pictures(source, folder, _picture_options(options), watch.stage)
-            watch.note(f"{made.count} pictures, {made.kind}; report: {folder / 'report.html'}")
+            watch.note(
+                f"made a training set of {source}: {made.count} pictures, {made.kind}; "
+                f"report: {folder / 'report.html'}"
+            )
     pictures = load_pictures(folder)
     if options.classes and folder == source:
         pictures = of_classes(pictures, options.classes)

@@ -1,0 +1,203 @@
+#include "tondo/field.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "field_heads.h"
+#include "tondo/threads.h"
+
+namespace tondo {
+namespace {
+
+constexpr int kWave = 8;  // samples that a ray takes before the next look at its light
+
+// One ray on its way.
+struct Walker {
+  float t, end, light;
+  int steps;
+  float w_sum, ws_sum;  // of weights, and of weights times even distances
+};
+
+bool occupied(const Space& space, const float u[3]) {
+  if (!space.occupied) return true;
+  int64_t cell[3];
+  for (int k = 0; k < 3; ++k) {
+    if (!(u[k] >= 0.0f && u[k] < 1.0f)) return false;
+    cell[k] = std::min<int64_t>(static_cast<int64_t>(u[k] * static_cast<float>(space.cells)),
+                                space.cells - 1);
+  }
+  const int64_t at = (cell[2] * space.cells + cell[1]) * space.cells + cell[0];
+  return (space.occupied[at >> 3] >> (at & 7)) & 1;
+}
+
+void into_cube(const Space& space, const float p[3], float u[3]) {
+  float y[3], squared = 0;
+  for (int k = 0; k < 3; ++k) {
+    y[k] = (p[k] - space.center[k]) / space.radius;
+    squared += y[k] * y[k];
+  }
+  float scale = 0.5f;
+  if (space.contracted) {
+    const float norm = std::sqrt(squared);
+    scale = norm > 1.0f ? (2.0f - 1.0f / norm) / norm * 0.25f : 0.25f;
+  }
+  for (int k = 0; k < 3; ++k) u[k] = y[k] * scale + 0.5f;
+}
+
+void make_room(FieldChunk& chunk, int64_t count, int inputs) {
+  const size_t padded = static_cast<size_t>(count + 8);
+  for (auto* v : {&chunk.x, &chunk.y, &chunk.z, &chunk.t, &chunk.span})
+    if (v->size() < padded) v->resize(2 * padded);
+  if (chunk.ray.size() < padded) chunk.ray.resize(2 * padded);
+  if (chunk.values.size() < 4 * padded) chunk.values.resize(8 * padded);
+  if (chunk.features.size() < inputs * padded) chunk.features.resize(2 * inputs * padded);
+}
+
+// The next samples of one ray, kWave at most. False: it has come to its end.
+bool take(const FieldModel& model, const float* o, const float* d, int32_t ray, Walker& walker,
+          FieldChunk& chunk) {
+  const Marching& m = model.marching;
+  for (int taken = 0; taken < kWave;) {
+    if (!(walker.t < walker.end) || walker.steps >= m.max_steps) return false;
+    const float t = walker.t, span = std::max(m.step, m.cone * t);
+    walker.t = t + span;
+    ++walker.steps;
+    const float p[3] = {o[0] + d[0] * t, o[1] + d[1] * t, o[2] + d[2] * t};
+    float u[3];
+    into_cube(model.space, p, u);
+    if (!occupied(model.space, u)) continue;
+    const size_t i = static_cast<size_t>(chunk.count++);
+    chunk.x[i] = u[0];
+    chunk.y[i] = u[1];
+    chunk.z[i] = u[2];
+    chunk.t[i] = t;
+    chunk.span[i] = span;
+    chunk.ray[i] = ray;
+    ++taken;
+  }
+  return true;
+}
+
+// Weights of the samples from `begin`, added to their rays' totals.
+void composite(const FieldModel& model, int64_t begin, FieldChunk& chunk, Walker* walkers) {
+  for (int64_t i = begin; i < chunk.count; ++i) {
+    Walker& walker = walkers[chunk.ray[i]];
+    if (walker.light < model.marching.stop) {
+      chunk.span[i] = 0.0f;  // behind the stop: no weight, no gradient
+      continue;
+    }
+    const float t = chunk.t[i], half = 0.5f * chunk.span[i];
+    const float through = std::exp(-chunk.values[4 * i + 3] * chunk.span[i]);
+    const float w = walker.light * (1.0f - through);
+    float* total = &chunk.totals[chunk.ray[i] * kTotals];
+    for (int c = 0; c < 3; ++c) total[c] += w * chunk.values[4 * i + c];
+    const float s = even_distance(model.space, t);
+    const float length =
+        even_distance(model.space, t + half) - even_distance(model.space, t - half);
+    total[3] += w;
+    total[4] += w * t;
+    total[5] += 2.0f * w * (s * walker.w_sum - walker.ws_sum) + w * w * length * (1.0f / 3.0f);
+    walker.w_sum += w;
+    walker.ws_sum += w * s;
+    walker.light *= through;
+  }
+}
+
+void networks(const FieldModel& model, const PackedHeads& heads, const float* bias, int64_t begin,
+              FieldChunk& chunk, Activations& a) {
+  const int64_t E = heads.heads.inputs;
+  const Points points{chunk.count - begin, &chunk.x[begin], &chunk.y[begin], &chunk.z[begin]};
+  hash_encode(model.grid, points, &chunk.features[begin * E]);
+  for (int64_t i = begin; i < chunk.count; i += kBlock) {
+    const int64_t n = std::min<int64_t>(kBlock, chunk.count - i);
+    heads_forward(heads, n, &chunk.features[i * E], &chunk.ray[i], bias, a);
+    activate(n, a.out.data(), &chunk.values[4 * i]);
+  }
+}
+
+void forward_chunk(const FieldModel& model, const PackedHeads& heads, const Rays& rays,
+                   int64_t first, FieldChunk& chunk, const RayPictures& out) {
+  const int count = static_cast<int>(std::min<int64_t>(kRays, rays.count - first));
+  const int H = heads.heads.hidden;
+  std::vector<float> harmonics(count * kHarmonics), bias(static_cast<size_t>(count) * H);
+  harmonics_of(count, rays.directions + 3 * first, harmonics.data());
+  ray_bias(heads, count, harmonics.data(), bias.data());
+  Activations a(H);
+  Walker walkers[kRays];
+  int active[kRays], left = count;
+  for (int r = 0; r < count; ++r) {
+    const float from = rays.ends[2 * (first + r)];
+    const float step = std::max(model.marching.step, model.marching.cone * from);
+    walkers[r] = {from + rays.offsets[first + r] * step, rays.ends[2 * (first + r) + 1], 1, 0, 0, 0};
+    active[r] = r;
+  }
+  chunk.count = 0;
+  chunk.totals.assign(static_cast<size_t>(kRays) * kTotals, 0.0f);
+  while (left) {
+    const int64_t begin = chunk.count;
+    make_room(chunk, begin + int64_t{left} * kWave, heads.heads.inputs);
+    int kept = 0;
+    for (int k = 0; k < left; ++k) {
+      const int r = active[k];
+      const bool more = take(model, rays.origins + 3 * (first + r), rays.directions + 3 * (first + r),
+                             r, walkers[r], chunk);
+      if (more) active[kept++] = r;
+    }
+    networks(model, heads, bias.data(), begin, chunk, a);
+    composite(model, begin, chunk, walkers);
+    left = 0;
+    for (int k = 0; k < kept; ++k)
+      if (walkers[active[k]].light >= model.marching.stop) active[left++] = active[k];
+  }
+  for (int r = 0; r < count; ++r) {
+    float* total = &chunk.totals[r * kTotals];
+    total[6] = walkers[r].ws_sum;
+    for (int c = 0; c < 3; ++c) out.colors[3 * (first + r) + c] = total[c];
+    out.opacities[first + r] = total[3];
+    out.depths[first + r] = total[4];
+    out.distortions[first + r] = total[5];
+    out.samples[first + r] = 0;
+  }
+  for (int64_t i = 0; i < chunk.count; ++i)
+    out.samples[first + chunk.ray[i]] += chunk.span[i] > 0.0f;
+}
+
+}  // namespace
+
+void field_forward(const FieldModel& model, const Rays& rays, FieldTape* tape,
+                   const RayPictures& out) {
+  const PackedHeads heads(model.heads);
+  const int64_t chunks = (rays.count + kRays - 1) / kRays;
+  if (tape) tape->resize(static_cast<size_t>(chunks));
+  parallel_for(chunks, [&](int64_t k) {
+    thread_local FieldChunk own;
+    forward_chunk(model, heads, rays, k * kRays, tape ? (*tape)[k] : own, out);
+  });
+}
+
+void field_density(const FieldModel& model, int64_t count, const float* points,
+                   float* log_sigmas) {
+  const PackedHeads heads(model.heads);
+  const size_t E = static_cast<size_t>(heads.heads.inputs);
+  constexpr int64_t kMany = 8 * kBlock;
+  parallel_chunks(count, kMany, [&](int64_t begin, int64_t end) {
+    std::vector<float> x(kMany + 8), y(kMany + 8), z(kMany + 8), features(kMany * E);
+    Activations a(heads.heads.hidden);
+    for (int64_t i = begin; i < end; ++i) {
+      float u[3];
+      into_cube(model.space, points + 3 * i, u);
+      x[i - begin] = u[0];
+      y[i - begin] = u[1];
+      z[i - begin] = u[2];
+    }
+    hash_encode(model.grid, {end - begin, x.data(), y.data(), z.data()}, features.data());
+    for (int64_t i = 0; i < end - begin; i += kBlock) {
+      const int64_t n = std::min<int64_t>(kBlock, end - begin - i);
+      heads_density(heads, n, &features[i * E], a);
+      for (int64_t s = 0; s < n; ++s) log_sigmas[begin + i + s] = a.geometry[s * kGeometry];
+    }
+  });
+}
+
+}  // namespace tondo

@@ -1,0 +1,140 @@
+"""Radiance fields: light and density everywhere in a space, kept by features and two networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_dtype, check_shape
+
+GEOMETRY = 16  # numbers that the density network gives; the first is the log density
+HARMONICS = 16  # of the direction, to degree 3
+
+
+@dataclass(frozen=True)
+class HashEncoding:
+    """Multi-resolution hash grid (Müller et al. 2022, Instant Neural Graphics Primitives, 3).
+
+    Attributes:
+        tables: [L, T, F] float32, T entries of F (2 or 4) numbers for each of L levels; T a power
+            of two.
+        resolutions: cells along a side of the unit cube, a level each.
+    """
+
+    tables: Tensor
+    resolutions: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("tables", self.tables, "L T F")
+        check_dtype("tables", self.tables, torch.float32, torch.float64)
+        if len(self.resolutions) != sizes["L"] or min(self.resolutions) < 1:
+            raise ValueError(
+                f"resolutions must be {sizes['L']} positive numbers, got {self.resolutions}"
+            )
+        if sizes["T"] & (sizes["T"] - 1) or sizes["F"] not in (2, 4):
+            raise ValueError(
+                "tables must have a power of two of entries with 2 or 4 features, got "
+                f"{sizes['T']} with {sizes['F']}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Features of a point."""
+        return self.tables.shape[0] * self.tables.shape[2]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where in the world a field is.
+
+    Attributes:
+        center: world units. radius: world units, > 0.
+        contracted: False: the field fills the cube of half a side `radius` around `center`, and
+            nothing is outside. True: what lies within `radius` keeps its shape, and all else is
+            drawn into a shell around it, x -> (2 - 1 / |x|) x / |x| (Barron et al. 2022, Mip-NeRF
+            360, equation 10).
+        occupied: [C, C, C] bool, indexed [z, y, x]: cells of the unit cube that may hold something.
+    """
+
+    center: tuple[float, float, float]
+    radius: float
+    contracted: bool
+    occupied: Tensor
+
+    def __post_init__(self) -> None:
+        check_shape("occupied", self.occupied, "C C C")
+        check_dtype("occupied", self.occupied, torch.bool)
+        if not 0 < self.radius < math.inf:
+            raise ValueError(f"radius must be above 0, got {self.radius}")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The two networks: features -> H -> (log density, 15 more); these 16 and the harmonics of the
+    direction -> H -> colour.
+
+    Attributes:
+        weights: one float32 array: w1 [H, E], b1 [H], w2 [16, H], b2 [16], w3 [H, 16 + 16], b3 [H],
+            w4 [3, H], b4 [3]. After layers 1 and 3 comes max(0, x); density = exp(min(x, 11)) per
+            world unit, colours by the logistic function.
+        inputs, hidden: E and H, multiples of 8, H up to 256.
+    """
+
+    weights: Tensor
+    inputs: int
+    hidden: int
+
+    def __post_init__(self) -> None:
+        if self.inputs % 8 or self.hidden % 8 or not 8 <= self.hidden <= 256:
+            raise ValueError(
+                "inputs and hidden must be multiples of 8, hidden from 8 to 256, got "
+                f"{self.inputs} and {self.hidden}"
+            )
+        check_shape(
+            "weights", self.weights, str(sum(map(math.prod, head_shapes(self.inputs, self.hidden))))
+        )
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """Views of `weights`: w1, b1, w2, b2, w3, b3, w4, b4."""
+        shapes = head_shapes(self.inputs, self.hidden)
+        split = self.weights.split([math.prod(shape) for shape in shapes])
+        return tuple(part.view(shape) for part, shape in zip(split, shapes, strict=True))
+
+
+def head_shapes(inputs: int, hidden: int) -> tuple[tuple[int, ...], ...]:
+    """Of the parts of `Heads.weights`, in their order."""
+    both = GEOMETRY + HARMONICS
+    return (
+        (hidden, inputs),
+        (hidden,),
+        (GEOMETRY, hidden),
+        (GEOMETRY,),
+        (hidden, both),
+        (hidden,),
+        (3, hidden),
+        (3,),
+    )
+
+
+@dataclass(frozen=True)
+class Field:
+    """A radiance field (Mildenhall et al. 2020, NeRF).
+
+    Attributes:
+        encoding: of places, to features.
+        heads: of features and directions, to density and colour.
+        space: where it is.
+    """
+
+    encoding: HashEncoding
+    heads: Heads
+    space: Space
+
+    def __post_init__(self) -> None:
+        if self.encoding.width != self.heads.inputs:
+            raise ValueError(
+                f"heads take {self.heads.inputs} features, the encoding gives {self.encoding.width}"
+            )

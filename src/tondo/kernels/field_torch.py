@@ -1,0 +1,132 @@
+"""The definition of `tondo.render_rays` in plain PyTorch, for any device and dtype."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tondo.data.field import GEOMETRY, Field, HashEncoding, Heads, Space
+from tondo.geometry.spherical_harmonics import harmonics_basis
+
+PRIMES = (1, 2654435761, 805459861)
+MOST_LOG = 11.0  # log densities above count as this
+
+
+def into_cube(space: Space, points: Tensor) -> Tensor:
+    """World points [..., 3] to the unit cube."""
+    y = (points - points.new_tensor(space.center)) / space.radius
+    if not space.contracted:
+        return 0.5 * y + 0.5
+    norm = y.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return torch.where(norm > 1, (2 - 1 / norm) / norm, 1.0) * y * 0.25 + 0.5
+
+
+def encode_hash(encoding: HashEncoding, u: Tensor) -> Tensor:
+    """Features [N, L * F] of points [N, 3] of the unit cube: on each level those of a cell's
+    corners, interpolated trilinearly. A level whose vertices all fit its table is indexed, others
+    are hashed: the exclusive or of the coordinates times `PRIMES`, modulo T."""
+    count = encoding.tables.shape[1]
+    found = []
+    for table, cells in zip(encoding.tables, encoding.resolutions, strict=True):
+        scaled = u.clamp(0, 1) * cells
+        first = scaled.floor().clamp_max(cells - 1)
+        into = scaled - first
+        vertex = first.long()
+        total = 0
+        for corner in range(8):
+            shift = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2], device=u.device)
+            at = _row(vertex + shift, cells, count)
+            weight = torch.where(shift.bool(), into, 1 - into).prod(dim=1)
+            total = total + weight[:, None] * table[at]
+        found.append(total)
+    return torch.cat(found, dim=1)
+
+
+def _row(vertex: Tensor, cells: int, count: int) -> Tensor:
+    x, y, z = vertex.unbind(1)
+    side = cells + 1
+    if side**3 <= count:
+        return x + side * (y + side * z)
+    return (x ^ (y * PRIMES[1]) ^ (z * PRIMES[2])) & (count - 1)
+
+
+def densities(heads: Heads, features: Tensor) -> Tensor:
+    """[N, 16] of features [N, E]: log density, and what the colour network is told."""
+    w1, b1, w2, b2, *_ = heads.parts()
+    return (features @ w1.T + b1).relu() @ w2.T + b2
+
+
+def colors(heads: Heads, geometry: Tensor, directions: Tensor) -> Tensor:
+    """[N, 3] sRGB 0..1 of what `densities` gave, seen along unit directions [N, 3]."""
+    *_, w3, b3, w4, b4 = heads.parts()
+    both = torch.cat([geometry, harmonics_basis(3, directions)], dim=1)
+    return torch.sigmoid((both @ w3.T + b3).relu() @ w4.T + b4)
+
+
+def even_distances(space: Space, t: Tensor) -> Tensor:
+    """Distances as the distortion measures them: in diameters of a bounded space, otherwise
+    t / (t + radius)."""
+    return t / (t + space.radius) if space.contracted else t / (2 * space.radius)
+
+
+def samples_of(
+    space: Space, rays_o: Tensor, rays_d: Tensor, ends: Tensor, offsets: Tensor, marching: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Distances [R, K], lengths [R, K] and which of them count: within the ray's ends, in cells
+    that may hold something. marching: step, cone, most steps (docs/conventions.md)."""
+    step, cone, most = float(marching[0]), float(marching[1]), int(marching[2])
+    t = ends[:, 0] + offsets * (cone * ends[:, 0]).clamp_min(step)
+    ts, spans = [], []
+    for _ in range(most):
+        span = (cone * t).clamp_min(step)
+        ts.append(t)
+        spans.append(span)
+        t = t + span
+        if bool((t >= ends[:, 1]).all()):
+            break
+    t, span = torch.stack(ts, dim=1), torch.stack(spans, dim=1)
+    u = into_cube(space, rays_o[:, None] + rays_d[:, None] * t[..., None])
+    cells = len(space.occupied)
+    x, y, z = (u * cells).long().clamp(0, cells - 1).unbind(-1)
+    inside = ((u >= 0) & (u < 1)).all(dim=-1)
+    return t, span, inside & space.occupied[z, y, x] & (t < ends[:, 1:])
+
+
+def render_rays_torch(
+    field: Field,
+    rays_o: Tensor,
+    rays_d: Tensor,
+    ends: Tensor,
+    offsets: Tensor,
+    marching: Tensor,
+    stop: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Colours [R, 3], opacities, depths, distortions and numbers of samples [R].
+
+    Mildenhall et al. 2020, equation 3: w_i = T_i (1 - exp(-sigma_i d_i)), T_i the product of
+    exp(-sigma_j d_j) over the samples before. Samples with T_i below `stop` do not count.
+    Distortion: Barron et al. 2022, equation 15, over `even_distances`.
+    """
+    space = field.space
+    t, span, counts = samples_of(space, rays_o, rays_d, ends, offsets, marching)
+    ray, k = counts.nonzero(as_tuple=True)
+    points = rays_o[ray] + rays_d[ray] * t[ray, k][:, None]
+    geometry = densities(field.heads, encode_hash(field.encoding, into_cube(space, points)))
+    assert geometry.shape[1] == GEOMETRY
+    color = colors(field.heads, geometry, rays_d[ray])
+    sigma = geometry[:, 0].clamp_max(MOST_LOG).exp()
+    optical = torch.zeros_like(t).index_put((ray, k), sigma * span[ray, k])
+    left = torch.exp(-(optical.cumsum(dim=1) - optical))
+    weights = torch.where(left >= stop, left * -torch.expm1(-optical), 0.0)
+    every = torch.zeros(*t.shape, 3, dtype=t.dtype, device=t.device).index_put((ray, k), color)
+    s = even_distances(space, t)
+    length = even_distances(space, t + 0.5 * span) - even_distances(space, t - 0.5 * span)
+    before, before_s = weights.cumsum(dim=1) - weights, (weights * s).cumsum(dim=1) - weights * s
+    distortion = 2 * weights * (s * before - before_s) + weights.square() * length / 3
+    return (
+        (weights[..., None] * every).sum(dim=1),
+        weights.sum(dim=1),
+        (weights * t).sum(dim=1),
+        distortion.sum(dim=1),
+        (counts & (left >= stop)).sum(dim=1),
+    )
