@@ -22,13 +22,14 @@ import torch
 from common import TimedNative, all_threads, save, shared_data, timed_steps
 from tondo import _native
 from tondo.data.photos import PhotoSet, PointCloud
+from tondo.geometry.focus import camera_reach
 from tondo.io.photos import load_posed
 from tondo.splats import densify, init, train
 from tondo.splats.config import SplatConfig
 from tondo.splats.evaluate import evaluate_scene
 from tondo.splats.points import starting_points
 from tondo.splats.reconstruct import scene_of
-from tondo.splats.schedule import Horizon
+from tondo.training.horizon import Horizon
 
 MAX_SIZE = 480
 WANTED_PSNR = 23.4  # dB
@@ -63,7 +64,7 @@ def timed_densification(timed: TimedNative) -> Iterator[None]:
 def setting_of(photos: PhotoSet, config: SplatConfig, horizon: Horizon) -> train.Setting:
     cameras = [photo.camera for photo in photos.train]
     return train.Setting(
-        photos.train, config, horizon, torch.zeros(3), False, init.camera_reach(cameras)
+        photos.train, config, horizon, torch.zeros(3), False, camera_reach(cameras)
     )
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from small_photos import photos, points
+from tondo.geometry.focus import camera_reach
 from tondo.splats import corrections, init, train
 from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
-from tondo.splats.schedule import Horizon
 from tondo.splats.targets import make_target
+from tondo.training.horizon import Horizon
 
 CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10, exposure=False)
 
@@ -20,7 +21,7 @@ CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10, exposure=Fal
 def setting_of(steps: int, behind: torch.Tensor, *, learn: bool) -> train.Setting:
     """Small photos, grey where the scene is empty."""
     shots = photos(8)
-    reach = init.camera_reach([photo.camera for photo in shots])
+    reach = camera_reach([photo.camera for photo in shots])
     return train.Setting(shots, CONFIG, Horizon(steps, None), behind, False, reach, learn)
 
 

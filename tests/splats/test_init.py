@@ -6,8 +6,10 @@ import torch
 
 from small_photos import cameras, photos
 from tondo.data.photos import Photo, PointCloud
+from tondo.geometry.focus import camera_reach, focus
 from tondo.splats import init, schedule, targets
 from tondo.splats.config import SplatConfig
+from tondo.training.horizon import Horizon
 
 
 def test_splats_have_the_points_colours_and_the_gaps_size() -> None:
@@ -30,17 +32,17 @@ def test_one_point_and_equal_points_give_usable_splats() -> None:
 
 
 def test_the_focus_is_what_the_cameras_look_at() -> None:
-    center, distance = init.focus(cameras(9))
+    center, distance = focus(cameras(9))
     assert float(center.norm()) < 1e-2
     assert abs(distance - 3.5) < 1e-2
 
 
 def test_parallel_cameras_have_a_focus_too() -> None:
     one = cameras(1)[0]
-    center, distance = init.focus([one, one, one])
+    center, distance = focus([one, one, one])
     assert torch.isfinite(center).all()
     assert distance > 0
-    assert init.camera_reach([one, one]) > 0
+    assert camera_reach([one, one]) > 0
 
 
 def test_random_points_are_seen() -> None:
@@ -92,6 +94,6 @@ def test_schedules_start_and_end_where_they_should() -> None:
     assert abs(first.means - 2 * config.lr_means) < 1e-12
     assert abs(last.means - 2 * config.lr_means * config.lr_means_end) < 1e-12
     assert abs(last.sh0 - config.lr_sh0 * config.lr_end) < 1e-12
-    horizon = schedule.Horizon(None, 10.0)
+    horizon = Horizon(None, 10.0)
     assert horizon.fraction(10**9, 2.5) == 0.25
-    assert schedule.Horizon(8, None).fraction(8, 0.0) == 1.0
+    assert Horizon(8, None).fraction(8, 0.0) == 1.0

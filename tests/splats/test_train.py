@@ -9,18 +9,19 @@ import torch
 
 from small_photos import photos, points
 from tondo import _native
+from tondo.geometry.focus import camera_reach
 from tondo.splats import init, train
 from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
-from tondo.splats.schedule import Horizon
 from tondo.splats.targets import make_targets
+from tondo.training.horizon import Clock, Horizon
 
 CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10, exposure=True)
 
 
 def setting_of(steps: int, config: SplatConfig = CONFIG, count: int = 8) -> train.Setting:
     shots = photos(count)
-    reach = init.camera_reach([photo.camera for photo in shots])
+    reach = camera_reach([photo.camera for photo in shots])
     grey = torch.full((3,), 0.5)
     return train.Setting(shots, config, Horizon(steps, None), grey, False, reach)
 
@@ -106,7 +107,7 @@ def test_a_checkpoint_that_lacks_something_is_named() -> None:
 
 
 def test_the_clock_stands_still_while_paused() -> None:
-    clock = train.Clock(5.0)
+    clock = Clock(5.0)
     clock.run()
     clock.pause()
     at = clock.seconds()

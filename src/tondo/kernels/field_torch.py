@@ -32,7 +32,7 @@ def encode_hash(encoding: HashEncoding, u: Tensor) -> Tensor:
         first = scaled.floor().clamp_max(cells - 1)
         into = scaled - first
         vertex = first.long()
-        total = 0
+        total = table.new_zeros(len(u), table.shape[1])
         for corner in range(8):
             shift = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2], device=u.device)
             at = _row(vertex + shift, cells, count)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from torch import Generator, Tensor
+from torch import Generator
 
-from tondo.data.cameras import Camera, camera_position
+from tondo.data.cameras import Camera
 from tondo.data.photos import PointCloud
 from tondo.data.splats import Splats
+from tondo.geometry.focus import focus, object_share
 
 SH_C0 = 0.28209479177387814  # the constant harmonic
 
@@ -50,35 +51,6 @@ def splats_from_points(
     )
 
 
-def focus(cameras: Sequence[Camera]) -> tuple[Tensor, float]:
-    """The point that the cameras look at, and their mean distance from it.
-
-    Least squares over the optical axes, held towards the cameras' middle where they are parallel.
-
-    Returns:
-        [3] float32 world space, and a distance > 0 in world units.
-    """
-    positions = torch.stack([camera_position(c) for c in cameras]).double()
-    axes = torch.stack([c.viewmat[2, :3] for c in cameras]).double()
-    across = torch.eye(3, dtype=torch.float64) - axes[:, :, None] * axes[:, None, :]
-    A = across.mean(0)
-    b = (across @ positions[:, :, None]).mean(0).squeeze(1)
-    middle = positions.mean(0)
-    center = torch.linalg.solve(A + 1e-4 * torch.eye(3, dtype=torch.float64), b + 1e-4 * middle)
-    distance = float((positions - center).norm(dim=1).mean())
-    return center.float(), max(distance, 1e-6)
-
-
-def camera_reach(cameras: Sequence[Camera]) -> float:
-    """Largest distance of a camera from the cameras' middle, times 1.1: the scene's length unit.
-
-    For a single place (all cameras together) the distance to what they look at is used instead.
-    """
-    positions = torch.stack([camera_position(c) for c in cameras])
-    reach = 1.1 * float((positions - positions.mean(0)).norm(dim=1).max())
-    return reach if reach > 1e-3 else max(focus(cameras)[1], 1e-3)
-
-
 def random_points(cameras: Sequence[Camera], count: int, generator: Generator) -> PointCloud:
     """Random grey points where the cameras look: in a ball around their focus, each inside the
     picture of at least one camera.
@@ -89,7 +61,7 @@ def random_points(cameras: Sequence[Camera], count: int, generator: Generator) -
     center, distance = focus(cameras)
     direction = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator), dim=1)
     radius = torch.rand(count, 1, generator=generator) ** (1 / 3)
-    points = center + direction * radius * distance * _object_share(cameras, center, distance)
+    points = center + direction * radius * distance * object_share(cameras, center, distance)
     seen = torch.zeros(count, dtype=torch.bool)
     for camera in cameras:
         local = points @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
@@ -99,9 +71,3 @@ def random_points(cameras: Sequence[Camera], count: int, generator: Generator) -
     points = points[seen]
     colors = torch.randint(64, 192, (len(points), 3), generator=generator, dtype=torch.uint8)
     return PointCloud(points, colors)
-
-
-def _object_share(cameras: Sequence[Camera], center: Tensor, distance: float) -> float:
-    """Radius of the ball that fills the pictures, relative to the cameras' distance."""
-    halves = [0.5 * min(c.width / float(c.K[0, 0]), c.height / float(c.K[1, 1])) for c in cameras]
-    return float(min(1.0, 1.1 * sum(halves) / len(halves)))

@@ -18,6 +18,7 @@ from tondo import _native
 from tondo.data.photos import Photo, PhotoSet, PointCloud
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError, OptionError
+from tondo.geometry.focus import camera_reach, focus
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
 from tondo.io.scene import save_scene
@@ -28,10 +29,10 @@ from tondo.splats.corrections import background, corrected
 from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
 from tondo.splats.points import Start, starting_points
 from tondo.splats.render import render_view
-from tondo.splats.schedule import Horizon
 from tondo.splats.train import Setting, StepReport, Training
 from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
 from tondo.training.events import Evaluation, Note, Saved, Step, append_event
+from tondo.training.horizon import Horizon
 from tondo.training.interrupt import ctrl_c_flag
 from tondo.training.memory import peak_memory_mb
 from tondo.training.run_directory import (
@@ -280,7 +281,7 @@ def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
         _background(options.background, photos.train, has_alpha),
         # on one colour, splats of that colour around the object would go unseen
         options.background in (None, "random") and has_alpha,
-        init.camera_reach([photo.camera for photo in photos.train]),
+        camera_reach([photo.camera for photo in photos.train]),
         options.background == "learned",
     )
 
@@ -438,7 +439,7 @@ def _log_pictures(training: Training, setting: Setting, photos: PhotoSet, writer
 def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
     """The scene as it stands; shares memory with the training."""
     cameras = [photo.camera for photo in photos.train]
-    center, distance = init.focus(cameras)
+    center, distance = focus(cameras)
     splats = training.parameters.splats
     solid = splats.opacity_logits > 0
     away = (splats.means[solid] - center).norm(dim=1)

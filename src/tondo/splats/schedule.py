@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tondo.splats.config import SplatConfig
 from tondo.splats.step import Rates
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """When training ends: after `steps`, or after `seconds` of training. One of them is None."""
-
-    steps: int | None
-    seconds: float | None
-
-    def fraction(self, step: int, seconds: float) -> float:
-        """How much of the training is over, 0..1."""
-        if self.steps is not None:
-            return min(1.0, step / max(1, self.steps))
-        assert self.seconds is not None
-        return min(1.0, seconds / max(1e-9, self.seconds))
 
 
 def rates_at(config: SplatConfig, fraction: float, reach: float) -> Rates:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,28 +16,10 @@ from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
 from tondo.splats.corrections import Corrections
 from tondo.splats.parameters import Parameters
-from tondo.splats.schedule import Horizon
 from tondo.splats.targets import make_targets, over_random
+from tondo.training.horizon import Clock, Horizon
 
 PSNR_EVERY = 25
-
-
-@dataclass
-class Clock:
-    """Seconds of training; stands still while paused."""
-
-    spent: float = 0.0
-    since: float | None = None
-
-    def run(self) -> None:
-        if self.since is None:
-            self.since = time.perf_counter()
-
-    def pause(self) -> None:
-        self.spent, self.since = self.seconds(), None
-
-    def seconds(self) -> float:
-        return self.spent + (time.perf_counter() - self.since if self.since is not None else 0.0)
 
 
 @dataclass

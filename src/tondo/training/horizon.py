@@ -1,0 +1,39 @@
+"""How long a training lasts, and how long it has lasted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """When training ends: after `steps`, or after `seconds` of training. One of them is None."""
+
+    steps: int | None
+    seconds: float | None
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """How much of the training is over, 0..1."""
+        if self.steps is not None:
+            return min(1.0, step / max(1, self.steps))
+        assert self.seconds is not None
+        return min(1.0, seconds / max(1e-9, self.seconds))
+
+
+@dataclass
+class Clock:
+    """Seconds of training; stands still while paused."""
+
+    spent: float = 0.0
+    since: float | None = None
+
+    def run(self) -> None:
+        if self.since is None:
+            self.since = time.perf_counter()
+
+    def pause(self) -> None:
+        self.spent, self.since = self.seconds(), None
+
+    def seconds(self) -> float:
+        return self.spent + (time.perf_counter() - self.since if self.since is not None else 0.0)
