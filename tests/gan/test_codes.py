@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from tiny_generators import SHAPE
 from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
-from tondo.gan.codes import Code, Codes, unlike
+from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
 from tondo.gan.first_look import look_first
 from tondo.gan.poses import NAMED
 from tondo.gan.render import objects_of, seen
@@ -65,6 +66,26 @@ def test_unlike_is_a_mean_over_sizes() -> None:
     torch.testing.assert_close(
         unlike(chequers.expand(2, 3, 16, 16), first + 0.5), torch.full((2,), 0.125)
     )
+
+
+@pytest.mark.parametrize("with_alpha", [False, True])
+def test_form_knows_outlines_and_shading_but_no_colour(with_alpha: bool) -> None:
+    shade = torch.linspace(0.3, 0.7, 16).expand(2, 1, 16, 16).clone()
+    inside = torch.zeros(2, 1, 16, 16)
+    inside[:, :, 3:13, 5:12] = 1
+
+    def picture(shade: Tensor, color: tuple[float, float, float]) -> Tensor:
+        over_white = inside * shade * torch.tensor(color)[:, None, None] + 1 - inside
+        return torch.cat([over_white, inside], dim=1) if with_alpha else over_white
+
+    one = picture(shade, (0.9, 0.5, 0.4))
+    torch.testing.assert_close(
+        unlike_in_form(one, picture(shade, (0.5, 0.8, 0.5))), torch.zeros(2), atol=0.01, rtol=0
+    )
+    assert float(unlike(one, picture(shade, (0.5, 0.8, 0.5))).min()) > 0.02
+    assert float(unlike_in_form(one, picture(shade.flip(3), (0.9, 0.5, 0.4))).min()) > 0.03
+    moved = one.roll(3, dims=2)
+    assert float(unlike_in_form(one, moved).min()) > 0.05
 
 
 def test_the_first_look_makes_objects_like_the_photographs() -> None:
@@ -132,7 +153,7 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
             angles, *cameras = (x[:, k] for x in tries)
             w.append(training.G.mapping(training.codes(photographs, angles).drawn(noise)))
             shots = seen(objects_of(training.G, w[-1]), *cameras, torch.ones(12, 32, 32, 3))
-            off.append(unlike(as_seen(shots, setting), photographs))
+            off.append(unlike_in_form(as_seen(shots, setting), photographs))
         best = torch.stack(off).argmin(dim=0)
         found = styles_of_photographs(training, setting, rows, photographs, noise, tries)
     assert len(set(best.tolist())) > 1

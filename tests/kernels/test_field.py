@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from tondo import _native
-from tondo.data.field import Field, HashEncoding, Heads, Space, head_shapes
+from tondo.data.field import Field, HashEncoding, Heads, Marching, Space, head_shapes
 from tondo.kernels.field import (
-    Marching,
     RayPictures,
     Tape,
     as_double,

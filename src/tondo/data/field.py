@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.splats import Exposures
 
 GEOMETRY = 16  # numbers that the density network gives; the first is the log density
 HARMONICS = 16  # of the direction, to degree 3
@@ -138,3 +139,50 @@ class Field:
             raise ValueError(
                 f"heads take {self.heads.inputs} features, the encoding gives {self.encoding.width}"
             )
+
+
+@dataclass(frozen=True)
+class Marching:
+    """How rays are sampled.
+
+    Attributes:
+        step: length of a step, world units.
+        cone: a step is at least this share of the distance: 0 for bounded scenes.
+        max_steps: of one ray, empty ones included.
+        stop: a ray ends when less light than this is left.
+    """
+
+    step: float
+    cone: float = 0.0
+    max_steps: int = 1024
+    stop: float = 1e-3
+
+
+@dataclass(frozen=True)
+class FieldScene:
+    """A field with what is needed to show it.
+
+    Attributes:
+        field: the field.
+        marching: how its rays are sampled.
+        background: [3] float32 sRGB 0..1, shown where nothing is.
+        up: [3] float32 unit vector, the world's up direction.
+        radius: world units, the reach of the part that the cameras look at (> 0).
+        center: [3] float32, the middle of that part.
+        exposures: of the photos that it was made from, or None where none were fitted.
+    """
+
+    field: Field
+    marching: Marching
+    background: Tensor
+    up: Tensor
+    radius: float
+    center: Tensor
+    exposures: Exposures | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("background", "up", "center"):
+            check_shape(name, getattr(self, name), "3")
+            check_dtype(name, getattr(self, name), torch.float32)
+        if not 0 < self.radius < math.inf:
+            raise ValueError(f"radius must be above 0, got {self.radius}")

@@ -28,6 +28,8 @@ from tondo.gan.poses import PosePrior
 HIDDEN = 256
 RATE = 0.05  # of the running mean and spread
 LEVELS = 4  # halvings at which pictures are compared
+FLAT = 0.03  # spread of grey values that counts as shading
+SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
 
 
 FIRST_LOG_SPREAD = -1.0
@@ -144,6 +146,27 @@ class Codes(nn.Module):
     def _pooled(self, images: Tensor) -> Tensor:
         found = self._extractor.features(images[:, :3])
         return torch.cat([F.adaptive_avg_pool2d(x, self._side).flatten(1) for x in found], dim=1)
+
+
+def unlike_in_form(first: Tensor, second: Tensor) -> Tensor:
+    """[B] as `unlike`, but by what is there and by its shading, whatever its colour and brightness.
+
+    Cameras are chosen by this. Chosen by colours they would tell G for nothing what the code has to
+    pay for: objects soon had a green and a red side, and every photograph took the one it liked.
+    """
+    return unlike(_form(first), _form(second))
+
+
+def _form(pictures: Tensor) -> Tensor:
+    """[B, 2, H, W]: what is not white, or is covered; and its grey values, of zero mean and even
+    spread."""
+    grey = pictures[:, :3].mean(dim=1)
+    there = pictures[:, 3] if pictures.shape[1] == 4 else (10 * (1 - grey)).clamp(0, 1)
+    area = there.sum(dim=(1, 2), keepdim=True).clamp_min(1.0)
+    mean = (there * grey).sum(dim=(1, 2), keepdim=True) / area
+    variance = (there * (grey - mean).square()).sum(dim=(1, 2), keepdim=True) / area
+    shading = there * (grey - mean) / (variance.sqrt() + FLAT)
+    return torch.stack([there, SHADING * shading], dim=1)
 
 
 def unlike(first: Tensor, second: Tensor) -> Tensor:

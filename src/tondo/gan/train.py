@@ -16,7 +16,7 @@ from tondo.data.pictures import PictureSet
 from tondo.features.extractor import Extractor
 from tondo.gan import parallel
 from tondo.gan.augment import augmented, next_strength
-from tondo.gan.codes import Codes, unlike
+from tondo.gan.codes import Codes, unlike, unlike_in_form
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.field import Planes
@@ -340,8 +340,8 @@ def _likeliest(
     noise: Tensor,
     tries: Cameras,
 ) -> Cameras:
-    """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best.
-    features: of the photographs (`Codes.read`)."""
+    """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best,
+    whatever their colours. features: of the photographs (`Codes.read`)."""
     assert t.codes is not None
     count = tries.angles.shape[1]
     flat = Cameras(*(x.flatten(0, 1) for x in tries))
@@ -349,7 +349,7 @@ def _likeliest(
     w = t.G.mapping(code.drawn(noise.repeat_interleave(count, dim=0)))
     shots = seen(objects_of(t.G, w), flat.viewmats, flat.Ks, t.G.backdrop(w, t.G.shape.size))
     many = photographs.repeat_interleave(count, dim=0)
-    off = unlike(as_seen(shots, setting), many).view(-1, count)
+    off = unlike_in_form(as_seen(shots, setting), many).view(-1, count)
     rows = torch.arange(len(photographs)) * count + off.argmin(dim=1)
     return Cameras(*(x[rows] for x in flat))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -11,25 +11,8 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_shape
-from tondo.data.field import Field, HashEncoding, Heads, Space
+from tondo.data.field import Field, HashEncoding, Heads, Marching, Space
 from tondo.kernels.field_torch import densities, encode_hash, into_cube, render_rays_torch
-
-
-@dataclass(frozen=True)
-class Marching:
-    """How rays are sampled.
-
-    Attributes:
-        step: length of a step, world units.
-        cone: a step is at least this share of the distance: 0 for bounded scenes.
-        max_steps: of one ray, empty ones included.
-        stop: a ray ends when less light than this is left.
-    """
-
-    step: float
-    cone: float = 0.0
-    max_steps: int = 1024
-    stop: float = 1e-3
 
 
 class RayPictures(NamedTuple):

@@ -1,0 +1,1 @@
+"""Neural radiance fields: photographs become light and density in space."""

@@ -1,0 +1,46 @@
+"""Settings of a field's training. Numbers were chosen by measurement: docs/notes/nerf.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NerfConfig:
+    """How a field is fitted. Fractions are of the training's whole length, 0..1.
+
+    Attributes:
+        levels, features, log2_entries: of the hash grid.
+        coarsest, finest: cells along the unit cube's side on its first and last level; between them
+            they grow by one ratio (Müller et al. 2022, equations 2 and 3).
+        hidden: width of the two networks.
+        cells: of the occupancy grid, along a side. occupancy_every: steps between its updates.
+        steps_across: steps of a ray through a bounded space; in a contracted one, steps within its
+            `radius`, beyond which they grow with distance.
+        batch: samples of a step, about; rays follow from how many samples each needs.
+        lr_tables, lr_heads: Adam's rates, falling to `lr_end` times themselves over the last
+            `decay` of the training. warm_up: steps over which they rise.
+        distortion: weight of the distortion (Barron et al. 2022, equation 15).
+        by_error: share of the rays that are drawn where photos were met worst.
+        exposure: fit a colour correction per photo. lr_exposure: its rate.
+    """
+
+    levels: int = 8
+    features: int = 4
+    log2_entries: int = 17
+    coarsest: int = 16
+    finest: int = 1024
+    hidden: int = 64
+    cells: int = 96
+    occupancy_every: int = 16
+    steps_across: int = 512
+    batch: int = 65_536
+    lr_tables: float = 1e-2
+    lr_heads: float = 5e-3
+    lr_end: float = 0.05
+    decay: float = 0.7
+    warm_up: int = 20
+    distortion: float = 0.0
+    by_error: float = 0.0
+    exposure: bool = False
+    lr_exposure: float = 1e-3

@@ -1,0 +1,62 @@
+"""The field that training begins with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Generator
+
+from tondo.data.cameras import Camera
+from tondo.data.field import Field, HashEncoding, Heads, Marching, Space, head_shapes
+from tondo.geometry.focus import focus, object_share
+from tondo.nerf.config import NerfConfig
+
+CONE = 1 / 128  # growth of steps with distance, in contracted spaces
+FAR = 100.0  # radii: the end of rays there
+MARGIN = 1.25  # of a bounded space, beyond the ball that fills the pictures
+
+
+def space_of(cameras: Sequence[Camera], bounded: bool, cells: int) -> Space:
+    """Bounded: a cube around the ball that fills the pictures. Otherwise the cameras' own reach
+    around what they look at keeps its shape, and the world beyond is drawn in."""
+    center, distance = focus(cameras)
+    radius = distance
+    if bounded:
+        radius = MARGIN * distance * object_share(cameras, center, distance)
+    occupied = torch.ones(cells, cells, cells, dtype=torch.bool)
+    x, y, z = center.tolist()
+    return Space((x, y, z), radius, not bounded, occupied)
+
+
+def marching_of(space: Space, config: NerfConfig) -> Marching:
+    """Steps along rays."""
+    if space.contracted:
+        step = 2 * space.radius / config.steps_across
+        return Marching(step, CONE, 4 * config.steps_across)
+    return Marching(2 * math.sqrt(3.0) * space.radius / config.steps_across)
+
+
+def range_of(space: Space) -> tuple[float, float]:
+    """Distances between which rays are followed; a bounded space's own ends count too."""
+    if space.contracted:
+        return 0.02 * space.radius, FAR * space.radius
+    return 1e-3 * space.radius, math.inf
+
+
+def first_field(space: Space, config: NerfConfig, chance: Generator) -> Field:
+    """Tables nearly zero, layers by He et al. 2015 (equation 12), density low."""
+    ratio = (config.finest / config.coarsest) ** (1 / max(1, config.levels - 1))
+    resolutions = tuple(round(config.coarsest * ratio**k) for k in range(config.levels))
+    shape = (config.levels, 1 << config.log2_entries, config.features)
+    tables = 1e-4 * (2 * torch.rand(shape, generator=chance) - 1)
+    inputs = config.levels * config.features
+    parts = []
+    for part in head_shapes(inputs, config.hidden):
+        if len(part) == 1:
+            parts.append(torch.zeros(part))
+        else:
+            parts.append(torch.randn(part, generator=chance) * math.sqrt(2 / part[1]))
+    weights = torch.cat([part.flatten() for part in parts])
+    return Field(HashEncoding(tables, resolutions), Heads(weights, inputs, config.hidden), space)

@@ -1,0 +1,115 @@
+"""All pixels of the photographs, from which rays are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from tondo.data.cameras import Camera
+from tondo.data.photos import Photo
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Every usable pixel of some photos, one after another.
+
+    Attributes:
+        colors: [P, 3] uint8 sRGB, straight. alphas: [P] uint8, or None where all are opaque.
+        firsts: [N + 1] int64, where each photo's pixels begin; the last is P.
+        places: [P] int32 index within its photo, row by row, or None where all pixels are used.
+        widths: [N] int64. rotations: [N, 3, 3] world from camera. positions: [N, 3].
+        Ks: [N, 3, 3].
+    """
+
+    colors: Tensor
+    alphas: Tensor | None
+    firsts: Tensor
+    places: Tensor | None
+    widths: Tensor
+    rotations: Tensor
+    positions: Tensor
+    Ks: Tensor
+
+
+class Rays(NamedTuple):
+    """Drawn rays: photo [R], origins and unit directions [R, 3], straight colours [R, 3] 0..1 and
+    alphas [R] 0..1."""
+
+    photo: Tensor
+    origins: Tensor
+    directions: Tensor
+    colors: Tensor
+    alphas: Tensor
+
+
+def pixels_of(photos: Sequence[Photo]) -> Pixels:
+    """The pixels of `photos` (at least one) where they are valid."""
+    with_alpha = any(photo.alpha is not None for photo in photos)
+    partial = any(photo.valid is not None for photo in photos)
+    colors, alphas, places = [], [], []
+    for photo in photos:
+        count = photo.camera.width * photo.camera.height
+        kept = torch.arange(count)
+        if photo.valid is not None:
+            kept = photo.valid.flatten().nonzero().squeeze(1)
+        colors.append(photo.image.view(count, 3)[kept])
+        opaque = torch.full((count,), 255, dtype=torch.uint8)
+        alphas.append((opaque if photo.alpha is None else photo.alpha.flatten())[kept])
+        places.append(kept.to(torch.int32))
+    firsts = torch.tensor([0, *(len(one) for one in colors)]).cumsum(0)
+    viewmats = torch.stack([photo.camera.viewmat for photo in photos])
+    rotations = viewmats[:, :3, :3].mT.contiguous()
+    return Pixels(
+        torch.cat(colors),
+        torch.cat(alphas) if with_alpha else None,
+        firsts,
+        torch.cat(places) if partial else None,
+        torch.tensor([photo.camera.width for photo in photos]),
+        rotations,
+        -(rotations @ viewmats[:, :3, 3:]).squeeze(2),
+        torch.stack([photo.camera.K for photo in photos]),
+    )
+
+
+def rays_at(pixels: Pixels, rows: Tensor) -> Rays:
+    """The rays through the middles of pixels `rows` [R] of all."""
+    photo = torch.searchsorted(pixels.firsts, rows, right=True) - 1
+    place = rows - pixels.firsts[photo] if pixels.places is None else pixels.places[rows].long()
+    width = pixels.widths[photo]
+    K = pixels.Ks[photo]
+    x = (place % width + 0.5 - K[:, 0, 2]) / K[:, 0, 0]
+    y = (place // width + 0.5 - K[:, 1, 2]) / K[:, 1, 1]
+    local = torch.stack([x, y, torch.ones_like(x)], dim=1)
+    directions = (pixels.rotations[photo] @ local[:, :, None]).squeeze(2)
+    alphas = torch.ones(len(rows))
+    if pixels.alphas is not None:
+        alphas = pixels.alphas[rows].float() / 255
+    return Rays(
+        photo,
+        pixels.positions[photo],
+        torch.nn.functional.normalize(directions, dim=1),
+        pixels.colors[rows].float() / 255,
+        alphas,
+    )
+
+
+def draw_rows(pixels: Pixels, count: int, chance: Generator) -> Tensor:
+    """[count] rows of pixels, each as likely as another."""
+    return torch.randint(len(pixels.colors), (count,), generator=chance)
+
+
+def camera_rays(camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
+    """Origins [P, 3], unit directions [P, 3] of the rays through a camera's pixels, row by row, and
+    the camera's z of one unit of distance along each [P]."""
+    x = (torch.arange(camera.width) + 0.5 - camera.K[0, 2]) / camera.K[0, 0]
+    y = (torch.arange(camera.height) + 0.5 - camera.K[1, 2]) / camera.K[1, 1]
+    across, down = x.expand(len(y), -1), y[:, None].expand(-1, len(x))
+    local = torch.stack([across, down, torch.ones_like(across)], dim=2).view(-1, 3)
+    local = torch.nn.functional.normalize(local, dim=1)
+    rotation = camera.viewmat[:3, :3].T
+    position = -rotation @ camera.viewmat[:3, 3]
+    return position.expand(len(local), 3).contiguous(), local @ rotation.T, local[:, 2]

@@ -1,0 +1,51 @@
+"""Pictures of a field."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tondo.data.cameras import Camera
+from tondo.data.field import FieldScene
+from tondo.data.views import View
+from tondo.kernels.field import ends_of, render_rays
+from tondo.nerf.first import range_of
+from tondo.nerf.pixels import camera_rays
+
+LEAST_ALPHA = 1e-3  # below it a pixel has no depth
+
+
+@torch.no_grad()
+def render_field(scene: FieldScene, camera: Camera, *, with_normals: bool = False) -> View:
+    """Render one picture of `scene` as `camera` sees it.
+
+    Args:
+        with_normals: fill `View.normals` too, from the depths of neighbouring pixels.
+
+    Returns:
+        The picture with the scene's background behind it, colour clamped to 0..1, and the expected
+        depth along the camera's z axis.
+    """
+    rays_o, rays_d, forward = camera_rays(camera)
+    ends = ends_of(scene.field.space, rays_o, rays_d, *range_of(scene.field.space))
+    found = render_rays(scene.field, rays_o, rays_d, ends, scene.marching)
+    alpha = found.opacities
+    color = found.colors + (1 - alpha)[:, None] * scene.background
+    distance = found.depths / alpha.clamp_min(LEAST_ALPHA)
+    depth = torch.where(alpha > LEAST_ALPHA, distance * forward, 0.0)
+    size = (camera.height, camera.width)
+    normals = None
+    if with_normals:
+        points = (rays_o + rays_d * distance[:, None]).view(*size, 3)
+        normals = torch.where(depth.view(size)[..., None] > 0, _normals(points, rays_d), 0.0)
+    return View(
+        camera, color.clamp(0, 1).view(*size, 3), depth.view(size), alpha.view(size), normals
+    )
+
+
+def _normals(points: Tensor, rays_d: Tensor) -> Tensor:
+    """[H, W, 3] unit normals of a surface given by its points, towards the camera."""
+    across, down = (torch.gradient(points, dim=axis)[0] for axis in (1, 0))
+    normals = torch.nn.functional.normalize(torch.linalg.cross(across, down), dim=2)
+    away = (normals * rays_d.view(points.shape)).sum(dim=2, keepdim=True) > 0
+    return torch.where(away, -normals, normals)

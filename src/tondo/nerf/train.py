@@ -1,0 +1,276 @@
+"""The loop: draw rays, render, compare, update."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator, Tensor
+
+from tondo.data.field import Field, Marching, Space
+from tondo.kernels.adam import adam_visible_
+from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
+from tondo.nerf.config import NerfConfig
+from tondo.nerf.first import first_field, range_of
+from tondo.nerf.occupancy import look_again, occupied_where
+from tondo.nerf.pixels import Pixels, Rays, draw_rows, rays_at
+from tondo.training.horizon import Clock, Horizon
+
+FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
+ALL_CELLS_UNTIL = 256  # steps until which every cell is looked at in an update
+BETA1, BETA2, EPS = 0.9, 0.99, 1e-15
+PSNR_OVER = 25  # steps over which the training PSNR is averaged
+CENTER = 0.1  # share of the way by which the mean exposure goes back to none at each step
+
+
+@dataclass
+class Training:
+    """Everything that a training changes.
+
+    Attributes:
+        field: the field as it stands, its space's occupied cells included.
+        moments: Adam's two for the tables and two for the networks' weights, shaped like these.
+        densities: [C, C, C] remembered density of each cell, per world unit.
+        exposures: [N, 3, 4] of the photos: colour in a photo = exposures @ (r, g, b, 1).
+        exposure_moments: [2, N, 3, 4].
+        chance: the only source of chance.
+        rays: how many the next step draws.
+        recovered: how often the occupied cells had run out.
+    """
+
+    field: Field
+    moments: tuple[Tensor, Tensor, Tensor, Tensor]
+    densities: Tensor
+    exposures: Tensor
+    exposure_moments: Tensor
+    chance: Generator
+    rays: int = FIRST_RAYS
+    step: int = 0
+    recovered: int = 0
+    clock: Clock = dataclasses.field(default_factory=Clock)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training is given and does not change.
+
+    Attributes:
+        pixels: of the training photos.
+        config, horizon: how and how long.
+        space: where the field is, all its cells occupied.
+        marching: how rays are sampled.
+        background: [3] float32 0..1, behind everything.
+        random_background: transparent photos are shown on a new colour for every ray.
+    """
+
+    pixels: Pixels
+    config: NerfConfig
+    horizon: Horizon
+    space: Space
+    marching: Marching
+    background: Tensor
+    random_background: bool
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step.
+
+    Attributes:
+        step: steps done, this one included.
+        loss: mean squared error and what is added to it.
+        mean_square: mean squared error of this step's rays, sRGB.
+        samples: places that were looked at.
+        seconds, fraction: training time, and what share of the training is over.
+    """
+
+    step: int
+    loss: float
+    mean_square: float
+    samples: int
+    seconds: float
+    fraction: float
+
+
+def begin(setting: Setting, photos: int, seed: int) -> Training:
+    """A training at step 0, of `photos` photos."""
+    chance = Generator().manual_seed(seed)
+    first = first_field(setting.space, setting.config, chance)
+    tables, weights = first.encoding.tables, first.heads.weights
+    zeros = torch.zeros_like
+    return Training(
+        first,
+        (zeros(tables), zeros(tables), zeros(weights), zeros(weights)),
+        torch.zeros(setting.space.occupied.shape),
+        torch.eye(3, 4).expand(photos, 3, 4).clone(),
+        torch.zeros(2, photos, 3, 4),
+        chance,
+    )
+
+
+def run(training: Training, setting: Setting) -> Iterator[StepReport]:
+    """Train until the horizon, giving a report after every step.
+
+    The same `training` state and a horizon in steps give the same field bit for bit, for any number
+    of threads. The clock runs between reports too, unless the caller pauses `training.clock`.
+    """
+    t, tape = training, Tape()
+    t.clock.run()
+    while (fraction := setting.horizon.fraction(t.step, t.clock.seconds())) < 1:
+        if t.step % setting.config.occupancy_every == 0:
+            _look_again(t, setting)
+        loss, mean_square = _one_step(t, setting, tape, fraction)
+        yield StepReport(
+            t.step,
+            loss,
+            mean_square,
+            tape.native.samples,
+            t.clock.seconds(),
+            setting.horizon.fraction(t.step, t.clock.seconds()),
+        )
+    t.clock.pause()
+
+
+def _look_again(t: Training, setting: Setting) -> None:
+    everywhere = t.step < ALL_CELLS_UNTIL
+    t.densities = look_again(t.field, t.densities, t.chance, all_cells=everywhere)
+    occupied = occupied_where(t.densities, setting.marching.step)
+    if not bool(occupied.any()):  # nothing could be learned any more: begin to look again
+        t.recovered += 1
+        t.densities.zero_()
+        occupied = setting.space.occupied
+    t.field = replace(t.field, space=replace(t.field.space, occupied=occupied))
+
+
+def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
+    config = setting.config
+    rays = rays_at(setting.pixels, draw_rows(setting.pixels, t.rays, t.chance))
+    behind = setting.background.expand(len(rays.photo), 3)
+    if setting.random_background:
+        behind = torch.rand(len(rays.photo), 3, generator=t.chance)
+    learned = _requiring_grads(t.field)
+    exposures = t.exposures.clone().requires_grad_(config.exposure)
+    found = _rendered(learned, setting, rays, t.chance, tape)
+    color = found.colors + (1 - found.opacities)[:, None] * behind
+    if config.exposure:
+        E = exposures[rays.photo]
+        color = (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
+    truth = rays.colors
+    if setting.pixels.alphas is not None:
+        truth = truth * rays.alphas[:, None] + behind * (1 - rays.alphas)[:, None]
+    mean_square = (color - truth).square().mean()
+    loss = mean_square
+    if config.distortion > 0:
+        loss = loss + config.distortion * found.distortions.mean()
+    loss.backward()
+    t.step += 1
+    _update(t, config, learned, exposures, fraction)
+    wanted = t.rays * config.batch / max(1, tape.native.samples)
+    t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
+    return loss.item(), mean_square.item()
+
+
+def _requiring_grads(current: Field) -> Field:
+    encoding, heads = current.encoding, current.heads
+    tables = encoding.tables.detach().requires_grad_(True)
+    weights = heads.weights.detach().requires_grad_(True)
+    return replace(
+        current,
+        encoding=replace(encoding, tables=tables),
+        heads=replace(heads, weights=weights),
+    )
+
+
+def _rendered(
+    learned: Field, setting: Setting, rays: Rays, chance: Generator, tape: Tape
+) -> RayPictures:
+    space = learned.space
+    ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
+    offsets = torch.rand(len(ends), generator=chance)
+    return render_rays(
+        learned, rays.origins, rays.directions, ends, setting.marching, offsets=offsets, tape=tape
+    )
+
+
+def _update(
+    t: Training, config: NerfConfig, learned: Field, exposures: Tensor, fraction: float
+) -> None:
+    """One step of Adam for tables, networks and exposures."""
+    fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
+    rate = min(1.0, t.step / config.warm_up) * fall
+    tables, weights = learned.encoding.tables, learned.heads.weights
+    rows = (
+        (tables, *t.moments[:2], config.lr_tables, tables.shape[2]),
+        (weights, *t.moments[2:], config.lr_heads, len(weights)),
+    )
+    for values, mean, square, lr, columns in rows:
+        assert values.grad is not None
+        every = torch.ones(1, dtype=torch.bool).expand(values.numel() // columns)
+        now, grad, first, second = (
+            x.view(-1, columns) for x in (values.detach(), values.grad, mean, square)
+        )
+        adam_visible_(now, grad, first, second, every, rate * lr, BETA1, BETA2, EPS, t.step)
+    if exposures.grad is not None:
+        first, second = t.exposure_moments
+        first.lerp_(exposures.grad, 1 - BETA1)
+        second.lerp_(exposures.grad.square(), 1 - BETA2)
+        mean = first / (1 - BETA1**t.step)
+        root = (second / (1 - BETA2**t.step)).sqrt() + 1e-12
+        t.exposures -= fall * config.lr_exposure * mean / root
+        t.exposures -= CENTER * (t.exposures.mean(dim=0) - torch.eye(3, 4))
+
+
+def psnr_of(mean_square: float) -> float:
+    """dB of a mean squared error of values 0..1."""
+    return -10 * math.log10(max(mean_square, 1e-12))
+
+
+def to_tensors(t: Training) -> dict[str, Tensor]:
+    """All of a training's state as tensors, for a checkpoint."""
+    names = ("tables_mean", "tables_square", "weights_mean", "weights_square")
+    return {
+        "tables": t.field.encoding.tables,
+        "weights": t.field.heads.weights,
+        "occupied": t.field.space.occupied,
+        **dict(zip(names, t.moments, strict=True)),
+        "densities": t.densities,
+        "exposures": t.exposures,
+        "exposure_moments": t.exposure_moments,
+        "chance": t.chance.get_state(),
+        "numbers": torch.tensor([t.rays, t.step, t.recovered]),
+        "seconds": torch.tensor(t.clock.seconds(), dtype=torch.float64),
+    }
+
+
+def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
+    """The inverse of `to_tensors`; KeyError names what a checkpoint lacks, ValueError what does not
+    fit the setting."""
+    t = begin(setting, len(tensors["exposures"]), 0)
+    encoding, heads, space = t.field.encoding, t.field.heads, t.field.space
+    t.field = replace(
+        t.field,
+        encoding=replace(encoding, tables=_like(encoding.tables, tensors["tables"])),
+        heads=replace(heads, weights=_like(heads.weights, tensors["weights"])),
+        space=replace(space, occupied=_like(space.occupied, tensors["occupied"])),
+    )
+    names = ("tables_mean", "tables_square", "weights_mean", "weights_square")
+    first, second, third, fourth = (
+        _like(own, tensors[name]) for own, name in zip(t.moments, names, strict=True)
+    )
+    t.moments = (first, second, third, fourth)
+    t.densities = _like(t.densities, tensors["densities"])
+    t.exposures = tensors["exposures"].clone()
+    t.exposure_moments = tensors["exposure_moments"].clone()
+    t.chance.set_state(tensors["chance"])
+    t.rays, t.step, t.recovered = tensors["numbers"].tolist()
+    t.clock = Clock(float(tensors["seconds"]))
+    return t
+
+
+def _like(own: Tensor, found: Tensor) -> Tensor:
+    if own.shape != found.shape or own.dtype != found.dtype:
+        raise ValueError(f"expected {list(own.shape)} {own.dtype}, got {list(found.shape)}")
+    return found.clone()
