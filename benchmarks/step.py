@@ -24,11 +24,11 @@ from tondo import _native
 from tondo.data.photos import PhotoSet, PointCloud
 from tondo.geometry.focus import camera_reach
 from tondo.io.photos import load_posed
+from tondo.scenes.evaluate import evaluate_scene
 from tondo.splats import densify, init, train
 from tondo.splats.config import SplatConfig
-from tondo.splats.evaluate import evaluate_scene
+from tondo.splats.fitting import scene_of
 from tondo.splats.points import starting_points
-from tondo.splats.reconstruct import scene_of
 from tondo.training.horizon import Horizon
 
 MAX_SIZE = 480

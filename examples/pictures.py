@@ -21,7 +21,7 @@ import tondo
 from tondo.data.cameras import Camera, scaled
 from tondo.data.mesh import Mesh
 from tondo.data.photos import Photo
-from tondo.splats.to_mesh import MeshOptions
+from tondo.scenes.to_mesh import MeshOptions
 
 SIZE, GAP, TITLE = 416, 10, 30
 POINTS = 6_000_000

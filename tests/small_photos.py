@@ -13,7 +13,7 @@ from tondo.data.splats import Scene, Splats
 from tondo.geometry.paths import look_at
 from tondo.io.cameras_json import write_cameras
 from tondo.io.images import write_png
-from tondo.splats.render import render_view
+from tondo.scenes.render import render_view
 
 
 def known_scene(count: int = 60, seed: int = 3) -> Scene:

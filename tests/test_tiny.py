@@ -18,7 +18,7 @@ from tondo.io.photos import load_posed
 from tondo.io.ply import read_splats
 from tondo.io.scene import load_scene
 from tondo.metrics import psnr
-from tondo.splats.render import render_view
+from tondo.scenes.render import render_view
 
 SIZE, STEPS = 80, 240
 

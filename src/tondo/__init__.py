@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from tondo.io.photos import load_posed as load_photos  # noqa: F401
     from tondo.io.scene import load_scene as load_scene
     from tondo.kernels.rasterize import rasterize as rasterize
-    from tondo.splats.reconstruct import reconstruct as reconstruct
-    from tondo.splats.render import render_view as render  # noqa: F401
-    from tondo.splats.to_mesh import scene_mesh as to_mesh  # noqa: F401
+    from tondo.scenes.reconstruct import reconstruct as reconstruct
+    from tondo.scenes.render import render_view as render  # noqa: F401
+    from tondo.scenes.to_mesh import scene_mesh as to_mesh  # noqa: F401
 
 # Imported on first use: `tondo --help` must not wait for torch.
 _PLACES = {
@@ -23,9 +23,9 @@ _PLACES = {
     "lift": ("tondo.gan.lift", "lift"),
     "load_photos": ("tondo.io.photos", "load_posed"),
     "rasterize": ("tondo.kernels.rasterize", "rasterize"),
-    "reconstruct": ("tondo.splats.reconstruct", "reconstruct"),
-    "render": ("tondo.splats.render", "render_view"),
-    "to_mesh": ("tondo.splats.to_mesh", "scene_mesh"),
+    "reconstruct": ("tondo.scenes.reconstruct", "reconstruct"),
+    "render": ("tondo.scenes.render", "render_view"),
+    "to_mesh": ("tondo.scenes.to_mesh", "scene_mesh"),
     "load_scene": ("tondo.io.scene", "load_scene"),
     "write_mesh": ("tondo.io.mesh_files", "write_mesh"),
 }

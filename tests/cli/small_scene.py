@@ -13,7 +13,7 @@ from PIL import Image
 from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.geometry.paths import look_at
-from tondo.splats.render import render_view
+from tondo.scenes.render import render_view
 
 UP = torch.tensor([0.0, 0.0, 1.0])
 WIDTH, HEIGHT = 72, 50

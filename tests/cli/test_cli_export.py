@@ -17,7 +17,7 @@ from tondo.io.mesh_files import read_mesh
 from tondo.io.ply import read_header, read_splats, write_splats
 from tondo.io.scene import save_scene
 from tondo.mesh.clean import boundary_loops
-from tondo.splats.to_mesh import cameras_around
+from tondo.scenes.to_mesh import cameras_around
 from tondo.training.run_directory import create_run
 
 CENTER = torch.tensor([0.5, 0.0, 0.0])

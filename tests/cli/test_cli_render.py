@@ -18,7 +18,7 @@ from tondo.data.cameras import Camera, fitted
 from tondo.data.splats import Exposures
 from tondo.io.ply import write_splats
 from tondo.io.scene import save_scene
-from tondo.splats.render import render_view
+from tondo.scenes.render import render_view
 from tondo.training.run_directory import create_run
 
 

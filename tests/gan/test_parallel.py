@@ -74,7 +74,8 @@ def test_two_processes_agree_with_one_of_the_whole_batch(
         if name != "reports":
             # the mean: where a gradient is all rounding, Adam may step either way
             apart = float((two[name].double() - tensor.double()).abs().mean())
-            assert apart < TOLERANCE, name
+            large = float(tensor.double().abs().mean())  # moments of large gradients round too
+            assert apart < TOLERANCE * max(1.0, large), name
 
 
 def test_the_two_stay_the_same_bit_for_bit(states: dict[str, dict[str, Tensor]]) -> None:

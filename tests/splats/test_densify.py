@@ -6,8 +6,8 @@ import torch
 
 from small_photos import cameras, known_scene
 from tondo.data.splats import Scene
+from tondo.scenes.render import render_view
 from tondo.splats import densify, parameters
-from tondo.splats.render import render_view
 
 
 def picture(params: parameters.Parameters) -> torch.Tensor:

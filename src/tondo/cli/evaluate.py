@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tondo.data.cameras import Camera
     from tondo.data.mesh import Mesh
     from tondo.data.photos import Photo, Skipped
-    from tondo.splats.evaluate import GeometryMetrics, ReconstructionMetrics
+    from tondo.measure.evaluate import GeometryMetrics, ReconstructionMetrics
 
 ROWS = 30
 THRESHOLD_SHARE = 0.01
@@ -127,7 +127,8 @@ def _on_photos(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
     from rich.progress import Progress
 
     from tondo.cli.terminal import progress_console
-    from tondo.splats.evaluate import evaluate_scene, metrics_json
+    from tondo.measure.evaluate import metrics_json
+    from tondo.scenes.evaluate import evaluate_scene
 
     photos, measured_on = _photos(args, opened)
     pictures = args.output
@@ -206,7 +207,7 @@ def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any
     from dataclasses import asdict
 
     from tondo.cli.scenes import photo_cameras
-    from tondo.splats.evaluate import evaluate_points
+    from tondo.measure.evaluate import evaluate_points
 
     truth, true_mesh = _surface(args.mesh, args.points)
     ours, our_mesh = (
@@ -274,7 +275,7 @@ def _own_surface(args: argparse.Namespace, opened: OpenedScene) -> tuple[Tensor,
     from tondo.cli.scenes import photo_cameras
     from tondo.cli.terminal import progress_console
     from tondo.mesh.sample import sample_surface
-    from tondo.splats.to_mesh import MeshOptions, cameras_around, scene_mesh
+    from tondo.scenes.to_mesh import MeshOptions, cameras_around, scene_mesh
 
     scene = opened.scene
     cameras = photo_cameras(opened) or cameras_around(scene.center, scene.radius)
@@ -339,12 +340,15 @@ def _print_geometry(
 
 def _write_metrics(args: argparse.Namespace, opened: OpenedScene, results: dict[str, Any]) -> None:
     """Into the folder given with -o, or into the run's metrics.json, whose other entries stay."""
+    from tondo.data.splats import Scene
     from tondo.io.atomic import write_json
     from tondo.training.run_directory import read_metrics, write_metrics
 
     if args.output is not None or opened.run is None:
         path = args.output / "metrics.json"
-        write_json(path, {**results, "splats": len(opened.scene.splats.means)})
+        if isinstance(opened.scene, Scene):
+            results = {**results, "splats": len(opened.scene.splats.means)}
+        write_json(path, results)
     else:
         path = opened.run.metrics_path
         write_metrics(opened.run, {**read_metrics(opened.run), **results})

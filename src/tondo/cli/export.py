@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tondo.cli.scenes import OpenedScene
     from tondo.data.cameras import Camera
     from tondo.data.mesh import Mesh
-    from tondo.splats.to_mesh import MeshOptions
+    from tondo.scenes.to_mesh import MeshOptions
 
 MESH_ENDINGS = (".glb", ".obj", ".ply", ".stl")
 SPLAT_ENDINGS = (".ply",)
@@ -102,8 +102,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _export_splats(args: argparse.Namespace, opened: OpenedScene) -> None:
+    from tondo.data.field import FieldScene
     from tondo.io.ply import write_splats
 
+    if isinstance(opened.scene, FieldScene):
+        raise OptionError(
+            f"{args.run} is a radiance field and has no splats: export a mesh (--as mesh)"
+        )
     splats = opened.scene.splats
     write_splats(args.output, splats)
     print(f"{args.output}: {len(splats.means)} splats, {_size(args.output)}")
@@ -116,7 +121,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
     from tondo.cli.terminal import progress_console
     from tondo.io.mesh_files import write_mesh
     from tondo.mesh.fuse import volume_bytes
-    from tondo.splats.to_mesh import MeshOptions, plan_mesh, scene_mesh
+    from tondo.scenes.to_mesh import MeshOptions, plan_mesh, scene_mesh
 
     def watch(cameras: Sequence[Camera], what: str) -> Iterable[Camera]:
         return track(cameras, what, console=progress_console())
@@ -136,7 +141,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
     mesh = scene_mesh(opened.scene, cameras, options, plan, watch)
     if not len(mesh.faces):
         raise InputError(
-            f"no surface was found in {args.run}: its splats are too transparent, or outside of "
+            f"no surface was found in {args.run}: what it shows is too transparent, or outside of "
             f"the part that is looked at (--reach {args.reach:g})"
         )
     up = opened.scene.up if args.up is None else torch.tensor(args.up)
@@ -149,7 +154,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
 def _cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
     """Those given, those of the run's photos, or some all around."""
     from tondo.cli.scenes import photo_cameras, read_cameras
-    from tondo.splats.to_mesh import cameras_around
+    from tondo.scenes.to_mesh import cameras_around
 
     if args.cameras is not None:
         return read_cameras(args.cameras)

@@ -12,8 +12,8 @@ from tondo.errors import OptionError
 
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
-    from tondo.splats.reconstruct import ReconstructOptions, Result, Watch
-    from tondo.splats.train import StepReport
+    from tondo.scenes.reconstruct import ReconstructOptions, Result, Watch
+    from tondo.training.fitting import Report
 
 
 def _background(text: str) -> str | tuple[float, float, float]:
@@ -40,13 +40,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "reconstruct",
         help="photos in, a scene out",
-        description="Fit 3D Gaussian splats to photographs. PHOTOS: a folder of photos, a video, a "
-        "COLMAP model, or a transforms.json (nerfstudio, instant-ngp, Blender) or its folder.",
+        description="Fit 3D Gaussian splats or a radiance field to photographs. PHOTOS: a folder "
+        "of photos, a video, a COLMAP model, or a transforms.json (nerfstudio, instant-ngp, "
+        "Blender) or its folder.",
     )
     add = parser.add_argument
     add("photos", metavar="PHOTOS", type=Path)
     add("-o", "--output", metavar="RUN", type=Path, required=True, help="folder to make")
-    add("--method", choices=["splats"], default="splats", help="(%(default)s)")
+    add(
+        "--method",
+        choices=["splats", "nerf"],
+        default="splats",
+        help="what the scene is made of: 3D Gaussian splats, or a radiance field (%(default)s)",
+    )
     add(
         "--max-size", type=positive_int, default=480, metavar="N", help="longest side (%(default)s)"
     )
@@ -84,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
 
     from tondo import _native
     from tondo.cli.terminal import Screen
-    from tondo.splats.reconstruct import Interrupted, reconstruct
+    from tondo.scenes.reconstruct import Interrupted, reconstruct
 
     if args.threads:
         _native.set_num_threads(args.threads)
@@ -110,15 +116,24 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
+    from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
-    from tondo.splats.reconstruct import ReconstructOptions
 
+    if args.method != "splats":
+        for value, name in (
+            (args.max_splats, "--max-splats"),
+            (args.sh_degree, "--sh-degree"),
+            (args.refine_poses or None, "--refine-poses"),
+        ):
+            if value is not None:
+                raise OptionError(f"{name} goes with --method splats, not with {args.method}")
     given: dict[str, Any] = {"refine_poses": args.refine_poses}
     if args.max_splats is not None:
         given["max_splats"] = args.max_splats
     if args.sh_degree is not None:
         given["sh_degree"] = args.sh_degree
     return ReconstructOptions(
+        method=args.method,
         max_size=args.max_size,
         steps=args.steps,
         minutes=args.minutes,
@@ -126,18 +141,19 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
         holdout=args.holdout,
         background=args.background,
         exposure={"auto": None, "on": True, "off": False}[args.exposure],
-        config=dataclasses.replace(SplatConfig(), **given),
+        splats=dataclasses.replace(SplatConfig(), **given),
         checkpoint_seconds=args.checkpoint_seconds,
         evaluate_at=args.evaluate_at,
     )
 
 
 def _watch(screen: Screen) -> Watch:
-    from tondo.splats.reconstruct import Watch
+    from tondo.scenes.reconstruct import Watch
 
-    def step(report: StepReport) -> None:
+    def step(report: Report) -> None:
         if report.psnr is not None:
-            about = f"{report.psnr:.1f} dB, {report.splats} splats, step {report.step}"
+            splats = "" if report.splats is None else f", {report.splats} splats"
+            about = f"{report.psnr:.1f} dB{splats}, step {report.step}"
             screen.show("training", report.fraction, 1.0, about)
 
     return Watch(screen.note, screen.show, step)
@@ -158,7 +174,8 @@ def _print_result(result: Result) -> None:
         table.add_row("SSIM", f"{mean.ssim:.4f}")
         table.add_row("perceptual distance", f"{mean.perceptual:.4f}")
     s = result.summary
-    table.add_row("splats", f"{s['splats']}")
+    if "splats" in s:
+        table.add_row("splats", f"{s['splats']}")
     table.add_row("steps", f"{s['steps']}")
     table.add_row("training", f"{s['train_seconds']:.1f} s on {s['threads']} threads")
     if "seconds_before" in s:

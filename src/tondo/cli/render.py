@@ -91,8 +91,8 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
     from tondo.data.cameras import fitted
     from tondo.io.images import write_depth, write_png
     from tondo.io.photos import load_cameras
-    from tondo.splats.file_names import unique_names
-    from tondo.splats.render import render_view
+    from tondo.measure.file_names import unique_names
+    from tondo.scenes.render import render_view
 
     known = photo_cameras(opened)  # Blender's files name no size: then that of the run's photos
     size = (known[0].width, known[0].height) if known else None
@@ -132,7 +132,7 @@ def _render_video(args: argparse.Namespace, opened: OpenedScene) -> None:
     from tondo.cli.terminal import progress_console
     from tondo.geometry.paths import orbit, spiral
     from tondo.io.video import write_video
-    from tondo.splats.render import render_view
+    from tondo.scenes.render import render_view
 
     scene = opened.scene
     cameras = [_even(camera, args.max_size) for camera in _path_cameras(args, opened)]

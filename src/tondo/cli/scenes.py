@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from tondo.data.cameras import Camera
+from tondo.data.field import FieldScene
 from tondo.data.splats import Scene, Splats
 from tondo.errors import InputError
 from tondo.io.ply import read_splats
@@ -25,7 +26,7 @@ class OpenedScene:
         has_frame: its up, center and radius were stored with it, not guessed.
     """
 
-    scene: Scene
+    scene: Scene | FieldScene
     run: RunDirectory | None
     has_frame: bool = True
 

@@ -37,11 +37,11 @@ FIRST_LOG_SPREAD = -1.0
 
 class Code(NamedTuple):
     """What photographs say of their z: its means and log standard deviations [B, Z] each; and
-    their cameras' angles [B, 3] in radians."""
+    their cameras' angles [B, 3] in radians, or None where these are chosen by what G makes."""
 
     means: Tensor
     log_spreads: Tensor
-    angles: Tensor
+    angles: Tensor | None
 
     def drawn(self, noise: Tensor) -> Tensor:
         """z [B, Z] for normally distributed noise [B, Z]."""
@@ -58,6 +58,8 @@ class Codes(nn.Module):
 
     Args:
         prior: within whose ranges unknown cameras are looked for; None: they are known or drawn.
+        told: whether it is told the cameras. It is not where they are drawn: a code then stands for
+            an object that has to look right from wherever the photograph may have been taken.
         side: features are averaged over side x side parts of the picture.
     """
 
@@ -67,6 +69,8 @@ class Codes(nn.Module):
         size: int,
         z: int,
         prior: PosePrior | None = None,
+        *,
+        told: bool = True,
         side: int = 1,
     ) -> None:
         super().__init__()
@@ -76,7 +80,7 @@ class Codes(nn.Module):
         self._side = side
         with torch.no_grad():
             count = self._pooled(torch.zeros(1, 3, size, size)).shape[1]
-        self.hidden = nn.Linear(count + (6 if prior is None else 0), HIDDEN)
+        self.hidden = nn.Linear(count + (6 if told else 0), HIDDEN)
         self.to_z = nn.Linear(HIDDEN, 2 * z)
         self.to_angles = None if prior is None else nn.Linear(HIDDEN, 3)
         # Running numbers, not a batch's own: a batch may be shared by several processes.
@@ -97,22 +101,19 @@ class Codes(nn.Module):
     def forward(self, images: Tensor, angles: Tensor | None) -> Code:
         """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
         known."""
-        return self.of_features(self.read(images), angles)
-
-    @torch.no_grad()
-    def read(self, images: Tensor) -> Tensor:
-        """What is read off photographs [B, 3 or 4, S, S]: even features [B, F]."""
-        return (self._pooled(images) - self.pooled_mean) / self.pooled_spread
-
-    def of_features(self, x: Tensor, angles: Tensor | None) -> Code:
-        """As `forward`, of features that `read` gave."""
+        x = self._read(images)
         if angles is not None:
             x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
         x = F.leaky_relu(self.hidden(x), 0.2)
-        if angles is None:
+        if self.to_angles is not None:
             angles = self._within_prior(x)
         means, log_spreads = self.to_z(x).chunk(2, dim=1)
         return Code(means, FIRST_LOG_SPREAD + log_spreads, angles)
+
+    @torch.no_grad()
+    def _read(self, images: Tensor) -> Tensor:
+        """What is read off photographs [B, 3 or 4, S, S]: even features [B, F]."""
+        return (self._pooled(images) - self.pooled_mean) / self.pooled_spread
 
     def _within_prior(self, x: Tensor) -> Tensor:
         """Angles that lie evenly over the prior's ranges: as an even number's share of the normal

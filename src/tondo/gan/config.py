@@ -77,7 +77,7 @@ class GanConfig:
     augment_p: float = 0.0
     augment_target: float = 0.6
     rebuild: float = 150.0
-    rebuild_kpictures: float = 20.0
+    rebuild_kpictures: float = 12.0
     nat: float = 1e-3
     first_kpictures: float = 8.0
     smooth: float = 1.0

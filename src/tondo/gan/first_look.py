@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import torch
 
-from tondo.gan.codes import unlike
 from tondo.gan.regularise import geometry_loss
-from tondo.gan.render import objects_of, seen
+from tondo.gan.render import objects_of
 from tondo.gan.train import (
     Setting,
     Training,
-    as_seen,
     reals,
+    rebuilding,
     styles_of_photographs,
     to_train,
     tries_of,
@@ -49,10 +48,10 @@ def look_first(
         photographs = reals(setting, rows)
         tries = tries_of(t, setting, len(rows))
         noise = torch.randn(len(rows), t.G.shape.z, generator=t.chance)
-        w, cameras, nats = styles_of_photographs(t, setting, rows, photographs, noise, tries)
-        made = objects_of(t.G, w)
-        shots = seen(made, *cameras, t.G.backdrop(w, t.G.shape.size))
-        loss = (unlike(as_seen(shots, setting), photographs) + config.nat * nats).mean()
+        styled = styles_of_photographs(t, setting, rows, photographs, noise)
+        made = objects_of(t.G, styled.w)
+        behind = t.G.backdrop(styled.w, t.G.shape.size)
+        loss = rebuilding(setting, styled, made, behind, photographs, tries)
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config)).backward()
         learned.step()

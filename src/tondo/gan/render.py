@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -99,14 +100,16 @@ def seen(
 
 def first_of(made: Skins | Planes, count: int) -> Skins | Planes:
     """The first `count` objects."""
+    return _each(made, lambda x: x[:count])
+
+
+def repeated(made: Skins | Planes, count: int) -> Skins | Planes:
+    """Every object `count` times, one after the other."""
+    return _each(made, lambda x: x.repeat_interleave(count, dim=0))
+
+
+def _each(made: Skins | Planes, change: Callable[[Tensor], Tensor]) -> Skins | Planes:
+    """Objects of which everything that is their own was changed along the batch."""
     if isinstance(made, Planes):
-        return made._replace(maps=made.maps[:count])
-    return Skins(
-        made.means[:count],
-        made.quats[:count],
-        made.scales[:count],
-        made.opacities[:count],
-        made.colors[:count],
-        made.grid[:count],
-        None if made.light is None else made.light[:count],
-    )
+        return made._replace(maps=change(made.maps))
+    return Skins(*(None if x is None else change(x) for x in made))  # type: ignore[arg-type]

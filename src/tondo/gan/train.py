@@ -26,7 +26,7 @@ from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, PosePrior, cameras_at, draw_cameras
 from tondo.gan.regularise import geometry_loss
-from tondo.gan.render import Shots, first_of, objects_of, seen
+from tondo.gan.render import Shots, first_of, objects_of, repeated, seen
 
 AUGMENT_EVERY = 4
 MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
@@ -183,7 +183,8 @@ def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
         return Codes(setting.extractor, shape.size, shape.z)
     prior = setting.priors[0]
     narrow = len(setting.priors) == 1 and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
-    return Codes(setting.extractor, shape.size, shape.z, prior if narrow else None, side=2)
+    where = prior if narrow else None
+    return Codes(setting.extractor, shape.size, shape.z, where, told=False, side=2)
 
 
 def reals(setting: Setting, rows: Tensor) -> Tensor:
@@ -272,10 +273,10 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     w = t.G.styles(drawn.z)
     half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
     if half:
-        tries = Cameras(*(x[:half] for x in drawn.tries))
-        first = drawn.rows[:half], photographs[:half], drawn.z[:half]
-        own, cameras, nats = styles_of_photographs(t, setting, *first, tries)
-        w = torch.cat([own, w[half:]])
+        own = styles_of_photographs(
+            t, setting, drawn.rows[:half], photographs[:half], drawn.z[:half]
+        )
+        w = torch.cat([own.w, w[half:]])
     made = objects_of(t.G, w)
     behind = t.G.backdrop(w, size)
     shots = seen(made, drawn.cameras.viewmats, drawn.cameras.Ks, behind)
@@ -284,42 +285,58 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
         real = t.D.looks(augmented(photographs, t.augment_p, t.chance))
     off = torch.zeros(())
     if half:
-        rebuilt = seen(first_of(made, half), *cameras, behind[:half])
-        off = unlike(as_seen(rebuilt, setting), photographs[:half]) + setting.config.nat * nats
-        off = off.mean()
+        tries = Cameras(*(x[:half] for x in drawn.tries))
+        off = rebuilding(
+            setting, own, first_of(made, half), behind[:half], photographs[:half], tries
+        )
     if known is None:
         return Shown(fake, real, None, None, made, off)
     return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off)
 
 
 class Styled(NamedTuple):
-    """Styles [B, W] of photographs, viewmats and Ks of their cameras, and what is known of their
-    codes in nats [B] (`Code.nats`)."""
+    """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
+    and what is known of their codes in nats [B] (`Code.nats`)."""
 
     w: Tensor
-    cameras: tuple[Tensor, Tensor]
+    cameras: tuple[Tensor, Tensor] | None
     nats: Tensor
 
 
 def styles_of_photographs(
-    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, noise: Tensor, tries: Cameras
+    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, noise: Tensor
 ) -> Styled:
     """Of the photographs `rows` [B] (as `reals` gives them), for normally distributed noise [B, Z].
-    Their cameras are known, looked for, or the best of `tries` (`tries_of`)."""
+    Their cameras are known, looked for, or None."""
     assert t.codes is not None
     known, angles = setting.pictures, setting.camera_angles
+    cameras = None
     if angles is not None and known.viewmats is not None and known.Ks is not None:
         code = t.codes(photographs, angles[rows])
         cameras = (known.viewmats[rows], known.Ks[rows])
-    elif t.codes.finds_cameras:
+    else:
         code = t.codes(photographs, None)
+    if code.angles is not None and angles is None:
         prior = setting.priors[0]
         cameras = cameras_at(code.angles, prior.fov, prior.distance, t.G.shape.size)
-    else:
-        features = t.codes.read(photographs)
-        best = _likeliest(t, setting, photographs, features, noise, tries)
-        code, cameras = t.codes.of_features(features, best.angles), (best.viewmats, best.Ks)
     return Styled(t.G.mapping(code.drawn(noise)), cameras, code.nats())
+
+
+def rebuilding(
+    setting: Setting,
+    styled: Styled,
+    made: Skins | Planes,
+    behind: Tensor,
+    photographs: Tensor,
+    tries: Cameras,
+) -> Tensor:
+    """How unlike their photographs [B, C, S, S] the objects `made` [B] of their styles are, and
+    what their codes cost; a mean. Cameras that are not known are the likeliest of `tries`."""
+    cameras = styled.cameras
+    if cameras is None:
+        cameras = likeliest(setting, made, behind, photographs, tries)
+    off = unlike(as_seen(seen(made, *cameras, behind), setting), photographs)
+    return (off + setting.config.nat * styled.nats).mean()
 
 
 def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
@@ -332,26 +349,18 @@ def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
 
 
 @torch.no_grad()
-def _likeliest(
-    t: Training,
-    setting: Setting,
-    photographs: Tensor,
-    features: Tensor,
-    noise: Tensor,
-    tries: Cameras,
-) -> Cameras:
-    """Of the `tries` [B, T, ...] those from which the photographs [B, C, S, S] are rebuilt best,
-    whatever their colours. features: of the photographs (`Codes.read`)."""
-    assert t.codes is not None
+def likeliest(
+    setting: Setting, made: Skins | Planes, behind: Tensor, photographs: Tensor, tries: Cameras
+) -> tuple[Tensor, Tensor]:
+    """Viewmats and Ks, of the `tries` [B, T, ...] those from which the objects [B] look most like
+    the photographs [B, C, S, S], whatever their colours."""
     count = tries.angles.shape[1]
     flat = Cameras(*(x.flatten(0, 1) for x in tries))
-    code = t.codes.of_features(features.repeat_interleave(count, dim=0), flat.angles)
-    w = t.G.mapping(code.drawn(noise.repeat_interleave(count, dim=0)))
-    shots = seen(objects_of(t.G, w), flat.viewmats, flat.Ks, t.G.backdrop(w, t.G.shape.size))
-    many = photographs.repeat_interleave(count, dim=0)
-    off = unlike_in_form(as_seen(shots, setting), many).view(-1, count)
+    many = [x.repeat_interleave(count, dim=0) for x in (behind, photographs)]
+    shots = seen(repeated(made, count), flat.viewmats, flat.Ks, many[0])
+    off = unlike_in_form(as_seen(shots, setting), many[1]).view(-1, count)
     rows = torch.arange(len(photographs)) * count + off.argmin(dim=1)
-    return Cameras(*(x[rows] for x in flat))
+    return flat.viewmats[rows], flat.Ks[rows]
 
 
 def _step_d(

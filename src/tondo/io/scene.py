@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -13,23 +14,30 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_finite
+from tondo.data.field import Field, FieldScene, HashEncoding, Heads, Marching, Space
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
 
 FORMAT_VERSION = 1
+MOST_STEPS = 100_000  # along a ray
 _FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
+_OF_FIELD = ("tables", "weights", "occupied")
 _EXPOSURES = ("viewmats", "matrices")
 
 
-def save_scene(path: Path, scene: Scene) -> None:
-    """Write a scene: the tensors of the splats and of the photos' exposures, and as metadata the
-    format version, background, up, radius and center. The same scene gives the same bytes.
+def save_scene(path: Path, scene: Scene | FieldScene) -> None:
+    """Write a scene: the tensors of its splats or of its field and of the photos' exposures, and as
+    metadata the format version, background, up, radius and center, and what else the field needs.
+    The same scene gives the same bytes.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    tensors = {name: getattr(scene.splats, name) for name in _FIELDS}
+    if isinstance(scene, FieldScene):
+        tensors, about = _field_parts(scene)
+    else:
+        tensors, about = {name: getattr(scene.splats, name) for name in _FIELDS}, {}
     if scene.exposures is not None:
         tensors |= {f"exposures.{name}": getattr(scene.exposures, name) for name in _EXPOSURES}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -39,12 +47,33 @@ def save_scene(path: Path, scene: Scene) -> None:
         "up": scene.up.tolist(),
         "radius": scene.radius,
         "center": scene.center.tolist(),
+        **about,
     }
     data = safetensors.torch.save(tensors, metadata={"tondo_scene": json.dumps(about)})
     write_bytes(path, data)
 
 
-def load_scene(path: Path) -> Scene:
+def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    field = scene.field
+    tensors = {
+        "tables": field.encoding.tables,
+        "weights": field.heads.weights,
+        "occupied": field.space.occupied,
+    }
+    about = {
+        "resolutions": list(field.encoding.resolutions),
+        "hidden": field.heads.hidden,
+        "space": {
+            "center": list(field.space.center),
+            "radius": field.space.radius,
+            "contracted": field.space.contracted,
+        },
+        "marching": dataclasses.asdict(scene.marching),
+    }
+    return tensors, {"field": about}
+
+
+def load_scene(path: Path) -> Scene | FieldScene:
     """Read a scene that `save_scene` wrote.
 
     Raises:
@@ -52,11 +81,15 @@ def load_scene(path: Path) -> Scene:
     """
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
-            about = (file.metadata() or {}).get("tondo_scene")
+            text = (file.metadata() or {}).get("tondo_scene")
             names = set(file.keys())
-            if about is None or not names.issuperset(_FIELDS):
+            is_field = names.issuperset(_OF_FIELD)
+            if text is None or not (is_field or names.issuperset(_FIELDS)):
                 raise InputError(f"{path} is a safetensors file, but not a scene of Tondo.")
-            wanted = [*_FIELDS, *sorted(n for n in names if n.startswith("exposures."))]
+            wanted = [
+                *(_OF_FIELD if is_field else _FIELDS),
+                *sorted(n for n in names if n.startswith("exposures.")),
+            ]
             # clone: the tensors must not depend on the file once it is closed
             tensors = {name: file.get_tensor(name).clone() for name in wanted}
     except safetensors.SafetensorError as error:
@@ -65,32 +98,74 @@ def load_scene(path: Path) -> Scene:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     try:
         for name in wanted:
-            check_finite(name, tensors[name])
-        splats = Splats(**{name: tensors[name] for name in _FIELDS})
+            if tensors[name].is_floating_point():
+                check_finite(name, tensors[name])
         exposures = None
-        if len(wanted) > len(_FIELDS):
+        if any(name.startswith("exposures.") for name in wanted):
             exposures = Exposures(**{name: tensors[f"exposures.{name}"] for name in _EXPOSURES})
-        return dataclasses.replace(_scene(splats, json.loads(about)), exposures=exposures)
+        about = json.loads(text)
+        frame = _frame(about)
+        if is_field:
+            field, marching = _field(tensors, about["field"])
+            return FieldScene(field, marching, **frame, exposures=exposures)
+        splats = Splats(**{name: tensors[name] for name in _FIELDS})
+        return Scene(splats, **frame, exposures=exposures)
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}.") from None
 
 
-def _scene(splats: Splats, about: object) -> Scene:
+def _field(tensors: dict[str, Tensor], about: Any) -> tuple[Field, Marching]:
+    tables, space = tensors["tables"], about["space"]
+    resolutions = tuple(_whole("resolutions", one, 2**20) for one in about["resolutions"])
+    encoding = HashEncoding(tables, resolutions)
+    heads = Heads(tensors["weights"], encoding.width, _whole("hidden", about["hidden"], 256))
+    center = _vector("center of the space", space["center"]).tolist()
+    contracted = space["contracted"]
+    if not isinstance(contracted, bool):
+        raise ValueError(f"contracted must be true or false, got {contracted!r}")
+    where = Space(
+        (center[0], center[1], center[2]),
+        _positive("radius of the space", space["radius"]),
+        contracted,
+        tensors["occupied"],
+    )
+    steps = about["marching"]
+    marching = Marching(
+        _positive("step", steps["step"]),
+        _positive("1 + cone", 1 + steps["cone"]) - 1,
+        _whole("max_steps", steps["max_steps"], MOST_STEPS),
+        _positive("stop", steps["stop"]),
+    )
+    return Field(encoding, heads, where), marching
+
+
+def _frame(about: Any) -> dict[str, Any]:
+    """Background, up, radius and center."""
     if not isinstance(about, dict):
         raise ValueError("its metadata is not a JSON object")
     if about.get("format") != FORMAT_VERSION:
         raise ValueError(
             f"format {about.get('format')!r}, expected {FORMAT_VERSION} (a newer Tondo wrote it?)"
         )
-    radius = about["radius"]
-    if isinstance(radius, bool) or not isinstance(radius, int | float):
-        raise ValueError(f"radius must be a number, got {radius!r}")
-    if not (math.isfinite(radius) and radius > 0):
-        raise ValueError(f"radius must be positive, got {radius}")
+    radius = _positive("radius", about["radius"])
     background, up, center = (_vector(name, about[name]) for name in ("background", "up", "center"))
     if not math.isclose(float(up.norm()), 1.0, abs_tol=1e-3):
         raise ValueError(f"up must be a unit vector, got {up.tolist()}")
-    return Scene(splats, background=background, up=up, radius=float(radius), center=center)
+    return {"background": background, "up": up, "radius": radius, "center": center}
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive, got {value}")
+    return float(value)
+
+
+def _whole(name: str, value: object, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
+    return value
 
 
 def _vector(name: str, value: object) -> Tensor:

@@ -16,15 +16,22 @@ LEAST_ALPHA = 1e-3  # below it a pixel has no depth
 
 
 @torch.no_grad()
-def render_field(scene: FieldScene, camera: Camera, *, with_normals: bool = False) -> View:
+def render_field(
+    scene: FieldScene,
+    camera: Camera,
+    *,
+    with_normals: bool = False,
+    exposure: Tensor | None = None,
+) -> View:
     """Render one picture of `scene` as `camera` sees it.
 
     Args:
         with_normals: fill `View.normals` too, from the depths of neighbouring pixels.
+        exposure: [3, 4], colours are shown as exposure @ (r, g, b, 1); None: as they are.
 
     Returns:
-        The picture with the scene's background behind it, colour clamped to 0..1, and the expected
-        depth along the camera's z axis.
+        The picture with the scene's background behind it, colour clamped to 0..1, and the
+        expected depth along the camera's z axis.
     """
     rays_o, rays_d, forward = camera_rays(camera)
     ends = ends_of(scene.field.space, rays_o, rays_d, *range_of(scene.field.space))
@@ -38,9 +45,10 @@ def render_field(scene: FieldScene, camera: Camera, *, with_normals: bool = Fals
     if with_normals:
         points = (rays_o + rays_d * distance[:, None]).view(*size, 3)
         normals = torch.where(depth.view(size)[..., None] > 0, _normals(points, rays_d), 0.0)
-    return View(
-        camera, color.clamp(0, 1).view(*size, 3), depth.view(size), alpha.view(size), normals
-    )
+    if exposure is not None:
+        color = color @ exposure[:, :3].T + exposure[:, 3]
+    color = color.clamp(0, 1).view(*size, 3)
+    return View(camera, color, depth.view(size), alpha.view(size), normals)
 
 
 def _normals(points: Tensor, rays_d: Tensor) -> Tensor:

@@ -1,14 +1,19 @@
-"""Pictures of a scene."""
+"""Pictures of a scene of splats."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.data.views import View
+from tondo.kernels.median_depth import median_depth
 from tondo.kernels.rasterize import rasterize
-from tondo.splats.exposure import predicted_exposure
+
+# The surface is where this much of the light is left. Photometric training leaves surfaces a little
+# transparent, so that half of the light is gone only behind them.
+_LIGHT_LEFT = 0.75
 
 
 def sh_degree(splats: Splats) -> int:
@@ -17,15 +22,14 @@ def sh_degree(splats: Splats) -> int:
 
 
 @torch.no_grad()
-def render_view(
-    scene: Scene, camera: Camera, *, with_normals: bool = False, exposed: bool = False
+def render_splats(
+    scene: Scene, camera: Camera, *, with_normals: bool = False, exposure: Tensor | None = None
 ) -> View:
     """Render one picture of `scene` as `camera` sees it.
 
     Args:
         with_normals: fill `View.normals` too.
-        exposed: as bright as a photo from there would be (`exposure.predicted_exposure`), where
-            exposures were fitted; otherwise with the mean exposure of the photos.
+        exposure: [3, 4], colours are shown as exposure @ (r, g, b, 1); None: as they are.
 
     Returns:
         The picture with the scene's background behind it, colour clamped to 0..1.
@@ -52,7 +56,24 @@ def render_view(
     alpha = alphas[0, ..., 0]
     depth = torch.where(alpha > 1e-3, picture[0, ..., 3], torch.zeros(()))
     color = picture[0, ..., :3]
-    if exposed and scene.exposures is not None:
-        matrix = predicted_exposure(scene.exposures, camera.viewmat)
-        color = color @ matrix[:, :3].T + matrix[:, 3]
+    if exposure is not None:
+        color = color @ exposure[:, :3].T + exposure[:, 3]
     return View(camera, color.clamp(0, 1), depth, alpha, normals)
+
+
+@torch.no_grad()
+def surface_depth(scene: Scene, camera: Camera) -> Tensor:
+    """[H, W] camera z at which `_LIGHT_LEFT` of a pixel's light is left, 0 where it never is. See
+    `kernels.median_depth`."""
+    splats = scene.splats
+    return median_depth(
+        splats.means,
+        splats.quats,
+        splats.log_scales.exp(),
+        splats.opacity_logits.sigmoid(),
+        camera.viewmat,
+        camera.K,
+        camera.width,
+        camera.height,
+        level=_LIGHT_LEFT,
+    )

@@ -17,6 +17,7 @@ from tondo.splats.config import SplatConfig
 from tondo.splats.corrections import Corrections
 from tondo.splats.parameters import Parameters
 from tondo.splats.targets import make_targets, over_random
+from tondo.training.fitting import Report
 from tondo.training.horizon import Clock, Horizon
 
 PSNR_EVERY = 25
@@ -65,26 +66,6 @@ class Setting:
     learn_background: bool = False
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """One step.
-
-    Attributes:
-        step: steps done, this one included.
-        loss: photometric loss.
-        psnr: dB on this step's photo, its exposure applied; only every `PSNR_EVERY` steps.
-        splats: number of splats.
-        seconds, fraction: training time, and what share of the training is over.
-    """
-
-    step: int
-    loss: float
-    psnr: float | None
-    splats: int
-    seconds: float
-    fraction: float
-
-
 def begin(splats: Splats, photos: Sequence[Photo], seed: int) -> Training:
     """A training at step 0."""
     generator = Generator().manual_seed(seed)
@@ -117,7 +98,7 @@ def from_tensors(tensors: dict[str, Tensor]) -> Training:
     )
 
 
-def run(training: Training, setting: Setting) -> Iterator[StepReport]:
+def run(training: Training, setting: Setting) -> Iterator[Report]:
     """Train until the horizon, giving a report after every step.
 
     The same `training` state and a horizon in steps give the same splats bit for bit, for any
@@ -142,7 +123,7 @@ def run(training: Training, setting: Setting) -> Iterator[StepReport]:
         photo = _next_photo(training, len(targets))
         loss, psnr = _one_step(training, setting, work, targets[photo], photo, fraction)
         _change_set(training, setting.config, fraction)
-        yield StepReport(
+        yield Report(
             training.step,
             loss,
             psnr,

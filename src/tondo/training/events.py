@@ -22,7 +22,7 @@ class Step:
         step: steps done so far.
         loss: training loss, mean since the last such event.
         psnr: dB on the training photos of these steps, or None if not measured.
-        splats: number of splats.
+        splats: number of splats; None of a field.
         seconds: training time so far, resumed parts included.
         memory: peak resident memory, MB.
     """
@@ -30,7 +30,7 @@ class Step:
     step: int
     loss: float
     psnr: float | None
-    splats: int
+    splats: int | None
     seconds: float
     memory: float
 

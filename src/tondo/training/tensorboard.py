@@ -20,7 +20,7 @@ def log_event(writer: SummaryWriter, event: Event) -> None:
         values = {
             "train/loss": event.loss,
             "train/psnr": event.psnr,
-            "train/splats": event.splats,
+            **({} if event.splats is None else {"train/splats": event.splats}),
             "train/memory_mb": event.memory,
         }
     elif isinstance(event, GanStep):

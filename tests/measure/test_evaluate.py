@@ -14,13 +14,9 @@ from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.geometry.paths import look_at
-from tondo.splats.evaluate import (
-    composited,
-    evaluate_points,
-    evaluate_scene,
-    metrics_json,
-)
-from tondo.splats.render import render_view
+from tondo.measure.evaluate import composited, evaluate_points, metrics_json
+from tondo.scenes.evaluate import evaluate_scene
+from tondo.scenes.render import render_view
 
 WIDTH, HEIGHT = 61, 44
 

@@ -1,4 +1,4 @@
-"""A mesh out of a scene of splats: render depth, fuse it, extract, clean and colour the surface.
+"""A mesh out of a scene: render depth, fuse it, extract, clean and colour the surface.
 
 What was tried and measured is in docs/notes/mesh.md.
 """
@@ -14,26 +14,23 @@ import torch
 from torch import Tensor
 
 from tondo.data.cameras import Camera
+from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
 from tondo.data.views import View
 from tondo.geometry.paths import look_at
-from tondo.kernels.median_depth import median_depth
 from tondo.mesh import fuse
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
-from tondo.splats.render import render_view
+from tondo.scenes.render import render_view
+from tondo.splats.render import surface_depth
 
 # More views than this add time but no detail.
 _MOST_VIEWS = 150
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24
-
-# The surface is where this much of the light is left. Photometric training leaves surfaces a little
-# transparent, so that half of the light is gone only behind them.
-_LIGHT_LEFT = 0.75
 
 # Passes cameras on while showing how far it is; gets them and what is being done.
 Watch = Callable[[Sequence[Camera], str], Iterable[Camera]]
@@ -72,7 +69,9 @@ class MeshPlan:
     closed: bool
 
 
-def plan_mesh(scene: Scene, cameras: Sequence[Camera], options: MeshOptions) -> MeshPlan:
+def plan_mesh(
+    scene: Scene | FieldScene, cameras: Sequence[Camera], options: MeshOptions
+) -> MeshPlan:
     """Look through a few of the cameras: where is the surface, is it one object?
 
     Raises:
@@ -89,7 +88,7 @@ def plan_mesh(scene: Scene, cameras: Sequence[Camera], options: MeshOptions) -> 
 
 
 def scene_mesh(
-    scene: Scene,
+    scene: Scene | FieldScene,
     cameras: Sequence[Camera],
     options: MeshOptions,
     plan: MeshPlan | None = None,
@@ -136,22 +135,11 @@ def scene_mesh(
     return drop_unseen_parts(mesh, seen)
 
 
-@torch.no_grad()
-def surface_view(scene: Scene, camera: Camera) -> View:
-    """As `render_view`, but the depth is that of the surface: where most of the light is still
-    left, not the mean over all splats behind a pixel. See `kernels.median_depth`."""
-    view, splats = render_view(scene, camera), scene.splats
-    depth = median_depth(
-        splats.means,
-        splats.quats,
-        splats.log_scales.exp(),
-        splats.opacity_logits.sigmoid(),
-        camera.viewmat,
-        camera.K,
-        camera.width,
-        camera.height,
-        level=_LIGHT_LEFT,
-    )
+def surface_view(scene: Scene | FieldScene, camera: Camera) -> View:
+    """As `render_view`, but the depth is that of the surface. Of splats: where most of the light is
+    still left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
+    view = render_view(scene, camera)
+    depth = view.depth if isinstance(scene, FieldScene) else surface_depth(scene, camera)
     return replace(view, depth=torch.where(view.alpha >= fuse.MIN_ALPHA, depth, 0.0))
 
 

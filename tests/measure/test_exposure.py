@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tondo.data.splats import Exposures
-from tondo.splats.exposure import predicted_exposure
+from tondo.measure.exposure import predicted_exposure
 
 NONE = torch.eye(3, 4)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tondo.splats.comparison import contact_sheet, error_map, side_by_side, thumbnail
+from tondo.measure.comparison import contact_sheet, error_map, side_by_side, thumbnail
 
 
 def pair(height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tondo.splats.file_names import unique_names
+from tondo.measure.file_names import unique_names
 
 
 def test_the_last_part_where_it_is_enough() -> None:

@@ -1,37 +1,37 @@
-"""Photographs in, a run with a scene of splats out."""
+"""Photographs in, a run with a scene out."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import tondo
-from tondo import _native
-from tondo.data.photos import Photo, PhotoSet, PointCloud
-from tondo.data.splats import Exposures, Scene, Splats
+from tondo.data.field import FieldScene
+from tondo.data.photos import PhotoSet
+from tondo.data.splats import Scene
 from tondo.errors import InputError, OptionError
-from tondo.geometry.focus import camera_reach, focus
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
 from tondo.io.scene import save_scene
+from tondo.kernels.threads import num_threads
+from tondo.measure.evaluate import ReconstructionMetrics, composited, metrics_json
+from tondo.nerf import fitting as nerf
+from tondo.nerf.config import NerfConfig
 from tondo.poses.prepare import prepare
-from tondo.splats import init, train
+from tondo.scenes.evaluate import evaluate_scene
+from tondo.scenes.render import render_view
+from tondo.splats import fitting as splats
 from tondo.splats.config import SplatConfig
-from tondo.splats.corrections import background, corrected
-from tondo.splats.evaluate import ReconstructionMetrics, composited, evaluate_scene, metrics_json
-from tondo.splats.points import Start, starting_points
-from tondo.splats.render import render_view
-from tondo.splats.train import Setting, StepReport, Training
 from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
 from tondo.training.events import Evaluation, Note, Saved, Step, append_event
+from tondo.training.fitting import Fitting, OtherPhotos, Report, Request
 from tondo.training.horizon import Horizon
 from tondo.training.interrupt import ctrl_c_flag
 from tondo.training.memory import peak_memory_mb
@@ -56,6 +56,7 @@ class ReconstructOptions:
     """What `reconstruct` can be told.
 
     Attributes:
+        method: "splats" | "nerf".
         max_size: longest side of the photos in training, pixels.
         steps, minutes: how long to train; at most one of them (neither: 3 minutes).
         seed: of every random choice.
@@ -65,11 +66,12 @@ class ReconstructOptions:
             without transparency. "random": trained on a new colour at every step, shown on white.
             None: "random" with transparency, the photos' mean colour without.
         exposure: fit a colour correction per photo (None: for photos, not for renders).
-        config: everything else.
+        splats, nerf: everything else, of the method that is used.
         checkpoint_seconds: time between checkpoints.
         evaluate_at: seconds of training at which to measure held-out photos, the clock stopped.
     """
 
+    method: str = "splats"
     max_size: int = 480
     steps: int | None = None
     minutes: float | None = None
@@ -77,7 +79,8 @@ class ReconstructOptions:
     holdout: int = 8
     background: str | tuple[float, float, float] | None = None
     exposure: bool | None = None
-    config: SplatConfig = field(default_factory=SplatConfig)
+    splats: SplatConfig = field(default_factory=SplatConfig)
+    nerf: NerfConfig = field(default_factory=NerfConfig)
     checkpoint_seconds: float = 30.0
     evaluate_at: tuple[float, ...] = ()
 
@@ -89,7 +92,7 @@ class Watch:
 
     note: Callable[[str], None] = lambda text: None
     stage: Callable[[str, int, int], None] = lambda stage, done, total: None
-    step: Callable[[StepReport], None] = lambda report: None
+    step: Callable[[Report], None] = lambda report: None
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Result:
     """A finished reconstruction; `metrics` is None where no photo was held out."""
 
     run: RunDirectory
-    scene: Scene
+    scene: Scene | FieldScene
     metrics: ReconstructionMetrics | None
     summary: Mapping[str, Any]
 
@@ -119,7 +122,7 @@ def reconstruct(
     resume: bool = False,
     watch: Watch = Watch(),
 ) -> Result:
-    """Fit splats to photographs and write a run (docs/conventions.md, "Files").
+    """Fit splats or a field to photographs and write a run (docs/conventions.md, "Files").
 
     Args:
         source: photos with or without poses, or a video; see `tondo.io.photos.load_posed`.
@@ -145,36 +148,30 @@ def reconstruct(
         posed = _posed(source, run, options, watch)
         photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout)
         watch.note(_found(photos))
-        setting = _setting(photos, options)
-        training, about = _begin_or_resume(run, posed, photos, setting, options, resume, watch)
+        fitting, about = _begin_or_resume(
+            run, _request(photos, posed, options), options, resume, watch
+        )
     except BaseException:
         if not resume and not (run.path / "prepared").exists():
             abandon_run(run)  # nothing in it is worth keeping
         raise
     for one in photos.skipped:
         append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
-    _write_cameras(run, training, setting, photos)
+    _write_cameras(run, fitting, photos)
     before = time.perf_counter() - began
     about = {"seconds_before": round(before, 2), **about}
-    _train(run, training, setting, photos, options, about, watch)
-    _write_cameras(run, training, setting, photos)
-    scene = scene_of(training, setting, photos)
+    _train(run, fitting, photos, options, about, watch)
+    _write_cameras(run, fitting, photos)
+    scene = fitting.scene()
     save_scene(run.scene_path, scene)
-    append_event(run, Saved(training.step, "scene.safetensors", training.clock.seconds()))
-    return _finish(run, training, scene, photos, about, watch)
+    append_event(run, Saved(fitting.step, "scene.safetensors", fitting.clock.seconds()))
+    return _finish(run, fitting, scene, photos, about, watch)
 
 
-def _write_cameras(
-    run: RunDirectory, training: Training, setting: Setting, photos: PhotoSet
-) -> None:
+def _write_cameras(run: RunDirectory, fitting: Fitting, photos: PhotoSet) -> None:
     """`cameras.json`: the photos' cameras, those of training photos as refined so far."""
-    cameras = [(photo.name, photo.camera) for photo in photos.train]
-    if setting.config.refine_poses:
-        refined = (
-            corrected(photo.camera, training.corrections, index)
-            for index, photo in enumerate(photos.train)
-        )
-        cameras = [(name, now) for (name, _), now in zip(cameras, refined, strict=True)]
+    names = [photo.name for photo in photos.train]
+    cameras = list(zip(names, fitting.cameras(), strict=True))
     write_cameras(run.cameras_path, [*cameras, *((p.name, p.camera) for p in photos.test)])
 
 
@@ -186,8 +183,12 @@ def check_options(options: ReconstructOptions) -> None:
         raise OptionError(f"--steps must be at least 1, got {options.steps}")
     if options.minutes is not None and not 0 < options.minutes < 1e6:
         raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
-    if options.config.max_splats < 1:
-        raise OptionError(f"--max-splats must be at least 1, got {options.config.max_splats}")
+    if options.method not in ("splats", "nerf"):
+        raise OptionError(f"--method must be splats or nerf, got {options.method}")
+    if options.splats.max_splats < 1:
+        raise OptionError(f"--max-splats must be at least 1, got {options.splats.max_splats}")
+    if options.method == "nerf" and options.background == "learned":
+        raise OptionError("--background learned goes with --method splats")
     if options.seed < 0 or options.seed >= 2**63:
         raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
 
@@ -195,17 +196,17 @@ def check_options(options: ReconstructOptions) -> None:
 def config_json(source: Path, options: ReconstructOptions) -> dict[str, Any]:
     """`config.json`: everything needed to repeat the run."""
     stored = dataclasses.asdict(options)
-    splats = stored.pop("config")
-    del stored["evaluate_at"], stored["checkpoint_seconds"]
+    for name in {"splats", "nerf"} - {options.method}:
+        del stored[name]
+    del stored["evaluate_at"], stored["checkpoint_seconds"], stored["method"]
     posed = {} if has_poses(source) else {"posed": "prepared"}
     return {
         "tondo": tondo.__version__,
         "command": "reconstruct",
-        "method": "splats",
+        "method": options.method,
         "source": str(Path(source).absolute()),
         **posed,
         **stored,
-        "splats": splats,
     }
 
 
@@ -215,14 +216,15 @@ def stored_options(
     """The options that a run was started with, `options`' length of training where it says one."""
     config = read_config(run)
     try:
-        splats = dict(config["splats"])
-        splats["coarse"] = tuple((float(f), int(d)) for f, d in splats["coarse"])
+        method = config["method"]
         background = config["background"]
         stored = ReconstructOptions(
+            method=method,
             **{name: config[name] for name in ("max_size", "steps", "minutes", "seed", "holdout")},
             background=tuple(background) if isinstance(background, list) else background,
             exposure=config["exposure"],
-            config=SplatConfig(**splats),
+            splats=_splat_config(config),
+            nerf=NerfConfig(**config["nerf"]) if method == "nerf" else NerfConfig(),
             checkpoint_seconds=options.checkpoint_seconds,
             evaluate_at=options.evaluate_at,
         )
@@ -236,6 +238,14 @@ def stored_options(
         stored = dataclasses.replace(stored, steps=options.steps, minutes=options.minutes)
     check_options(stored)
     return stored, source
+
+
+def _splat_config(config: dict[str, Any]) -> SplatConfig:
+    if config["method"] != "splats":
+        return SplatConfig()
+    stored = dict(config["splats"])
+    stored["coarse"] = tuple((float(f), int(d)) for f, d in stored["coarse"])
+    return SplatConfig(**stored)
 
 
 def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: Watch) -> Path:
@@ -262,93 +272,63 @@ def _found(photos: PhotoSet) -> str:
     return text
 
 
-def _setting(photos: PhotoSet, options: ReconstructOptions) -> Setting:
+def _request(photos: PhotoSet, posed: Path, options: ReconstructOptions) -> Request:
     if options.steps is not None:
         horizon = Horizon(options.steps, None)
     else:
         horizon = Horizon(None, 60 * (options.minutes or DEFAULT_MINUTES))
     exposure = not photos.is_render if options.exposure is None else options.exposure
-    has_alpha = any(photo.alpha is not None for photo in photos.train)
-    if has_alpha and options.background == "learned":
-        raise OptionError(
-            f"the photos of {photos.source} are transparent where the background is, so that it "
-            "cannot be learned: give --background white, black, random or r,g,b"
-        )
-    return Setting(
-        photos.train,
-        dataclasses.replace(options.config, exposure=exposure),
-        horizon,
-        _background(options.background, photos.train, has_alpha),
-        # on one colour, splats of that colour around the object would go unseen
-        options.background in (None, "random") and has_alpha,
-        camera_reach([photo.camera for photo in photos.train]),
-        options.background == "learned",
+    return Request(
+        photos, posed, options.max_size, options.seed, horizon, options.background, exposure
     )
-
-
-def _background(
-    wanted: str | tuple[float, float, float] | None, photos: Sequence[Photo], has_alpha: bool
-) -> Tensor:
-    if isinstance(wanted, tuple):
-        return torch.tensor(wanted)
-    if wanted == "black":
-        return torch.zeros(3)
-    if wanted in ("white", "random") or has_alpha:
-        return torch.ones(3)
-    means = [photo.image[::4, ::4].double().mean(dim=(0, 1)) / 255 for photo in photos]
-    return torch.stack(means).mean(dim=0).float()
 
 
 def _begin_or_resume(
     run: RunDirectory,
-    posed: Path,
-    photos: PhotoSet,
-    setting: Setting,
+    request: Request,
     options: ReconstructOptions,
     resume: bool,
     watch: Watch,
-) -> tuple[Training, dict[str, Any]]:
+) -> tuple[Fitting, dict[str, Any]]:
     checkpoint = load_latest_checkpoint(run) if resume else None
     if checkpoint is None:
         if resume:
             watch.note("no checkpoint yet: starting from the first step")
-        start = starting_points(posed, photos, options.max_size, options.seed)
-        count = len(start.cloud.points)
-        watch.note(f"starting from {count} points, {start.origin}")
-        splats = _first_splats(start, setting, options.seed)
-        return train.begin(splats, photos.train, options.seed), {
-            "points": count,
-            "points_from": start.origin,
-        }
+        return _begin(request, options, watch)
     for skipped in checkpoint.skipped:
         watch.note(f"checkpoint not usable, taking the one before: {skipped}")
         append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
+    fitting: Fitting
     try:
-        training = train.from_tensors(checkpoint.tensors)
+        if options.method == "nerf":
+            fitting = nerf.resume(request, options.nerf, checkpoint.tensors)
+        else:
+            fitting = splats.resume(request, options.splats, checkpoint.tensors)
+    except OtherPhotos as error:
+        raise InputError(f"{error}: restore them, or start again with --force") from None
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
-            f"splats ({error}): start again with --force"
+            f"this {options.method} ({error}): start again with --force"
         ) from error
-    if len(training.corrections.visits) != len(photos.train):
-        raise InputError(
-            f"the run was started with {len(training.corrections.visits)} training photos, now "
-            f"there are {len(photos.train)}: restore them, or start again with --force"
-        )
-    watch.note(f"going on after step {training.step}")
-    append_event(run, Note(training.step, "resumed", training.clock.seconds()))
-    return training, dict(checkpoint.state)
+    watch.note(f"going on after step {fitting.step}")
+    append_event(run, Note(fitting.step, "resumed", fitting.clock.seconds()))
+    return fitting, dict(checkpoint.state)
 
 
-def _first_splats(start: Start, setting: Setting, seed: int) -> Splats:
-    cloud = start.cloud
-    most = setting.config.max_splats
-    if len(cloud.points) > most:
-        generator = torch.Generator().manual_seed(seed)
-        rows = torch.randperm(len(cloud.points), generator=generator)[:most].sort().values
-        cloud = PointCloud(cloud.points[rows], cloud.colors[rows])
-    degree = setting.config.sh_degree
-    return init.splats_from_points(cloud, sh_degree=degree, opacity=start.opacity)
+def _begin(
+    request: Request, options: ReconstructOptions, watch: Watch
+) -> tuple[Fitting, dict[str, Any]]:
+    if options.method == "nerf":
+        fitting = nerf.begin(request, options.nerf)
+        space = fitting.scene().field.space
+        kind = "without bounds, drawn in beyond" if space.contracted else "within"
+        watch.note(f"a field {kind} {space.radius:.3g} units around what the cameras look at")
+        return fitting, {}
+    begun, start = splats.begin(request, options.splats)
+    count = len(start.cloud.points)
+    watch.note(f"starting from {count} points, {start.origin}")
+    return begun, {"points": count, "points_from": start.origin}
 
 
 @contextmanager
@@ -364,21 +344,20 @@ def _one_torch_thread() -> Iterator[None]:
 
 def _train(
     run: RunDirectory,
-    training: Training,
-    setting: Setting,
+    fitting: Fitting,
     photos: PhotoSet,
     options: ReconstructOptions,
     about: Mapping[str, Any],
     watch: Watch,
 ) -> None:
     """Run the loop with events, pictures, checkpoints and measurements on the way."""
-    writer = open_tensorboard(run, from_step=training.step)
-    started = training.clock.seconds()
+    writer = open_tensorboard(run, from_step=fitting.step)
+    started = fitting.clock.seconds()
     saved = noted = pictured = started
     pending = [at for at in sorted(options.evaluate_at) if at > started]
     psnr: list[float] = []
     with ctrl_c_flag() as stop, _one_torch_thread():
-        for report in train.run(training, setting):
+        for report in fitting.reports():
             watch.step(report)
             if report.psnr is not None:
                 psnr = [*psnr[-9:], report.psnr]
@@ -391,83 +370,63 @@ def _train(
                 log_event(writer, event)
             if pending and now >= pending[0]:
                 pending = [at for at in pending if at > now]
-                _measure(run, training, setting, photos, writer)
+                _measure(run, fitting, photos, writer)
             if now - pictured >= PICTURE_SECONDS:
                 pictured = now
-                _log_pictures(training, setting, photos, writer)
+                _log_pictures(fitting, photos, writer)
             if stop or now - saved >= options.checkpoint_seconds:
                 saved = now
-                save_checkpoint(run, training.step, train.to_tensors(training), about)
+                save_checkpoint(run, fitting.step, fitting.tensors(), about)
             if stop:
                 writer.close()
-                raise Interrupted(training.step)
-    save_checkpoint(run, training.step, train.to_tensors(training), about)
-    _log_pictures(training, setting, photos, writer)
+                raise Interrupted(fitting.step)
+    save_checkpoint(run, fitting.step, fitting.tensors(), about)
+    _log_pictures(fitting, photos, writer)
     writer.close()
 
 
-def _measure(
-    run: RunDirectory, training: Training, setting: Setting, photos: PhotoSet, writer: Any
-) -> None:
+def _measure(run: RunDirectory, fitting: Fitting, photos: PhotoSet, writer: Any) -> None:
     """Held-out PSNR as it is now, with the clock stopped."""
-    training.clock.pause()
-    scene = scene_of(training, setting, photos)
+    fitting.clock.pause()
+    scene = fitting.scene()
     found = evaluate_scene(scene, photos.test, None).mean
     event = Evaluation(
-        training.step,
+        fitting.step,
         found.psnr,
         found.ssim,
         found.perceptual,
         len(photos.test),
-        training.clock.seconds(),
+        fitting.clock.seconds(),
     )
     append_event(run, event)
     log_event(writer, event)
-    training.clock.run()
+    fitting.clock.run()
 
 
-def _log_pictures(training: Training, setting: Setting, photos: PhotoSet, writer: Any) -> None:
-    scene = scene_of(training, setting, photos)
+def _log_pictures(fitting: Fitting, photos: PhotoSet, writer: Any) -> None:
+    scene = fitting.scene()
     for kind, some in (("train", photos.train), ("test", photos.test)):
         if some:
             view = render_view(scene, some[0].camera, exposed=True)
             truth = composited(some[0], scene.background)
             both = torch.cat([truth, view.color], dim=1)
-            log_picture(writer, f"{kind}/photo and render", both, training.step)
-
-
-def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
-    """The scene as it stands; shares memory with the training."""
-    cameras = [photo.camera for photo in photos.train]
-    center, distance = focus(cameras)
-    splats = training.parameters.splats
-    solid = splats.opacity_logits > 0
-    away = (splats.means[solid] - center).norm(dim=1)
-    radius = distance
-    if len(away):
-        radius = min(distance, max(float(away.quantile(0.9)), 1e-3 * distance))
-    fitted = training.corrections
-    exposures = None
-    if setting.config.exposure:
-        exposures = Exposures(fitted.viewmats.clone(), fitted.exposures.clone())
-    behind = background(fitted, setting.background)
-    return Scene(splats, behind, photos.up, radius, center, exposures)
+            log_picture(writer, f"{kind}/photo and render", both, fitting.step)
 
 
 def _finish(
     run: RunDirectory,
-    training: Training,
-    scene: Scene,
+    fitting: Fitting,
+    scene: Scene | FieldScene,
     photos: PhotoSet,
     about: Mapping[str, Any],
     watch: Watch,
 ) -> Result:
     summary = {
-        "train_seconds": round(training.clock.seconds(), 3),
-        "steps": training.step,
-        "splats": len(training.parameters),
+        "train_seconds": round(fitting.clock.seconds(), 3),
+        "steps": fitting.step,
+        **fitting.summary(),
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "threads": _native.num_threads(),
+        "threads": num_threads(),
         **about,
     }
     metrics = None

@@ -1,4 +1,4 @@
-"""Measuring a scene: against photos it has not seen, and against a scan."""
+"""Measuring pictures against photos, and points against a scan."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
-from tondo.data.splats import Scene
 from tondo.features.perceptual import perceptual_distance
 from tondo.io.images import write_png
+from tondo.measure.comparison import contact_sheet, side_by_side, thumbnail
+from tondo.measure.file_names import unique_names
 from tondo.metrics import chamfer, f_score, psnr, ssim
-from tondo.splats.comparison import contact_sheet, side_by_side, thumbnail
-from tondo.splats.file_names import unique_names
-from tondo.splats.render import render_view
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,9 @@ def composited(photo: Photo, background: Tensor) -> Tensor:
     return image * alpha + background * (1 - alpha)
 
 
-def compare(photo: Photo, scene: Scene, render: Tensor) -> ImageMetrics:
-    """Measure a render [H, W, 3] float against `photo` on the scene's background, where valid."""
-    truth = composited(photo, scene.background)
+def compare(photo: Photo, background: Tensor, render: Tensor) -> ImageMetrics:
+    """Measure a render [H, W, 3] float against `photo` on `background` [3], where valid."""
+    truth = composited(photo, background)
     return ImageMetrics(
         psnr=psnr(truth, render, photo.valid),
         ssim=ssim(truth, render, photo.valid),
@@ -69,20 +68,20 @@ def compare(photo: Photo, scene: Scene, render: Tensor) -> ImageMetrics:
     )
 
 
-def evaluate_scene(
-    scene: Scene,
+def evaluate_pictures(
+    render: Callable[[Camera], Tensor],
+    background: Tensor,
     photos: Sequence[Photo],
     out_dir: Path | None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> ReconstructionMetrics:
-    """Render `scene` from the cameras of `photos` and measure each picture.
+    """Render what the cameras of `photos` see and measure each picture.
 
-    Photos with transparency are compared on the scene's background. With `out_dir`, writes
-    `NAME.png` (photo | render | error map) for each and `contact_sheet.png` there. Where exposures
-    were fitted, a render has the one that training photos from nearby suggest; the held-out photo's
-    own brightness is never looked at.
+    Photos with transparency are compared on `background` [3]. With `out_dir`, writes `NAME.png`
+    (photo | render | error map) for each and `contact_sheet.png` there.
 
     Args:
+        render: gives the picture [H, W, 3] float sRGB 0..1 of a camera.
         photos: at least one, held out from training.
         progress: called with the number of photos done.
 
@@ -96,17 +95,17 @@ def evaluate_scene(
     found: dict[str, ImageMetrics] = {}
     pairs, titles = [], []
     for done, (photo, name) in enumerate(zip(photos, unique_names(stems), strict=True), start=1):
-        render = render_view(scene, photo.camera, exposed=True).color
-        metrics = compare(photo, scene, render)
+        picture = render(photo.camera)
+        metrics = compare(photo, background, picture)
         found[photo.name] = metrics
         if out_dir is not None:
-            truth = composited(photo, scene.background)
+            truth = composited(photo, background)
             title = (
                 f"{photo.name}   PSNR {metrics.psnr:.2f} dB   SSIM {metrics.ssim:.3f}   "
                 f"perceptual {metrics.perceptual:.3f}"
             )
-            write_png(out_dir / f"{name}.png", side_by_side(truth, render, photo.valid, title))
-            pairs.append((thumbnail(truth), thumbnail(render)))
+            write_png(out_dir / f"{name}.png", side_by_side(truth, picture, photo.valid, title))
+            pairs.append((thumbnail(truth), thumbnail(picture)))
             titles.append(f"{photo.name}   {metrics.psnr:.2f} dB")
         progress(done)
     if out_dir is not None:

@@ -1,0 +1,171 @@
+"""How fast are a field's rays, and how good is a field after so many seconds?
+
+Speed: samples a second of `render_rays`, forwards and both ways, for the network of the instant-ngp
+paper (16 levels of 2 features, tables of 2^19) and for the default, beside the machine's rates of
+multiply-adds and of random 8-byte reads, and beside the same network in eager PyTorch on the same
+threads. Quality: one run of `tondo reconstruct` for each length and method, as in quality.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from common import all_threads, best_seconds, ceilings, load, save, shared_data
+from quality import SETS, reconstruct
+from tondo.data.field import Field, Space
+from tondo.kernels.field import Tape, ends_of, render_rays
+from tondo.kernels.field_torch import colors, densities, encode_hash
+from tondo.nerf.config import NerfConfig
+from tondo.nerf.first import first_field, marching_of
+
+THREADS = (1, 2)
+SECONDS = (30, 60, 120, 300)
+RAYS, EAGER = 8192, 65_536
+NETWORKS = {
+    "paper": NerfConfig(levels=16, features=2, log2_entries=19, finest=2048),
+    "default": NerfConfig(),
+}
+
+
+def field_of(config: NerfConfig) -> Field:
+    """A field of which one cell in ten is occupied, as after training, with tables not at zero."""
+    chance = Generator().manual_seed(0)
+    occupied = torch.rand(config.cells, config.cells, config.cells, generator=chance) < 0.1
+    field = first_field(Space((0.0, 0.0, 0.0), 1.0, False, occupied), config, chance)
+    tables = 0.1 * torch.randn(field.encoding.tables.shape, generator=chance)
+    return replace(field, encoding=replace(field.encoding, tables=tables))
+
+
+def rays() -> tuple[Tensor, Tensor]:
+    """Rays from around through the space."""
+    chance = Generator().manual_seed(1)
+    rays_o = 3 * torch.nn.functional.normalize(torch.randn(RAYS, 3, generator=chance), dim=1)
+    aim = 0.5 * torch.randn(RAYS, 3, generator=chance)
+    return rays_o, torch.nn.functional.normalize(aim - rays_o, dim=1)
+
+
+def multiply_adds(config: NerfConfig) -> int:
+    """Of the two networks for one sample, forwards; the direction's part is one a ray."""
+    inputs, hidden = config.levels * config.features, config.hidden
+    return inputs * hidden + hidden * 16 + 16 * hidden + 3 * hidden
+
+
+def native(config: NerfConfig) -> dict[str, float]:
+    """Samples a second, thousands."""
+    field, (rays_o, rays_d) = field_of(config), rays()
+    tables = field.encoding.tables.requires_grad_(True)
+    weights = field.heads.weights.requires_grad_(True)
+    ends = ends_of(field.space, rays_o, rays_d, 0.01, 10.0)
+    marching, tape = marching_of(field.space, config), Tape()
+
+    def forward() -> None:
+        with torch.no_grad():
+            render_rays(field, rays_o, rays_d, ends, marching)
+
+    def both() -> None:
+        tables.grad = weights.grad = None
+        render_rays(
+            field, rays_o, rays_d, ends, marching, tape=tape
+        ).colors.square().sum().backward()
+
+    both()
+    samples = tape.native.samples
+    return {
+        "forward": round(samples / best_seconds(forward, 2.0) / 1e3),
+        "both": round(samples / best_seconds(both, 3.0) / 1e3),
+    }
+
+
+def eager(config: NerfConfig) -> dict[str, float]:
+    """The same network in plain PyTorch, thousands of samples a second."""
+    field = field_of(config)
+    tables = field.encoding.tables.requires_grad_(True)
+    weights = field.heads.weights.requires_grad_(True)
+    chance = Generator().manual_seed(2)
+    u = torch.rand(EAGER, 3, generator=chance)
+    directions = torch.nn.functional.normalize(torch.randn(EAGER, 3, generator=chance), dim=1)
+
+    def evaluate() -> Tensor:
+        geometry = densities(field.heads, encode_hash(field.encoding, u))
+        return colors(field.heads, geometry, directions).sum() + geometry[:, 0].exp().sum()
+
+    def forward() -> None:
+        with torch.no_grad():
+            evaluate()
+
+    def both() -> None:
+        tables.grad = weights.grad = None
+        evaluate().backward()
+
+    return {
+        "forward": round(EAGER / best_seconds(forward, 2.0, 2) / 1e3, 1),
+        "both": round(EAGER / best_seconds(both, 4.0, 2) / 1e3, 1),
+    }
+
+
+def gathers() -> float:
+    """Random reads of 8 bytes from 64 MB, millions a second, by torch."""
+    table = torch.zeros(2**23, 2)
+    at = torch.randint(len(table), (2**20,), generator=Generator().manual_seed(0))
+    return round(2**20 / best_seconds(lambda: table.index_select(0, at), 1.0) / 1e6)
+
+
+def speed() -> list[dict[str, Any]]:
+    found = []
+    for threads in THREADS:
+        with all_threads(threads):
+            top, reads = ceilings(threads), gathers()
+            for name, config in NETWORKS.items():
+                row: dict[str, Any] = {"network": name, "threads": threads}
+                row |= {"native": native(config), "eager": eager(config)}
+                floor = top.multiply_add_g_s * 1e9 / (3 * multiply_adds(config)) / 1e3
+                row |= {
+                    "multiply_add_floor": round(floor),
+                    "ceilings": asdict(top),
+                    "gathers": reads,
+                }
+                row["times_eager"] = round(row["native"]["both"] / row["eager"]["both"], 1)
+                found.append(row)
+                print(name, threads, row["native"], row["eager"], row["times_eager"])
+    return found
+
+
+def quality(names: list[str], seconds: list[float]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        found[name] = {}
+        for method in ("nerf", "splats"):
+            runs = []
+            for length in seconds:
+                with tempfile.TemporaryDirectory() as folder:
+                    run, data = Path(folder) / "run", shared_data() / name
+                    runs.append(reconstruct(data, SETS[name], length, run, method))
+                print(
+                    f"{name} {method} {length:g} s: {runs[-1]['test']['psnr']:.2f} dB", flush=True
+                )
+            found[name][method] = runs
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    parser.add_argument("--seconds", nargs="+", type=float, default=list(SECONDS))
+    args = parser.parse_args()
+    before = load("nerf") or {}
+    started = time.perf_counter()
+    found = {"speed": speed(), "quality": before.get("quality", {})}
+    found["quality"] |= quality(args.sets, args.seconds)
+    save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
+
+
+if __name__ == "__main__":
+    main()

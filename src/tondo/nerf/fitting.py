@@ -1,0 +1,116 @@
+"""A field as a method of reconstruction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tondo.data.cameras import Camera
+from tondo.data.field import FieldScene
+from tondo.data.photos import PhotoSet
+from tondo.data.splats import Exposures
+from tondo.geometry.focus import focus, object_share
+from tondo.nerf import train
+from tondo.nerf.config import NerfConfig
+from tondo.nerf.first import marching_of, space_of
+from tondo.nerf.pixels import pixels_of
+from tondo.nerf.train import Setting, Training, psnr_of
+from tondo.training.fitting import Fitting, OtherPhotos, Report, Request
+from tondo.training.horizon import Clock
+
+
+class FieldFitting(Fitting[FieldScene]):
+    """A field being fitted to photos."""
+
+    def __init__(self, training: Training, setting: Setting, photos: PhotoSet) -> None:
+        self._training = training
+        self._setting = setting
+        self._photos = photos
+
+    @property
+    def clock(self) -> Clock:
+        return self._training.clock
+
+    @property
+    def step(self) -> int:
+        return self._training.step
+
+    def reports(self) -> Iterator[Report]:
+        for one in train.run(self._training, self._setting):
+            psnr = psnr_of(one.mean_square)
+            yield Report(one.step, one.loss, psnr, None, one.seconds, one.fraction)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return train.to_tensors(self._training)
+
+    def scene(self) -> FieldScene:
+        t, setting = self._training, self._setting
+        cameras = self.cameras()
+        center, distance = focus(cameras)
+        radius = distance * object_share(cameras, center, distance)
+        exposures = None
+        if setting.config.exposure:
+            views = [camera.viewmat for camera in cameras]
+            exposures = Exposures(torch.stack(views), t.exposures.clone())
+        return FieldScene(
+            t.field,
+            setting.marching,
+            setting.background,
+            self._photos.up,
+            radius,
+            center,
+            exposures,
+        )
+
+    def cameras(self) -> list[Camera]:
+        return [photo.camera for photo in self._photos.train]
+
+    def summary(self) -> dict[str, Any]:
+        found = {"occupied_cells": self._occupied()}
+        if self._training.recovered:
+            found["occupancy_recovered"] = self._training.recovered
+        return found
+
+    def _occupied(self) -> int:
+        return int(self._training.field.space.occupied.sum())
+
+
+def setting_of(request: Request, config: NerfConfig) -> Setting:
+    """What training is given. Raises OptionError."""
+    photos = request.photos
+    cameras = [photo.camera for photo in photos.train]
+    space = space_of(cameras, request.has_alpha, config.cells)
+    return Setting(
+        pixels_of(photos.train),
+        dataclasses.replace(config, exposure=request.exposure),
+        request.horizon,
+        space,
+        marching_of(space, config),
+        request.first_background(),
+        request.random_background,
+    )
+
+
+def begin(request: Request, config: NerfConfig) -> FieldFitting:
+    """A fitting at step 0."""
+    setting = setting_of(request, config)
+    training = train.begin(setting, len(request.photos.train), request.seed)
+    return FieldFitting(training, setting, request.photos)
+
+
+def resume(request: Request, config: NerfConfig, tensors: dict[str, Tensor]) -> FieldFitting:
+    """The fitting whose `tensors` these were.
+
+    Raises:
+        OtherPhotos: they are of another number of photos.
+        KeyError, ValueError: they are not those of such a field.
+    """
+    found, wanted = len(tensors["exposures"]), len(request.photos.train)
+    if found != wanted:
+        raise OtherPhotos(found, wanted)
+    setting = setting_of(request, config)
+    return FieldFitting(train.from_tensors(tensors, setting), setting, request.photos)

@@ -1,0 +1,1 @@
+"""Scenes of any kind: made from photographs, shown, measured, turned into meshes."""

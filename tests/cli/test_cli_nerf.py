@@ -1,0 +1,143 @@
+"""A radiance field as a user has it: made, resumed, rendered, measured, exported."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from small_photos import write_photos
+from tondo.cli.main import main
+from tondo.data.field import FieldScene
+from tondo.io.images import read_image, write_png
+from tondo.io.scene import load_scene
+from tondo.training.events import Note, Step, read_events
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("scene") / "photos", 10)
+
+
+def reconstruct(photos: Path, run: Path, *more: str) -> int:
+    return main(["reconstruct", str(photos), "-o", str(run), "--method", "nerf", *more])
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("nerf") / "run"
+    assert reconstruct(photos, path, "--steps", "60") == 0
+    return path
+
+
+def test_a_run_has_all_that_the_contract_says(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["steps"] == 60
+    assert metrics["test"]["images"] == 2
+    assert metrics["test"]["psnr"] > 14
+    assert metrics["occupied_cells"] > 0
+    config = json.loads((run / "config.json").read_text())
+    assert config["method"] == "nerf"
+    assert "splats" not in config
+    assert config["nerf"]["levels"] == 8
+    assert isinstance(load_scene(run / "scene.safetensors"), FieldScene)
+    steps = [e for e in read_events(run / "events.jsonl") if isinstance(e, Step)]
+    assert (steps[-1].step, steps[-1].splats) == (60, None)
+    assert (run / "cameras.json").is_file()
+    assert (run / "renders" / "test" / "contact_sheet.png").is_file()
+
+
+def test_it_is_rendered_measured_and_exported(
+    run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cameras = str(photos / "transforms.json")
+    out = tmp_path / "pictures"
+    more = ["--depth", "--normals"]
+    assert main(["render", str(run), "--cameras", cameras, "-o", str(out), *more]) == 0
+    photo, picture = (read_image(folder / "003.png") for folder in (photos, out))
+    assert float((photo.float() - picture.float()).abs().mean()) < 40
+    assert np.load(out / "depth" / "003.npy").max() > 1
+    assert (out / "normals" / "003.png").is_file()
+    assert main(["evaluate", str(run)]) == 0
+    assert main(["export", str(run), "-o", str(tmp_path / "a.glb"), "--resolution", "48"]) == 0
+    mesh = trimesh.load(tmp_path / "a.glb", force="mesh")
+    assert len(mesh.faces) > 100
+    capsys.readouterr()
+    wanted = ["export", str(run), "-o", str(tmp_path / "a.ply"), "--as", "splats"]
+    assert main(wanted) == 2
+    assert "has no splats" in capsys.readouterr().err
+
+
+def test_kill_9_and_resume(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    more = ("--steps", "120", "--checkpoint-seconds", "0.2")
+    assert reconstruct(photos, whole, *more) == 0
+    code = "from tondo.cli.main import entry; entry()"
+    args = ["reconstruct", str(photos), "-o", str(killed), "--method", "nerf", *more]
+    process = subprocess.Popen([sys.executable, "-c", code, *args], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list((killed / "checkpoints").glob("step-*.safetensors"))) < 2:
+        assert process.poll() is None, "ended before it was interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "scene.safetensors").exists()
+    newest = sorted((killed / "checkpoints").glob("step-*.safetensors"))[-1]
+    cut = newest.read_bytes()
+    newest.write_bytes(cut[: len(cut) // 2])
+    assert main(["reconstruct", str(photos), "-o", str(killed), "--resume"]) == 0
+    assert "checkpoint not usable, taking the one before" in capsys.readouterr().out
+    notes = [e.message for e in read_events(killed / "events.jsonl") if isinstance(e, Note)]
+    assert "resumed" in notes
+    left, right = (load_scene(run / "scene.safetensors") for run in (whole, killed))
+    assert isinstance(left, FieldScene)
+    assert isinstance(right, FieldScene)
+    assert torch.equal(left.field.encoding.tables, right.field.encoding.tables)
+    assert torch.equal(left.field.heads.weights, right.field.heads.weights)
+    assert torch.equal(left.field.space.occupied, right.field.space.occupied)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--max-splats", "100"), "--max-splats goes with --method splats"),
+        (("--refine-poses",), "--refine-poses goes with --method splats"),
+        (("--background", "learned"), "--background learned goes with --method splats"),
+        (("--steps", "0"), "--steps must be at least 1"),
+    ],
+)
+def test_what_goes_with_splats_alone_is_refused(
+    photos: Path, tmp_path: Path, more: tuple[str, ...], said: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert reconstruct(photos, tmp_path / "run", *more) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_transparent_photos_of_nothing(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training ends, the pictures are the background, and the export says that there is nothing."""
+    folder = tmp_path / "clear"
+    folder.mkdir()
+    for path in photos.glob("*.png"):
+        rgb = read_image(path)
+        write_png(folder / path.name, torch.cat([rgb, torch.zeros_like(rgb[..., :1])], dim=2))
+    (folder / "transforms.json").write_bytes((photos / "transforms.json").read_bytes())
+    assert reconstruct(folder, tmp_path / "run", "--steps", "60") == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["test"]["psnr"] > 25
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "a.glb")]) == 2
+    assert "no surface was found" in capsys.readouterr().err

@@ -1,0 +1,111 @@
+"""A field learns photographs, the same way every time, and its state is whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from small_photos import photos
+from tondo import _native
+from tondo.nerf import train
+from tondo.nerf.config import NerfConfig
+from tondo.nerf.first import marching_of, space_of
+from tondo.nerf.pixels import pixels_of
+from tondo.nerf.train import Setting, Training, psnr_of
+from tondo.training.horizon import Horizon
+
+CONFIG = NerfConfig(
+    levels=4,
+    features=4,
+    log2_entries=12,
+    coarsest=8,
+    finest=64,
+    hidden=16,
+    cells=16,
+    steps_across=96,
+    batch=8_000,
+    occupancy_every=8,
+)
+
+
+def setting(steps: int, config: NerfConfig = CONFIG, bounded: bool = True) -> Setting:
+    shots = photos(8)
+    space = space_of([photo.camera for photo in shots], bounded, config.cells)
+    grey = torch.full((3,), 0.5)
+    return Setting(
+        pixels_of(shots),
+        config,
+        Horizon(steps, None),
+        space,
+        marching_of(space, config),
+        grey,
+        False,
+    )
+
+
+def trained(wanted: Setting, seed: int = 0) -> tuple[Training, list[train.StepReport]]:
+    training = train.begin(wanted, 8, seed)
+    return training, list(train.run(training, wanted))
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_photos_are_learned(bounded: bool) -> None:
+    config = replace(CONFIG, distortion=1e-3, exposure=not bounded)
+    training, reports = trained(setting(120, config, bounded))
+    assert [report.step for report in reports] == list(range(1, 121))
+    first, last = (sum(r.mean_square for r in part) / 10 for part in (reports[:10], reports[-10:]))
+    assert psnr_of(last) > 17
+    assert psnr_of(last) > psnr_of(first) + 4
+    if bounded:
+        assert float(training.field.space.occupied.float().mean()) < 0.8
+    off = training.exposures - torch.eye(3, 4)
+    assert (float(off.abs().max()) > 1e-4) == config.exposure
+    assert float(off.mean(dim=0).abs().max()) < 1e-3
+
+
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads() -> None:
+    before = _native.num_threads()
+    found = []
+    try:
+        for threads, seed in ((1, 0), (3, 0), (1, 1)):
+            _native.set_num_threads(threads)
+            found.append(trained(setting(12), seed)[0].field)
+    finally:
+        _native.set_num_threads(before)
+    first, same, other = (field.encoding.tables for field in found)
+    assert torch.equal(first, same)
+    assert torch.equal(found[0].heads.weights, found[1].heads.weights)
+    assert not torch.equal(first, other)
+
+
+def test_going_on_from_its_tensors_is_like_never_stopping() -> None:
+    whole, _ = trained(setting(30))
+    half, _ = trained(setting(13))
+    again = train.from_tensors(train.to_tensors(half), setting(30))
+    list(train.run(again, setting(30)))
+    for name, tensor in train.to_tensors(whole).items():
+        if name != "seconds":
+            assert torch.equal(train.to_tensors(again)[name], tensor), name
+
+
+def test_a_state_of_another_shape_is_refused() -> None:
+    tensors = train.to_tensors(train.begin(setting(1), 8, 0))
+    with pytest.raises(ValueError, match="expected"):
+        train.from_tensors(tensors, setting(1, replace(CONFIG, log2_entries=11)))
+    del tensors["densities"]
+    with pytest.raises(KeyError, match="densities"):
+        train.from_tensors(tensors, setting(1))
+
+
+def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
+    wanted = setting(9)
+    training = train.begin(wanted, 8, 0)
+    parts = [part.clone() for part in training.field.heads.parts()]
+    parts[3][0] = -200.0  # nothing anywhere
+    weights = torch.cat([part.flatten() for part in parts])
+    training.field = replace(training.field, heads=replace(training.field.heads, weights=weights))
+    list(train.run(training, wanted))
+    assert training.recovered == 2
+    assert bool(training.field.space.occupied.all())

@@ -1,0 +1,70 @@
+"""Rays of photographs: through the right pixels, with the right colours."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from small_photos import photos
+from tondo.data.photos import Photo
+from tondo.nerf.pixels import camera_rays, draw_rows, pixels_of, rays_at
+
+
+def shots() -> list[Photo]:
+    """Three photos, the second partly transparent, the third partly invalid."""
+    chance = torch.Generator().manual_seed(0)
+    first, second, third = photos(3)
+    height, width = second.image.shape[:2]
+    alpha = torch.randint(256, (height, width), dtype=torch.uint8, generator=chance)
+    valid = torch.rand(height, width, generator=chance) < 0.5
+    return [
+        first,
+        Photo(second.name, second.camera, second.image, alpha=alpha),
+        Photo(third.name, third.camera, third.image, valid=valid),
+    ]
+
+
+def test_every_valid_pixel_has_its_ray_and_colour() -> None:
+    some = shots()
+    pixels = pixels_of(some)
+    assert some[2].valid is not None
+    count = some[0].image.shape[0] * some[0].image.shape[1]
+    invalid = int((~some[2].valid).sum())
+    assert len(pixels.colors) == 3 * count - invalid
+    rays = rays_at(pixels, torch.arange(len(pixels.colors)))
+    assert torch.equal(rays.photo.bincount(), torch.tensor([count, count, count - invalid]))
+    for k, photo in enumerate(some):
+        mine = rays.photo == k
+        kept = slice(None) if photo.valid is None else photo.valid.flatten()
+        rays_o, rays_d, _ = camera_rays(photo.camera)
+        torch.testing.assert_close(rays.origins[mine], rays_o[kept])
+        torch.testing.assert_close(rays.directions[mine], rays_d[kept])
+        assert torch.equal(rays.colors[mine], photo.image.view(-1, 3)[kept] / 255)
+        alpha = torch.ones(count) if photo.alpha is None else photo.alpha.flatten() / 255
+        assert torch.equal(rays.alphas[mine], alpha[kept])
+
+
+def test_a_ray_goes_through_its_pixels_middle() -> None:
+    camera = photos(1)[0].camera
+    rays_o, rays_d, forward = camera_rays(camera)
+    row, column = 17, 5
+    k = row * camera.width + column
+    point = rays_o[k] + 2.5 * rays_d[k]
+    local = camera.viewmat[:3, :3] @ point + camera.viewmat[:3, 3]
+    torch.testing.assert_close(
+        (camera.K @ local / local[2])[:2],
+        torch.tensor([column + 0.5, row + 0.5]),
+        atol=1e-3,
+        rtol=0,
+    )
+    assert float(local[2]) == pytest.approx(2.5 * float(forward[k]), rel=1e-4)
+    torch.testing.assert_close(rays_d.norm(dim=1), torch.ones(len(rays_d)))
+
+
+def test_drawing_is_even_and_by_chance_alone() -> None:
+    pixels = pixels_of(shots())
+    rows = draw_rows(pixels, 20_000, torch.Generator().manual_seed(1))
+    assert torch.equal(rows, draw_rows(pixels, 20_000, torch.Generator().manual_seed(1)))
+    shares = rays_at(pixels, rows).photo.bincount() / 20_000
+    wanted = pixels.firsts.diff() / len(pixels.colors)
+    torch.testing.assert_close(shares, wanted, atol=0.02, rtol=0)
