@@ -2,8 +2,12 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <nanobind/stl/optional.h>
+
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "tondo/field.h"
 
@@ -17,7 +21,9 @@ using Array = nb::ndarray<T, Shape, nb::c_contig, nb::device::cpu>;
 using F1 = Array<float, nb::shape<-1>>;
 using F2 = Array<float, nb::shape<-1, 2>>;
 using F3 = Array<float, nb::shape<-1, 3>>;
-using FTables = Array<float, nb::shape<-1, -1, -1>>;  // [levels, entries, features]
+using FTables = Array<float, nb::shape<-1, -1, -1>>;       // [levels, entries, features]
+using FPlanes = Array<float, nb::shape<3, -1, -1, -1>>;    // [3, cells, cells, features]
+using FLines = Array<float, nb::shape<3, -1, -1>>;         // [3, cells, features]
 using I1 = Array<int32_t, nb::shape<-1>>;
 using Bits = Array<uint8_t, nb::shape<-1>>;
 
@@ -25,11 +31,14 @@ void need(bool ok, const char* what) {
   if (!ok) throw std::invalid_argument(std::string("tondo._native: sizes differ: ") + what);
 }
 
-// Arrays of a model; they must outlive it.
-tondo::FieldModel model_of(const FTables& tables, const I1& resolutions, const F1& heads, int hidden,
-                           const Bits& occupied, int cells, const F1& space,
-                           const Array<float, nb::shape<3>>& marching, bool contracted,
-                           int max_steps) {
+// A field: the arrays that it is made of, kept alive, and what they are.
+struct FieldArrays {
+  std::vector<nb::ndarray<>> kept;
+  tondo::FieldModel model;
+  size_t heads;
+};
+
+tondo::Encoding encoding_of(const FTables& tables, const I1& resolutions) {
   const size_t levels = tables.shape(0), entries = tables.shape(1), features = tables.shape(2);
   need(levels >= 1 && levels <= 64 && resolutions.shape(0) == levels, "resolutions of the levels");
   need(entries && !(entries & (entries - 1)) && entries <= (size_t{1} << 28),
@@ -37,22 +46,46 @@ tondo::FieldModel model_of(const FTables& tables, const I1& resolutions, const F
   need(features == 2 || features == 4, "2 or 4 features an entry");
   for (size_t l = 0; l < levels; ++l)
     need(resolutions(l) >= 1 && resolutions(l) <= (1 << 20), "resolutions from 1 to 2^20");
-  const int inputs = static_cast<int>(levels * features);
+  tondo::Encoding encoding;
+  encoding.grid = {static_cast<int>(levels), static_cast<int>(features),
+                   static_cast<int64_t>(entries), tables.data(), resolutions.data()};
+  return encoding;
+}
+
+tondo::Encoding encoding_of(const FPlanes& planes, const FLines& lines) {
+  const size_t cells = planes.shape(1), features = planes.shape(3);
+  need(planes.shape(2) == cells && lines.shape(1) == cells && lines.shape(2) == features &&
+           cells >= 1 && cells <= (size_t{1} << 14) && features >= 8 && features % 8 == 0 &&
+           features <= 256,
+       "planes and lines, features a multiple of 8");
+  tondo::Encoding encoding;
+  encoding.planes = {static_cast<int>(cells), static_cast<int>(features), planes.data(),
+                     lines.data()};
+  return encoding;
+}
+
+FieldArrays field_of(tondo::Encoding encoding, std::vector<nb::ndarray<>> kept, F1 heads, int hidden,
+                     Bits occupied, int cells, F1 space, F1 marching, bool contracted,
+                     int max_steps) {
+  const int inputs = encoding.width();
   need(inputs % 8 == 0 && hidden >= 8 && hidden % 8 == 0 && hidden <= 256,
        "inputs and hidden: multiples of 8, hidden up to 256");
   need(heads.shape(0) == static_cast<size_t>(tondo::parts_of(inputs, hidden).count), "heads");
+  need(cells >= 1 && cells <= 1024, "cells");
   const size_t cubed = static_cast<size_t>(cells) * cells * cells;
-  need(cells >= 1 && cells <= 1024 && occupied.shape(0) == (cubed + 7) / 8, "occupied");
-  need(space.shape(0) == 4, "space: centre and radius");
+  need(occupied.shape(0) == (cubed + 7) / 8, "occupied");
+  need(space.shape(0) == 4 && marching.shape(0) == 3, "space: centre and radius; marching");
   need(space(3) > 0 && marching(0) > 0 && marching(1) >= 0 && max_steps >= 1, "marching");
-  return {{static_cast<int>(levels), static_cast<int>(features), static_cast<int64_t>(entries),
-           tables.data(), resolutions.data()},
-          {inputs, hidden, heads.data()},
-          {{space(0), space(1), space(2)}, space(3), contracted, cells, occupied.data()},
-          {marching(0), marching(1), max_steps, marching(2)}};
+  kept.insert(kept.end(), {nb::ndarray<>(heads), nb::ndarray<>(occupied)});
+  const tondo::FieldModel model{
+      encoding,
+      {inputs, hidden, heads.data()},
+      {{space(0), space(1), space(2)}, space(3), contracted, cells, occupied.data()},
+      {marching(0), marching(1), max_steps, marching(2)}};
+  return {std::move(kept), model, heads.shape(0)};
 }
 
-// A field and, for the rays of the last pass with gradients, their tape.
+// The samples of the last pass with gradients.
 struct FieldRays {
   tondo::FieldTape tape;
   int64_t rays = -1;
@@ -65,12 +98,8 @@ tondo::Rays rays_of(const F3& origins, const F3& directions, const F2& ends, con
   return {static_cast<int64_t>(n), origins.data(), directions.data(), ends.data(), offsets.data()};
 }
 
-void forward(FieldRays* keep, FTables tables, I1 resolutions, F1 heads, int hidden, Bits occupied,
-             int cells, F1 space, Array<float, nb::shape<3>> marching, bool contracted,
-             int max_steps, F3 origins, F3 directions, F2 ends, F1 offsets, F3 colors, F1 opacities,
-             F1 depths, F1 distortions, I1 samples) {
-  const auto model = model_of(tables, resolutions, heads, hidden, occupied, cells, space, marching,
-                              contracted, max_steps);
+void forward(FieldRays* keep, const FieldArrays& field, F3 origins, F3 directions, F2 ends,
+             F1 offsets, F3 colors, F1 opacities, F1 depths, F1 distortions, I1 samples) {
   const auto rays = rays_of(origins, directions, ends, offsets);
   const size_t n = origins.shape(0);
   need(colors.shape(0) == n && opacities.shape(0) == n && depths.shape(0) == n &&
@@ -78,40 +107,40 @@ void forward(FieldRays* keep, FTables tables, I1 resolutions, F1 heads, int hidd
        "colors, opacities, depths, distortions, samples");
   if (keep) keep->rays = rays.count;
   nb::gil_scoped_release release;
-  tondo::field_forward(model, rays, keep ? &keep->tape : nullptr,
+  tondo::field_forward(field.model, rays, keep ? &keep->tape : nullptr,
                        {colors.data(), opacities.data(), depths.data(), distortions.data(),
                         samples.data()});
 }
 
-void backward(FieldRays& kept, FTables tables, I1 resolutions, F1 heads, int hidden, Bits occupied,
-              int cells, F1 space, Array<float, nb::shape<3>> marching, bool contracted,
-              int max_steps, F3 origins, F3 directions, F2 ends, F1 offsets, F3 v_colors,
-              F1 v_opacities, F1 v_depths, F1 v_distortions, FTables v_tables, F1 v_heads) {
-  const auto model = model_of(tables, resolutions, heads, hidden, occupied, cells, space, marching,
-                              contracted, max_steps);
+void backward(FieldRays& kept, const FieldArrays& field, F3 origins, F3 directions, F2 ends,
+              F1 offsets, F3 v_colors, F1 v_opacities, F1 v_depths, F1 v_distortions, F1 v_first,
+              std::optional<F1> v_second, F1 v_heads) {
   const auto rays = rays_of(origins, directions, ends, offsets);
   const size_t n = origins.shape(0);
   need(kept.rays == rays.count, "the tape is of other rays");
   need(v_colors.shape(0) == n && v_opacities.shape(0) == n && v_depths.shape(0) == n &&
            v_distortions.shape(0) == n,
        "gradients of the pictures");
-  for (size_t k = 0; k < 3; ++k) need(v_tables.shape(k) == tables.shape(k), "v_tables");
-  need(v_heads.shape(0) == heads.shape(0), "v_heads");
+  const tondo::Encoding& e = field.model.encoding;
+  const size_t first = e.by_planes() ? size_t{3} * e.planes.cells * e.planes.cells * e.planes.features
+                                     : size_t(e.grid.entries) * e.grid.levels * e.grid.features;
+  need(v_first.shape(0) == first, "v_first");
+  need(bool(v_second) == e.by_planes() &&
+           (!v_second ||
+            v_second->shape(0) == size_t{3} * e.planes.cells * e.planes.features),
+       "v_second");
+  need(v_heads.shape(0) == field.heads, "v_heads");
   nb::gil_scoped_release release;
-  tondo::field_backward(model, rays, kept.tape,
+  tondo::field_backward(field.model, rays, kept.tape,
                         {v_colors.data(), v_opacities.data(), v_depths.data(),
                          v_distortions.data(), nullptr},
-                        {v_tables.data(), v_heads.data()});
+                        {v_first.data(), v_second ? v_second->data() : nullptr, v_heads.data()});
 }
 
-void density(FTables tables, I1 resolutions, F1 heads, int hidden, Bits occupied, int cells,
-             F1 space, Array<float, nb::shape<3>> marching, bool contracted, int max_steps,
-             F3 points, F1 log_sigmas) {
-  const auto model = model_of(tables, resolutions, heads, hidden, occupied, cells, space, marching,
-                              contracted, max_steps);
+void density(const FieldArrays& field, F3 points, F1 log_sigmas) {
   need(points.shape(0) == log_sigmas.shape(0), "points, log_sigmas");
   nb::gil_scoped_release release;
-  tondo::field_density(model, static_cast<int64_t>(points.shape(0)), points.data(),
+  tondo::field_density(field.model, static_cast<int64_t>(points.shape(0)), points.data(),
                        log_sigmas.data());
 }
 
@@ -125,18 +154,30 @@ void bind_field(nb::module_& m) {
         for (const auto& chunk : f.tape) sum += chunk.count;
         return sum;
       });
-  m.def("field_forward", &forward, "keep"_a.none(), "tables"_a, "resolutions"_a, "heads"_a,
-        "hidden"_a, "occupied"_a, "cells"_a, "space"_a, "marching"_a, "contracted"_a, "max_steps"_a,
-        "origins"_a, "directions"_a, "ends"_a, "offsets"_a, "colors"_a, "opacities"_a, "depths"_a,
-        "distortions"_a, "samples"_a);
-  m.def("field_backward", &backward, "kept"_a, "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a,
-        "occupied"_a, "cells"_a, "space"_a, "marching"_a, "contracted"_a, "max_steps"_a, "origins"_a,
-        "directions"_a, "ends"_a, "offsets"_a, "v_colors"_a, "v_opacities"_a, "v_depths"_a,
-        "v_distortions"_a, "v_tables"_a, "v_heads"_a);
-  m.def("field_density", &density, "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a, "occupied"_a,
-        "cells"_a, "space"_a, "marching"_a, "contracted"_a, "max_steps"_a, "points"_a,
-        "log_sigmas"_a);
-  m.def("field_head_count", [](int inputs, int hidden) {
-    return tondo::parts_of(inputs, hidden).count;
-  });
+  nb::class_<FieldArrays>(m, "FieldArrays");
+  m.def(
+      "hash_field",
+      [](FTables tables, I1 resolutions, F1 heads, int hidden, Bits occupied, int cells, F1 space,
+         F1 marching, bool contracted, int max_steps) {
+        return field_of(encoding_of(tables, resolutions),
+                        {nb::ndarray<>(tables), nb::ndarray<>(resolutions)}, heads, hidden, occupied,
+                        cells, space, marching, contracted, max_steps);
+      },
+      "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a, "occupied"_a, "cells"_a, "space"_a,
+      "marching"_a, "contracted"_a, "max_steps"_a);
+  m.def(
+      "plane_field",
+      [](FPlanes planes, FLines lines, F1 heads, int hidden, Bits occupied, int cells, F1 space,
+         F1 marching, bool contracted, int max_steps) {
+        return field_of(encoding_of(planes, lines), {nb::ndarray<>(planes), nb::ndarray<>(lines)},
+                        heads, hidden, occupied, cells, space, marching, contracted, max_steps);
+      },
+      "planes"_a, "lines"_a, "heads"_a, "hidden"_a, "occupied"_a, "cells"_a, "space"_a, "marching"_a,
+      "contracted"_a, "max_steps"_a);
+  m.def("field_forward", &forward, "keep"_a.none(), "field"_a, "origins"_a, "directions"_a, "ends"_a,
+        "offsets"_a, "colors"_a, "opacities"_a, "depths"_a, "distortions"_a, "samples"_a);
+  m.def("field_backward", &backward, "kept"_a, "field"_a, "origins"_a, "directions"_a, "ends"_a,
+        "offsets"_a, "v_colors"_a, "v_opacities"_a, "v_depths"_a, "v_distortions"_a, "v_first"_a,
+        "v_second"_a.none(), "v_heads"_a);
+  m.def("field_density", &density, "field"_a, "points"_a, "log_sigmas"_a);
 }

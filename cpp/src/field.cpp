@@ -104,11 +104,16 @@ void composite(const FieldModel& model, int64_t begin, FieldChunk& chunk, Walker
   }
 }
 
+void encode(const Encoding& encoding, const Points& points, float* features) {
+  if (encoding.by_planes()) plane_encode(encoding.planes, points, features);
+  else hash_encode(encoding.grid, points, features);
+}
+
 void networks(const FieldModel& model, const PackedHeads& heads, const float* bias, int64_t begin,
               FieldChunk& chunk, Activations& a) {
   const int64_t E = heads.heads.inputs;
   const Points points{chunk.count - begin, &chunk.x[begin], &chunk.y[begin], &chunk.z[begin]};
-  hash_encode(model.grid, points, &chunk.features[begin * E]);
+  encode(model.encoding, points, &chunk.features[begin * E]);
   for (int64_t i = begin; i < chunk.count; i += kBlock) {
     const int64_t n = std::min<int64_t>(kBlock, chunk.count - i);
     heads_forward(heads, n, &chunk.features[i * E], &chunk.ray[i], bias, a);
@@ -191,7 +196,7 @@ void field_density(const FieldModel& model, int64_t count, const float* points,
       y[i - begin] = u[1];
       z[i - begin] = u[2];
     }
-    hash_encode(model.grid, {end - begin, x.data(), y.data(), z.data()}, features.data());
+    encode(model.encoding, {end - begin, x.data(), y.data(), z.data()}, features.data());
     for (int64_t i = 0; i < end - begin; i += kBlock) {
       const int64_t n = std::min<int64_t>(kBlock, end - begin - i);
       heads_density(heads, n, &features[i * E], a);

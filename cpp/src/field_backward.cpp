@@ -47,11 +47,11 @@ void composite_backward(const FieldModel& model, const RayPictures& v, int64_t f
   }
 }
 
-// [n, E] rows to the gradients of each level: [level][count, F], from sample `begin`.
-void by_level(const HashGrid& grid, int64_t n, const float* rows, int64_t begin, int64_t count,
+// [n, E] rows to the gradients of each group of features: [group][count, F], from sample `begin`.
+void by_group(const Encoding& encoding, int64_t n, const float* rows, int64_t begin, int64_t count,
               float* v_features) {
-  const int64_t F = grid.features, E = F * grid.levels;
-  for (int l = 0; l < grid.levels; ++l) {
+  const int64_t F = encoding.group(), E = encoding.width();
+  for (int64_t l = 0; l < E / F; ++l) {
     float* to = v_features + (l * count + begin) * F;
     for (int64_t s = 0; s < n; ++s)
       for (int64_t f = 0; f < F; ++f) to[s * F + f] = rows[s * E + l * F + f];
@@ -84,29 +84,37 @@ void backward_chunk(const FieldModel& model, const PackedHeads& heads, const Ray
     heads_forward(heads, n, features, &chunk.ray[i], bias.data(), a);
     heads_backward(heads, n, features, &chunk.ray[i], a, back.out.data(), back, rows.data(),
                    chunk.v_heads.data(), v_bias.data());
-    by_level(model.grid, n, rows.data(), i, chunk.count, chunk.v_features.data());
+    by_group(model.encoding, n, rows.data(), i, chunk.count, chunk.v_features.data());
   }
   ray_bias_backward(heads, count, harmonics.data(), v_bias.data(), chunk.v_heads.data());
 }
 
 }  // namespace
 
-// The networks ray by ray; then the tables level by level, each by one thread in the order of the
-// samples, so that no two threads add to one entry and sums do not depend on their number.
+// The networks ray by ray; then the encoding group by group, each by one thread in the order of the
+// samples, so that no two threads add to one number and sums do not depend on how many they are.
 void field_backward(const FieldModel& model, const Rays& rays, FieldTape& tape,
                     const RayPictures& v, const FieldGrads& out) {
   const PackedHeads heads(model.heads);
   parallel_for(static_cast<int64_t>(tape.size()), [&](int64_t k) {
     backward_chunk(model, heads, rays, k * kRays, tape[k], v);
   });
-  const HashGrid& grid = model.grid;
-  const int64_t size = grid.entries * grid.features;
-  parallel_for(grid.levels, [&](int64_t l) {
-    for (const FieldChunk& chunk : tape)
-      hash_encode_backward(grid, static_cast<int>(l),
-                           {chunk.count, chunk.x.data(), chunk.y.data(), chunk.z.data()},
-                           chunk.v_features.data() + l * chunk.count * grid.features,
-                           out.v_tables + l * size);
+  const Encoding& encoding = model.encoding;
+  const int64_t width = encoding.group();
+  parallel_for(encoding.width() / width, [&](int64_t group) {
+    for (const FieldChunk& chunk : tape) {
+      const Points points{chunk.count, chunk.x.data(), chunk.y.data(), chunk.z.data()};
+      const float* v_features = chunk.v_features.data() + group * chunk.count * width;
+      if (encoding.by_planes()) {
+        const int per_axis = encoding.planes.features / 8, k = static_cast<int>(group);
+        plane_encode_backward(encoding.planes, k / per_axis, k % per_axis * 8, points, v_features,
+                              out.v_first, out.v_second);
+      } else {
+        const HashGrid& grid = encoding.grid;
+        hash_encode_backward(grid, static_cast<int>(group), points, v_features,
+                             out.v_first + group * grid.entries * grid.features);
+      }
+    }
   });
   for (const FieldChunk& chunk : tape)
     for (int64_t j = 0; j < heads.at.count; ++j) out.v_heads[j] += chunk.v_heads[j];

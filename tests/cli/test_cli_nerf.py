@@ -17,7 +17,7 @@ import trimesh
 
 from small_photos import write_photos
 from tondo.cli.main import main
-from tondo.data.field import FieldScene
+from tondo.data.field import DctEncoding, FieldScene
 from tondo.io.images import read_image, write_png
 from tondo.io.scene import load_scene
 from tondo.training.events import Note, Step, read_events
@@ -77,6 +77,16 @@ def test_it_is_rendered_measured_and_exported(
     assert "has no splats" in capsys.readouterr().err
 
 
+def test_planes_of_cosines(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert reconstruct(photos, run, "--steps", "60", "--encoding", "dct") == 0
+    assert json.loads((run / "metrics.json").read_text())["test"]["psnr"] > 13
+    scene = load_scene(run / "scene.safetensors")
+    assert isinstance(scene, FieldScene)
+    assert isinstance(scene.field.encoding, DctEncoding)
+    assert main(["evaluate", str(run)]) == 0
+
+
 def test_kill_9_and_resume(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +126,7 @@ def test_kill_9_and_resume(
         (("--refine-poses",), "--refine-poses goes with --method splats"),
         (("--background", "learned"), "--background learned goes with --method splats"),
         (("--steps", "0"), "--steps must be at least 1"),
+        (("--method", "splats", "--encoding", "dct"), "--encoding goes with --method nerf"),
     ],
 )
 def test_what_goes_with_splats_alone_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,10 @@ CONFIG = NerfConfig(
     steps_across=96,
     batch=8_000,
     occupancy_every=8,
+    frequencies=12,
+    plane_features=8,
+    plane_cells=24,
+    first_band=2.0,
 )
 
 
@@ -50,9 +55,9 @@ def trained(wanted: Setting, seed: int = 0) -> tuple[Training, list[train.StepRe
     return training, list(train.run(training, wanted))
 
 
-@pytest.mark.parametrize("bounded", [True, False])
-def test_photos_are_learned(bounded: bool) -> None:
-    config = replace(CONFIG, distortion=1e-3, exposure=not bounded)
+@pytest.mark.parametrize(("encoding", "bounded"), [("hash", True), ("hash", False), ("dct", True)])
+def test_photos_are_learned(encoding: str, bounded: bool) -> None:
+    config = replace(CONFIG, encoding=encoding, distortion=1e-3, exposure=not bounded)
     training, reports = trained(setting(120, config, bounded))
     assert [report.step for report in reports] == list(range(1, 121))
     first, last = (sum(r.mean_square for r in part) / 10 for part in (reports[:10], reports[-10:]))
@@ -80,11 +85,16 @@ def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads() -> None:
     assert not torch.equal(first, other)
 
 
-def test_going_on_from_its_tensors_is_like_never_stopping() -> None:
-    whole, _ = trained(setting(30))
-    half, _ = trained(setting(13))
-    again = train.from_tensors(train.to_tensors(half), setting(30))
-    list(train.run(again, setting(30)))
+@pytest.mark.parametrize("encoding", ["hash", "dct"])
+def test_going_on_from_its_tensors_is_like_never_stopping(encoding: str) -> None:
+    wanted = setting(30, replace(CONFIG, encoding=encoding))
+    whole, _ = trained(wanted)
+    half = train.begin(wanted, 8, 0)
+    for report in train.run(half, wanted):
+        if report.step == 13:
+            break
+    again = train.from_tensors(train.to_tensors(half), wanted)
+    list(train.run(again, wanted))
     for name, tensor in train.to_tensors(whole).items():
         if name != "seconds":
             assert torch.equal(train.to_tensors(again)[name], tensor), name
@@ -109,3 +119,10 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
     list(train.run(training, wanted))
     assert training.recovered == 2
     assert bool(training.field.space.occupied.all())
+
+
+def test_frequencies_come_in_one_after_another() -> None:
+    config = NerfConfig(frequencies=32, first_band=4.0, band_until=0.5)
+    assert config.band_at(0.0) == 4.0
+    assert config.band_at(0.25) == pytest.approx((4 * 32 * 2**0.5) ** 0.5)
+    assert config.band_at(0.5) == math.inf

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tondo/hash_grid.h"
+#include "tondo/plane_grid.h"
 
 namespace tondo {
 
@@ -50,8 +51,19 @@ struct Rays {
   const float* offsets;     // [R] 0..1, of a step: where the first sample is
 };
 
+// How places become features: by a hash grid, or by planes where these have cells.
+struct Encoding {
+  HashGrid grid{};
+  PlaneGrid planes{};
+
+  bool by_planes() const { return planes.cells > 0; }
+  int width() const { return by_planes() ? 3 * planes.features : grid.levels * grid.features; }
+  // Features are learned in groups, each by one thread.
+  int group() const { return by_planes() ? 8 : grid.features; }
+};
+
 struct FieldModel {
-  HashGrid grid;
+  Encoding encoding;
   Heads heads;
   Space space;
   Marching marching;
@@ -79,7 +91,8 @@ void field_forward(const FieldModel& model, const Rays& rays, FieldTape* tape,
                    const RayPictures& out);
 
 struct FieldGrads {
-  float* v_tables;  // [levels, entries, F], added to
+  float* v_first;   // of the hash grid's tables or of the planes, added to
+  float* v_second;  // of the lines, added to; null of a hash grid
   float* v_heads;   // [parts_of(...).count], added to
 };
 

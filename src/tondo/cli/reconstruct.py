@@ -68,6 +68,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "shown on white; others: their mean colour)",
     )
     add("--max-splats", type=int, metavar="N", help="budget of splats")
+    add(
+        "--encoding",
+        choices=["hash", "dct"],
+        help="how a field's places become features: a hash grid (default), or planes of cosines, "
+        "which are compact",
+    )
     add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")
     add(
         "--exposure", choices=["auto", "on", "off"], default="auto", help="correct per photo (auto)"
@@ -116,6 +122,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
+    from tondo.nerf.config import NerfConfig
     from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
@@ -127,6 +134,8 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
         ):
             if value is not None:
                 raise OptionError(f"{name} goes with --method splats, not with {args.method}")
+    elif args.encoding is not None:
+        raise OptionError("--encoding goes with --method nerf, not with splats")
     given: dict[str, Any] = {"refine_poses": args.refine_poses}
     if args.max_splats is not None:
         given["max_splats"] = args.max_splats
@@ -142,6 +151,7 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
         background=args.background,
         exposure={"auto": None, "on": True, "off": False}[args.exposure],
         splats=dataclasses.replace(SplatConfig(), **given),
+        nerf=NerfConfig(encoding=args.encoding or "hash"),
         checkpoint_seconds=args.checkpoint_seconds,
         evaluate_at=args.evaluate_at,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +46,47 @@ class HashEncoding:
     def width(self) -> int:
         """Features of a point."""
         return self.tables.shape[0] * self.tables.shape[2]
+
+
+@dataclass(frozen=True)
+class DctEncoding:
+    """Planes and lines given by cosines: compact, and of limited bandwidth.
+
+    Of each axis, the plane over the two others times the line along it (Chen et al. 2022, TensoRF,
+    equation 8); both are sums of cosines (Ahmed et al. 1974, Discrete Cosine Transform),
+    f(u) = sum_k a_k n_k cos(pi k u), n_0 = 1, else sqrt(2), evaluated at `cells` nodes and
+    interpolated linearly.
+
+    Attributes:
+        planes: [3, K, K, C] float32 coefficients: of axis x over (z, y), of y over (z, x), of z
+            over (y, x).
+        lines: [3, K, C] coefficients along x, y, z. C a multiple of 8.
+        cells: nodes along a side of the unit cube.
+        band: frequencies above it, sqrt(k^2 + l^2) on planes, count as zero: coarse to fine.
+    """
+
+    planes: Tensor
+    lines: Tensor
+    cells: int
+    band: float = math.inf
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("planes", self.planes, "3 K K C")
+        check_shape("lines", self.lines, "3 K C", sizes)
+        for name in ("planes", "lines"):
+            check_dtype(name, getattr(self, name), torch.float32, torch.float64)
+        if sizes["C"] % 8 or not 8 <= sizes["C"] <= 256:
+            raise ValueError(f"features must be a multiple of 8 up to 256, got {sizes['C']}")
+        if not sizes["K"] <= self.cells <= 2**14 or not self.band > 0:
+            raise ValueError(
+                f"cells must be from the {sizes['K']} frequencies to 16384 and band above 0, got "
+                f"{self.cells} and {self.band}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Features of a point."""
+        return 3 * self.planes.shape[3]
 
 
 @dataclass(frozen=True)
@@ -130,7 +172,7 @@ class Field:
         space: where it is.
     """
 
-    encoding: HashEncoding
+    encoding: HashEncoding | DctEncoding
     heads: Heads
     space: Space
 
@@ -139,6 +181,31 @@ class Field:
             raise ValueError(
                 f"heads take {self.heads.inputs} features, the encoding gives {self.encoding.width}"
             )
+
+
+def in_band(encoding: DctEncoding) -> tuple[Tensor, Tensor]:
+    """`planes` and `lines` with the frequencies above the band set to zero; differentiable."""
+    k = torch.arange(encoding.lines.shape[1], device=encoding.lines.device)
+    on_planes = (k[:, None].square() + k.square()).sqrt() <= encoding.band
+    return encoding.planes * on_planes[:, :, None], encoding.lines * (k <= encoding.band)[:, None]
+
+
+def arrays_of(field: Field) -> dict[str, Tensor]:
+    """All that is learned, by name: of the encoding, then the networks' weights."""
+    encoding, weights = field.encoding, {"weights": field.heads.weights}
+    if isinstance(encoding, HashEncoding):
+        return {"tables": encoding.tables, **weights}
+    return {"planes": encoding.planes, "lines": encoding.lines, **weights}
+
+
+def with_arrays(field: Field, arrays: Mapping[str, Tensor]) -> Field:
+    """The field with other values of `arrays_of`; KeyError names what lacks."""
+    encoding = field.encoding
+    heads = replace(field.heads, weights=arrays["weights"])
+    if isinstance(encoding, HashEncoding):
+        return replace(field, encoding=replace(encoding, tables=arrays["tables"]), heads=heads)
+    changed = replace(encoding, planes=arrays["planes"], lines=arrays["lines"])
+    return replace(field, encoding=changed, heads=heads)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,17 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_finite
-from tondo.data.field import Field, FieldScene, HashEncoding, Heads, Marching, Space
+from tondo.data.field import (
+    DctEncoding,
+    Field,
+    FieldScene,
+    HashEncoding,
+    Heads,
+    Marching,
+    Space,
+    arrays_of,
+    in_band,
+)
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
@@ -22,7 +32,7 @@ from tondo.io.atomic import write_bytes
 FORMAT_VERSION = 1
 MOST_STEPS = 100_000  # along a ray
 _FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
-_OF_FIELD = ("tables", "weights", "occupied")
+_OF_FIELDS = (("tables", "weights", "occupied"), ("planes", "lines", "weights", "occupied"))
 _EXPOSURES = ("viewmats", "matrices")
 
 
@@ -55,13 +65,8 @@ def save_scene(path: Path, scene: Scene | FieldScene) -> None:
 
 def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
     field = scene.field
-    tensors = {
-        "tables": field.encoding.tables,
-        "weights": field.heads.weights,
-        "occupied": field.space.occupied,
-    }
-    about = {
-        "resolutions": list(field.encoding.resolutions),
+    tensors = {**arrays_of(field), "occupied": field.space.occupied}
+    about: dict[str, Any] = {
         "hidden": field.heads.hidden,
         "space": {
             "center": list(field.space.center),
@@ -70,6 +75,11 @@ def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
         },
         "marching": dataclasses.asdict(scene.marching),
     }
+    if isinstance(field.encoding, HashEncoding):
+        about["resolutions"] = list(field.encoding.resolutions)
+    else:
+        about["cells"] = field.encoding.cells
+        tensors |= dict(zip(("planes", "lines"), in_band(field.encoding), strict=True))
     return tensors, {"field": about}
 
 
@@ -83,11 +93,11 @@ def load_scene(path: Path) -> Scene | FieldScene:
         with safetensors.safe_open(str(path), framework="pt") as file:
             text = (file.metadata() or {}).get("tondo_scene")
             names = set(file.keys())
-            is_field = names.issuperset(_OF_FIELD)
-            if text is None or not (is_field or names.issuperset(_FIELDS)):
+            of_field = next((one for one in _OF_FIELDS if names.issuperset(one)), None)
+            if text is None or not (of_field or names.issuperset(_FIELDS)):
                 raise InputError(f"{path} is a safetensors file, but not a scene of Tondo.")
             wanted = [
-                *(_OF_FIELD if is_field else _FIELDS),
+                *(of_field or _FIELDS),
                 *sorted(n for n in names if n.startswith("exposures.")),
             ]
             # clone: the tensors must not depend on the file once it is closed
@@ -105,7 +115,7 @@ def load_scene(path: Path) -> Scene | FieldScene:
             exposures = Exposures(**{name: tensors[f"exposures.{name}"] for name in _EXPOSURES})
         about = json.loads(text)
         frame = _frame(about)
-        if is_field:
+        if of_field:
             field, marching = _field(tensors, about["field"])
             return FieldScene(field, marching, **frame, exposures=exposures)
         splats = Splats(**{name: tensors[name] for name in _FIELDS})
@@ -115,9 +125,14 @@ def load_scene(path: Path) -> Scene | FieldScene:
 
 
 def _field(tensors: dict[str, Tensor], about: Any) -> tuple[Field, Marching]:
-    tables, space = tensors["tables"], about["space"]
-    resolutions = tuple(_whole("resolutions", one, 2**20) for one in about["resolutions"])
-    encoding = HashEncoding(tables, resolutions)
+    space = about["space"]
+    encoding: HashEncoding | DctEncoding
+    if "tables" in tensors:
+        resolutions = tuple(_whole("resolutions", one, 2**20) for one in about["resolutions"])
+        encoding = HashEncoding(tensors["tables"], resolutions)
+    else:
+        cells = _whole("cells", about["cells"], 2**14)
+        encoding = DctEncoding(tensors["planes"], tensors["lines"], cells)
     heads = Heads(tensors["weights"], encoding.width, _whole("hidden", about["hidden"], 256))
     center = _vector("center of the space", space["center"]).tolist()
     contracted = space["contracted"]

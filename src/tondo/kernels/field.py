@@ -11,8 +11,8 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_shape
-from tondo.data.field import Field, HashEncoding, Heads, Marching, Space
-from tondo.kernels.field_torch import densities, encode_hash, into_cube, render_rays_torch
+from tondo.data.field import DctEncoding, Field, HashEncoding, Marching, Space
+from tondo.kernels.field_torch import densities, expanded, features_of, into_cube, render_rays_torch
 
 
 class RayPictures(NamedTuple):
@@ -74,17 +74,20 @@ def render_rays(
     if offsets is None:
         offsets = torch.full_like(ends[:, 0], 0.5)
     check_shape("offsets", offsets, "R", sizes)
-    tables, weights = field.encoding.tables, field.heads.weights
-    if tables.device.type != "cpu" or tables.dtype != torch.float32:
+    weights = field.heads.weights
+    if weights.device.type != "cpu" or weights.dtype != torch.float32:
         steps = torch.tensor(
             [marching.step, marching.cone, marching.max_steps], dtype=torch.float64
         )
         found = render_rays_torch(field, rays_o, rays_d, ends, offsets, steps, marching.stop)
         return RayPictures(*found)
     rays = tuple(x.detach().contiguous() for x in (rays_o, rays_d, ends, offsets))
-    if not (torch.is_grad_enabled() and (tables.requires_grad or weights.requires_grad)):
-        return RayPictures(*_pictures(None, _model(field, marching), rays))
-    return RayPictures(*_Rays.apply(tables, weights, field, marching, rays, tape or Tape()))
+    first, second = _arrays(field.encoding)
+    wanted = any(x is not None and x.requires_grad for x in (first, second, weights))
+    if not (torch.is_grad_enabled() and wanted):
+        return RayPictures(*_pictures(None, _native_field(field, first, second, marching), rays))
+    found = _Rays.apply(first, second, weights, field, marching, rays, tape or Tape())
+    return RayPictures(*found)
 
 
 def log_densities(field: Field, points: Tensor) -> Tensor:
@@ -94,10 +97,10 @@ def log_densities(field: Field, points: Tensor) -> Tensor:
     if points.device.type != "cpu" or points.dtype != torch.float32:
         with torch.no_grad():
             u = into_cube(field.space, points)
-            return densities(field.heads, encode_hash(field.encoding, u))[:, 0]
+            return densities(field.heads, features_of(field.encoding, u))[:, 0]
     found = torch.empty(len(points))
-    model = _model(field, Marching(1.0))
-    _native.field_density(*model, points.detach().contiguous(), found)
+    native = _native_field(field, *_arrays(field.encoding), Marching(1.0))
+    _native.field_density(native, points.detach().contiguous(), found)
     return found
 
 
@@ -116,43 +119,54 @@ def ends_of(space: Space, rays_o: Tensor, rays_d: Tensor, near: float, far: floa
     return torch.stack([enter, torch.maximum(enter, leave)], dim=1)
 
 
-def _model(field: Field, marching: Marching) -> tuple[Any, ...]:
-    """What the native functions take for a field, in their order."""
-    space = field.space
+def _arrays(encoding: HashEncoding | DctEncoding) -> tuple[Tensor, Tensor | None]:
+    """What the native code reads of an encoding: tables, or planes and lines."""
+    if isinstance(encoding, HashEncoding):
+        return encoding.tables, None
+    return expanded(encoding)
+
+
+def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: Marching) -> Any:
+    """The native code's view of a field, whose arrays it shares."""
+    space, encoding = field.space, field.encoding
     flat = space.occupied.flatten()
     bits = torch.nn.functional.pad(flat, (0, -len(flat) % 8)).view(-1, 8).to(torch.uint8)
-    occupied = (bits << torch.arange(8, dtype=torch.uint8)).sum(dim=1, dtype=torch.uint8)
-    return (
-        field.encoding.tables.detach().contiguous(),
-        torch.tensor(field.encoding.resolutions, dtype=torch.int32),
+    common = (
         field.heads.weights.detach().contiguous(),
         field.heads.hidden,
-        occupied,
+        (bits << torch.arange(8, dtype=torch.uint8)).sum(dim=1, dtype=torch.uint8),
         len(space.occupied),
         torch.tensor([*space.center, space.radius]),
         torch.tensor([marching.step, marching.cone, marching.stop]),
         space.contracted,
         marching.max_steps,
     )
+    first = first.detach().contiguous()
+    if isinstance(encoding, HashEncoding):
+        cells = torch.tensor(encoding.resolutions, dtype=torch.int32)
+        return _native.hash_field(first, cells, *common)
+    assert second is not None
+    return _native.plane_field(first, second.detach().contiguous(), *common)
 
 
-def _pictures(kept: Any, model: tuple[Any, ...], rays: tuple[Tensor, ...]) -> list[Tensor]:
+def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> list[Tensor]:
     count = len(rays[0])
     out = [torch.empty(count, 3), *(torch.empty(count) for _ in range(3))]
     samples = torch.empty(count, dtype=torch.int32)
-    _native.field_forward(kept, *model, *rays, *out, samples)
+    _native.field_forward(kept, native, *rays, *out, samples)
     return [*out, samples]
 
 
 class _Rays(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        _, _, field, marching, rays, tape = inputs
-        ctx.model = _model(field, marching)
+        first, second, weights, field, marching, rays, tape = inputs
+        ctx.native = _native_field(field, first, second, marching)
+        ctx.shapes = [None if x is None else x.shape for x in (first, second, weights)]
         ctx.rays, ctx.tape = rays, tape
         tape.passes += 1
         ctx.now = tape.passes
-        *out, samples = _pictures(tape.native, ctx.model, rays)
+        *out, samples = _pictures(tape.native, ctx.native, rays)
         ctx.mark_non_differentiable(samples)
         return (*out, samples)
 
@@ -161,18 +175,19 @@ class _Rays(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.tape.passes != ctx.now:
             raise RuntimeError("the tape of these rays has been used by a later pass")
-        tables, _, weights = ctx.model[:3]
-        v_tables, v_weights = torch.zeros_like(tables), torch.zeros_like(weights)
+        found = [None if shape is None else torch.zeros(shape) for shape in ctx.shapes]
         wanted = [grad.contiguous() for grad in grads[:4]]
-        _native.field_backward(ctx.tape.native, *ctx.model, *ctx.rays, *wanted, v_tables, v_weights)
-        return v_tables, v_weights, None, None, None, None
+        flat = [None if x is None else x.view(-1) for x in found]
+        _native.field_backward(ctx.tape.native, ctx.native, *ctx.rays, *wanted, *flat)
+        return (*found, None, None, None, None)
 
 
 def as_double(field: Field) -> Field:
     """The same field in float64, which only the twin takes."""
     encoding, heads = field.encoding, field.heads
-    return replace(
-        field,
-        encoding=HashEncoding(encoding.tables.double(), encoding.resolutions),
-        heads=Heads(heads.weights.double(), heads.inputs, heads.hidden),
-    )
+    wide: HashEncoding | DctEncoding
+    if isinstance(encoding, HashEncoding):
+        wide = replace(encoding, tables=encoding.tables.double())
+    else:
+        wide = replace(encoding, planes=encoding.planes.double(), lines=encoding.lines.double())
+    return replace(field, encoding=wide, heads=replace(heads, weights=heads.weights.double()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tondo.data.field import GEOMETRY, Field, HashEncoding, Heads, Space
+from tondo.data.field import GEOMETRY, DctEncoding, Field, HashEncoding, Heads, Space, in_band
 from tondo.geometry.spherical_harmonics import harmonics_basis
 
 PRIMES = (1, 2654435761, 805459861)
@@ -48,6 +48,46 @@ def _row(vertex: Tensor, cells: int, count: int) -> Tensor:
     if side**3 <= count:
         return x + side * (y + side * z)
     return (x ^ (y * PRIMES[1]) ^ (z * PRIMES[2])) & (count - 1)
+
+
+def expanded(encoding: DctEncoding) -> tuple[Tensor, Tensor]:
+    """Planes [3, R, R, C] and lines [3, R, C] at the nodes u = (i + 1/2) / R; differentiable."""
+    planes, lines = in_band(encoding)
+    k = torch.arange(lines.shape[1], dtype=lines.dtype, device=lines.device)
+    nodes = torch.arange(encoding.cells, dtype=lines.dtype, device=lines.device) + 0.5
+    cosines = torch.cos(torch.pi / encoding.cells * nodes[:, None] * k)
+    cosines = torch.cat([cosines[:, :1], 2**0.5 * cosines[:, 1:]], dim=1)  # [R, K]
+    rows = torch.einsum("ik,aklc->ailc", cosines, planes)
+    return torch.einsum("jl,ailc->aijc", cosines, rows), torch.einsum("ik,akc->aic", cosines, lines)
+
+
+def encode_planes(planes: Tensor, lines: Tensor, u: Tensor) -> Tensor:
+    """Features [N, 3 C] of points [N, 3] of the unit cube: plane times line of each axis, linearly
+    between nodes, at the border the border's own."""
+    cells = lines.shape[1]
+    x = (u * cells - 0.5).clamp(0, cells - 1)
+    first = x.floor().clamp(0, max(cells - 2, 0))
+    share = x - first
+    low = first.long()
+    high = (low + 1).clamp_max(cells - 1)
+    found = []
+    for axis, (across, down) in enumerate(((1, 2), (0, 2), (0, 1))):
+        a, d, s = share[:, across, None], share[:, down, None], share[:, axis, None]
+        plane, line = planes[axis], lines[axis]
+        upper = (1 - a) * plane[low[:, down], low[:, across]]
+        upper = upper + a * plane[low[:, down], high[:, across]]
+        lower = (1 - a) * plane[high[:, down], low[:, across]]
+        lower = lower + a * plane[high[:, down], high[:, across]]
+        on_line = (1 - s) * line[low[:, axis]] + s * line[high[:, axis]]
+        found.append(((1 - d) * upper + d * lower) * on_line)
+    return torch.cat(found, dim=1)
+
+
+def features_of(encoding: HashEncoding | DctEncoding, u: Tensor) -> Tensor:
+    """Features [N, E] of points [N, 3] of the unit cube."""
+    if isinstance(encoding, HashEncoding):
+        return encode_hash(encoding, u)
+    return encode_planes(*expanded(encoding), u)
 
 
 def densities(heads: Heads, features: Tensor) -> Tensor:
@@ -111,7 +151,7 @@ def render_rays_torch(
     t, span, counts = samples_of(space, rays_o, rays_d, ends, offsets, marching)
     ray, k = counts.nonzero(as_tuple=True)
     points = rays_o[ray] + rays_d[ray] * t[ray, k][:, None]
-    geometry = densities(field.heads, encode_hash(field.encoding, into_cube(space, points)))
+    geometry = densities(field.heads, features_of(field.encoding, into_cube(space, points)))
     assert geometry.shape[1] == GEOMETRY
     color = colors(field.heads, geometry, rays_d[ray])
     sigma = geometry[:, 0].clamp_max(MOST_LOG).exp()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -10,9 +11,14 @@ class NerfConfig:
     """How a field is fitted. Fractions are of the training's whole length, 0..1.
 
     Attributes:
+        encoding: "hash" | "dct".
         levels, features, log2_entries: of the hash grid.
         coarsest, finest: cells along the unit cube's side on its first and last level; between them
             they grow by one ratio (Müller et al. 2022, equations 2 and 3).
+        frequencies, plane_features, plane_cells: of planes and lines of cosines: how many along a
+            side, numbers of a node, nodes along a side.
+        first_band, band_until: they begin with frequencies up to `first_band`, and have all after
+            that fraction of the training.
         hidden: width of the two networks.
         cells: of the occupancy grid, along a side. occupancy_every: steps between its updates.
         steps_across: steps of a ray through a bounded space; in a contracted one, steps within its
@@ -25,11 +31,17 @@ class NerfConfig:
         exposure: fit a colour correction per photo. lr_exposure: its rate.
     """
 
+    encoding: str = "hash"
     levels: int = 8
     features: int = 4
     log2_entries: int = 17
     coarsest: int = 16
     finest: int = 1024
+    frequencies: int = 96
+    plane_features: int = 16
+    plane_cells: int = 192
+    first_band: float = 8.0
+    band_until: float = 0.4
     hidden: int = 64
     cells: int = 96
     occupancy_every: int = 16
@@ -44,3 +56,10 @@ class NerfConfig:
     by_error: float = 0.0
     exposure: bool = False
     lr_exposure: float = 1e-3
+
+    def band_at(self, fraction: float) -> float:
+        """The highest frequency in use after a share of the training, of cosines."""
+        if fraction >= self.band_until:
+            return math.inf
+        growth = self.frequencies * math.sqrt(2) / self.first_band
+        return self.first_band * growth ** (fraction / self.band_until)

@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from tondo.data.cameras import Camera
-from tondo.data.field import Field, HashEncoding, Heads, Marching, Space, head_shapes
+from tondo.data.field import DctEncoding, Field, HashEncoding, Heads, Marching, Space, head_shapes
 from tondo.geometry.focus import focus, object_share
 from tondo.nerf.config import NerfConfig
 
@@ -46,17 +46,31 @@ def range_of(space: Space) -> tuple[float, float]:
 
 
 def first_field(space: Space, config: NerfConfig, chance: Generator) -> Field:
-    """Tables nearly zero, layers by He et al. 2015 (equation 12), density low."""
-    ratio = (config.finest / config.coarsest) ** (1 / max(1, config.levels - 1))
-    resolutions = tuple(round(config.coarsest * ratio**k) for k in range(config.levels))
-    shape = (config.levels, 1 << config.log2_entries, config.features)
-    tables = 1e-4 * (2 * torch.rand(shape, generator=chance) - 1)
-    inputs = config.levels * config.features
+    """An encoding of nearly nothing, layers by He et al. 2015 (equation 12)."""
+    encoding = _cosines(config, chance) if config.encoding == "dct" else _hash(config, chance)
     parts = []
-    for part in head_shapes(inputs, config.hidden):
+    for part in head_shapes(encoding.width, config.hidden):
         if len(part) == 1:
             parts.append(torch.zeros(part))
         else:
             parts.append(torch.randn(part, generator=chance) * math.sqrt(2 / part[1]))
     weights = torch.cat([part.flatten() for part in parts])
-    return Field(HashEncoding(tables, resolutions), Heads(weights, inputs, config.hidden), space)
+    return Field(encoding, Heads(weights, encoding.width, config.hidden), space)
+
+
+def _hash(config: NerfConfig, chance: Generator) -> HashEncoding:
+    ratio = (config.finest / config.coarsest) ** (1 / max(1, config.levels - 1))
+    resolutions = tuple(round(config.coarsest * ratio**k) for k in range(config.levels))
+    shape = (config.levels, 1 << config.log2_entries, config.features)
+    return HashEncoding(1e-4 * (2 * torch.rand(shape, generator=chance) - 1), resolutions)
+
+
+def _cosines(config: NerfConfig, chance: Generator) -> DctEncoding:
+    """Lines near 1, so that the planes alone speak at first."""
+    K, C = config.frequencies, config.plane_features
+    planes = 1e-2 * torch.randn(3, K, K, C, generator=chance)
+    k = torch.arange(K)
+    planes = planes / (1 + (k[:, None].square() + k.square()).sqrt())[:, :, None]
+    lines = torch.zeros(3, K, C)
+    lines[:, 0] = 1.0
+    return DctEncoding(planes, lines, config.plane_cells)

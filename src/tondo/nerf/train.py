@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from tondo.data.field import Field, Marching, Space
+from tondo.data.field import DctEncoding, Field, Marching, Space, arrays_of, with_arrays
 from tondo.kernels.adam import adam_visible_
 from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.config import NerfConfig
@@ -32,7 +32,7 @@ class Training:
 
     Attributes:
         field: the field as it stands, its space's occupied cells included.
-        moments: Adam's two for the tables and two for the networks' weights, shaped like these.
+        moments: Adam's two for each of the field's arrays (`data.field.arrays_of`).
         densities: [C, C, C] remembered density of each cell, per world unit.
         exposures: [N, 3, 4] of the photos: colour in a photo = exposures @ (r, g, b, 1).
         exposure_moments: [2, N, 3, 4].
@@ -42,7 +42,7 @@ class Training:
     """
 
     field: Field
-    moments: tuple[Tensor, Tensor, Tensor, Tensor]
+    moments: dict[str, tuple[Tensor, Tensor]]
     densities: Tensor
     exposures: Tensor
     exposure_moments: Tensor
@@ -99,11 +99,10 @@ def begin(setting: Setting, photos: int, seed: int) -> Training:
     """A training at step 0, of `photos` photos."""
     chance = Generator().manual_seed(seed)
     first = first_field(setting.space, setting.config, chance)
-    tables, weights = first.encoding.tables, first.heads.weights
     zeros = torch.zeros_like
     return Training(
         first,
-        (zeros(tables), zeros(tables), zeros(weights), zeros(weights)),
+        {name: (zeros(x), zeros(x)) for name, x in arrays_of(first).items()},
         torch.zeros(setting.space.occupied.shape),
         torch.eye(3, 4).expand(photos, 3, 4).clone(),
         torch.zeros(2, photos, 3, 4),
@@ -151,7 +150,13 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     behind = setting.background.expand(len(rays.photo), 3)
     if setting.random_background:
         behind = torch.rand(len(rays.photo), 3, generator=t.chance)
-    learned = _requiring_grads(t.field)
+    arrays = arrays_of(t.field)
+    if isinstance(t.field.encoding, DctEncoding):
+        encoding = replace(t.field.encoding, band=config.band_at(fraction))
+        t.field = replace(t.field, encoding=encoding)
+    learned = with_arrays(
+        t.field, {name: x.detach().requires_grad_(True) for name, x in arrays.items()}
+    )
     exposures = t.exposures.clone().requires_grad_(config.exposure)
     found = _rendered(learned, setting, rays, t.chance, tape)
     color = found.colors + (1 - found.opacities)[:, None] * behind
@@ -173,17 +178,6 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     return loss.item(), mean_square.item()
 
 
-def _requiring_grads(current: Field) -> Field:
-    encoding, heads = current.encoding, current.heads
-    tables = encoding.tables.detach().requires_grad_(True)
-    weights = heads.weights.detach().requires_grad_(True)
-    return replace(
-        current,
-        encoding=replace(encoding, tables=tables),
-        heads=replace(heads, weights=weights),
-    )
-
-
 def _rendered(
     learned: Field, setting: Setting, rays: Rays, chance: Generator, tape: Tape
 ) -> RayPictures:
@@ -201,16 +195,13 @@ def _update(
     """One step of Adam for tables, networks and exposures."""
     fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
     rate = min(1.0, t.step / config.warm_up) * fall
-    tables, weights = learned.encoding.tables, learned.heads.weights
-    rows = (
-        (tables, *t.moments[:2], config.lr_tables, tables.shape[2]),
-        (weights, *t.moments[2:], config.lr_heads, len(weights)),
-    )
-    for values, mean, square, lr, columns in rows:
+    for name, values in arrays_of(learned).items():
         assert values.grad is not None
+        columns = len(values) if values.dim() == 1 else values.shape[-1]
+        lr = config.lr_heads if name == "weights" else config.lr_tables
         every = torch.ones(1, dtype=torch.bool).expand(values.numel() // columns)
         now, grad, first, second = (
-            x.view(-1, columns) for x in (values.detach(), values.grad, mean, square)
+            x.view(-1, columns) for x in (values.detach(), values.grad, *t.moments[name])
         )
         adam_visible_(now, grad, first, second, every, rate * lr, BETA1, BETA2, EPS, t.step)
     if exposures.grad is not None:
@@ -230,12 +221,12 @@ def psnr_of(mean_square: float) -> float:
 
 def to_tensors(t: Training) -> dict[str, Tensor]:
     """All of a training's state as tensors, for a checkpoint."""
-    names = ("tables_mean", "tables_square", "weights_mean", "weights_square")
+    tensors = dict(arrays_of(t.field))
+    for name, (mean, square) in t.moments.items():
+        tensors |= {f"{name}.mean": mean, f"{name}.square": square}
     return {
-        "tables": t.field.encoding.tables,
-        "weights": t.field.heads.weights,
+        **tensors,
         "occupied": t.field.space.occupied,
-        **dict(zip(names, t.moments, strict=True)),
         "densities": t.densities,
         "exposures": t.exposures,
         "exposure_moments": t.exposure_moments,
@@ -249,18 +240,15 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     """The inverse of `to_tensors`; KeyError names what a checkpoint lacks, ValueError what does not
     fit the setting."""
     t = begin(setting, len(tensors["exposures"]), 0)
-    encoding, heads, space = t.field.encoding, t.field.heads, t.field.space
-    t.field = replace(
-        t.field,
-        encoding=replace(encoding, tables=_like(encoding.tables, tensors["tables"])),
-        heads=replace(heads, weights=_like(heads.weights, tensors["weights"])),
-        space=replace(space, occupied=_like(space.occupied, tensors["occupied"])),
-    )
-    names = ("tables_mean", "tables_square", "weights_mean", "weights_square")
-    first, second, third, fourth = (
-        _like(own, tensors[name]) for own, name in zip(t.moments, names, strict=True)
-    )
-    t.moments = (first, second, third, fourth)
+    found = {name: _like(own, tensors[name]) for name, own in arrays_of(t.field).items()}
+    space = replace(t.field.space, occupied=_like(t.field.space.occupied, tensors["occupied"]))
+    t.field = replace(with_arrays(t.field, found), space=space)
+    for name, (mean, square) in t.moments.items():
+        mean, square = (
+            _like(mean, tensors[f"{name}.mean"]),
+            _like(square, tensors[f"{name}.square"]),
+        )
+        t.moments[name] = (mean, square)
     t.densities = _like(t.densities, tensors["densities"])
     t.exposures = tensors["exposures"].clone()
     t.exposure_moments = tensors["exposure_moments"].clone()
