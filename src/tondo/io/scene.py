@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tondo.checks import check_finite
+from tondo.checks import check_dtype, check_finite
 from tondo.data.field import (
     DctEncoding,
     Field,
@@ -109,6 +109,7 @@ def load_scene(path: Path) -> Scene | FieldScene:
     try:
         for name in wanted:
             if tensors[name].is_floating_point():
+                check_dtype(name, tensors[name], torch.float32)
                 check_finite(name, tensors[name])
         exposures = None
         if any(name.startswith("exposures.") for name in wanted):
