@@ -27,7 +27,6 @@ class NerfConfig:
         lr_tables, lr_heads: Adam's rates, falling to `lr_end` times themselves over the last
             `decay` of the training. warm_up: steps over which they rise.
         distortion: weight of the distortion (Barron et al. 2022, equation 15).
-        by_error: share of the rays that are drawn where photos were met worst.
         exposure: fit a colour correction per photo. lr_exposure: its rate.
     """
 
@@ -53,7 +52,6 @@ class NerfConfig:
     decay: float = 0.7
     warm_up: int = 20
     distortion: float = 0.0
-    by_error: float = 0.0
     exposure: bool = False
     lr_exposure: float = 1e-3
 
