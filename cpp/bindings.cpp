@@ -1,14 +1,6 @@
 // Python bindings only: shapes and dtypes are checked by nanobind's ndarray signatures, sizes
 // against each other here.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-
-#include <nanobind/stl/optional.h>
-
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <vector>
+#include "bindings.h"
 
 #include "tondo/adam.h"
 #include "tondo/cpu.h"
@@ -21,16 +13,8 @@
 #include "tondo/threads.h"
 #include "tondo/tsdf.h"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-
 namespace {
 
-template <class T, class Shape>
-using Array = nb::ndarray<T, Shape, nb::c_contig, nb::device::cpu>;
-using F1 = Array<float, nb::shape<-1>>;
-using F2 = Array<float, nb::shape<-1, 2>>;
-using F3 = Array<float, nb::shape<-1, 3>>;
 using F4 = Array<float, nb::shape<-1, 4>>;
 using FN = Array<float, nb::shape<-1, -1>>;
 using FSh = Array<float, nb::shape<-1, -1, 3>>;
@@ -42,13 +26,6 @@ using FVec3 = Array<float, nb::shape<3>>;
 using I2 = Array<int32_t, nb::shape<-1, 2>>;
 using U8Image = Array<uint8_t, nb::shape<-1, -1, 3>>;
 using U8Map = Array<uint8_t, nb::shape<-1, -1>>;
-
-template <class T>
-using Maybe = std::optional<T>;
-
-void need(bool ok, const char* what) {
-  if (!ok) throw std::invalid_argument(std::string("tondo._native: sizes differ: ") + what);
-}
 
 template <class A>
 float* data_or_null(const Maybe<A>& a) {
@@ -348,8 +325,6 @@ bool cpu_supported() {
 }
 
 }  // namespace
-
-void bind_field(nb::module_& m);  // bindings_field.cpp
 
 NB_MODULE(_native, m) {
   nb::set_leak_warnings(false);  // a graph that a notebook still holds at exit is no leak of ours

@@ -1,35 +1,15 @@
 // Bindings of the radiance field; see bindings.cpp.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-
-#include <nanobind/stl/optional.h>
-
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <vector>
+#include "bindings.h"
 
 #include "tondo/field.h"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-
 namespace {
 
-template <class T, class Shape>
-using Array = nb::ndarray<T, Shape, nb::c_contig, nb::device::cpu>;
-using F1 = Array<float, nb::shape<-1>>;
-using F2 = Array<float, nb::shape<-1, 2>>;
-using F3 = Array<float, nb::shape<-1, 3>>;
 using FTables = Array<float, nb::shape<-1, -1, -1>>;       // [levels, entries, features]
 using FPlanes = Array<float, nb::shape<3, -1, -1, -1>>;    // [3, cells, cells, features]
 using FLines = Array<float, nb::shape<3, -1, -1>>;         // [3, cells, features]
 using I1 = Array<int32_t, nb::shape<-1>>;
 using Bits = Array<uint8_t, nb::shape<-1>>;
-
-void need(bool ok, const char* what) {
-  if (!ok) throw std::invalid_argument(std::string("tondo._native: sizes differ: ") + what);
-}
 
 // A field: the arrays that it is made of, kept alive, and what they are.
 struct FieldArrays {
@@ -114,7 +94,7 @@ void forward(FieldRays* keep, const FieldArrays& field, F3 origins, F3 direction
 
 void backward(FieldRays& kept, const FieldArrays& field, F3 origins, F3 directions, F2 ends,
               F1 offsets, F3 v_colors, F1 v_opacities, F1 v_depths, F1 v_distortions, F1 v_first,
-              std::optional<F1> v_second, F1 v_heads) {
+              Maybe<F1> v_second, F1 v_heads) {
   const auto rays = rays_of(origins, directions, ends, offsets);
   const size_t n = origins.shape(0);
   need(kept.rays == rays.count, "the tape is of other rays");

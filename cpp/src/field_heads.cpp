@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "harmonics.h"
 #include "tondo/matmul.h"
 #include "tondo/simd.h"
 
@@ -79,31 +80,9 @@ Activations::Activations(int hidden)
       hidden2(kBlock * static_cast<size_t>(hidden)),
       out(kBlock * kOut) {}
 
-void harmonics_of(int64_t count, const float* directions, float* harmonics) {
-  for (int64_t r = 0; r < count; ++r) {
-    const float x = directions[3 * r], y = directions[3 * r + 1], z = directions[3 * r + 2];
-    float* Y = harmonics + r * kHarmonics;
-    const float c1 = x * x - y * y, s1 = 2.0f * x * y, b = -1.092548430592079f * z;
-    const float c2 = x * c1 - y * s1, s2 = x * s1 + y * c1;
-    const float k = -2.285228997322329f * z * z + 0.4570457994644658f;
-    const float e = 1.445305721320277f * z;
-    Y[0] = 0.2820947917738781f;
-    Y[1] = -0.48860251190292f * y;
-    Y[2] = 0.48860251190292f * z;
-    Y[3] = -0.48860251190292f * x;
-    Y[4] = 0.5462742152960395f * s1;
-    Y[5] = b * y;
-    Y[6] = 0.9461746957575601f * z * z - 0.3153915652525201f;
-    Y[7] = b * x;
-    Y[8] = 0.5462742152960395f * c1;
-    Y[9] = -0.5900435899266435f * s2;
-    Y[10] = e * s1;
-    Y[11] = k * y;
-    Y[12] = z * (1.865881662950577f * z * z - 1.119528997770346f);
-    Y[13] = k * x;
-    Y[14] = e * c1;
-    Y[15] = -0.5900435899266435f * c2;
-  }
+void harmonics_of(int64_t count, const float* directions, float* Y) {
+  for (int64_t r = 0; r < count; ++r, directions += 3, Y += kHarmonics)
+    harmonics<3>(directions[0], directions[1], directions[2], Y);
 }
 
 void ray_bias(const PackedHeads& p, int64_t count, const float* harmonics, float* bias) {

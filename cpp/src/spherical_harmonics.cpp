@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "harmonics.h"
 #include "tondo/project.h"
 #include "tondo/simd.h"
 #include "tondo/threads.h"
@@ -27,37 +28,6 @@ TONDO_INLINE Directions directions(const float* means, const float position[3], 
   const f8 n2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2];
   const f8 inv = 1.0f / sqrt8(max8(n2, splat8(1e-24f)));
   return {d[0] * inv, d[1] * inv, d[2] * inv, inv};
-}
-
-template <int DEGREE>
-TONDO_INLINE void basis(const Directions& d, f8* Y) {
-  const f8 x = d.x, y = d.y, z = d.z;
-  Y[0] = splat8(0.2820947917738781f);
-  if constexpr (DEGREE >= 1) {
-    Y[1] = -0.48860251190292f * y;
-    Y[2] = 0.48860251190292f * z;
-    Y[3] = -0.48860251190292f * x;
-  }
-  if constexpr (DEGREE >= 2) {
-    const f8 c1 = x * x - y * y, s1 = 2.0f * x * y, b = -1.092548430592079f * z;
-    Y[4] = 0.5462742152960395f * s1;
-    Y[5] = b * y;
-    Y[6] = 0.9461746957575601f * z * z - 0.3153915652525201f;
-    Y[7] = b * x;
-    Y[8] = 0.5462742152960395f * c1;
-    if constexpr (DEGREE >= 3) {
-      const f8 c2 = x * c1 - y * s1, s2 = x * s1 + y * c1;
-      const f8 k = -2.285228997322329f * z * z + 0.4570457994644658f;
-      const f8 e = 1.445305721320277f * z;
-      Y[9] = -0.5900435899266435f * s2;
-      Y[10] = e * s1;
-      Y[11] = k * y;
-      Y[12] = z * (1.865881662950577f * z * z - 1.119528997770346f);
-      Y[13] = k * x;
-      Y[14] = e * c1;
-      Y[15] = -0.5900435899266435f * c2;
-    }
-  }
 }
 
 // v_dir = sum_k g_k dY_k / d(x, y, z)
@@ -96,7 +66,8 @@ void forward(int64_t n, int stored, const float* means, const float position[3],
     for (int64_t i = begin; i < end; i += 8) {
       const int count = static_cast<int>(std::min<int64_t>(8, end - i));
       f8 Y[K];
-      basis<DEGREE>(directions(means, position, i, count), Y);
+      const Directions d = directions(means, position, i, count);
+      harmonics<DEGREE>(d.x, d.y, d.z, Y);
       for (int l = 0; l < count; ++l) {
         float* out = colors + 3 * (i + l);
         float sum[3] = {0.5f, 0.5f, 0.5f};
@@ -127,7 +98,7 @@ void backward(int64_t n, int stored, const float* means, const float position[3]
       const Directions d = directions(means, position, i, count);
       f8 Y[K], g[K], v[3];
       for (f8& q : g) q = splat8(0);
-      basis<DEGREE>(d, Y);
+      harmonics<DEGREE>(d.x, d.y, d.z, Y);
       for (int l = 0; l < count; ++l) {
         const int64_t k = i + l;
         if (radii[2 * k] <= 0) continue;

@@ -3,7 +3,7 @@
 A picture of a generated object can be compared with a photograph taken by the same camera, pixel by
 pixel, when its style comes from that photograph: an autoencoder whose decoder is G and the
 renderer. Unknown cameras are looked for within a narrow prior; of a wide one some are drawn, the
-code is told which, and the best is taken (`tondo.gan.train.tries_of`). It starts alone
+best in form is taken (`tondo.gan.train.likeliest`). It starts alone
 (`tondo.gan.first_look`): within minutes the objects have the usual body and colours of their kind,
 and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
 pixels), which alone would soon lead a young G astray.
@@ -30,9 +30,7 @@ RATE = 0.05  # of the running mean and spread
 LEVELS = 4  # halvings at which pictures are compared
 FLAT = 0.03  # spread of grey values that counts as shading
 SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
-
-
-FIRST_LOG_SPREAD = -1.0
+FIRST_LOG_SPREAD = -1.0  # of codes, before anything is learned
 
 
 class Code(NamedTuple):

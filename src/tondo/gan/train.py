@@ -413,8 +413,8 @@ def _step_g(
         with torch.no_grad():
             on_real = t.D.judge(now.real, now.angles_real)
         loss = loss_named(config.loss).of_g(on_real, on_fake)
-        rebuilding = config.rebuild_after(t.pictures) * now.unlike
-        whole = loss + geometry_loss(now.made, config) + rebuilding
+        whole = loss + geometry_loss(now.made, config)
+        whole = whole + config.rebuild_after(t.pictures) * now.unlike
         (whole / len(pieces)).backward()
         told.append(loss.detach())
     trained = t.opt_g.param_groups[0]["params"]

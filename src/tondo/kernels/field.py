@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -76,11 +77,7 @@ def render_rays(
     check_shape("offsets", offsets, "R", sizes)
     weights = field.heads.weights
     if weights.device.type != "cpu" or weights.dtype != torch.float32:
-        steps = torch.tensor(
-            [marching.step, marching.cone, marching.max_steps], dtype=torch.float64
-        )
-        found = render_rays_torch(field, rays_o, rays_d, ends, offsets, steps, marching.stop)
-        return RayPictures(*found)
+        return RayPictures(*render_rays_torch(field, rays_o, rays_d, ends, offsets, marching))
     rays = tuple(x.detach().contiguous() for x in (rays_o, rays_d, ends, offsets))
     first, second = _arrays(field.encoding)
     wanted = any(x is not None and x.requires_grad for x in (first, second, weights))
@@ -129,12 +126,10 @@ def _arrays(encoding: HashEncoding | DctEncoding) -> tuple[Tensor, Tensor | None
 def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: Marching) -> Any:
     """The native code's view of a field, whose arrays it shares."""
     space, encoding = field.space, field.encoding
-    flat = space.occupied.flatten()
-    bits = torch.nn.functional.pad(flat, (0, -len(flat) % 8)).view(-1, 8).to(torch.uint8)
     common = (
         field.heads.weights.detach().contiguous(),
         field.heads.hidden,
-        (bits << torch.arange(8, dtype=torch.uint8)).sum(dim=1, dtype=torch.uint8),
+        torch.from_numpy(np.packbits(space.occupied.numpy(), bitorder="little")),
         len(space.occupied),
         torch.tensor([*space.center, space.radius]),
         torch.tensor([marching.step, marching.cone, marching.stop]),

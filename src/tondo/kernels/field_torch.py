@@ -1,11 +1,20 @@
-"""The definition of `tondo.render_rays` in plain PyTorch, for any device and dtype."""
+"""The definition of `kernels.field.render_rays` in plain PyTorch, for any device and dtype."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from tondo.data.field import GEOMETRY, DctEncoding, Field, HashEncoding, Heads, Space, in_band
+from tondo.data.field import (
+    GEOMETRY,
+    DctEncoding,
+    Field,
+    HashEncoding,
+    Heads,
+    Marching,
+    Space,
+    in_band,
+)
 from tondo.geometry.spherical_harmonics import harmonics_basis
 
 PRIMES = (1, 2654435761, 805459861)
@@ -110,14 +119,14 @@ def even_distances(space: Space, t: Tensor) -> Tensor:
 
 
 def samples_of(
-    space: Space, rays_o: Tensor, rays_d: Tensor, ends: Tensor, offsets: Tensor, marching: Tensor
+    space: Space, rays_o: Tensor, rays_d: Tensor, ends: Tensor, offsets: Tensor, marching: Marching
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Distances [R, K], lengths [R, K] and which of them count: within the ray's ends, in cells
-    that may hold something. marching: step, cone, most steps (docs/conventions.md)."""
-    step, cone, most = float(marching[0]), float(marching[1]), int(marching[2])
+    that may hold something."""
+    step, cone = marching.step, marching.cone
     t = ends[:, 0] + offsets * (cone * ends[:, 0]).clamp_min(step)
     ts, spans = [], []
-    for _ in range(most):
+    for _ in range(marching.max_steps):
         span = (cone * t).clamp_min(step)
         ts.append(t)
         spans.append(span)
@@ -138,13 +147,12 @@ def render_rays_torch(
     rays_d: Tensor,
     ends: Tensor,
     offsets: Tensor,
-    marching: Tensor,
-    stop: float,
+    marching: Marching,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Colours [R, 3], opacities, depths, distortions and numbers of samples [R].
 
     Mildenhall et al. 2020, equation 3: w_i = T_i (1 - exp(-sigma_i d_i)), T_i the product of
-    exp(-sigma_j d_j) over the samples before. Samples with T_i below `stop` do not count.
+    exp(-sigma_j d_j) over the samples before. Samples with T_i below `marching.stop` do not count.
     Distortion: Barron et al. 2022, equation 15, over `even_distances`.
     """
     space = field.space
@@ -157,7 +165,7 @@ def render_rays_torch(
     sigma = geometry[:, 0].clamp_max(MOST_LOG).exp()
     optical = torch.zeros_like(t).index_put((ray, k), sigma * span[ray, k])
     left = torch.exp(-(optical.cumsum(dim=1) - optical))
-    weights = torch.where(left >= stop, left * -torch.expm1(-optical), 0.0)
+    weights = torch.where(left >= marching.stop, left * -torch.expm1(-optical), 0.0)
     every = torch.zeros(*t.shape, 3, dtype=t.dtype, device=t.device).index_put((ray, k), color)
     s = even_distances(space, t)
     length = even_distances(space, t + 0.5 * span) - even_distances(space, t - 0.5 * span)
@@ -168,5 +176,5 @@ def render_rays_torch(
         weights.sum(dim=1),
         (weights * t).sum(dim=1),
         distortion.sum(dim=1),
-        (counts & (left >= stop)).sum(dim=1),
+        (counts & (left >= marching.stop)).sum(dim=1),
     )

@@ -18,31 +18,21 @@ from tondo.nerf import train
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import marching_of, space_of
 from tondo.nerf.pixels import pixels_of
-from tondo.nerf.train import Setting, Training, psnr_of
+from tondo.nerf.train import Setting, Training
 from tondo.training.fitting import Fitting, OtherPhotos, Report, Request
-from tondo.training.horizon import Clock
 
 
 class FieldFitting(Fitting[FieldScene]):
     """A field being fitted to photos."""
 
     def __init__(self, training: Training, setting: Setting, photos: PhotoSet) -> None:
+        super().__init__(training)
         self._training = training
         self._setting = setting
         self._photos = photos
 
-    @property
-    def clock(self) -> Clock:
-        return self._training.clock
-
-    @property
-    def step(self) -> int:
-        return self._training.step
-
     def reports(self) -> Iterator[Report]:
-        for one in train.run(self._training, self._setting):
-            psnr = psnr_of(one.mean_square)
-            yield Report(one.step, one.loss, psnr, None, one.seconds, one.fraction)
+        yield from train.run(self._training, self._setting)
 
     def tensors(self) -> dict[str, Tensor]:
         return train.to_tensors(self._training)

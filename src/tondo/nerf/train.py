@@ -17,12 +17,12 @@ from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field, range_of
 from tondo.nerf.occupancy import look_again, occupied_where
 from tondo.nerf.pixels import Pixels, Rays, draw_rows, rays_at
+from tondo.training.fitting import Report
 from tondo.training.horizon import Clock, Horizon
 
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
 ALL_CELLS_UNTIL = 256  # steps until which every cell is looked at in an update
 BETA1, BETA2, EPS = 0.9, 0.99, 1e-15
-PSNR_OVER = 25  # steps over which the training PSNR is averaged
 CENTER = 0.1  # share of the way by which the mean exposure goes back to none at each step
 
 
@@ -75,26 +75,6 @@ class Setting:
     random_background: bool
 
 
-@dataclass(frozen=True)
-class StepReport:
-    """One step.
-
-    Attributes:
-        step: steps done, this one included.
-        loss: mean squared error and what is added to it.
-        mean_square: mean squared error of this step's rays, sRGB.
-        samples: places that were looked at.
-        seconds, fraction: training time, and what share of the training is over.
-    """
-
-    step: int
-    loss: float
-    mean_square: float
-    samples: int
-    seconds: float
-    fraction: float
-
-
 def begin(setting: Setting, photos: int, seed: int) -> Training:
     """A training at step 0, of `photos` photos."""
     chance = Generator().manual_seed(seed)
@@ -110,7 +90,7 @@ def begin(setting: Setting, photos: int, seed: int) -> Training:
     )
 
 
-def run(training: Training, setting: Setting) -> Iterator[StepReport]:
+def run(training: Training, setting: Setting) -> Iterator[Report]:
     """Train until the horizon, giving a report after every step.
 
     The same `training` state and a horizon in steps give the same field bit for bit, for any number
@@ -122,11 +102,11 @@ def run(training: Training, setting: Setting) -> Iterator[StepReport]:
         if t.step % setting.config.occupancy_every == 0:
             _look_again(t, setting)
         loss, mean_square = _one_step(t, setting, tape, fraction)
-        yield StepReport(
+        yield Report(
             t.step,
             loss,
-            mean_square,
-            tape.native.samples,
+            psnr_of(mean_square),
+            None,
             t.clock.seconds(),
             setting.horizon.fraction(t.step, t.clock.seconds()),
         )

@@ -19,24 +19,16 @@ from tondo.splats.corrections import background, corrected
 from tondo.splats.points import Start, starting_points
 from tondo.splats.train import Setting, Training
 from tondo.training.fitting import Fitting, OtherPhotos, Report, Request
-from tondo.training.horizon import Clock
 
 
 class SplatFitting(Fitting[Scene]):
     """Splats being fitted to photos."""
 
     def __init__(self, training: Training, setting: Setting, photos: PhotoSet) -> None:
+        super().__init__(training)
         self._training = training
         self._setting = setting
         self._photos = photos
-
-    @property
-    def clock(self) -> Clock:
-        return self._training.clock
-
-    @property
-    def step(self) -> int:
-        return self._training.step
 
     def reports(self) -> Iterator[Report]:
         yield from train.run(self._training, self._setting)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -101,18 +101,28 @@ class OtherPhotos(ValueError):
 S = TypeVar("S")
 
 
+class Progress(Protocol):
+    """What every method's training counts: steps done, and training time."""
+
+    step: int
+    clock: Clock
+
+
 class Fitting(ABC, Generic[S]):
     """A method at work on photos; S is its kind of scene."""
 
-    @property
-    @abstractmethod
-    def clock(self) -> Clock:
-        """Training time so far."""
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     @property
-    @abstractmethod
+    def clock(self) -> Clock:
+        """Training time so far."""
+        return self._progress.clock
+
+    @property
     def step(self) -> int:
         """Steps done so far."""
+        return self._progress.step
 
     @abstractmethod
     def reports(self) -> Iterator[Report]:
