@@ -3,6 +3,7 @@
     python gan.py [NAME ...] [--runs FOLDER]
 
 Each training goes on where it was stopped; one that is finished and measured is left as it is. The
+long ones have all cores, one after the other; the choices have one core each, two side by side. The
 results go to results/gan.json, the pictures to docs/images; table.py makes the tables.
 """
 
@@ -13,6 +14,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,28 +29,35 @@ IMAGES = ROOT / "docs" / "images"
 
 @dataclass(frozen=True)
 class Case:
-    """One training: of which set, for how long, and what differs from the defaults."""
+    """One training: of which set, for how long, and what differs from the defaults. The grid of one
+    that is `shown` stands in the document; the others are choices, which have one core each."""
 
     data: str
     minutes: float
     words: tuple[str, ...] = ()
-    shown: bool = False  # its grid stands in the document
+    shown: bool = False
 
 
 APPLES = ("--poses", "turntable+tumble")
 FISH = ("--mirror", "--augment", "off")
-FACES = ("--poses", "frontal")
+FACES = ("--poses", "frontal", "--mirror")
+
+
+def choice(*words: str) -> Case:
+    return Case("apples", 20, (*APPLES, "--threads", "1", *words))
+
+
 CASES = {
     "apples": Case("apples", 60, APPLES, shown=True),
     "faces": Case("faces", 60, FACES, shown=True),
     "fish": Case("fish", 120, FISH, shown=True),
-    "default": Case("apples", 20, APPLES),
-    "plain D": Case("apples", 20, (*APPLES, "--discriminator", "plain")),
-    "nonsaturating": Case("apples", 20, (*APPLES, "--loss", "nonsaturating")),
-    "minimax": Case("apples", 20, (*APPLES, "--loss", "minimax")),
-    "relativistic": Case("apples", 20, (*APPLES, "--loss", "relativistic")),
-    "field": Case("apples", 20, (*APPLES, "--representation", "field")),
-    "no augmentation": Case("apples", 20, (*APPLES, "--augment", "off")),
+    "default": choice(),
+    "plain D": choice("--discriminator", "plain"),
+    "nonsaturating": choice("--loss", "nonsaturating"),
+    "minimax": choice("--loss", "minimax"),
+    "relativistic": choice("--loss", "relativistic"),
+    "field": choice("--representation", "field"),
+    "no augmentation": choice("--augment", "off"),
 }
 
 
@@ -89,6 +98,23 @@ def trained(name: str, case: Case, runs: Path) -> dict[str, Any]:
     return found
 
 
+def kept(name: str, found: dict[str, Any], where: dict[str, Any]) -> None:
+    """`found` into the file of results, where it is new."""
+    results = load("gan") or {"trainings": {}}
+    if results["trainings"].get(name, {}).get("figures") != found:
+        case = CASES[name]
+        results["trainings"][name] = {
+            "data": case.data,
+            "minutes": case.minutes,
+            "shown": case.shown,
+            "words": " ".join(case.words),
+            "machine": where,
+            "figures": found,
+        }
+        write_json(ROOT / "benchmarks" / "results" / "gan.json", results)
+    print(f"{name}: Fréchet distance {found['generator']['frechet']:.1f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
@@ -97,23 +123,18 @@ def main() -> None:
     for name in args.names:
         if name not in CASES:
             parser.error(f"no training is called {name!r}: choose from {', '.join(CASES)}")
-    for name in args.names or CASES:
-        case = CASES[name]
+    names = args.names or list(CASES)
+    for name in [name for name in names if CASES[name].shown]:
         where = asdict(machine())
-        found = trained(name, case, args.runs)
-        results = load("gan") or {"trainings": {}}
-        known = results["trainings"].get(name, {})
-        if known.get("figures") != found:
-            results["trainings"][name] = {
-                "data": case.data,
-                "minutes": case.minutes,
-                "shown": case.shown,
-                "words": " ".join(case.words),
-                "machine": where,
-                "figures": found,
-            }
-            write_json(ROOT / "benchmarks" / "results" / "gan.json", results)
-        print(f"{name}: Fréchet distance {found['generator']['frechet']:.1f}")
+        kept(name, trained(name, CASES[name], args.runs), where)
+    choices = [name for name in names if not CASES[name].shown]
+    for name in choices:
+        prepared(CASES[name].data, args.runs)
+    where = asdict(machine())
+    with ThreadPoolExecutor(max_workers=2) as beside:
+        measured = beside.map(lambda name: trained(name, CASES[name], args.runs), choices)
+        for name, found in zip(choices, measured, strict=True):
+            kept(name, found, where)
 
 
 if __name__ == "__main__":

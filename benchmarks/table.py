@@ -201,7 +201,11 @@ def gan_tables(results: dict[str, Any]) -> str:
     """What `gan.py` found: the long trainings, then the choices on one set."""
     trainings = results["trainings"]
     parts = []
-    for title, shown in (("From nothing", True), ("Choices, on apples", False)):
+    titles = (
+        ("From nothing, on all cores", True),
+        ("Choices, on apples, on one core each", False),
+    )
+    for title, shown in titles:
         chosen = {name: one for name, one in trainings.items() if one["shown"] == shown}
         if not chosen:
             continue

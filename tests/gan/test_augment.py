@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tondo.gan.augment import MOST, augmented, next_strength
+from tondo.gan.augment import MOST, augmented, blurred, next_strength
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -54,8 +54,21 @@ def test_coverage_moves_with_its_picture_and_keeps_its_values() -> None:
     torch.testing.assert_close(places[0], places[1], atol=0.05, rtol=0)
 
 
+def test_blurred_is_a_gaussian_that_keeps_means_and_leaves_borders_alone() -> None:
+    images = torch.zeros(2, 4, 21, 27)
+    images[:, :, 10, 13] = 1
+    found = blurred(images, 1.5)
+    rows, columns = torch.arange(21.0) - 10, torch.arange(27.0) - 13
+    wanted = torch.exp(-(rows[:, None].square() + columns.square()) / (2 * 1.5**2))
+    wanted = (wanted / wanted.sum()).expand(2, 4, -1, -1)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=2e-4)
+    even = torch.full((1, 3, 9, 8), 0.3)
+    torch.testing.assert_close(blurred(even, 2.0), even)
+    assert blurred(images, 0.0) is images
+
+
 def test_strength_follows_the_sign() -> None:
-    assert next_strength(0.1, 0.9, 0.6, 10_000) == pytest.approx(0.2)
-    assert next_strength(0.1, 0.3, 0.6, 5000) == pytest.approx(0.05)
-    assert next_strength(0.01, 0.0, 0.6, 2000) == 0.0
-    assert next_strength(MOST - 0.01, 1.0, 0.6, 2000) == MOST
+    assert next_strength(0.1, 0.9, 0.6, 2500) == pytest.approx(0.2)
+    assert next_strength(0.1, 0.3, 0.6, 1250) == pytest.approx(0.05)
+    assert next_strength(0.01, 0.0, 0.6, 500) == 0.0
+    assert next_strength(MOST - 0.01, 1.0, 0.6, 500) == MOST

@@ -34,7 +34,7 @@ from tondo.gan.train import (
 def test_codes_are_drawn_and_cost_what_they_say() -> None:
     chance = torch.Generator().manual_seed(0)
     means, log_spreads, noise = (torch.randn(5, 6, generator=chance) for _ in range(3))
-    code = Code(means, log_spreads, torch.zeros(5, 3))
+    code = Code(means, log_spreads, torch.zeros(5, 3), [])
     torch.testing.assert_close(code.drawn(noise), means + log_spreads.exp() * noise)
     theirs = Independent(Normal(means, log_spreads.exp()), 1)
     random = Independent(Normal(torch.zeros(6), torch.ones(6)), 1)
@@ -65,6 +65,22 @@ def test_unlike_is_a_mean_over_sizes() -> None:
     torch.testing.assert_close(
         unlike(chequers.expand(2, 3, 16, 16), first + 0.5), torch.full((2,), 0.125)
     )
+
+
+def test_unlike_in_features_is_relative_to_each_channel_and_a_mean_over_levels() -> None:
+    chance = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    extractor = Watched()
+    codes = Codes(extractor, 32, 6)
+    photographs, pictures = (torch.rand(20, 4, 32, 32, generator=chance) for _ in range(2))
+    codes.calibrate(photographs)
+    wanted = codes(photographs, torch.zeros(20, 3)).features
+    assert codes.unlike_in_features(photographs, wanted).tolist() == [0.0] * 20
+    expected = torch.zeros(20)
+    for x, y in zip(extractor.features(pictures[:, :3]), wanted, strict=True):
+        spread = y.std(dim=(0, 2, 3), keepdim=True)
+        expected += ((x - y) / (spread + 1e-3)).abs().mean(dim=(1, 2, 3)) / len(wanted)
+    torch.testing.assert_close(codes.unlike_in_features(pictures, wanted), expected)
 
 
 @pytest.mark.parametrize("with_alpha", [False, True])
@@ -158,12 +174,16 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
         ]
         best = torch.stack([unlike_in_form(x, photographs) for x in pictures]).argmin(dim=0)
         viewmats, Ks = likeliest(setting, made, behind, photographs, tries)
-        off = rebuilding(setting, styled, made, behind, photographs, tries)
+        off = rebuilding(training, setting, styled, made, behind, photographs, tries)
     assert len(set(best.tolist())) > 1
     assert torch.equal(viewmats, tries.viewmats[rows, best])
     assert torch.equal(Ks, tries.Ks[rows, best])
     found = torch.stack([unlike(x, photographs) for x in pictures])[best, rows]
-    wanted = (found + setting.config.nat * styled.nats).mean()
+    with torch.no_grad():
+        shown = torch.stack(pictures)[best, rows]
+        features = training.codes.unlike_in_features(shown, styled.code.features)
+    config = setting.config
+    wanted = (found + config.rebuild_features * features + config.nat * styled.code.nats()).mean()
     torch.testing.assert_close(off, wanted, rtol=1e-4, atol=0)
     before_g = training.G.conv1.weight.clone()
     one_step(training, setting)

@@ -20,6 +20,7 @@ from tondo.gan.train import begin, one_step, reals
 def test_d_is_told_what_pictures_cover() -> None:
     watched = Watched()
     setting = setting_of(squares(), watched)
+    setting = replace(setting, config=replace(setting.config, blur=0.0))
     training = begin(setting, SHAPE, seed=0)
     given: list[Tensor] = []
     judge = training.D.judge
@@ -87,7 +88,25 @@ def test_rebuilding_counts_less_as_training_goes_on() -> None:
     config = GanConfig(rebuild=100.0, rebuild_kpictures=10.0)
     assert config.rebuild_after(0) == 100.0
     assert config.rebuild_after(10_000) == pytest.approx(50.0)
-    assert config.rebuild_after(90_000) == pytest.approx(20.0)
+    assert config.rebuild_after(90_000) == pytest.approx(100 / 3)
+
+
+def test_d_sees_blurred_pictures_at_first() -> None:
+    config = GanConfig(blur=0.04, blur_kpictures=10.0)
+    assert config.blur_after(0) == 0.04
+    assert config.blur_after(5_000) == pytest.approx(0.02)
+    assert config.blur_after(10_000) == config.blur_after(90_000) == 0.0
+    sharpness = []
+    for pictures in (0, 20_000):
+        watched = Watched()
+        setting = setting_of(squares(), watched)
+        training = begin(setting, SHAPE, seed=0)
+        training.pictures = pictures
+        watched.seen.clear()
+        one_step(training, setting)
+        _, _, photographs, _ = watched.seen  # after those for codes and G's, before rebuilt ones
+        sharpness.append(float(photographs.diff(dim=3).abs().max()))
+    assert sharpness[0] < 0.7 * sharpness[1]
 
 
 def test_the_gradient_penalty_suits_the_discriminator() -> None:

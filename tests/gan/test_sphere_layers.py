@@ -21,6 +21,13 @@ def test_neighbours_stay_neighbours_across_the_seam_and_the_poles() -> None:
     assert float(across.max()) < 1.01 * 2 * math.pi / columns
 
 
+@pytest.mark.parametrize("reach", [1, 3])
+def test_the_gradient_of_wrap_comes_home_from_all_borders(reach: int) -> None:
+    chance = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 4, 6, generator=chance, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda maps: wrap(maps, reach), x)
+
+
 def test_a_sphere_doubled_is_a_finer_sphere() -> None:
     fine = doubled(sphere_map(16, 32)[None])[0]
     # linear interpolation lies below the arc by at most about step^2 / 8, twice

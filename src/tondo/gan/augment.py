@@ -6,13 +6,15 @@ follows D's overfitting as in Karras et al. 2020 (Training GANs with Limited Dat
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan import parallel
 
-STEP_KPICTURES = 100.0  # thousands of pictures in which p can go from 0 to 1
+STEP_KPICTURES = 25.0  # thousands of pictures in which p can go from 0 to 1
 MOST = 0.8
 
 
@@ -50,6 +52,22 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     images = torch.cat([images, cover], dim=1)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
+
+
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """Images [B, C, H, W] through a Gaussian of `sigma` pixels, 0 for none.
+
+    While D is young it sees all pictures so (Karras et al. 2021, Alias-Free GANs, appendix F): it
+    would know generated ones by their finest details long before G has learned the large ones.
+    """
+    reach = math.ceil(3 * sigma)
+    if reach == 0:
+        return images
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma).square())
+    taps = (taps / taps.sum()).to(images).expand(images.shape[1], 1, 1, -1)
+    x = F.pad(images, [reach] * 4, mode="replicate")
+    x = F.conv2d(x, taps, groups=images.shape[1])
+    return F.conv2d(x, taps.mT, groups=images.shape[1])
 
 
 def next_strength(p: float, sign: float, target: float, pictures: int) -> float:

@@ -30,16 +30,19 @@ RATE = 0.05  # of the running mean and spread
 LEVELS = 4  # halvings at which pictures are compared
 FLAT = 0.03  # spread of grey values that counts as shading
 SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
+LEAST_SPREAD = 1e-3  # of a channel of features
 FIRST_LOG_SPREAD = -1.0  # of codes, before anything is learned
 
 
 class Code(NamedTuple):
-    """What photographs say of their z: its means and log standard deviations [B, Z] each; and
-    their cameras' angles [B, 3] in radians, or None where these are chosen by what G makes."""
+    """What photographs say of their z: its means and log standard deviations [B, Z] each; their
+    cameras' angles [B, 3] in radians, or None where these are chosen by what G makes; and what the
+    frozen network sees in them."""
 
     means: Tensor
     log_spreads: Tensor
     angles: Tensor | None
+    features: list[Tensor]
 
     def drawn(self, noise: Tensor) -> Tensor:
         """z [B, Z] for normally distributed noise [B, Z]."""
@@ -77,7 +80,9 @@ class Codes(nn.Module):
         self._prior = prior
         self._side = side
         with torch.no_grad():
-            count = self._pooled(torch.zeros(1, 3, size, size)).shape[1]
+            found = extractor.features(torch.zeros(1, 3, size, size))
+        self._widths = [x.shape[1] for x in found]
+        count = sum(self._widths) * side**2
         self.hidden = nn.Linear(count + (6 if told else 0), HIDDEN)
         self.to_z = nn.Linear(HIDDEN, 2 * z)
         self.to_angles = None if prior is None else nn.Linear(HIDDEN, 3)
@@ -86,7 +91,9 @@ class Codes(nn.Module):
         for name, width in widths.items():
             self.register_buffer(f"{name}_mean", torch.zeros(width))
             self.register_buffer(f"{name}_spread", torch.ones(width))
+        self.register_buffer("channel_spread", torch.ones(sum(self._widths)))
 
+    channel_spread: Tensor
     pooled_mean: Tensor
     pooled_spread: Tensor
     angles_mean: Tensor
@@ -99,19 +106,32 @@ class Codes(nn.Module):
     def forward(self, images: Tensor, angles: Tensor | None) -> Code:
         """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
         known."""
-        x = self._read(images)
+        found = self._seen(images)
+        x = (self._pooled(found) - self.pooled_mean) / self.pooled_spread
         if angles is not None:
             x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
         x = F.leaky_relu(self.hidden(x), 0.2)
         if self.to_angles is not None:
             angles = self._within_prior(x)
         means, log_spreads = self.to_z(x).chunk(2, dim=1)
-        return Code(means, FIRST_LOG_SPREAD + log_spreads, angles)
+        return Code(means, FIRST_LOG_SPREAD + log_spreads, angles, found)
 
     @torch.no_grad()
-    def _read(self, images: Tensor) -> Tensor:
-        """What is read off photographs [B, 3 or 4, S, S]: even features [B, F]."""
-        return (self._pooled(images) - self.pooled_mean) / self.pooled_spread
+    def _seen(self, images: Tensor) -> list[Tensor]:
+        return self._extractor.features(images[:, :3])
+
+    def unlike_in_features(self, pictures: Tensor, wanted: list[Tensor]) -> Tensor:
+        """[B] how differently the frozen network sees `pictures` [B, 3 or 4, S, S] and photographs,
+        in which it saw `wanted`: mean absolute differences, relative to each channel's spread over
+        photographs, averaged over the levels (Johnson et al. 2016, section 3.2). Pixels alone are
+        content with a blur."""
+        found = self._extractor.features(pictures[:, :3])
+        spreads = self.channel_spread.split(self._widths)
+        levels = [
+            ((x - y).abs().mean(dim=(2, 3)) / spread).mean(dim=1)
+            for x, y, spread in zip(found, wanted, spreads, strict=True)
+        ]
+        return torch.stack(levels).mean(dim=0)
 
     def _within_prior(self, x: Tensor) -> Tensor:
         """Angles that lie evenly over the prior's ranges: as an even number's share of the normal
@@ -138,12 +158,14 @@ class Codes(nn.Module):
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
         """Make features of photographs like `images` even: zero mean and unit spread."""
-        pooled = self._pooled(images)
+        found = self._seen(images)
+        pooled = self._pooled(found)
         self.pooled_mean.copy_(pooled.mean(dim=0))
         self.pooled_spread.copy_(pooled.std(dim=0).clamp_min(1e-6))
+        spreads = torch.cat([x.std(dim=(0, 2, 3)) for x in found])
+        self.channel_spread.copy_(spreads + LEAST_SPREAD)
 
-    def _pooled(self, images: Tensor) -> Tensor:
-        found = self._extractor.features(images[:, :3])
+    def _pooled(self, found: list[Tensor]) -> Tensor:
         return torch.cat([F.adaptive_avg_pool2d(x, self._side).flatten(1) for x in found], dim=1)
 
 

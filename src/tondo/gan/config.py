@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-REBUILD_LEAST = 0.2
+REBUILD_LEAST = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,13 @@ class GanConfig:
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
         augment_target: share of reals that D may call real before augmentation grows.
+        blur: standard deviation, as a share of the pictures' side, of the Gaussian through which D
+            sees all pictures at first; it falls to none within `blur_kpictures` thousand.
         rebuild: weight of rebuilding photographs (`tondo.gan.codes`) at first; it halves every
-            `rebuild_kpictures` thousand pictures, down to a fifth: it holds the body while D is
+            `rebuild_kpictures` thousand pictures, down to a third: it holds the body while D is
             young, and blurs details later.
-        nat: what a nat of a photograph's code costs, in mean absolute differences of its rebuilt
-            picture.
+        rebuild_features: weight of differences that the frozen CNN sees, beside those of pixels.
+        nat: what a nat of a photograph's code costs, in differences of its rebuilt picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.
         smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
             alone, opaque is of fields alone.
@@ -72,14 +74,17 @@ class GanConfig:
     discriminator: str = "projected"
     r1_gamma: float | None = None
     lazy: int = 8
-    ema_kpictures: float = 2.0
+    ema_kpictures: float = 5.0
     augment: str = "adaptive"
     augment_p: float = 0.0
     augment_target: float = 0.6
-    rebuild: float = 150.0
-    rebuild_kpictures: float = 12.0
-    nat: float = 1e-3
-    first_kpictures: float = 8.0
+    blur: float = 0.03
+    blur_kpictures: float = 20.0
+    rebuild: float = 100.0
+    rebuild_kpictures: float = 30.0
+    rebuild_features: float = 1.0
+    nat: float = 3e-3
+    first_kpictures: float = 16.0
     smooth: float = 1.0
     folds: float = 30.0
     opaque: float = 0.1
@@ -96,3 +101,7 @@ class GanConfig:
     def rebuild_after(self, pictures: int) -> float:
         """The weight of rebuilding after so many pictures."""
         return self.rebuild * max(REBUILD_LEAST, 0.5 ** (pictures / 1000 / self.rebuild_kpictures))
+
+    def blur_after(self, pictures: int) -> float:
+        """The share of the pictures' side by which D's view is blurred after so many pictures."""
+        return self.blur * max(0.0, 1 - pictures / 1000 / self.blur_kpictures)

@@ -18,7 +18,7 @@ from tondo.gan.train import (
     tries_of,
 )
 
-PIXELS = 20.0  # weight of the comparison beside the terms of the geometry
+PIXELS = 60.0  # weight of the comparison beside the terms of the geometry
 RATE = 2e-3
 BETAS = (0.9, 0.99)
 EVERY = 10  # steps between reports
@@ -51,7 +51,7 @@ def look_first(
         styled = styles_of_photographs(t, setting, rows, photographs, noise)
         made = objects_of(t.G, styled.w)
         behind = t.G.backdrop(styled.w, t.G.shape.size)
-        loss = rebuilding(setting, styled, made, behind, photographs, tries)
+        loss = rebuilding(t, setting, styled, made, behind, photographs, tries)
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config)).backward()
         learned.step()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 LEAK = 0.2
 
@@ -90,21 +92,46 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, LEAK) * math.sqrt(2.0)
 
 
+class _Wrap(torch.autograd.Function):
+    """`wrap`, with a backward pass that adds the borders where they come from: that of slices and
+    `cat` fills a whole map with zeros for each of them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, reach: int) -> Tensor:
+        ctx.reach = reach
+        half = x.shape[3] // 2
+        north = torch.roll(x[:, :, :reach].flip(2), half, dims=3)
+        south = torch.roll(x[:, :, -reach:].flip(2), half, dims=3)
+        x = torch.cat([north, x, south], dim=2)
+        return torch.cat([x[..., -reach:], x, x[..., :reach]], dim=3)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        reach = ctx.reach
+        columns = grad[..., reach:-reach].clone()
+        columns[..., -reach:] += grad[..., :reach]
+        columns[..., :reach] += grad[..., -reach:]
+        half = columns.shape[3] // 2
+        rows = columns[:, :, reach:-reach]
+        rows[:, :, :reach] += torch.roll(columns[:, :, :reach], -half, dims=3).flip(2)
+        rows[:, :, -reach:] += torch.roll(columns[:, :, -reach:], -half, dims=3).flip(2)
+        return rows, None
+
+
 def wrap(x: Tensor, reach: int) -> Tensor:
     """Pad a latitude-longitude map [B, C, H, W]: round the sphere, and over its poles."""
-    half = x.shape[3] // 2
-    north = torch.roll(x[:, :, :reach].flip(2), half, dims=3)
-    south = torch.roll(x[:, :, -reach:].flip(2), half, dims=3)
-    x = torch.cat([north, x, south], dim=2)
-    return torch.cat([x[..., -reach:], x, x[..., :reach]], dim=3)
+    padded: Tensor = _Wrap.apply(x, reach)
+    return padded
 
 
 def softened(x: Tensor) -> Tensor:
     """A latitude-longitude map blurred by (1, 2, 1) / 4 both ways: takes the chequers of a pixel
     shuffle away."""
-    x = wrap(x, 1)
-    x = 0.5 * x[:, :, 1:-1] + 0.25 * (x[:, :, :-2] + x[:, :, 2:])
-    return 0.5 * x[..., 1:-1] + 0.25 * (x[..., :-2] + x[..., 2:])
+    channels = x.shape[1]
+    kernel = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype, device=x.device)
+    kernel = (kernel[:, None] * kernel / 16).expand(channels, 1, 3, 3)
+    return F.conv2d(wrap(x, 1), kernel.contiguous(), groups=channels)
 
 
 def doubled(x: Tensor) -> Tensor:

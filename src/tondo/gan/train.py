@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from tondo.data.pictures import PictureSet
 from tondo.features.extractor import Extractor
 from tondo.gan import parallel
-from tondo.gan.augment import augmented, next_strength
-from tondo.gan.codes import Codes, unlike, unlike_in_form
+from tondo.gan.augment import augmented, blurred, next_strength
+from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.field import Planes
@@ -280,27 +280,34 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     made = objects_of(t.G, w)
     behind = t.G.backdrop(w, size)
     shots = seen(made, drawn.cameras.viewmats, drawn.cameras.Ks, behind)
-    fake = t.D.looks(augmented(as_seen(shots, setting), t.augment_p, t.chance))
+    fake = t.D.looks(_for_d(t, setting.config, as_seen(shots, setting)))
     with torch.no_grad():
-        real = t.D.looks(augmented(photographs, t.augment_p, t.chance))
+        real = t.D.looks(_for_d(t, setting.config, photographs))
     off = torch.zeros(())
     if half:
         tries = Cameras(*(x[:half] for x in drawn.tries))
         off = rebuilding(
-            setting, own, first_of(made, half), behind[:half], photographs[:half], tries
+            t, setting, own, first_of(made, half), behind[:half], photographs[:half], tries
         )
     if known is None:
         return Shown(fake, real, None, None, made, off)
     return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off)
 
 
+def _for_d(t: Training, config: GanConfig, images: Tensor) -> Tensor:
+    """Pictures as D gets them."""
+    return augmented(
+        blurred(images, images.shape[3] * config.blur_after(t.pictures)), t.augment_p, t.chance
+    )
+
+
 class Styled(NamedTuple):
     """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
-    and what is known of their codes in nats [B] (`Code.nats`)."""
+    and the codes that they come from."""
 
     w: Tensor
     cameras: tuple[Tensor, Tensor] | None
-    nats: Tensor
+    code: Code
 
 
 def styles_of_photographs(
@@ -319,10 +326,11 @@ def styles_of_photographs(
     if code.angles is not None and angles is None:
         prior = setting.priors[0]
         cameras = cameras_at(code.angles, prior.fov, prior.distance, t.G.shape.size)
-    return Styled(t.G.mapping(code.drawn(noise)), cameras, code.nats())
+    return Styled(t.G.mapping(code.drawn(noise)), cameras, code)
 
 
 def rebuilding(
+    t: Training,
     setting: Setting,
     styled: Styled,
     made: Skins | Planes,
@@ -335,8 +343,13 @@ def rebuilding(
     cameras = styled.cameras
     if cameras is None:
         cameras = likeliest(setting, made, behind, photographs, tries)
-    off = unlike(as_seen(seen(made, *cameras, behind), setting), photographs)
-    return (off + setting.config.nat * styled.nats).mean()
+    assert t.codes is not None
+    pictures, config = as_seen(seen(made, *cameras, behind), setting), setting.config
+    off = unlike(pictures, photographs)
+    if config.rebuild_features > 0:
+        features = t.codes.unlike_in_features(pictures, styled.code.features)
+        off = off + config.rebuild_features * features
+    return (off + config.nat * styled.code.nats()).mean()
 
 
 def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
