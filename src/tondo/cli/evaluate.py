@@ -53,8 +53,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--features",
         metavar="NET",
-        help="of a generator: the network to measure over: efficientnet-lite0 (default), "
-        "resnet50:FILE or densenet121:FILE",
+        help="of a generator: the network to measure over: efficientnet-lite0 (default), resnet50 "
+        "or densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE",
     )
     parser.add_argument(
         "--max-size", type=positive_int, metavar="N", help="longest side (default: as trained)"
