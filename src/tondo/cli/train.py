@@ -84,8 +84,8 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
     add(
         "--features",
         metavar="NAME",
-        help="frozen network of the projected discriminator: efficientnet-lite0 (default), resnet50 "
-        "or densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE",
+        help="frozen network of the projected discriminator: efficientnet-lite0 (default), "
+        "resnet50 or densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE",
     )
     add("--augment", choices=("adaptive", "off"))
     add("--batch", type=positive_int, metavar="N", help="pictures a step (16)")
