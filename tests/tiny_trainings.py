@@ -9,7 +9,7 @@ from torch import Tensor
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
 from tondo.gan.poses import NAMED, angles_of, cameras_at
-from tondo.gan.train import Setting
+from tondo.gan.setting import Setting
 
 
 class Watched:

@@ -17,7 +17,8 @@ from tondo.data.pictures import PictureSet
 from tondo.gan import parallel, state
 from tondo.gan.config import GanConfig
 from tondo.gan.poses import NAMED, cameras_at
-from tondo.gan.train import Setting, begin, one_step
+from tondo.gan.setting import Setting
+from tondo.gan.train import begin, one_step
 
 BATCH = 16  # of all processes together
 CONFIG = GanConfig(batch=BATCH, augment_p=0.5, lazy=1, loss="relativistic")

@@ -14,21 +14,11 @@ from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
 from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
 from tondo.gan.first_look import look_first
-from tondo.gan.poses import NAMED
+from tondo.gan.poses import BELL, NAMED
+from tondo.gan.rebuild import TRIES, likeliest, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.render import objects_of, seen
-from tondo.gan.train import (
-    TRIES,
-    Setting,
-    Training,
-    as_seen,
-    begin,
-    likeliest,
-    one_step,
-    reals,
-    rebuilding,
-    styles_of_photographs,
-    tries_of,
-)
+from tondo.gan.setting import Setting, Training, as_seen, reals
+from tondo.gan.train import begin, one_step
 
 
 def test_codes_are_drawn_and_cost_what_they_say() -> None:
@@ -126,12 +116,14 @@ def far_off(training: Training, setting: Setting) -> float:
         return float(unlike(as_seen(shots, setting), photographs).mean())
 
 
-def test_unknown_cameras_are_looked_for_within_a_narrow_prior() -> None:
+@pytest.mark.parametrize("bell", [True, False])
+def test_unknown_cameras_are_looked_for_within_a_narrow_prior(bell: bool) -> None:
     known = setting_of(squares(), Watched())
     chance = torch.Generator().manual_seed(0)
     images = torch.randint(256, (50, 4, 32, 32), dtype=torch.uint8, generator=chance)
     pictures = replace(known.pictures, images=images, viewmats=None, Ks=None)
-    setting = replace(known, pictures=pictures, camera_angles=None, priors=NAMED["frontal"])
+    priors = (replace(NAMED["frontal"][0], bell=bell),)
+    setting = replace(known, pictures=pictures, camera_angles=None, priors=priors)
     training = begin(setting, SHAPE, seed=0)
     assert training.codes is not None
     photographs = reals(setting, torch.arange(50))
@@ -142,9 +134,8 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior() -> None:
     reach = torch.deg2rad(torch.tensor([35.0, 15.0, 0.0]))
     assert bool((high <= reach).all())
     assert bool((low >= -reach).all())
-    assert float(angles.detach().std(dim=0)[0]) == pytest.approx(
-        2 * float(reach[0]) / 12**0.5, rel=0.2
-    )
+    spread = (BELL if bell else 2 / 12**0.5) * float(reach[0])
+    assert float(angles.detach().std(dim=0)[0]) == pytest.approx(spread, rel=0.2)
     one_step(training, setting)
     grads = [p.grad for p in training.codes.to_angles.parameters()]  # type: ignore[union-attr]
     assert all(float(grad.abs().max()) > 0 for grad in grads if grad is not None)

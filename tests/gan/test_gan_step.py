@@ -14,7 +14,8 @@ from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
 from tondo.gan.discriminator import MIXED
 from tondo.gan.generator import FIRST_RADIUS
-from tondo.gan.train import begin, one_step, reals
+from tondo.gan.setting import reals
+from tondo.gan.train import begin, one_step
 
 
 def test_d_is_told_what_pictures_cover() -> None:

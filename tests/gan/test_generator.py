@@ -27,6 +27,24 @@ def test_a_mirrored_generator_makes_left_and_right_alike() -> None:
     assert float((seen - usual).abs().max()) > 0.1
 
 
+def test_what_places_have_shows_there_in_all_objects() -> None:
+    generator = tiny_generator()
+    w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
+    before = generator(w)
+    with torch.no_grad():
+        generator.places[3][:, 0, 8:12, 20:30] += 0.4  # reds
+    after = generator(w)
+    changed = (after.colors - before.colors).view(3, SHAPE.rows, SHAPE.columns, 3)
+    inside = torch.zeros(SHAPE.rows, SHAPE.columns, dtype=torch.bool)
+    inside[8:12, 20:30] = True
+    assert float(changed[:, inside, 0].min()) > 0.01
+    assert float(changed[:, ~inside].abs().max()) == float(changed[..., 1:].abs().max()) == 0.0
+    assert torch.equal(after.means, before.means)
+    with torch.no_grad():
+        generator.places[0][:, :, 1, 2] += 1.0
+    assert not torch.equal(generator(w).means, after.means)
+
+
 def test_the_skin_is_closed_even_with_the_smallest_splats() -> None:
     generator = tiny_generator()
     with torch.no_grad():

@@ -3,7 +3,7 @@
 A picture of a generated object can be compared with a photograph taken by the same camera, pixel by
 pixel, when its style comes from that photograph: an autoencoder whose decoder is G and the
 renderer. Unknown cameras are looked for within a narrow prior; of a wide one some are drawn, the
-best in form is taken (`tondo.gan.train.likeliest`). It starts alone
+best in form is taken (`tondo.gan.rebuild.likeliest`). It starts alone
 (`tondo.gan.first_look`): within minutes the objects have the usual body and colours of their kind,
 and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
 pixels), which alone would soon lead a young G astray.
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tondo.features.extractor import Extractor
 from tondo.gan import parallel
-from tondo.gan.poses import PosePrior
+from tondo.gan.poses import PosePrior, bell_angles
 
 HIDDEN = 256
 RATE = 0.05  # of the running mean and spread
@@ -134,13 +134,16 @@ class Codes(nn.Module):
         return torch.stack(levels).mean(dim=0)
 
     def _within_prior(self, x: Tensor) -> Tensor:
-        """Angles that lie evenly over the prior's ranges: as an even number's share of the normal
-        distribution. Otherwise all would soon lie on one side."""
+        """Angles that lie over the prior's ranges as its own do: normally distributed, or even, as
+        an even number's share of the normal distribution. Otherwise all would soon lie on one
+        side."""
         assert self.to_angles is not None
         assert self._prior is not None
+        even = self._even(self.to_angles(x), self.angles_mean, self.angles_spread)
+        if self._prior.bell:
+            return bell_angles(self._prior, even)
         ranges = (self._prior.azimuth, self._prior.elevation, self._prior.roll)
         low, high = torch.deg2rad(torch.tensor(ranges)).unbind(1)
-        even = self._even(self.to_angles(x), self.angles_mean, self.angles_spread)
         return low + (high - low) * torch.special.ndtr(even)
 
     def _even(self, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class GanConfig:
 
     Attributes:
         batch: pictures a step. accumulate: parts in which it is computed, for less memory.
-        lr_g, lr_d: Adam's rates; betas (beta1, beta2).
+        lr_g, lr_d, lr_codes: Adam's rates of G, D and photographs' codes; betas (beta1, beta2).
         loss: "hinge" | "nonsaturating" | "minimax" | "relativistic".
         discriminator: "projected" | "plain".
         r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9), on what `judge` of D sees; None:
@@ -59,8 +59,8 @@ class GanConfig:
         rebuild_features: weight of differences that the frozen CNN sees, beside those of pixels.
         nat: what a nat of a photograph's code costs, in differences of its rebuilt picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.
-        smooth, folds, opaque, centre: weights of the geometry's regularisers; folds are of splats
-            alone, opaque is of fields alone.
+        smooth, folds, opaque, centre, relief: weights of the geometry's regularisers; folds and
+            relief are of splats alone, opaque is of fields alone.
         diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
     """
 
@@ -68,6 +68,7 @@ class GanConfig:
     accumulate: int = 1
     lr_g: float = 2e-3
     lr_d: float = 5e-4
+    lr_codes: float = 5e-4
     beta1: float = 0.0
     beta2: float = 0.99
     loss: str = "hinge"
@@ -83,12 +84,13 @@ class GanConfig:
     rebuild: float = 100.0
     rebuild_kpictures: float = 30.0
     rebuild_features: float = 1.0
-    nat: float = 3e-3
+    nat: float = 1.5e-3
     first_kpictures: float = 16.0
     smooth: float = 1.0
     folds: float = 30.0
     opaque: float = 0.1
     centre: float = 0.1
+    relief: float = 20.0
     diversity_floor: float = 0.02
 
     @property

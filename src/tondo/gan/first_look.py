@@ -6,20 +6,13 @@ from collections.abc import Callable
 
 import torch
 
+from tondo.gan.rebuild import rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import objects_of
-from tondo.gan.train import (
-    Setting,
-    Training,
-    reals,
-    rebuilding,
-    styles_of_photographs,
-    to_train,
-    tries_of,
-)
+from tondo.gan.setting import Setting, Training, reals
+from tondo.gan.train import to_train
 
 PIXELS = 60.0  # weight of the comparison beside the terms of the geometry
-RATE = 2e-3
 BETAS = (0.9, 0.99)
 EVERY = 10  # steps between reports
 
@@ -42,7 +35,8 @@ def look_first(
     if t.codes is None:
         return
     t.codes.shared = False
-    learned = torch.optim.Adam([*to_train(t.G), *to_train(t.codes)], RATE, BETAS)
+    groups = ((t.G, config.lr_g), (t.codes, config.lr_codes))
+    learned = torch.optim.Adam([{"params": to_train(x), "lr": lr} for x, lr in groups], betas=BETAS)
     for step in range(count // config.batch):
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
         photographs = reals(setting, rows)
@@ -53,7 +47,7 @@ def look_first(
         behind = t.G.backdrop(styled.w, t.G.shape.size)
         loss = rebuilding(t, setting, styled, made, behind, photographs, tries)
         learned.zero_grad(set_to_none=True)
-        (PIXELS * loss + geometry_loss(made, config)).backward()
+        (PIXELS * loss + geometry_loss(made, config, setting.one_side)).backward()
         learned.step()
         if step % EVERY == 0:
             told(step * config.batch, count)

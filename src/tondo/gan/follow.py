@@ -20,7 +20,8 @@ from tondo.gan.session import (
     slow_down,
     training_set,
 )
-from tondo.gan.train import Setting, Training, one_step
+from tondo.gan.setting import Setting, Training
+from tondo.gan.train import one_step
 from tondo.training.checkpoints import load_latest_checkpoint
 from tondo.training.interrupt import ctrl_c_flag
 from tondo.training.run_directory import open_run

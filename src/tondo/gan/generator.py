@@ -26,6 +26,7 @@ FOURTH, FIFTH = 24, 16  # channels of the finest maps
 # 2/3 of a cell neighbours still close the skin, below it shows the inside.
 SPREAD, MOST_STRETCH = 0.8, 0.4
 LIGHT = 8  # the lit ball's picture, pixels a side
+PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
@@ -41,6 +42,7 @@ class Skins(NamedTuple):
         grid: [B, 3, rows, columns] the means as a map.
         light: [B, 2, LIGHT, LIGHT] over the x and y (right and down, -1..1) of normals in camera
             space: log gain of the colours, zero on average, and what is added to them; or None.
+        offset: [B, 3, rows, columns] how far `grid` is from G's first body, or None.
     """
 
     means: Tensor
@@ -50,6 +52,7 @@ class Skins(NamedTuple):
     colors: Tensor
     grid: Tensor
     light: Tensor | None = None
+    offset: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -90,6 +93,11 @@ class Generator(nn.Module):
         self.fine = StyledConv(shape.w, FOURTH, 3, 1)
         self.conv5 = StyledConv(shape.w, FOURTH, 4 * FIFTH, 3)
         self.skin = StyledConv(shape.w, FIFTH, 3 + 1 + 3, 1)
+        # What a place of the sphere has in all objects, learned at once and not through the CNN
+        sizes = ((second, 2), (third, 4), (FOURTH, 8), (3, 16))
+        self.places = nn.ParameterList(
+            torch.zeros(1, channels, times * rows, times * columns) for channels, times in sizes
+        )
         self.axes = nn.Parameter(torch.zeros(3))
         self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
 
@@ -106,20 +114,21 @@ class Generator(nn.Module):
         batch = len(w)
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
-        x = leaky(self.conv2(doubled(x), w))
+        x = leaky(self.conv2(doubled(x), w)) + PLACE_RATE * self.places[0]
         offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
-        x = leaky(self.conv3(doubled(x), w))
+        x = leaky(self.conv3(doubled(x), w)) + PLACE_RATE * self.places[1]
         offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
-        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2)))
+        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2))) + PLACE_RATE * self.places[2]
         offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
         offset = doubled(offset)
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
         raw = self.skin(x, w, demodulate=False)
+        raw = torch.cat([raw[:, :4], raw[:, 4:] + PLACE_RATE * self.places[3]], dim=1)
         if self.shape.mirror:
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
         radius = FIRST_RADIUS * torch.exp(self.axes)
         grid = self.template * radius[:, None, None] + offset
-        skins = _skins(grid, raw)
+        skins = _skins(grid, raw)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
     def backdrop(self, w: Tensor, size: int) -> Tensor:
@@ -136,14 +145,12 @@ class Backdrop(nn.Module):
         super().__init__()
         self.start = Linear(shape.w, 32 * 4 * 4)
         self.conv1 = nn.Conv2d(32, 32, 3, padding=1)
-        self.conv2 = nn.Conv2d(32, 16, 3, padding=1)
-        self.conv3 = nn.Conv2d(16, 3, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 3, 3, padding=1)
 
     def forward(self, w: Tensor, size: int) -> Tensor:
         x = leaky(self.start(w)).view(len(w), 32, 4, 4)
         x = leaky(self.conv1(F.interpolate(x, scale_factor=2, mode="bilinear")))
-        x = leaky(self.conv2(F.interpolate(x, scale_factor=2, mode="bilinear")))
-        x = self.conv3(F.interpolate(x, scale_factor=2, mode="bilinear"))
+        x = self.conv2(F.interpolate(x, scale_factor=2, mode="bilinear"))
         x = F.interpolate(x, size=(size, size), mode="bilinear")
         return torch.sigmoid(x).permute(0, 2, 3, 1)
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from tondo.gan.config import GanConfig
 from tondo.gan.poses import cameras_at
 from tondo.gan.render import pictures_of
+from tondo.gan.setting import Training
 from tondo.gan.sheets import latents
-from tondo.gan.train import StepReport, Training
+from tondo.gan.train import StepReport
 
 WATCHED = 16  # samples whose spread is measured
 WATCHED_SEED = 2_000_000

@@ -28,6 +28,8 @@ class PosePrior:
         distance: camera to origin, in radii of the object.
         weight: how often, relative to the other priors of a mixture.
         by_angle: elevations are even in angle, as on a turning axis, not over the sphere's area.
+        bell: most cameras stand near the middle of the ranges: angles are normally distributed with
+            a standard deviation of `BELL` times half a range, and cut off at its ends.
     """
 
     azimuth: tuple[float, float]
@@ -37,6 +39,7 @@ class PosePrior:
     distance: float = 5.8
     weight: float = 1.0
     by_angle: bool = False
+    bell: bool = False
 
     def __post_init__(self) -> None:
         for name in ("azimuth", "elevation", "roll"):
@@ -55,8 +58,9 @@ class PosePrior:
 
 
 ROUND = (-180.0, 180.0)
+BELL = 0.4
 NAMED = {
-    "frontal": (PosePrior((-35.0, 35.0), (-15.0, 15.0)),),
+    "frontal": (PosePrior((-35.0, 35.0), (-15.0, 15.0), bell=True),),
     "turntable": (PosePrior(ROUND, (-5.0, 15.0)),),
     # lying on a turntable: seen from all round, over the poles, the axis level in the picture
     "tumble": (
@@ -142,6 +146,8 @@ def draw_cameras(
 
 def _angles(prior: PosePrior, even: Tensor) -> Tensor:
     """[B, 3] radians from even numbers [B, 3] in 0..1."""
+    if prior.bell:
+        return bell_angles(prior, torch.special.ndtri(even))
     if prior.by_angle:
         elevation = _between(prior.elevation, even[:, 1])
     else:
@@ -149,6 +155,13 @@ def _angles(prior: PosePrior, even: Tensor) -> Tensor:
         elevation = torch.asin((low + (high - low) * even[:, 1]).clamp(-1, 1))
     azimuth, roll = _between(prior.azimuth, even[:, 0]), _between(prior.roll, even[:, 2])
     return torch.stack([azimuth, elevation, roll], dim=1)
+
+
+def bell_angles(prior: PosePrior, normal: Tensor) -> Tensor:
+    """[B, 3] radians about the middle of the ranges, from normally distributed numbers [B, 3]."""
+    ranges = torch.tensor((prior.azimuth, prior.elevation, prior.roll))
+    low, high = torch.deg2rad(ranges).unbind(1)
+    return 0.5 * (low + high) + 0.5 * (high - low) * (BELL * normal).clamp(-1, 1)
 
 
 def cameras_at(angles: Tensor, fov: float, distance: float, size: int) -> tuple[Tensor, Tensor]:

@@ -12,16 +12,20 @@ from tondo.gan.generator import Skins
 from tondo.gan.layers import wrap
 
 
-def geometry_loss(made: Skins | Planes, config: GanConfig) -> Tensor:
-    """The weighted sum of the terms that belong to this representation."""
+def geometry_loss(
+    made: Skins | Planes, config: GanConfig, one_side: Tensor | None = None
+) -> Tensor:
+    """The weighted sum of the terms that belong to this representation. `one_side` [3]: the
+    direction from which all unknown cameras look, if they do."""
     if isinstance(made, Planes):
         rough, haze, middle = field_terms(made)
         return config.smooth * rough + config.opaque * haze + config.centre * middle
-    return (
+    total = (
         config.smooth * roughness(made)
         + config.folds * folds(made)
         + config.centre * off_centre(made)
     )
+    return total if one_side is None else total + config.relief * relief(made, one_side)
 
 
 def roughness(skins: Skins) -> Tensor:
@@ -56,6 +60,17 @@ def folds(skins: Skins) -> Tensor:
     normal = F.normalize(torch.linalg.cross(south, east, dim=1), dim=1, eps=1e-8)
     away = F.normalize(grid - grid.mean(dim=(2, 3), keepdim=True), dim=1, eps=1e-8)
     return torch.relu(0.1 - (normal * away).sum(dim=1)).square().mean()
+
+
+def relief(skins: Skins, direction: Tensor) -> Tensor:
+    """Mean squared displacement of the skin from its first, round body along `direction` [3].
+
+    Where all cameras look from one side and nobody knows from where exactly, a hollow mask that
+    turns the wrong way looks like a face: depth that pictures do not ask for stays that of the
+    body.
+    """
+    assert skins.offset is not None
+    return torch.einsum("bchw,c->bhw", skins.offset, direction).square().mean()
 
 
 def off_centre(skins: Skins) -> Tensor:

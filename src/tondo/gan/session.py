@@ -25,8 +25,9 @@ from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.named import open_generator
 from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
 from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
+from tondo.gan.setting import Base, Setting, Training
 from tondo.gan.sheets import grid, latents
-from tondo.gan.train import Base, Setting, StepReport, Training, begin, one_step, plain_generator
+from tondo.gan.train import StepReport, begin, one_step, plain_generator
 from tondo.io.images import write_png
 from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.threads import num_threads
@@ -272,8 +273,10 @@ def _first_look(training: Training, setting: Setting, options: TrainOptions, wat
 
 def slow_down(training: Training, config: GanConfig, setbacks: int) -> None:
     """Half the rates for every setback."""
-    for optimiser, rate in ((training.opt_g, config.lr_g), (training.opt_d, config.lr_d)):
-        optimiser.param_groups[0]["lr"] = rate * 0.5**setbacks
+    groups = [*training.opt_g.param_groups, *training.opt_d.param_groups]
+    rates = [config.lr_g, *([config.lr_codes] if training.codes else []), config.lr_d]
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate * 0.5**setbacks
 
 
 def _fraction(training: Training, options: TrainOptions) -> float:

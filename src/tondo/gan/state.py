@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tondo.gan.config import GeneratorShape
-from tondo.gan.train import Setting, Training, begin
+from tondo.gan.setting import Setting, Training
+from tondo.gan.train import begin
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
@@ -42,7 +43,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
         getattr(training, part).load_state_dict(weights)
     for name, optimiser in (("opt_g", training.opt_g), ("opt_d", training.opt_d)):
         state = optimiser.state_dict()
-        count = len(state["param_groups"][0]["params"])
+        count = sum(len(group["params"]) for group in state["param_groups"])
         if f"{name}.0.step" in tensors:
             state["state"] = {
                 index: {kind: tensors[f"{name}.{index}.{kind}"].clone() for kind in _MOMENTS}

@@ -5,18 +5,16 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from tondo.data.pictures import PictureSet
-from tondo.features.extractor import Extractor
 from tondo.gan import parallel
 from tondo.gan.augment import augmented, blurred, next_strength
-from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
+from tondo.gan.codes import Codes
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.field import Planes
@@ -24,69 +22,14 @@ from tondo.gan.first_body import body_radii
 from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
-from tondo.gan.poses import Cameras, PosePrior, cameras_at, draw_cameras
+from tondo.gan.poses import Cameras, draw_cameras
+from tondo.gan.rebuild import rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
-from tondo.gan.render import Shots, first_of, objects_of, repeated, seen
+from tondo.gan.render import first_of, objects_of, seen
+from tondo.gan.setting import Setting, Training, as_seen, reals
 
 AUGMENT_EVERY = 4
-MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
-TRIES = 4  # cameras for each photograph whose own is not known
 W_MEAN_RATE = 0.005
-
-
-@dataclass(frozen=True)
-class Base:
-    """A trained generator to start from; lora: rank of the adapters that alone are trained, 0 to
-    train all of its weights."""
-
-    generator: Generator
-    lora: int = 0
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a training is given and does not change.
-
-    Attributes:
-        pictures: the photographs. With cameras, `camera_angles` [N, 3] are theirs.
-        priors: where the cameras stand if the photographs do not say.
-        extractor: the frozen CNN of a projected discriminator.
-        base: the generator to start from, or None for a new one.
-    """
-
-    pictures: PictureSet
-    priors: tuple[PosePrior, ...]
-    extractor: Extractor
-    config: GanConfig
-    camera_angles: Tensor | None = None
-    base: Base | None = None
-
-
-@dataclass
-class Training:
-    """Everything that a training changes.
-
-    Attributes:
-        chance: the only source of chance.
-        queue: photographs still to come in this round, last first.
-        pictures: photographs shown so far.
-        augment_p: strength of the augmentation. seconds: of training.
-        codes: of photographs that are rebuilt; None where none are.
-    """
-
-    G: Generator
-    D: ProjectedDiscriminator | PlainDiscriminator
-    G_ema: Generator
-    opt_g: torch.optim.Adam
-    opt_d: torch.optim.Adam
-    chance: torch.Generator
-    queue: list[int] = field(default_factory=list)
-    pictures: int = 0
-    step: int = 0
-    augment_p: float = 0.0
-    signs: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    codes: Codes | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +74,14 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         G,
         D,
         G_ema,
-        torch.optim.Adam([*to_train(G), *(to_train(codes) if codes else ())], config.lr_g, betas),
+        torch.optim.Adam(
+            [
+                {"params": to_train(x), "lr": lr}
+                for x, lr in ((G, config.lr_g), (codes, config.lr_codes))
+                if x
+            ],
+            betas=betas,
+        ),
         torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8),
         chance,
         augment_p=config.augment_p,
@@ -181,28 +131,8 @@ def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
         return None
     if setting.camera_angles is not None:
         return Codes(setting.extractor, shape.size, shape.z)
-    prior = setting.priors[0]
-    narrow = len(setting.priors) == 1 and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
-    where = prior if narrow else None
+    where = setting.priors[0] if setting.one_side is not None else None
     return Codes(setting.extractor, shape.size, shape.z, where, told=False, side=2)
-
-
-def reals(setting: Setting, rows: Tensor) -> Tensor:
-    """Photographs [B, 3, S, S] float 0..1; transparent ones over white, and with their coverage as
-    a fourth channel."""
-    images = setting.pictures.images[rows].float() / 255
-    if images.shape[1] == 4:
-        alphas = images[:, 3:]
-        images = torch.cat([images[:, :3] * alphas + (1 - alphas), alphas], dim=1)
-    return images
-
-
-def as_seen(shots: Shots, setting: Setting) -> Tensor:
-    """Generated pictures [B, 3, S, S] with the channels that photographs have."""
-    images = shots.images.permute(0, 3, 1, 2)
-    if setting.pictures.with_alpha:
-        images = torch.cat([images, shots.alphas[:, None]], dim=1)
-    return images
 
 
 class Drawn(NamedTuple):
@@ -301,81 +231,6 @@ def _for_d(t: Training, config: GanConfig, images: Tensor) -> Tensor:
     )
 
 
-class Styled(NamedTuple):
-    """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
-    and the codes that they come from."""
-
-    w: Tensor
-    cameras: tuple[Tensor, Tensor] | None
-    code: Code
-
-
-def styles_of_photographs(
-    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, noise: Tensor
-) -> Styled:
-    """Of the photographs `rows` [B] (as `reals` gives them), for normally distributed noise [B, Z].
-    Their cameras are known, looked for, or None."""
-    assert t.codes is not None
-    known, angles = setting.pictures, setting.camera_angles
-    cameras = None
-    if angles is not None and known.viewmats is not None and known.Ks is not None:
-        code = t.codes(photographs, angles[rows])
-        cameras = (known.viewmats[rows], known.Ks[rows])
-    else:
-        code = t.codes(photographs, None)
-    if code.angles is not None and angles is None:
-        prior = setting.priors[0]
-        cameras = cameras_at(code.angles, prior.fov, prior.distance, t.G.shape.size)
-    return Styled(t.G.mapping(code.drawn(noise)), cameras, code)
-
-
-def rebuilding(
-    t: Training,
-    setting: Setting,
-    styled: Styled,
-    made: Skins | Planes,
-    behind: Tensor,
-    photographs: Tensor,
-    tries: Cameras,
-) -> Tensor:
-    """How unlike their photographs [B, C, S, S] the objects `made` [B] of their styles are, and
-    what their codes cost; a mean. Cameras that are not known are the likeliest of `tries`."""
-    cameras = styled.cameras
-    if cameras is None:
-        cameras = likeliest(setting, made, behind, photographs, tries)
-    assert t.codes is not None
-    pictures, config = as_seen(seen(made, *cameras, behind), setting), setting.config
-    off = unlike(pictures, photographs)
-    if config.rebuild_features > 0:
-        features = t.codes.unlike_in_features(pictures, styled.code.features)
-        off = off + config.rebuild_features * features
-    return (off + config.nat * styled.code.nats()).mean()
-
-
-def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
-    """Some drawn cameras [count, TRIES, ...] for each of `count` photographs from unknown places;
-    none if they are known or looked for."""
-    if setting.camera_angles is not None or t.codes is None or t.codes.finds_cameras:
-        return Cameras(*(torch.zeros(count, 0, *rest) for rest in ((3,), (4, 4), (3, 3))))
-    drawn = draw_cameras(setting.priors, count * TRIES, t.G.shape.size, t.chance)
-    return Cameras(*(x.unflatten(0, (count, TRIES)) for x in drawn))
-
-
-@torch.no_grad()
-def likeliest(
-    setting: Setting, made: Skins | Planes, behind: Tensor, photographs: Tensor, tries: Cameras
-) -> tuple[Tensor, Tensor]:
-    """Viewmats and Ks, of the `tries` [B, T, ...] those from which the objects [B] look most like
-    the photographs [B, C, S, S], whatever their colours."""
-    count = tries.angles.shape[1]
-    flat = Cameras(*(x.flatten(0, 1) for x in tries))
-    many = [x.repeat_interleave(count, dim=0) for x in (behind, photographs)]
-    shots = seen(repeated(made, count), flat.viewmats, flat.Ks, many[0])
-    off = unlike_in_form(as_seen(shots, setting), many[1]).view(-1, count)
-    rows = torch.arange(len(photographs)) * count + off.argmin(dim=1)
-    return flat.viewmats[rows], flat.Ks[rows]
-
-
 def _step_d(
     t: Training, setting: Setting, pieces: list[Drawn], shown: Shown | None
 ) -> tuple[Tensor, float]:
@@ -426,11 +281,11 @@ def _step_g(
         with torch.no_grad():
             on_real = t.D.judge(now.real, now.angles_real)
         loss = loss_named(config.loss).of_g(on_real, on_fake)
-        whole = loss + geometry_loss(now.made, config)
+        whole = loss + geometry_loss(now.made, config, setting.one_side)
         whole = whole + config.rebuild_after(t.pictures) * now.unlike
         (whole / len(pieces)).backward()
         told.append(loss.detach())
-    trained = t.opt_g.param_groups[0]["params"]
+    trained = [parameter for group in t.opt_g.param_groups for parameter in group["params"]]
     parallel.average_gradients(trained)
     grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
     t.opt_g.step()

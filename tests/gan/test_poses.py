@@ -1,0 +1,52 @@
+"""Pose priors: drawn cameras lie where the prior says and look at the origin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tondo.errors import OptionError
+from tondo.gan.poses import BELL, NAMED, PosePrior, angles_of, draw_cameras, parse_poses
+
+
+@pytest.mark.parametrize("bell", [True, False])
+def test_drawn_angles_fill_the_ranges_as_the_prior_says(bell: bool) -> None:
+    prior = PosePrior((-50.0, 30.0), (5.0, 25.0), (-4.0, 8.0), bell=bell, by_angle=True)
+    drawn = draw_cameras((prior,), 4000, 32, torch.Generator().manual_seed(0))
+    low, high = torch.deg2rad(torch.tensor([[-50.0, 5.0, -4.0], [30.0, 25.0, 8.0]]))
+    assert bool(((drawn.angles >= low - 1e-5) & (drawn.angles <= high + 1e-5)).all())
+    half = 0.5 * (high - low)
+    torch.testing.assert_close(drawn.angles.mean(dim=0), low + half, rtol=0, atol=0.03)
+    # a normal distribution cut off at 1 / BELL = 2.5 standard deviations hardly loses any
+    spread = half * (0.985 * BELL if bell else 1 / math.sqrt(3.0))
+    torch.testing.assert_close(drawn.angles.std(dim=0), spread, rtol=0.04, atol=0)
+
+
+def test_cameras_look_at_the_origin_from_their_angles() -> None:
+    drawn = draw_cameras(parse_poses("turntable+tumble"), 50, 32, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(drawn.viewmats[:, :2, 3], torch.zeros(50, 2))
+    found = angles_of(drawn.viewmats)
+    again = torch.stack([found.sin(), found.cos()])
+    torch.testing.assert_close(
+        again, torch.stack([drawn.angles.sin(), drawn.angles.cos()]), atol=2e-3, rtol=0
+    )
+
+
+def test_ranges_are_read_and_unknown_words_are_refused() -> None:
+    (prior,) = parse_poses("azimuth=-40:40,elevation=-10:20,fov=25,distance=5")
+    assert prior == PosePrior((-40.0, 40.0), (-10.0, 20.0), fov=25.0, distance=5.0)
+    assert parse_poses("frontal") == NAMED["frontal"]
+    assert NAMED["frontal"][0].bell
+    for text, said in (
+        ("sideways", "no prior of that name"),
+        ("azimuth=-40:40", "at least azimuth"),
+        ("azimuth=40:-40,elevation=0:1", "from low to high"),
+        ("azimuth=0:1,elevation=0:x", "is not NAME=NUMBER"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            parse_poses(text)
+    with pytest.raises(OptionError, match="distance"):
+        replace(prior, distance=0.5)
