@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from tondo.cli.scenes import OpenedScene
     from tondo.data.cameras import Camera
     from tondo.data.mesh import Mesh
     from tondo.data.photos import Photo, Skipped
     from tondo.measure.evaluate import GeometryMetrics, ReconstructionMetrics
+    from tondo.scenes.opened import OpenedScene
 
 ROWS = 30
 THRESHOLD_SHARE = 0.01
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
         raise OptionError("--ours and --threshold go with --mesh, the true surface")
 
     from tondo.cli.evaluate_generator import evaluate_run, is_generator
-    from tondo.cli.scenes import open_scene
+    from tondo.scenes.opened import open_scene
     from tondo.training.run_directory import read_metrics
 
     if is_generator(args.run):
@@ -206,8 +206,8 @@ def _whole_number(config: dict[str, Any], key: str) -> int | None:
 def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from tondo.cli.scenes import photo_cameras
     from tondo.measure.evaluate import evaluate_points
+    from tondo.scenes.opened import photo_cameras
 
     truth, true_mesh = _surface(args.mesh, args.points)
     ours, our_mesh = (
@@ -272,9 +272,9 @@ def _own_surface(args: argparse.Namespace, opened: OpenedScene) -> tuple[Tensor,
     """Points on the mesh that `tondo export` makes of the scene, in the scene's axes, and it."""
     from rich.progress import track
 
-    from tondo.cli.scenes import photo_cameras
     from tondo.cli.terminal import progress_console
     from tondo.mesh.sample import sample_surface
+    from tondo.scenes.opened import photo_cameras
     from tondo.scenes.to_mesh import MeshOptions, cameras_around, scene_mesh
 
     scene = opened.scene

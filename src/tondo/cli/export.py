@@ -16,9 +16,9 @@ from tondo.errors import InputError, OptionError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tondo.cli.scenes import OpenedScene
     from tondo.data.cameras import Camera
     from tondo.data.mesh import Mesh
+    from tondo.scenes.opened import OpenedScene
     from tondo.scenes.to_mesh import MeshOptions
 
 MESH_ENDINGS = (".glb", ".obj", ".ply", ".stl")
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     kind = _kind(args.output, args.kind)
     _check_place(args.output, args.run)
 
-    from tondo.cli.scenes import open_scene
+    from tondo.scenes.opened import open_scene
 
     opened = open_scene(args.run)
     if kind == "splats":
@@ -153,7 +153,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
 
 def _cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
     """Those given, those of the run's photos, or some all around."""
-    from tondo.cli.scenes import photo_cameras, read_cameras
+    from tondo.scenes.opened import photo_cameras, read_cameras
     from tondo.scenes.to_mesh import cameras_around
 
     if args.cameras is not None:

@@ -29,6 +29,7 @@ VERBS = {
     "explain": "which parts of a sample the discriminator found real or fake",
     "render": "pictures, depth, normals and videos of a scene",
     "evaluate": "measure a scene on held-out photos, or its mesh against a scan",
+    "convert": "splats from a radiance field, or a field from splats, without the photos",
     "export": "write a mesh (.glb .obj .ply .stl) or splats (.ply)",
     "doctor": "what is installed, what is missing, and which path runs",
 }

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
                 options,
                 force=args.force,
                 resume=args.resume,
-                watch=_watch(screen),
+                watch=watch_on(screen),
             )
         except Interrupted as stopped:
             screen.close()
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
                 f"  tondo reconstruct {args.photos} -o {args.output} --resume"
             )
             raise KeyboardInterrupt from None
-    _print_result(result)
+    print_result(result)
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
@@ -157,7 +157,8 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     )
 
 
-def _watch(screen: Screen) -> Watch:
+def watch_on(screen: Screen) -> Watch:
+    """What a reconstruction tells, on the screen."""
     from tondo.scenes.reconstruct import Watch
 
     def step(report: Report) -> None:
@@ -169,7 +170,8 @@ def _watch(screen: Screen) -> Watch:
     return Watch(screen.note, screen.show, step)
 
 
-def _print_result(result: Result) -> None:
+def print_result(result: Result) -> None:
+    """The table at the end."""
     from rich.table import Table
 
     from tondo.cli.terminal import result_console

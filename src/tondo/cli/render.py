@@ -11,8 +11,8 @@ from tondo.cli.options import color, positive_float, positive_int
 from tondo.errors import InputError, OptionError
 
 if TYPE_CHECKING:
-    from tondo.cli.scenes import OpenedScene
     from tondo.data.cameras import Camera
+    from tondo.scenes.opened import OpenedScene
 
 MOST_PIXELS = 2**27
 
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     if args.video is not None and args.video.suffix.lower() != ".mp4":
         raise OptionError(f"--video writes .mp4 files, got {args.video}")
 
-    from tondo.cli.scenes import open_scene
+    from tondo.scenes.opened import open_scene
 
     opened = open_scene(args.run, args.background)
     if pictures:
@@ -86,12 +86,12 @@ def run(args: argparse.Namespace) -> None:
 def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
     from rich.progress import track
 
-    from tondo.cli.scenes import photo_cameras
     from tondo.cli.terminal import progress_console
     from tondo.data.cameras import fitted
     from tondo.io.images import write_depth, write_png
     from tondo.io.photos import load_cameras
     from tondo.measure.file_names import unique_names
+    from tondo.scenes.opened import photo_cameras
     from tondo.scenes.render import render_view
 
     known = photo_cameras(opened)  # Blender's files name no size: then that of the run's photos
@@ -156,7 +156,7 @@ def _render_video(args: argparse.Namespace, opened: OpenedScene) -> None:
 
 def _path_cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
     """The cameras that a path is derived from: those of the photos, or those given."""
-    from tondo.cli.scenes import photo_cameras, read_cameras
+    from tondo.scenes.opened import photo_cameras, read_cameras
 
     cameras = photo_cameras(opened)
     if cameras is not None:

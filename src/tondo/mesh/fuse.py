@@ -55,7 +55,7 @@ def visible_box(views: Iterable[View], limit: Box, trim: float = 0.001) -> Box:
 
 def volume_bytes(box: Box, resolution: int) -> int:
     """Memory that `fuse` takes for its volume."""
-    x, y, z = _grid_shape(box, resolution)[1]
+    x, y, z = grid_shape(box, resolution)[1]
     return x * y * z * _BYTES_PER_VOXEL
 
 
@@ -67,7 +67,7 @@ def fuse(views: Iterable[View], box: Box, resolution: int, *, carve: bool) -> Vo
         carve: pixels of low coverage show that nothing is there (an object before an empty
             background); otherwise they say nothing.
     """
-    spacing, shape = _grid_shape(box, resolution)
+    spacing, shape = grid_shape(box, resolution)
     middle = (box.low + box.high) / 2
     low = middle - spacing * (torch.tensor(shape) - 1) / 2
     volume = empty_volume(low, spacing, shape)
@@ -144,7 +144,7 @@ def _points_inside(view: View, limit: Box) -> Tensor:
     return points[((points > limit.low) & (points < limit.high)).all(dim=-1)]
 
 
-def _grid_shape(box: Box, resolution: int) -> tuple[float, tuple[int, int, int]]:
+def grid_shape(box: Box, resolution: int) -> tuple[float, tuple[int, int, int]]:
     """Voxel spacing and the number of voxels along x, y, z."""
     size = box.high - box.low
     spacing = float(size.max()) / resolution

@@ -25,7 +25,9 @@ from tondo.measure.evaluate import ReconstructionMetrics, composited, metrics_js
 from tondo.nerf import fitting as nerf
 from tondo.nerf.config import NerfConfig
 from tondo.poses.prepare import prepare
+from tondo.scenes.distil import photograph_scene
 from tondo.scenes.evaluate import evaluate_scene
+from tondo.scenes.opened import is_scene, open_scene
 from tondo.scenes.render import render_view
 from tondo.splats import fitting as splats
 from tondo.splats.config import SplatConfig
@@ -125,7 +127,8 @@ def reconstruct(
     """Fit splats or a field to photographs and write a run (docs/conventions.md, "Files").
 
     Args:
-        source: photos with or without poses, or a video; see `tondo.io.photos.load_posed`.
+        source: photos with or without poses, or a video; see `tondo.io.photos.load_posed`. Or the
+            run or file of a scene, of any kind, which takes the photos' place (`scenes.distil`).
         out: the run's folder.
         options: with `resume` only steps, minutes, checkpoint_seconds and evaluate_at count; the
             rest is what the run was started with.
@@ -199,7 +202,7 @@ def config_json(source: Path, options: ReconstructOptions) -> dict[str, Any]:
     for name in {"splats", "nerf"} - {options.method}:
         del stored[name]
     del stored["evaluate_at"], stored["checkpoint_seconds"], stored["method"]
-    posed = {} if has_poses(source) else {"posed": "prepared"}
+    posed = {} if has_poses(source) and not is_scene(source) else {"posed": "prepared"}
     return {
         "tondo": tondo.__version__,
         "command": "reconstruct",
@@ -249,10 +252,15 @@ def _splat_config(config: dict[str, Any]) -> SplatConfig:
 
 
 def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: Watch) -> Path:
-    """Where photos with poses are: `source`, or what `prepare` makes of it inside the run."""
+    """Where photos with poses are: `source`, or what `prepare` makes of it inside the run; of a
+    scene, its pictures."""
+    prepared = run.path / "prepared"
+    if is_scene(source):
+        if not (prepared.is_dir() and has_poses(prepared)):
+            photograph_scene(open_scene(source), prepared, options.max_size, watch.stage)
+        return prepared
     if has_poses(source):
         return source
-    prepared = run.path / "prepared"
     if not (prepared.is_dir() and has_poses(prepared)):
         watch.note("these photos have no poses: finding them first")
         prepare(source, prepared, force=True, seed=options.seed, on_progress=watch.stage)

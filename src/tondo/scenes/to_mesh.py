@@ -1,6 +1,7 @@
 """A mesh out of a scene: render depth, fuse it, extract, clean and colour the surface.
 
-What was tried and measured is in docs/notes/mesh.md.
+A closed surface of a radiance field is that of one density instead. What was tried and measured is
+in docs/notes/mesh.md.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tondo.data.cameras import Camera
+from tondo.data.cameras import Camera, fitted
 from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
@@ -21,7 +22,8 @@ from tondo.data.views import View
 from tondo.geometry.paths import look_at
 from tondo.mesh import fuse
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
-from tondo.mesh.extract import extract_mesh
+from tondo.mesh.extract import extract_mesh, surface
+from tondo.mesh.iso import best_level, density_grid
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
 from tondo.scenes.render import render_view
@@ -31,6 +33,8 @@ from tondo.splats.render import surface_depth
 _MOST_VIEWS = 150
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24
+# Of a field, the density of the surface is chosen by so many smaller pictures and fewer voxels.
+_LEVEL_VIEWS, _LEVEL_SIZE, _LEVEL_RESOLUTION = 8, 200, 128
 
 # Passes cameras on while showing how far it is; gets them and what is being done.
 Watch = Callable[[Sequence[Camera], str], Iterable[Camera]]
@@ -82,7 +86,7 @@ def plan_mesh(
     limit = fuse.cube(scene.center, options.reach * scene.radius)
     views = [render_view(scene, camera) for camera in _spread(cameras, _SCOUTS)]
     closed = options.surface == "closed" or (
-        options.surface == "auto" and _empty_border(views) > 0.75
+        options.surface == "auto" and empty_border(views) > 0.75
     )
     return MeshPlan(fuse.visible_box(views, limit), closed)
 
@@ -115,15 +119,18 @@ def scene_mesh(
         for camera in watch(chosen, "colouring"):
             yield render_view(scene, camera)
 
-    mesh = extract_mesh(
-        views(),
-        center=scene.center,
-        radius=options.reach * scene.radius,
-        resolution=options.resolution,
-        closed=plan.closed,
-        smoothing=options.smoothing,
-        box=plan.box,
-    )
+    if isinstance(scene, FieldScene) and plan.closed:
+        mesh = iso_surface(scene, chosen, options, plan.box)
+    else:
+        mesh = extract_mesh(
+            views(),
+            center=scene.center,
+            radius=options.reach * scene.radius,
+            resolution=options.resolution,
+            closed=plan.closed,
+            smoothing=options.smoothing,
+            box=plan.box,
+        )
     mesh = drop_small_parts(mesh, options.min_part)
     if options.fill_holes:
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
@@ -133,6 +140,18 @@ def scene_mesh(
         return mesh
     mesh, seen = color_from_views(mesh, pictures())
     return drop_unseen_parts(mesh, seen)
+
+
+def iso_surface(
+    scene: FieldScene, cameras: Sequence[Camera], options: MeshOptions, box: fuse.Box
+) -> Mesh:
+    """The surface of one density of a field, without colours: that which looks most like the field
+    through some of the cameras (`mesh.iso.best_level`)."""
+    coarse = density_grid(scene.field, box, min(options.resolution, _LEVEL_RESOLUTION))
+    looks = [fitted(camera, _LEVEL_SIZE) for camera in _spread(cameras, _LEVEL_VIEWS)]
+    level = best_level(coarse, [render_view(scene, camera) for camera in looks])
+    volume = density_grid(scene.field, box, options.resolution, level.density)
+    return surface(volume, closed=True, smoothing=options.smoothing)
 
 
 def surface_view(scene: Scene | FieldScene, camera: Camera) -> View:
@@ -168,7 +187,7 @@ def _spread(cameras: Sequence[Camera], most: int) -> list[Camera]:
     return [cameras[i * len(cameras) // count] for i in range(count)]
 
 
-def _empty_border(views: Sequence[View]) -> float:
+def empty_border(views: Sequence[View]) -> float:
     """Share of the pictures' outermost pixels that show nothing."""
     rims = [
         torch.cat([view.alpha[0], view.alpha[-1], view.alpha[:, 0], view.alpha[:, -1]])

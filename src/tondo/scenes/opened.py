@@ -1,4 +1,4 @@
-"""Opening what a command calls RUN: a run's folder, a scene file, or splats of another program."""
+"""Opening what commands call RUN: a run's folder, a scene file, or splats of another program."""
 
 from __future__ import annotations
 
@@ -46,6 +46,14 @@ def open_scene(path: Path, background: tuple[float, float, float] | None = None)
     if background is None:
         return opened
     return replace(opened, scene=replace(opened.scene, background=torch.tensor(background)))
+
+
+def is_scene(path: Path) -> bool:
+    """Whether `path` is a finished run of a reconstruction or a scene's file."""
+    path = Path(path)
+    if path.is_dir():
+        return (path / "scene.safetensors").is_file()
+    return path.is_file() and path.suffix.lower() in (".safetensors", ".ply")
 
 
 def photo_cameras(opened: OpenedScene) -> list[Camera] | None:

@@ -1,0 +1,102 @@
+"""`tondo convert`: splats from a radiance field, or a field from splats, without the photos."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tondo.cli.options import positive_int
+from tondo.errors import OptionError
+
+if TYPE_CHECKING:
+    from tondo.scenes.reconstruct import ReconstructOptions
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the options of `tondo convert`."""
+    parser = subparsers.add_parser(
+        "convert",
+        help="splats from a radiance field, or a field from splats, without the photos",
+        description="Make a scene of another kind from pictures of a scene, taken where its photos "
+        "were. Every 8th of these pictures is kept for measuring what was lost.",
+    )
+    add = parser.add_argument
+    add("scene", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
+    add("-o", "--output", metavar="RUN2", type=Path, required=True, help="folder to make")
+    add("--method", choices=["splats", "nerf"], required=True, help="what it is to be made of")
+    add(
+        "--max-size", type=positive_int, default=480, metavar="N", help="longest side (%(default)s)"
+    )
+    add("--steps", type=int, metavar="N", help="train so many steps: the same scene every time")
+    add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
+    add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
+    add("--max-splats", type=int, metavar="N", help="budget of splats")
+    add("--encoding", choices=["hash", "dct"], help="of a field (hash)")
+    add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
+    add("--resume", action="store_true", help="go on from RUN2's last checkpoint")
+    add("--force", action="store_true", help="replace a run that is there")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Convert and print the table of results. Raises TondoError, KeyboardInterrupt."""
+    from tondo import _native
+    from tondo.cli.reconstruct import print_result, watch_on
+    from tondo.cli.terminal import Screen
+    from tondo.scenes.opened import open_scene
+    from tondo.scenes.reconstruct import Interrupted, reconstruct
+    from tondo.training.run_directory import check_run_target
+
+    if args.resume and args.force:
+        raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
+    check_run_target(args.output, force=args.force, resume=args.resume)
+    open_scene(args.scene)  # before anything is written
+    if args.output.resolve() == args.scene.resolve():
+        raise OptionError(f"{args.output} is the scene itself: choose another folder with -o")
+    if args.threads:
+        _native.set_num_threads(args.threads)
+    with Screen() as screen:
+        try:
+            result = reconstruct(
+                args.scene,
+                args.output,
+                _options(args),
+                force=args.force,
+                resume=args.resume,
+                watch=watch_on(screen),
+            )
+        except Interrupted as stopped:
+            screen.close()
+            print(
+                f"\nstopped after step {stopped.step}; go on with:\n  tondo convert {args.scene} "
+                f"-o {args.output} --method {args.method} --resume"
+            )
+            raise KeyboardInterrupt from None
+    print_result(result)
+    print(f"measured against held-out pictures of {args.scene}, not against photos")
+
+
+def _options(args: argparse.Namespace) -> ReconstructOptions:
+    import dataclasses
+
+    from tondo.nerf.config import NerfConfig
+    from tondo.scenes.reconstruct import ReconstructOptions
+    from tondo.splats.config import SplatConfig
+
+    if args.method == "splats" and args.encoding is not None:
+        raise OptionError("--encoding goes with --method nerf, not with splats")
+    if args.method == "nerf" and args.max_splats is not None:
+        raise OptionError("--max-splats goes with --method splats, not with nerf")
+    splats = SplatConfig()
+    if args.max_splats is not None:
+        splats = dataclasses.replace(splats, max_splats=args.max_splats)
+    return ReconstructOptions(
+        method=args.method,
+        max_size=args.max_size,
+        steps=args.steps,
+        minutes=args.minutes,
+        seed=args.seed,
+        exposure=False,
+        splats=splats,
+        nerf=NerfConfig(encoding=args.encoding or "hash"),
+    )
