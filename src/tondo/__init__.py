@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tondo.io.photos import load_posed as load_photos  # noqa: F401
     from tondo.io.scene import load_scene as load_scene
     from tondo.kernels.rasterize import rasterize as rasterize
+    from tondo.nerf.rays import opacity_along as opacity_along
+    from tondo.nerf.rays import render_scene_rays as render_rays  # noqa: F401
     from tondo.scenes.reconstruct import reconstruct as reconstruct
     from tondo.scenes.render import render_view as render  # noqa: F401
     from tondo.scenes.to_mesh import scene_mesh as to_mesh  # noqa: F401
@@ -22,9 +24,11 @@ _PLACES = {
     "generate": ("tondo.gan.generate", "generate"),
     "lift": ("tondo.gan.lift", "lift"),
     "load_photos": ("tondo.io.photos", "load_posed"),
+    "opacity_along": ("tondo.nerf.rays", "opacity_along"),
     "rasterize": ("tondo.kernels.rasterize", "rasterize"),
     "reconstruct": ("tondo.scenes.reconstruct", "reconstruct"),
     "render": ("tondo.scenes.render", "render_view"),
+    "render_rays": ("tondo.nerf.rays", "render_scene_rays"),
     "to_mesh": ("tondo.scenes.to_mesh", "scene_mesh"),
     "load_scene": ("tondo.io.scene", "load_scene"),
     "write_mesh": ("tondo.io.mesh_files", "write_mesh"),

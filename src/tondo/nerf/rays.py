@@ -1,0 +1,88 @@
+"""Rays through a field's scene, for whoever has rays and not a camera."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tondo.checks import check_finite, check_shape
+from tondo.data.field import FieldScene
+from tondo.kernels.field import RayPictures, ends_of, render_rays
+from tondo.nerf.first import range_of
+
+UNIT = 1e-3  # how far from 1 the length of a direction may be
+
+
+def render_scene_rays(
+    scene: FieldScene,
+    rays_o: Tensor,
+    rays_d: Tensor,
+    *,
+    near: float | None = None,
+    far: float | None = None,
+) -> RayPictures:
+    """Colour, opacity and depth along rays; differentiable in the field's tables and weights.
+
+    Args:
+        rays_o: [R, 3] float32, world space. rays_d: [R, 3] unit length.
+        near, far: distances between which the rays are followed, world units; None: as in
+            pictures of the scene.
+
+    Returns:
+        `RayPictures` without a background: add (1 - opacities) times one. A ray that meets nothing
+        has opacity 0.
+
+    Raises:
+        ValueError: other shapes, values that are not finite, directions of another length, or
+            near >= far.
+    """
+    _check(rays_o, rays_d)
+    usual = range_of(scene.field.space)
+    near = usual[0] if near is None else near
+    far = usual[1] if far is None else far
+    if not 0 <= near < far:
+        raise ValueError(f"near must be at least 0 and less than far, got {near:g} and {far:g}")
+    ends = ends_of(scene.field.space, rays_o, rays_d, near, far)
+    return render_rays(scene.field, rays_o, rays_d, ends, scene.marching)
+
+
+@torch.no_grad()
+def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: Tensor) -> Tensor:
+    """How much of the light is lost up to each distance: 1 - T(t), T as in Mildenhall et al. 2020,
+    equation 1.
+
+    Args:
+        rays_o: [R, 3] float32, world space. rays_d: [R, 3] unit length.
+        distances: [K] from the origins, world units, at least 0.
+
+    Returns:
+        [R, K] 0..1, growing with distance; a ray is followed until a share of `marching.stop` is
+        left.
+
+    Raises:
+        ValueError: other shapes, values that are not finite, or negative distances.
+    """
+    _check(rays_o, rays_d)
+    count = check_shape("distances", distances, "K")["K"]
+    check_finite("distances", distances)
+    if bool((distances < 0).any()):
+        raise ValueError(f"distances must be at least 0, got {float(distances.min()):g}")
+    space = scene.field.space
+    ends = ends_of(space, rays_o, rays_d, *range_of(space))
+    until = torch.minimum(ends[:, 1:], torch.maximum(ends[:, :1], distances.float()))  # [R, K]
+    pairs = torch.stack([ends[:, :1].expand_as(until), until], dim=2).view(-1, 2)
+    many = [x.repeat_interleave(count, dim=0) for x in (rays_o, rays_d)]
+    found = render_rays(scene.field, *many, pairs, scene.marching)
+    return found.opacities.view(-1, count)
+
+
+def _check(rays_o: Tensor, rays_d: Tensor) -> None:
+    check_shape("rays_d", rays_d, "R 3", check_shape("rays_o", rays_o, "R 3"))
+    for name, tensor in (("rays_o", rays_o), ("rays_d", rays_d)):
+        check_finite(name, tensor)
+    lengths = rays_d.norm(dim=1)
+    if len(lengths) and float((lengths - 1).abs().max()) > UNIT:
+        raise ValueError(
+            f"rays_d must have unit length, got lengths from {float(lengths.min()):g} to "
+            f"{float(lengths.max()):g}"
+        )
