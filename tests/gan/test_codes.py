@@ -136,6 +136,11 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior(bell: bool) -> Non
     assert bool((low >= -reach).all())
     spread = (BELL if bell else 2 / 12**0.5) * float(reach[0])
     assert float(angles.detach().std(dim=0)[0]) == pytest.approx(spread, rel=0.2)
+    training.codes.reach = 0.25  # nearer to the middle, as the first look begins
+    nearer = training.codes(photographs, None).angles
+    assert nearer is not None
+    torch.testing.assert_close(nearer, 0.25 * angles, rtol=0.1, atol=2e-3)
+    training.codes.reach = 1.0
     one_step(training, setting)
     grads = [p.grad for p in training.codes.to_angles.parameters()]  # type: ignore[union-attr]
     assert all(float(grad.abs().max()) > 0 for grad in grads if grad is not None)
@@ -154,7 +159,7 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
     behind = torch.ones(12, 32, 32, 3)
     noise = torch.randn(12, SHAPE.z, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        tries = tries_of(training, setting, 12)
+        tries = tries_of(training, setting, rows)
         assert tries.angles.shape == (12, TRIES, 3)
         styled = styles_of_photographs(training, setting, rows, photographs, noise)
         assert styled.cameras is None
@@ -164,11 +169,16 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
             for k in range(TRIES)
         ]
         best = torch.stack([unlike_in_form(x, photographs) for x in pictures]).argmin(dim=0)
-        viewmats, Ks = likeliest(setting, made, behind, photographs, tries)
-        off = rebuilding(training, setting, styled, made, behind, photographs, tries)
+        assert torch.equal(likeliest(setting, made, behind, photographs, tries), best)
+        off = rebuilding(training, setting, styled, made, behind, rows, tries)
+        again = tries_of(training, setting, rows)
     assert len(set(best.tolist())) > 1
-    assert torch.equal(viewmats, tries.viewmats[rows, best])
-    assert torch.equal(Ks, tries.Ks[rows, best])
+    # the best is tried again, with one near it, and two others
+    torch.testing.assert_close(again.viewmats[:, 0], tries.viewmats[rows, best])
+    torch.testing.assert_close(again.Ks[:, 0], tries.Ks[rows, best])
+    away = (again.angles[:, 1, 0] - again.angles[:, 0, 0]).abs()
+    assert 0 < float(away.max()) < 0.8
+    assert float((again.angles[:, 2:, 0] - again.angles[:, :1, 0]).abs().max()) > 0.8
     found = torch.stack([unlike(x, photographs) for x in pictures])[best, rows]
     with torch.no_grad():
         shown = torch.stack(pictures)[best, rows]

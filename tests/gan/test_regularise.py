@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tondo.gan.config import GanConfig
 from tondo.gan.generator import Skins, sphere_map
-from tondo.gan.regularise import folds, off_centre, roughness
+from tondo.gan.regularise import folds, geometry_loss, off_centre, relief, roughness
 
 
 def skins_of(grid: Tensor) -> Skins:
@@ -57,3 +58,17 @@ def test_every_term_has_a_gradient_that_lowers_it() -> None:
         assert grid.grad is not None
         step = 1e-3 * grid.grad / grid.grad.norm()
         assert float(term(skins_of((grid - step).detach()))) < float(before.detach()), term.__name__
+
+
+def test_depth_along_the_line_of_sight_costs_and_nothing_across_it() -> None:
+    sphere = sphere_map(16, 32)
+    ahead = torch.tensor([0.6, 0.0, 0.8])
+    across = torch.tensor([0.8, 0.0, -0.6])
+    for direction, cost in ((ahead, 0.04), (across, 0.0)):
+        offset = (0.2 * direction)[:, None, None].expand_as(sphere)
+        skins = skins_of(sphere + offset)._replace(offset=offset[None])
+        torch.testing.assert_close(relief(skins, ahead), torch.tensor(cost), rtol=1e-3, atol=1e-7)
+        added = geometry_loss(skins, GanConfig(relief=5.0), ahead) - geometry_loss(
+            skins, GanConfig(relief=5.0)
+        )
+        torch.testing.assert_close(added, torch.tensor(5 * cost), rtol=1e-2, atol=1e-4)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tondo.features.extractor import Extractor
 from tondo.gan import parallel
-from tondo.gan.poses import PosePrior, bell_angles
+from tondo.gan.poses import BELL, PosePrior, bell_angles
 
 HIDDEN = 256
 RATE = 0.05  # of the running mean and spread
@@ -76,6 +76,7 @@ class Codes(nn.Module):
     ) -> None:
         super().__init__()
         self.shared = True  # whether all processes of a training see parts of one batch
+        self.reach = 1.0  # share of the prior's ranges, about their middle, for cameras looked for
         self._extractor = extractor
         self._prior = prior
         self._side = side
@@ -140,11 +141,9 @@ class Codes(nn.Module):
         assert self.to_angles is not None
         assert self._prior is not None
         even = self._even(self.to_angles(x), self.angles_mean, self.angles_spread)
-        if self._prior.bell:
-            return bell_angles(self._prior, even)
-        ranges = (self._prior.azimuth, self._prior.elevation, self._prior.roll)
-        low, high = torch.deg2rad(torch.tensor(ranges)).unbind(1)
-        return low + (high - low) * torch.special.ndtr(even)
+        if not self._prior.bell:
+            even = (2 * torch.special.ndtr(even) - 1) / BELL
+        return bell_angles(self._prior, self.reach * even)
 
     def _even(self, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
         """x [B, N] less a running mean, over a running spread, which follow x in training."""

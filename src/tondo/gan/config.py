@@ -90,7 +90,7 @@ class GanConfig:
     folds: float = 30.0
     opaque: float = 0.1
     centre: float = 0.1
-    relief: float = 20.0
+    relief: float = 300.0
     diversity_floor: float = 0.02
 
     @property

@@ -122,6 +122,17 @@ def mean_of(values: Tensor) -> Tensor:
     return values
 
 
+def all_of(values: Tensor) -> Tensor:
+    """What every process has [B, ...], one after the other [processes * B, ...], without
+    gradients."""
+    values = values.detach().contiguous()
+    if processes() == 1:
+        return values
+    found = [torch.empty_like(values) for _ in range(processes())]
+    dist.all_gather(found, values)
+    return torch.cat(found)
+
+
 def of_first(value: float) -> float:
     """What the first process says: of clocks and signals, which differ between processes."""
     if processes() == 1:

@@ -133,15 +133,36 @@ def draw_cameras(
     priors: tuple[PosePrior, ...], count: int, size: int, generator: torch.Generator
 ) -> Cameras:
     """`count` cameras for pictures of `size` pixels a side, drawn from a mixture of priors."""
+    return cameras_of(priors, *draw_angles(priors, count, generator), size)
+
+
+def draw_angles(
+    priors: tuple[PosePrior, ...], count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Angles [count, 3] in radians drawn from a mixture of priors, and from which one [count]."""
     weights = torch.tensor([prior.weight for prior in priors])
     chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
     even = torch.rand(count, 3, generator=generator)
-    parts = []
-    for prior, rows in zip(priors, even.expand(len(priors), count, 3), strict=True):
-        angles = _angles(prior, rows)
-        parts.append(Cameras(angles, *cameras_at(angles, prior.fov, prior.distance, size)))
-    pick = torch.arange(count)
-    return Cameras(*(torch.stack(tensors)[chosen, pick] for tensors in zip(*parts, strict=True)))
+    angles = torch.stack([_angles(prior, even) for prior in priors])
+    return angles[chosen, torch.arange(count)], chosen
+
+
+def cameras_of(priors: tuple[PosePrior, ...], angles: Tensor, chosen: Tensor, size: int) -> Cameras:
+    """Cameras at angles [B, 3], each with the angle of view and the distance of prior `chosen`
+    [B]."""
+    parts = [cameras_at(angles, prior.fov, prior.distance, size) for prior in priors]
+    pick = torch.arange(len(angles))
+    viewmats, Ks = (torch.stack(tensors)[chosen, pick] for tensors in zip(*parts, strict=True))
+    return Cameras(angles, viewmats, Ks)
+
+
+def within(priors: tuple[PosePrior, ...], angles: Tensor, chosen: Tensor) -> Tensor:
+    """Angles [B, 3], moved into the ranges of prior `chosen` [B] where they lie outside; a whole
+    turn has no outside."""
+    ranges = torch.tensor([(prior.azimuth, prior.elevation, prior.roll) for prior in priors])
+    low, high = torch.deg2rad(ranges)[chosen].unbind(2)
+    inside = torch.minimum(torch.maximum(angles, low), high)
+    return torch.where(high - low > 2 * math.pi - 1e-3, angles, inside)
 
 
 def _angles(prior: PosePrior, even: Tensor) -> Tensor:

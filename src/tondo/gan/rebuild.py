@@ -7,14 +7,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tondo.gan import parallel
 from tondo.gan.codes import Code, unlike, unlike_in_form
 from tondo.gan.field import Planes
 from tondo.gan.generator import Skins
-from tondo.gan.poses import Cameras, cameras_at, draw_cameras
+from tondo.gan.poses import cameras_at, cameras_of, draw_angles, within
 from tondo.gan.render import repeated, seen
-from tondo.gan.setting import Setting, Training, as_seen
+from tondo.gan.setting import Setting, Training, as_seen, reals
 
 TRIES = 4  # cameras for each photograph whose own is not known
+NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it
+
+
+class Tries(NamedTuple):
+    """Cameras that may have taken B photographs, T of each.
+
+    Attributes:
+        angles: [B, T, 3] radians. viewmats: [B, T, 4, 4]. Ks: [B, T, 3, 3].
+        priors: [B, T] the numbers of the priors that they are of.
+    """
+
+    angles: Tensor
+    viewmats: Tensor
+    Ks: Tensor
+    priors: Tensor
 
 
 class Styled(NamedTuple):
@@ -51,15 +67,23 @@ def rebuilding(
     styled: Styled,
     made: Skins | Planes,
     behind: Tensor,
-    photographs: Tensor,
-    tries: Cameras,
+    rows: Tensor,
+    tries: Tries,
 ) -> Tensor:
-    """How unlike their photographs [B, C, S, S] the objects `made` [B] of their styles are, and
-    what their codes cost; a mean. Cameras that are not known are the likeliest of `tries`."""
-    cameras = styled.cameras
-    if cameras is None:
-        cameras = likeliest(setting, made, behind, photographs, tries)
+    """How unlike the photographs `rows` [B] the objects `made` [B] of their styles are, and what
+    their codes cost; a mean. Cameras that are not known are the likeliest of `tries`, and are
+    remembered."""
+    photographs, cameras = reals(setting, rows), styled.cameras
     assert t.codes is not None
+    if cameras is None:
+        best = likeliest(setting, made, behind, photographs, tries)
+        each = torch.arange(len(rows))
+        cameras = (tries.viewmats[each, best], tries.Ks[each, best])
+        found = torch.cat([tries.angles[each, best], tries.priors[each, best, None]], dim=1)
+        if t.codes.shared:
+            t.stood[parallel.all_of(rows)] = parallel.all_of(found)
+        else:
+            t.stood[rows] = found
     pictures, config = as_seen(seen(made, *cameras, behind), setting), setting.config
     off = unlike(pictures, photographs)
     if config.rebuild_features > 0:
@@ -68,25 +92,35 @@ def rebuilding(
     return (off + config.nat * styled.code.nats()).mean()
 
 
-def tries_of(t: Training, setting: Setting, count: int) -> Cameras:
-    """Some drawn cameras [count, TRIES, ...] for each of `count` photographs from unknown places;
-    none if they are known or looked for."""
+def tries_of(t: Training, setting: Setting, rows: Tensor) -> Tries:
+    """Cameras for the photographs `rows` [B] from unknown places: the one that was the best before,
+    one near it, and others drawn; none if cameras are known or looked for."""
+    count, size = len(rows), t.G.shape.size
     if setting.camera_angles is not None or t.codes is None or t.codes.finds_cameras:
-        return Cameras(*(torch.zeros(count, 0, *rest) for rest in ((3,), (4, 4), (3, 3))))
-    drawn = draw_cameras(setting.priors, count * TRIES, t.G.shape.size, t.chance)
-    return Cameras(*(x.unflatten(0, (count, TRIES)) for x in drawn))
+        shapes = ((3,), (4, 4), (3, 3), ())
+        return Tries(*(torch.zeros(count, 0, *rest) for rest in shapes))
+    angles, priors = draw_angles(setting.priors, count * TRIES, t.chance)
+    angles, priors = angles.view(count, TRIES, 3), priors.view(count, TRIES)
+    beside = NEAR * torch.randn(count, 3, generator=t.chance)
+    stood, prior = t.stood[rows, :3], t.stood[rows, 3].long()
+    known, prior = prior >= 0, prior.clamp_min(0)
+    for place, now in enumerate((stood, within(setting.priors, stood + beside, prior))):
+        angles[:, place] = torch.where(known[:, None], now, angles[:, place])
+        priors[:, place] = torch.where(known, prior, priors[:, place])
+    flat = cameras_of(setting.priors, angles.flatten(0, 1), priors.flatten(), size)
+    _, viewmats, Ks = (x.unflatten(0, (count, TRIES)) for x in flat)
+    return Tries(angles, viewmats, Ks, priors)
 
 
 @torch.no_grad()
 def likeliest(
-    setting: Setting, made: Skins | Planes, behind: Tensor, photographs: Tensor, tries: Cameras
-) -> tuple[Tensor, Tensor]:
-    """Viewmats and Ks, of the `tries` [B, T, ...] those from which the objects [B] look most like
-    the photographs [B, C, S, S], whatever their colours."""
+    setting: Setting, made: Skins | Planes, behind: Tensor, photographs: Tensor, tries: Tries
+) -> Tensor:
+    """[B] which of the `tries` shows the objects [B] most like the photographs [B, C, S, S],
+    whatever their colours."""
     count = tries.angles.shape[1]
-    flat = Cameras(*(x.flatten(0, 1) for x in tries))
     many = [x.repeat_interleave(count, dim=0) for x in (behind, photographs)]
-    shots = seen(repeated(made, count), flat.viewmats, flat.Ks, many[0])
+    cameras = (tries.viewmats.flatten(0, 1), tries.Ks.flatten(0, 1))
+    shots = seen(repeated(made, count), *cameras, many[0])
     off = unlike_in_form(as_seen(shots, setting), many[1]).view(-1, count)
-    rows = torch.arange(len(photographs)) * count + off.argmin(dim=1)
-    return flat.viewmats[rows], flat.Ks[rows]
+    return off.argmin(dim=1)

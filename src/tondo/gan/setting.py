@@ -73,6 +73,8 @@ class Training:
         pictures: photographs shown so far.
         augment_p: strength of the augmentation. seconds: of training.
         codes: of photographs that are rebuilt; None where none are.
+        stood: [N, 4] of every photograph, where its camera stood as far as one knows: angles in
+            radians and the number of the prior, or -1 where it was not looked for yet.
     """
 
     G: Generator
@@ -81,6 +83,7 @@ class Training:
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam
     chance: torch.Generator
+    stood: Tensor
     queue: list[int] = field(default_factory=list)
     pictures: int = 0
     step: int = 0

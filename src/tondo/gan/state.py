@@ -23,6 +23,7 @@ def to_tensors(training: Training) -> dict[str, Tensor]:
             for kind in _MOMENTS:
                 found[f"{name}.{index}.{kind}"] = torch.as_tensor(moments[kind])
     found["chance"] = training.chance.get_state()
+    found["stood"] = training.stood
     found["queue"] = torch.tensor(training.queue, dtype=torch.int64)
     found["counts"] = torch.tensor([training.pictures, training.step], dtype=torch.int64)
     found["numbers"] = torch.tensor([training.augment_p, training.seconds], dtype=torch.float64)
@@ -51,6 +52,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
             }
         optimiser.load_state_dict(state)
     training.chance.set_state(tensors["chance"])
+    training.stood.copy_(tensors["stood"])
     training.queue = tensors["queue"].tolist()
     training.pictures, training.step = (int(value) for value in tensors["counts"])
     training.augment_p, training.seconds = (float(value) for value in tensors["numbers"])

@@ -23,7 +23,7 @@ from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, draw_cameras
-from tondo.gan.rebuild import rebuilding, styles_of_photographs, tries_of
+from tondo.gan.rebuild import Tries, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import first_of, objects_of, seen
 from tondo.gan.setting import Setting, Training, as_seen, reals
@@ -84,6 +84,7 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         ),
         torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8),
         chance,
+        torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat(len(setting.pictures.images), 1),
         augment_p=config.augment_p,
         codes=codes,
     )
@@ -142,10 +143,10 @@ class Drawn(NamedTuple):
     rows: Tensor
     cameras: Cameras
     z: Tensor
-    tries: Cameras
+    tries: Tries
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
-        cameras, tries = (Cameras(*map(change, x)) for x in (self.cameras, self.tries))
+        cameras, tries = Cameras(*map(change, self.cameras)), Tries(*map(change, self.tries))
         return Drawn(change(self.rows), cameras, change(self.z), tries)
 
 
@@ -194,7 +195,7 @@ def _draw(t: Training, setting: Setting) -> Drawn:
     rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
     cameras = _cameras(t, setting)
     z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
-    return Drawn(rows, cameras, z, tries_of(t, setting, config.batch))
+    return Drawn(rows, cameras, z, tries_of(t, setting, rows))
 
 
 def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
@@ -215,9 +216,9 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
         real = t.D.looks(_for_d(t, setting.config, photographs))
     off = torch.zeros(())
     if half:
-        tries = Cameras(*(x[:half] for x in drawn.tries))
+        tries = Tries(*(x[:half] for x in drawn.tries))
         off = rebuilding(
-            t, setting, own, first_of(made, half), behind[:half], photographs[:half], tries
+            t, setting, own, first_of(made, half), behind[:half], drawn.rows[:half], tries
         )
     if known is None:
         return Shown(fake, real, None, None, made, off)

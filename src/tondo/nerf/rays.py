@@ -71,8 +71,8 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     ends = ends_of(space, rays_o, rays_d, *range_of(space))
     until = torch.minimum(ends[:, 1:], torch.maximum(ends[:, :1], distances.float()))  # [R, K]
     pairs = torch.stack([ends[:, :1].expand_as(until), until], dim=2).view(-1, 2)
-    many = [x.repeat_interleave(count, dim=0) for x in (rays_o, rays_d)]
-    found = render_rays(scene.field, *many, pairs, scene.marching)
+    origins, directions = (x.repeat_interleave(count, dim=0) for x in (rays_o, rays_d))
+    found = render_rays(scene.field, origins, directions, pairs, scene.marching)
     return found.opacities.view(-1, count)
 
 
