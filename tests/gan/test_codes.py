@@ -139,7 +139,8 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior(bell: bool) -> Non
     training.codes.reach = 0.25  # nearer to the middle, as the first look begins
     nearer = training.codes(photographs, None).angles
     assert nearer is not None
-    torch.testing.assert_close(nearer, 0.25 * angles, rtol=0.1, atol=2e-3)
+    inside = angles.abs() < 0.99 * reach  # the rest is cut off there
+    torch.testing.assert_close(nearer[inside], 0.25 * angles[inside], rtol=0.1, atol=2e-3)
     training.codes.reach = 1.0
     one_step(training, setting)
     grads = [p.grad for p in training.codes.to_angles.parameters()]  # type: ignore[union-attr]
