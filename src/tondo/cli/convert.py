@@ -40,39 +40,16 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert and print the table of results. Raises TondoError, KeyboardInterrupt."""
-    from tondo import _native
-    from tondo.cli.reconstruct import print_result, watch_on
-    from tondo.cli.terminal import Screen
+    from tondo.cli.reconstruct import check_target, print_result, reconstruct_shown
     from tondo.scenes.opened import open_scene
-    from tondo.scenes.reconstruct import Interrupted, reconstruct
-    from tondo.training.run_directory import check_run_target
 
-    if args.resume and args.force:
-        raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
-    check_run_target(args.output, force=args.force, resume=args.resume)
+    check_target(args)
+    options = _options(args)
     open_scene(args.scene)  # before anything is written
     if args.output.resolve() == args.scene.resolve():
         raise OptionError(f"{args.output} is the scene itself: choose another folder with -o")
-    if args.threads:
-        _native.set_num_threads(args.threads)
-    with Screen() as screen:
-        try:
-            result = reconstruct(
-                args.scene,
-                args.output,
-                _options(args),
-                force=args.force,
-                resume=args.resume,
-                watch=watch_on(screen),
-            )
-        except Interrupted as stopped:
-            screen.close()
-            print(
-                f"\nstopped after step {stopped.step}; go on with:\n  tondo convert {args.scene} "
-                f"-o {args.output} --method {args.method} --resume"
-            )
-            raise KeyboardInterrupt from None
-    print_result(result)
+    again = f"tondo convert {args.scene} -o {args.output} --method {args.method} --resume"
+    print_result(reconstruct_shown(args.scene, args, options, again))
     print(f"measured against held-out pictures of {args.scene}, not against photos")
 
 

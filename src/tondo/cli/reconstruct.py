@@ -88,37 +88,48 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
+    check_target(args)
+    again = f"tondo reconstruct {args.photos} -o {args.output} --resume"
+    print_result(reconstruct_shown(args.photos, args, _options(args), again))
+
+
+def check_target(args: argparse.Namespace) -> None:
+    """Whether the run of --output can be made, with --force and --resume as given."""
     from tondo.training.run_directory import check_run_target
 
     if args.resume and args.force:
         raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
     check_run_target(args.output, force=args.force, resume=args.resume)
 
+
+def reconstruct_shown(
+    source: Path, args: argparse.Namespace, options: ReconstructOptions, again: str
+) -> Result:
+    """Reconstruct `source` into --output with its progress on the screen.
+
+    Args:
+        again: the command that goes on after Ctrl-C.
+    """
     from tondo import _native
     from tondo.cli.terminal import Screen
     from tondo.scenes.reconstruct import Interrupted, reconstruct
 
     if args.threads:
         _native.set_num_threads(args.threads)
-    options = _options(args)
     with Screen() as screen:
         try:
-            result = reconstruct(
-                args.photos,
+            return reconstruct(
+                source,
                 args.output,
                 options,
                 force=args.force,
                 resume=args.resume,
-                watch=watch_on(screen),
+                watch=_watch(screen),
             )
         except Interrupted as stopped:
             screen.close()
-            print(
-                f"\nstopped after step {stopped.step}; go on with:\n"
-                f"  tondo reconstruct {args.photos} -o {args.output} --resume"
-            )
+            print(f"\nstopped after step {stopped.step}; go on with:\n  {again}")
             raise KeyboardInterrupt from None
-    print_result(result)
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
@@ -157,8 +168,7 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     )
 
 
-def watch_on(screen: Screen) -> Watch:
-    """What a reconstruction tells, on the screen."""
+def _watch(screen: Screen) -> Watch:
     from tondo.scenes.reconstruct import Watch
 
     def step(report: Report) -> None:

@@ -2,8 +2,8 @@
 
 A picture of a generated object can be compared with a photograph taken by the same camera, pixel by
 pixel, when its style comes from that photograph: an autoencoder whose decoder is G and the
-renderer. Unknown cameras are looked for within a narrow prior; of a wide one some are drawn, the
-best in form is taken (`tondo.gan.rebuild.likeliest`). It starts alone
+renderer. Unknown cameras are looked for within a narrow prior; of a wide one some are tried, the
+best in form is taken and remembered (`tondo.gan.rebuild`). It starts alone
 (`tondo.gan.first_look`): within minutes the objects have the usual body and colours of their kind,
 and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
 pixels), which alone would soon lead a young G astray.
