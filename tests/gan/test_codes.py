@@ -171,7 +171,7 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
         ]
         best = torch.stack([unlike_in_form(x, photographs) for x in pictures]).argmin(dim=0)
         assert torch.equal(likeliest(setting, made, behind, photographs, tries), best)
-        off = rebuilding(training, setting, styled, made, behind, rows, tries)
+        off = rebuilding(training, setting, styled, made, behind, rows, photographs, tries)
         again = tries_of(training, setting, rows)
     assert len(set(best.tolist())) > 1
     # the best is tried again, with one near it, and two others

@@ -50,7 +50,7 @@ def look_first(
         styled = styles_of_photographs(t, setting, rows, photographs, noise)
         made = objects_of(t.G, styled.w)
         behind = t.G.backdrop(styled.w, t.G.shape.size)
-        loss = rebuilding(t, setting, styled, made, behind, rows, tries)
+        loss = rebuilding(t, setting, styled, made, behind, rows, photographs, tries)
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config, setting.one_side)).backward()
         learned.step()

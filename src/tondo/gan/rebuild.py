@@ -13,7 +13,7 @@ from tondo.gan.field import Planes
 from tondo.gan.generator import Skins
 from tondo.gan.poses import cameras_at, cameras_of, draw_angles, within
 from tondo.gan.render import repeated, seen
-from tondo.gan.setting import Setting, Training, as_seen, reals
+from tondo.gan.setting import Setting, Training, as_seen
 
 TRIES = 4  # cameras for each photograph whose own is not known
 NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it
@@ -68,12 +68,13 @@ def rebuilding(
     made: Skins | Planes,
     behind: Tensor,
     rows: Tensor,
+    photographs: Tensor,
     tries: Tries,
 ) -> Tensor:
-    """How unlike the photographs `rows` [B] the objects `made` [B] of their styles are, and what
-    their codes cost; a mean. Cameras that are not known are the likeliest of `tries`, and are
-    remembered."""
-    photographs, cameras = reals(setting, rows), styled.cameras
+    """How unlike the photographs `rows` [B] (as `reals` gives them) the objects `made` [B] of their
+    styles are, and what their codes cost; a mean. Cameras that are not known are the likeliest of
+    `tries`, and are remembered."""
+    cameras = styled.cameras
     assert t.codes is not None
     if cameras is None:
         best = likeliest(setting, made, behind, photographs, tries)

@@ -217,9 +217,8 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     off = torch.zeros(())
     if half:
         tries = Tries(*(x[:half] for x in drawn.tries))
-        off = rebuilding(
-            t, setting, own, first_of(made, half), behind[:half], drawn.rows[:half], tries
-        )
+        some = (drawn.rows[:half], photographs[:half])
+        off = rebuilding(t, setting, own, first_of(made, half), behind[:half], *some, tries)
     if known is None:
         return Shown(fake, real, None, None, made, off)
     return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off)
