@@ -61,6 +61,13 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
     assert torch.autograd.gradcheck(loss.of_g, (real, fake), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_only_losses_that_compare_look_at_photographs_for_g(name: str) -> None:
+    loss, fake = loss_named(name), torch.linspace(-1, 1, 6)
+    alike = torch.equal(loss.of_g(torch.zeros(6), fake), loss.of_g(torch.ones(6), fake))
+    assert alike is not loss.compares
+
+
 def test_the_log_form_still_pushes_where_d_is_sure() -> None:
     """The reason for it (Goodfellow et al. 2014, section 3)."""
     pushes = {}

@@ -42,13 +42,24 @@ def test_softened_takes_chequers_away_and_leaves_what_is_smooth() -> None:
     assert float((softened(sphere) - sphere).norm(dim=1).max()) < 0.02
 
 
+def test_softened_is_a_convolution_and_so_is_its_gradient() -> None:
+    chance = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 4, 6, generator=chance, dtype=torch.float64, requires_grad=True)
+    taps = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64)
+    kernel = (taps[:, None] * taps / 16).expand(3, 1, 3, 3)
+    torch.testing.assert_close(softened(x), F.conv2d(wrap(x, 1), kernel, groups=3))
+    assert torch.autograd.gradcheck(softened, x)
+
+
+@pytest.mark.parametrize("demodulate", [True, False])
 @pytest.mark.parametrize("around", [True, False])
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_styles_are_those_of_modulated_kernels(kernel: int, around: bool) -> None:
+def test_styles_are_those_of_modulated_kernels(kernel: int, around: bool, demodulate: bool) -> None:
     torch.manual_seed(0)
     conv = StyledConv(7, 5, 4, kernel, around=around)
+    torch.nn.init.normal_(conv.bias)
     x, w = torch.randn(3, 5, 6, 8), torch.randn(3, 7)
-    found = conv(x, w)
+    found = conv(x, w, demodulate=demodulate)
     reach = kernel // 2
     for b in range(3):
         weight = (
@@ -57,7 +68,8 @@ def test_styles_are_those_of_modulated_kernels(kernel: int, around: bool) -> Non
         norm = (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
         one = x[b : b + 1]
         padded = wrap(one, reach) if around and reach else F.pad(one, [reach] * 4)
-        wanted = F.conv2d(padded, weight / norm) + conv.bias[:, None, None]
+        weight = weight / norm if demodulate else weight
+        wanted = F.conv2d(padded, weight) + conv.bias[:, None, None]
         torch.testing.assert_close(found[b : b + 1], wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -25,6 +26,7 @@ class EfficientNetLite0:
     def __init__(self, network: nn.Module) -> None:
         network.eval().requires_grad_(False)
         _without_norms(network)
+        _pointwise_as_matrices(network)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Any = network
 
@@ -74,6 +76,30 @@ def _without_norms(network: Any) -> None:
         if sides is not None and len(set(sides)) == 1:
             conv.padding, conv.static_padding = (sides[0], sides[0]), nn.Identity()
     network.requires_grad_(False)
+
+
+class _Pointwise(nn.Module):
+    """A frozen 1x1 convolution as a product of matrices, which channels_last maps are already: on
+    small maps, and for few pictures on one thread, it is up to twice as fast."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        assert conv.bias is not None
+        self.register_buffer("weight", conv.weight.detach()[:, :, 0, 0].contiguous())
+        self.register_buffer("bias", conv.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+def _pointwise_as_matrices(network: Any) -> None:
+    for block in network._blocks:
+        for name in ("_expand_conv", "_project_conv"):
+            if hasattr(block, name):
+                setattr(block, name, _Pointwise(getattr(block, name)))
 
 
 @functools.cache

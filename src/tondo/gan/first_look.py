@@ -39,7 +39,9 @@ def look_first(
         return
     t.codes.shared = False
     groups = ((t.G, config.lr_g), (t.codes, config.lr_codes))
-    learned = torch.optim.Adam([{"params": to_train(x), "lr": lr} for x, lr in groups], betas=BETAS)
+    learned = torch.optim.Adam(
+        [{"params": to_train(x), "lr": lr} for x, lr in groups], betas=BETAS, fused=True
+    )
     steps = count // config.batch
     for step in range(steps):
         t.codes.reach = min(1.0, FIRST_REACH + WIDENS * step / steps)

@@ -236,10 +236,10 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         south = 0.5 * (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1])
         east = 0.5 * (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
         reach_s, reach_e = _length(south).clamp_min(1e-4), _length(east).clamp_min(1e-4)
-        outward = torch.linalg.cross(south, east, dim=1)
+        outward = crossed(south, east)
         outward = outward / _length(outward).clamp_min(1e-8)
         along = south / reach_s
-        across = torch.linalg.cross(outward, along, dim=1)
+        across = crossed(outward, along)
         frames = torch.stack([along, across, outward], dim=-1).flatten(2, 3)  # [B, 3, N, 3]
         quats = quat_from_rotation(frames.permute(0, 2, 1, 3))
         reach = torch.cat([reach_s, reach_e], dim=1)
@@ -259,6 +259,12 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
 def _length(x: Tensor) -> Tensor:
     """[B, 1, H, W] lengths of vectors [B, 3, H, W] (torch's own norm over channels is slow)."""
     return x.square().sum(dim=1, keepdim=True).sqrt()
+
+
+def crossed(first: Tensor, second: Tensor) -> Tensor:
+    """Cross products of vectors [B, 3, H, W] (torch's own over channels is slow)."""
+    (a, b, c), (d, e, f) = first.unbind(1), second.unbind(1)
+    return torch.stack([b * f - c * e, c * d - a * f, a * e - b * d], dim=1)
 
 
 def _rows(maps: Tensor) -> Tensor:

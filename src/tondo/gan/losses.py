@@ -17,10 +17,12 @@ from tondo.errors import OptionError
 
 
 class Loss(NamedTuple):
-    """What D and what G minimises, each from (real, fake)."""
+    """What D and what G minimises, each from (real, fake); `compares`: whether G's loss looks at
+    `real`, too."""
 
     of_d: Callable[[Tensor, Tensor], Tensor]
     of_g: Callable[[Tensor, Tensor], Tensor]
+    compares: bool = False
 
 
 def cross_entropy_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ def loss_named(name: str) -> Loss:
         "minimax-log": Loss(cross_entropy_d, nonsaturating_g),
         "nonsaturating": Loss(cross_entropy_d, nonsaturating_g),
         "hinge": Loss(hinge_d, hinge_g),
-        "relativistic": Loss(relativistic_d, relativistic_g),
+        "relativistic": Loss(relativistic_d, relativistic_g, compares=True),
     }
     if name not in known:
         raise OptionError(f"--loss {name}: choose one of {', '.join(known)}")

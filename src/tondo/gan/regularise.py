@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan.config import GanConfig
 from tondo.gan.field import Planes, field_terms
-from tondo.gan.generator import Skins
+from tondo.gan.generator import Skins, crossed
 from tondo.gan.layers import wrap
 
 
@@ -57,9 +56,14 @@ def folds(skins: Skins) -> Tensor:
     padded = wrap(grid, 1)
     south = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
     east = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
-    normal = F.normalize(torch.linalg.cross(south, east, dim=1), dim=1, eps=1e-8)
-    away = F.normalize(grid - grid.mean(dim=(2, 3), keepdim=True), dim=1, eps=1e-8)
+    normal = _unit(crossed(south, east))
+    away = _unit(grid - grid.mean(dim=(2, 3), keepdim=True))
     return torch.relu(0.1 - (normal * away).sum(dim=1)).square().mean()
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Vectors [B, 3, H, W] at length 1 (torch's own normalize over channels is slow)."""
+    return x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + 1e-16)
 
 
 def relief(skins: Skins, direction: Tensor) -> Tensor:

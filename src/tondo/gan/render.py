@@ -108,6 +108,27 @@ def repeated(made: Skins | Planes, count: int) -> Skins | Planes:
     return _each(made, lambda x: x.repeat_interleave(count, dim=0))
 
 
+def thinned(made: Skins | Planes) -> Skins | Planes:
+    """Splats of every second row and column, twice as large: for a quarter of the work they look
+    nearly the same from afar. Fields stay as they are."""
+    if isinstance(made, Planes):
+        return made
+    rows, columns = made.grid.shape[2:]
+
+    def every_second(x: Tensor) -> Tensor:
+        return x.unflatten(1, (rows, columns))[:, ::2, ::2].flatten(1, 2)
+
+    return made._replace(
+        means=every_second(made.means),
+        quats=every_second(made.quats),
+        scales=2 * every_second(made.scales),
+        opacities=every_second(made.opacities),
+        colors=every_second(made.colors),
+        grid=made.grid[:, :, ::2, ::2],
+        offset=None,
+    )
+
+
 def _each(made: Skins | Planes, change: Callable[[Tensor], Tensor]) -> Skins | Planes:
     """Objects of which everything that is their own was changed along the batch."""
     if isinstance(made, Planes):

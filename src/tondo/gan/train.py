@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from tondo.gan import parallel
 from tondo.gan.augment import augmented, blurred, next_strength
@@ -81,8 +82,9 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
                 if x
             ],
             betas=betas,
+            fused=True,
         ),
-        torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8),
+        torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8, fused=True),
         chance,
         torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat(len(setting.pictures.images), 1),
         augment_p=config.augment_p,
@@ -256,7 +258,8 @@ def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tenso
     real, fake = (
         [x.detach().requires_grad_(penalise) for x in looks] for looks in (shown.real, shown.fake)
     )
-    on_real, on_fake = t.D.judge(real, shown.angles_real), t.D.judge(fake, shown.angles_fake)
+    with parametrize.cached():  # spectral norms, once for both
+        on_real, on_fake = t.D.judge(real, shown.angles_real), t.D.judge(fake, shown.angles_fake)
     loss = loss_named(config.loss).of_d(on_real, on_fake)
     numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), on_real.sign().mean()]).detach()
     if penalise:
@@ -275,12 +278,15 @@ def _step_g(
     _require(t, False)
     t.opt_g.zero_grad(set_to_none=True)
     told = []
+    chosen = loss_named(config.loss)
     for piece in pieces:
         now = shown or _show(t, setting, piece)
         on_fake = t.D.judge(now.fake, now.angles_fake)
-        with torch.no_grad():
-            on_real = t.D.judge(now.real, now.angles_real)
-        loss = loss_named(config.loss).of_g(on_real, on_fake)
+        on_real = torch.zeros_like(on_fake)
+        if chosen.compares:
+            with torch.no_grad():
+                on_real = t.D.judge(now.real, now.angles_real)
+        loss = chosen.of_g(on_real, on_fake)
         whole = loss + geometry_loss(now.made, config, setting.one_side)
         whole = whole + config.rebuild_after(t.pictures) * now.unlike
         (whole / len(pieces)).backward()
