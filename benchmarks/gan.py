@@ -2,9 +2,9 @@
 
     python gan.py [NAME ...] [--runs FOLDER]
 
-Each training goes on where it was stopped; one that is finished and measured is left as it is. The
-long ones have all cores, one after the other; the choices have one core each, two side by side. The
-results go to results/gan.json, the pictures to docs/images; table.py makes the tables.
+Each has one core, and two go side by side. A training goes on where it was stopped; one that is
+finished and measured is left as it is. The results go to results/gan.json, the pictures to
+docs/images; table.py makes the tables.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ IMAGES = ROOT / "docs" / "images"
 
 @dataclass(frozen=True)
 class Case:
-    """One training: of which set, for how long, and what differs from the defaults. The grid of one
-    that is `shown` stands in the document; the others are choices, which have one core each."""
+    """One training: of which set, for how many minutes in all, and what differs from the defaults;
+    `after`: the shorter one that it goes on with. The grid of one that is `shown` stands in the
+    document."""
 
     data: str
     minutes: float
     words: tuple[str, ...] = ()
     shown: bool = False
+    after: str | None = None
 
 
 APPLES = ("--poses", "turntable+tumble")
@@ -44,13 +46,13 @@ FACES = ("--poses", "frontal", "--mirror")
 
 
 def choice(*words: str) -> Case:
-    return Case("apples", 20, (*APPLES, "--threads", "1", *words))
+    return Case("apples", 20, (*APPLES, *words))
 
 
 CASES = {
-    "apples": Case("apples", 60, APPLES, shown=True),
+    "apples": Case("apples", 60, APPLES, shown=True, after="default"),
     "faces": Case("faces", 60, FACES, shown=True),
-    "fish": Case("fish", 120, FISH, shown=True),
+    "fish": Case("fish", 65, FISH, shown=True),
     "default": choice(),
     "plain D": choice("--discriminator", "plain"),
     "nonsaturating": choice("--loss", "nonsaturating"),
@@ -81,13 +83,21 @@ def prepared(data: str, runs: Path) -> Path:
     return out
 
 
-def trained(name: str, case: Case, runs: Path) -> dict[str, Any]:
+def run_of(name: str, runs: Path) -> Path:
+    return runs / name.replace(" ", "_").lower()
+
+
+def trained(name: str, runs: Path) -> dict[str, Any]:
     """The figures of a finished training, after as much training and measuring as is missing."""
-    run = runs / name.replace(" ", "_").lower()
-    source = str(prepared(case.data, runs))
+    case, run = CASES[name], run_of(name, runs)
     figures = run / "metrics.json"
+    if case.after is not None and not run.exists():
+        trained(case.after, runs)
+        shutil.copytree(run_of(case.after, runs), run, ignore=shutil.ignore_patterns(figures.name))
     if not figures.exists():
-        words = ["--resume"] if run.exists() else ["--minutes", str(case.minutes), *case.words]
+        source = str(prepared(case.data, runs))
+        words = ["--resume"] if run.exists() else list(case.words)
+        words += ["--minutes", str(case.minutes), "--threads", "1"]
         tondo("train", source, "-o", str(run), *words)
     found: dict[str, Any] = json.loads(figures.read_text())
     if "generator" not in found:
@@ -124,17 +134,15 @@ def main() -> None:
         if name not in CASES:
             parser.error(f"no training is called {name!r}: choose from {', '.join(CASES)}")
     names = args.names or list(CASES)
-    for name in [name for name in names if CASES[name].shown]:
-        where = asdict(machine())
-        kept(name, trained(name, CASES[name], args.runs), where)
-    choices = [name for name in names if not CASES[name].shown]
-    for name in choices:
+    for name in names:
         prepared(CASES[name].data, args.runs)
     where = asdict(machine())
+    first = [name for name in names if CASES[name].after is None]
     with ThreadPoolExecutor(max_workers=2) as beside:
-        measured = beside.map(lambda name: trained(name, CASES[name], args.runs), choices)
-        for name, found in zip(choices, measured, strict=True):
-            kept(name, found, where)
+        for some in (first, [name for name in names if name not in first]):
+            measured = beside.map(lambda name: trained(name, args.runs), some)
+            for name, found in zip(some, measured, strict=True):
+                kept(name, found, where)
 
 
 if __name__ == "__main__":

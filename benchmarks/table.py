@@ -202,7 +202,7 @@ def gan_tables(results: dict[str, Any]) -> str:
     trainings = results["trainings"]
     parts = []
     titles = (
-        ("From nothing, on all cores", True),
+        ("From nothing, on one core each", True),
         ("Choices, on apples, on one core each", False),
     )
     for title, shown in titles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -25,6 +26,23 @@ def test_a_mirrored_generator_makes_left_and_right_alike() -> None:
     torch.testing.assert_close(first, twin, atol=2e-3, rtol=0)
     usual = pictures_of(tiny_generator(), w, *mirrored, 40)[0].images.flip(2)
     assert float((first - usual).abs().max()) > 0.1
+
+
+def test_random_z_are_drawn_as_codes_lie() -> None:
+    generator = tiny_generator()
+    chance = torch.Generator().manual_seed(0)
+    long, middle = torch.tensor([3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3]), torch.arange(8) / 4
+    turned = torch.linalg.qr(torch.randn(8, 8, generator=chance))[0]
+    for _ in range(1000):
+        generator.follow(middle + (torch.randn(64, 8, generator=chance) * long) @ turned.T)
+    z = torch.randn(20_000, 8, generator=chance)
+    drawn = generator.centre + z @ generator.spread.T
+    torch.testing.assert_close(drawn.mean(dim=0), middle, rtol=0, atol=0.15)
+    wanted = turned @ torch.diag(long.square()) @ turned.T
+    torch.testing.assert_close(torch.cov(drawn.T), wanted, rtol=0, atol=0.6)
+    torch.testing.assert_close(generator.styles(z), generator.mapping(drawn))
+    generator.follow(torch.full((4, 8), math.nan))
+    assert torch.equal(generator.centre + z @ generator.spread.T, drawn)
 
 
 def test_what_places_have_shows_there_in_all_objects() -> None:

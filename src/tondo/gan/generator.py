@@ -29,6 +29,7 @@ LIGHT = 8  # the lit ball's picture, pixels a side
 PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
+FOLLOWED = 0.01  # of the running mean and covariance of codes, a step
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
 
 
@@ -60,6 +61,7 @@ class Generator(nn.Module):
 
     template: Tensor
     w_mean: Tensor
+    centre: Tensor
     spread: Tensor
     twin: Tensor
 
@@ -76,7 +78,8 @@ class Generator(nn.Module):
         self.light = Light(shape.w) if shape.light == "camera" else None
         self.register_buffer("template", sphere_map(shape.rows, shape.columns))
         self.register_buffer("w_mean", torch.zeros(shape.w))
-        # z is drawn evenly; the codes of photographs (`tondo.gan.codes`) lie as this spreads it
+        # Of photographs' codes (`tondo.gan.codes`): random z are drawn as these lie
+        self.register_buffer("centre", torch.zeros(shape.z))
         self.register_buffer("spread", torch.eye(shape.z))
 
     def _add_skin(self, shape: GeneratorShape) -> None:
@@ -102,9 +105,24 @@ class Generator(nn.Module):
         self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
 
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
-        """z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean style."""
-        w = self.mapping(z @ self.spread.T)
+        """Normally distributed z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean
+        style."""
+        w = self.mapping(self.centre + z @ self.spread.T)
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
+
+    @torch.no_grad()
+    def follow(self, codes: Tensor) -> None:
+        """Let random z lie as the codes [B, Z] of photographs do: their running mean, and a root of
+        their running covariance (Ghosh et al. 2020, From Variational to Deterministic
+        Autoencoders, section 4, fits the like once, at the end). What costs nats alone leaves the
+        codes longer one way than another; even z between them are dull mixtures."""
+        centre = self.centre.lerp(codes.mean(dim=0), FOLLOWED)
+        away = codes - centre
+        now = away.T @ away / len(codes)
+        spread, failed = torch.linalg.cholesky_ex((self.spread @ self.spread.T).lerp(now, FOLLOWED))
+        if not int(failed):  # numbers that are none show elsewhere
+            self.centre.copy_(centre)
+            self.spread.copy_(spread)
 
     def forward(self, w: Tensor) -> Skins:
         """w [B, W] to the splats of B objects; those of a field cover its surface as seen from

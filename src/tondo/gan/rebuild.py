@@ -35,11 +35,12 @@ class Tries(NamedTuple):
 
 class Styled(NamedTuple):
     """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
-    and the codes that they come from."""
+    the codes that they come from, and the z [B, Z] that were drawn of these."""
 
     w: Tensor
     cameras: tuple[Tensor, Tensor] | None
     code: Code
+    z: Tensor
 
 
 def styles_of_photographs(
@@ -58,7 +59,8 @@ def styles_of_photographs(
     if code.angles is not None and angles is None:
         prior = setting.priors[0]
         cameras = cameras_at(code.angles, prior.fov, prior.distance, t.G.shape.size)
-    return Styled(t.G.mapping(code.drawn(noise)), cameras, code)
+    z = code.drawn(noise)
+    return Styled(t.G.mapping(z), cameras, code, z.detach())
 
 
 def rebuilding(

@@ -154,8 +154,8 @@ class Drawn(NamedTuple):
 
 class Shown(NamedTuple):
     """What D looks at: `looks` of generated pictures, with G's gradients, and of photographs, with
-    the angles of their cameras where these are known; the objects themselves; and what the rebuilt
-    ones lack and their codes cost, 0 if none were rebuilt."""
+    the angles of their cameras where these are known; the objects themselves; what the rebuilt ones
+    lack and their codes cost, 0 if none were rebuilt; and their z, if any."""
 
     fake: list[Tensor]
     real: list[Tensor]
@@ -163,6 +163,7 @@ class Shown(NamedTuple):
     angles_real: Tensor | None
     made: Skins | Planes
     unlike: Tensor
+    codes: Tensor
 
 
 def one_step(training: Training, setting: Setting) -> StepReport:
@@ -216,14 +217,15 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     fake = t.D.looks(_for_d(t, setting.config, as_seen(shots, setting)))
     with torch.no_grad():
         real = t.D.looks(_for_d(t, setting.config, photographs))
-    off = torch.zeros(())
+    off, codes = torch.zeros(()), torch.zeros(0, t.G.shape.z)
     if half:
+        codes = own.z
         tries = Tries(*(x[:half] for x in drawn.tries))
         some = (drawn.rows[:half], photographs[:half])
         off = rebuilding(t, setting, own, first_of(made, half), behind[:half], *some, tries)
     if known is None:
-        return Shown(fake, real, None, None, made, off)
-    return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off)
+        return Shown(fake, real, None, None, made, off, codes)
+    return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off, codes)
 
 
 def _for_d(t: Training, config: GanConfig, images: Tensor) -> Tensor:
@@ -277,7 +279,7 @@ def _step_g(
     config = setting.config
     _require(t, False)
     t.opt_g.zero_grad(set_to_none=True)
-    told = []
+    told, codes = [], []
     chosen = loss_named(config.loss)
     for piece in pieces:
         now = shown or _show(t, setting, piece)
@@ -291,10 +293,13 @@ def _step_g(
         whole = whole + config.rebuild_after(t.pictures) * now.unlike
         (whole / len(pieces)).backward()
         told.append(loss.detach())
+        codes.append(now.codes)
     trained = [parameter for group in t.opt_g.param_groups for parameter in group["params"]]
     parallel.average_gradients(trained)
     grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
     t.opt_g.step()
+    if len(codes[0]):
+        t.G.follow(parallel.all_of(torch.cat(codes)))
     _require(t, True)
     return torch.stack(told).mean(), grad
 
