@@ -16,6 +16,8 @@ import torch
 from tondo.data.field import (
     Field,
     FieldScene,
+    FrequencyField,
+    FrequencyShape,
     HashEncoding,
     Heads,
     Marching,
@@ -64,6 +66,42 @@ def test_round_trip_is_exact_and_gives_the_same_bytes(tmp_path: Path) -> None:
     assert back.exposures is not None
     save_scene(tmp_path / "b.safetensors", replace(back, marching=scene.marching))
     assert len((tmp_path / "b.safetensors").read_bytes()) > 1000
+
+
+def frequency_scene() -> FieldScene:
+    shape = FrequencyShape(places=3, directions=2, width=12, depth=4, samples=(5, 7))
+    g = torch.Generator().manual_seed(4)
+    count = sum(map(math.prod, shape.parts()))
+    coarse, fine = (torch.randn(count, generator=g) for _ in range(2))
+    scene = field_scene()
+    return replace(scene, field=FrequencyField(coarse, fine, scene.field.space, shape))
+
+
+def test_a_field_of_frequencies_comes_back(tmp_path: Path) -> None:
+    scene = frequency_scene()
+    save_scene(tmp_path / "a.safetensors", scene)
+    back = load_scene(tmp_path / "a.safetensors")
+    assert isinstance(back, FieldScene)
+    assert isinstance(back.field, FrequencyField)
+    assert isinstance(scene.field, FrequencyField)
+    assert torch.equal(back.field.coarse, scene.field.coarse)
+    assert torch.equal(back.field.fine, scene.field.fine)
+    assert back.field.shape == scene.field.shape
+    assert (back.field.space.radius, back.field.space.contracted) == (1.25, True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("width", 13), ("depth", 0), ("samples", [5]), ("samples", [5, "7"]), ("places", True)],
+)
+def test_a_damaged_field_of_frequencies_is_refused(
+    tmp_path: Path, entry: str, value: object
+) -> None:
+    path = tmp_path / "scene.safetensors"
+    save_scene(path, frequency_scene())
+    changed(path, frequency={entry: value})
+    with pytest.raises(InputError, match="damaged"):
+        load_scene(path)
 
 
 def changed(path: Path, **parts: Any) -> None:

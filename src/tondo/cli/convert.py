@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
     add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
     add("--max-splats", type=int, metavar="N", help="budget of splats")
-    add("--encoding", choices=["hash", "dct"], help="of a field (hash)")
+    add("--encoding", choices=["hash", "dct", "frequency"], help="of a field (hash)")
     add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
     add("--resume", action="store_true", help="go on from RUN2's last checkpoint")
     add("--force", action="store_true", help="replace a run that is there")

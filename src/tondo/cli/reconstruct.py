@@ -70,9 +70,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--max-splats", type=int, metavar="N", help="budget of splats")
     add(
         "--encoding",
-        choices=["hash", "dct"],
-        help="how a field's places become features: a hash grid (default), or planes of cosines, "
-        "which are compact",
+        choices=["hash", "dct", "frequency"],
+        help="how a field's places become features: a hash grid (default), planes of cosines, "
+        "which are compact, or the first NeRF's sines and cosines, which take many hours",
     )
     add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")
     add(

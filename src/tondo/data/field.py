@@ -183,6 +183,65 @@ class Field:
             )
 
 
+@dataclass(frozen=True)
+class FrequencyShape:
+    """Of the networks of a `FrequencyField`.
+
+    Attributes:
+        places, directions: L of gamma for each (equation 4), octaves of sines and cosines.
+        width, depth: of the layers; the one that is told the direction has half the width.
+        samples: of a ray, by the coarse network alone, and more by the fine one.
+    """
+
+    places: int = 10
+    directions: int = 4
+    width: int = 256
+    depth: int = 8
+    samples: tuple[int, int] = (64, 128)
+
+    @property
+    def again(self) -> int:
+        """The layer that reads the place once more."""
+        return self.depth // 2 + 1
+
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of a network's weights, in their order: `depth` layers; density; a layer without
+        activation; the one that is told the direction; colour. Each is a matrix [out, in] and what
+        is added [out]."""
+        width, place = self.width, 6 * self.places
+        layers = [(width, place)]
+        layers += [(width, width + place * (k == self.again)) for k in range(1, self.depth)]
+        layers += [(1, width), (width, width), (width // 2, width + 6 * self.directions)]
+        layers += [(3, width // 2)]
+        return tuple(shape for layer in layers for shape in (layer, layer[:1]))
+
+
+@dataclass(frozen=True)
+class FrequencyField:
+    """The field of the first NeRF (Mildenhall et al. 2020, sections 4 and 5, figure 7): two
+    networks of one shape; what the coarse one says of a ray tells where the fine one looks.
+
+    Attributes:
+        coarse, fine: [W] float32, the weights of each, in the order of `FrequencyShape.parts`.
+        space: where it is. Its occupancy is not used.
+        shape: of both networks.
+    """
+
+    coarse: Tensor
+    fine: Tensor
+    space: Space
+    shape: FrequencyShape = FrequencyShape()
+
+    def __post_init__(self) -> None:
+        count = sum(map(math.prod, self.shape.parts()))
+        for name in ("coarse", "fine"):
+            check_shape(name, getattr(self, name), str(count))
+            check_dtype(name, getattr(self, name), torch.float32, torch.float64)
+
+
+AnyField = Field | FrequencyField
+
+
 def in_band(encoding: DctEncoding) -> tuple[Tensor, Tensor]:
     """`planes` and `lines` with the frequencies above the band set to zero; differentiable."""
     k = torch.arange(encoding.lines.shape[1], device=encoding.lines.device)
@@ -190,16 +249,20 @@ def in_band(encoding: DctEncoding) -> tuple[Tensor, Tensor]:
     return encoding.planes * on_planes[:, :, None], encoding.lines * (k <= encoding.band)[:, None]
 
 
-def arrays_of(field: Field) -> dict[str, Tensor]:
+def arrays_of(field: AnyField) -> dict[str, Tensor]:
     """All that is learned, by name: of the encoding, then the networks' weights."""
+    if isinstance(field, FrequencyField):
+        return {"coarse": field.coarse, "fine": field.fine}
     encoding, weights = field.encoding, {"weights": field.heads.weights}
     if isinstance(encoding, HashEncoding):
         return {"tables": encoding.tables, **weights}
     return {"planes": encoding.planes, "lines": encoding.lines, **weights}
 
 
-def with_arrays(field: Field, arrays: Mapping[str, Tensor]) -> Field:
+def with_arrays(field: AnyField, arrays: Mapping[str, Tensor]) -> AnyField:
     """The field with other values of `arrays_of`; KeyError names what lacks."""
+    if isinstance(field, FrequencyField):
+        return replace(field, coarse=arrays["coarse"], fine=arrays["fine"])
     encoding = field.encoding
     heads = replace(field.heads, weights=arrays["weights"])
     if isinstance(encoding, HashEncoding):
@@ -239,7 +302,7 @@ class FieldScene:
         exposures: of the photos that it was made from, or None where none were fitted.
     """
 
-    field: Field
+    field: AnyField
     marching: Marching
     background: Tensor
     up: Tensor

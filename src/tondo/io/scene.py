@@ -15,9 +15,12 @@ from torch import Tensor
 
 from tondo.checks import check_dtype, check_finite
 from tondo.data.field import (
+    AnyField,
     DctEncoding,
     Field,
     FieldScene,
+    FrequencyField,
+    FrequencyShape,
     HashEncoding,
     Heads,
     Marching,
@@ -32,7 +35,11 @@ from tondo.io.atomic import write_bytes
 FORMAT_VERSION = 1
 MOST_STEPS = 100_000  # along a ray
 _FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
-_OF_FIELDS = (("tables", "weights", "occupied"), ("planes", "lines", "weights", "occupied"))
+_OF_FIELDS = (
+    ("tables", "weights", "occupied"),
+    ("planes", "lines", "weights", "occupied"),
+    ("coarse", "fine", "occupied"),
+)
 _EXPOSURES = ("viewmats", "matrices")
 
 
@@ -67,7 +74,6 @@ def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
     field = scene.field
     tensors = {**arrays_of(field), "occupied": field.space.occupied}
     about: dict[str, Any] = {
-        "hidden": field.heads.hidden,
         "space": {
             "center": list(field.space.center),
             "radius": field.space.radius,
@@ -75,6 +81,10 @@ def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
         },
         "marching": dataclasses.asdict(scene.marching),
     }
+    if isinstance(field, FrequencyField):
+        about["frequency"] = dataclasses.asdict(field.shape)
+        return tensors, {"field": about}
+    about["hidden"] = field.heads.hidden
     if isinstance(field.encoding, HashEncoding):
         about["resolutions"] = list(field.encoding.resolutions)
     else:
@@ -125,16 +135,8 @@ def load_scene(path: Path) -> Scene | FieldScene:
         raise InputError(f"{path} is damaged: {error}.") from None
 
 
-def _field(tensors: dict[str, Tensor], about: Any) -> tuple[Field, Marching]:
+def _field(tensors: dict[str, Tensor], about: Any) -> tuple[AnyField, Marching]:
     space = about["space"]
-    encoding: HashEncoding | DctEncoding
-    if "tables" in tensors:
-        resolutions = tuple(_whole("resolutions", one, 2**20) for one in about["resolutions"])
-        encoding = HashEncoding(tensors["tables"], resolutions)
-    else:
-        cells = _whole("cells", about["cells"], 2**14)
-        encoding = DctEncoding(tensors["planes"], tensors["lines"], cells)
-    heads = Heads(tensors["weights"], encoding.width, _whole("hidden", about["hidden"], 256))
     center = _vector("center of the space", space["center"]).tolist()
     contracted = space["contracted"]
     if not isinstance(contracted, bool):
@@ -152,7 +154,33 @@ def _field(tensors: dict[str, Tensor], about: Any) -> tuple[Field, Marching]:
         _whole("max_steps", steps["max_steps"], MOST_STEPS),
         _positive("stop", steps["stop"]),
     )
-    return Field(encoding, heads, where), marching
+    return _field_in(where, tensors, about), marching
+
+
+def _field_in(space: Space, tensors: dict[str, Tensor], about: Any) -> AnyField:
+    if "coarse" in tensors:
+        shape = _frequency_shape(about["frequency"])
+        return FrequencyField(tensors["coarse"], tensors["fine"], space, shape)
+    encoding: HashEncoding | DctEncoding
+    if "tables" in tensors:
+        resolutions = tuple(_whole("resolutions", one, 2**20) for one in about["resolutions"])
+        encoding = HashEncoding(tensors["tables"], resolutions)
+    else:
+        cells = _whole("cells", about["cells"], 2**14)
+        encoding = DctEncoding(tensors["planes"], tensors["lines"], cells)
+    heads = Heads(tensors["weights"], encoding.width, _whole("hidden", about["hidden"], 256))
+    return Field(encoding, heads, space)
+
+
+def _frequency_shape(about: Any) -> FrequencyShape:
+    coarse, fine = (_whole("samples", one, 4096) for one in about["samples"])
+    return FrequencyShape(
+        _whole("places", about["places"], 24),
+        _whole("directions", about["directions"], 24),
+        _whole("width", about["width"], 4096),
+        _whole("depth", about["depth"], 64),
+        (coarse, fine),
+    )
 
 
 def _frame(about: Any) -> dict[str, Any]:

@@ -12,8 +12,17 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_shape
-from tondo.data.field import DctEncoding, Field, HashEncoding, Marching, Space
+from tondo.data.field import (
+    AnyField,
+    DctEncoding,
+    Field,
+    FrequencyField,
+    HashEncoding,
+    Marching,
+    Space,
+)
 from tondo.kernels.field_torch import densities, expanded, features_of, into_cube, render_rays_torch
+from tondo.kernels.frequency import log_density, render_frequency
 
 
 class RayPictures(NamedTuple):
@@ -26,6 +35,7 @@ class RayPictures(NamedTuple):
             the mean.
         distortions: [R] how far apart along its ray the weight lies, 0 for one place.
         samples: [R] int32, at how many places something was added, 0 or more.
+        coarse: [R, 3] and [R], colours and opacities by the coarse network of a field that has one.
     """
 
     colors: Tensor
@@ -33,6 +43,7 @@ class RayPictures(NamedTuple):
     depths: Tensor
     distortions: Tensor
     samples: Tensor
+    coarse: tuple[Tensor, Tensor] | None = None
 
 
 class Tape:
@@ -44,7 +55,7 @@ class Tape:
 
 
 def render_rays(
-    field: Field,
+    field: AnyField,
     rays_o: Tensor,
     rays_d: Tensor,
     ends: Tensor,
@@ -56,8 +67,9 @@ def render_rays(
     """Colour, opacity, depth and distortion along rays; differentiable in the field's tables and
     weights, not in the rays.
 
-    float32 on the CPU takes the native path; elsewhere the twin in `tondo.kernels.field_torch`
-    runs, which is the definition.
+    A `FrequencyField` goes through `tondo.kernels.frequency`, and `marching` and `tape` do not
+    concern it. Of the others, float32 on the CPU takes the native path; elsewhere the twin in
+    `tondo.kernels.field_torch` runs, which is the definition.
 
     Args:
         rays_o: [R, 3] world space. rays_d: [R, 3] unit length.
@@ -75,6 +87,10 @@ def render_rays(
     if offsets is None:
         offsets = torch.full_like(ends[:, 0], 0.5)
     check_shape("offsets", offsets, "R", sizes)
+    if isinstance(field, FrequencyField):
+        *fine, color, opacity = render_frequency(field, rays_o, rays_d, ends, offsets)
+        colors, opacities, depths, distortions, samples = fine
+        return RayPictures(colors, opacities, depths, distortions, samples, (color, opacity))
     weights = field.heads.weights
     if weights.device.type != "cpu" or weights.dtype != torch.float32:
         return RayPictures(*render_rays_torch(field, rays_o, rays_d, ends, offsets, marching))
@@ -82,15 +98,17 @@ def render_rays(
     first, second = _arrays(field.encoding)
     wanted = any(x is not None and x.requires_grad for x in (first, second, weights))
     if not (torch.is_grad_enabled() and wanted):
-        return RayPictures(*_pictures(None, _native_field(field, first, second, marching), rays))
+        return _pictures(None, _native_field(field, first, second, marching), rays)
     found = _Rays.apply(first, second, weights, field, marching, rays, tape or Tape())
     return RayPictures(*found)
 
 
-def log_densities(field: Field, points: Tensor) -> Tensor:
+def log_densities(field: AnyField, points: Tensor) -> Tensor:
     """[N] natural logarithm of the density per world unit at points [N, 3] of the world, without
     gradients; what lies outside a bounded space gets the value at its border."""
     check_shape("points", points, "N 3")
+    if isinstance(field, FrequencyField):
+        return log_density(field, points)
     if points.device.type != "cpu" or points.dtype != torch.float32:
         with torch.no_grad():
             u = into_cube(field.space, points)
@@ -144,12 +162,13 @@ def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: 
     return _native.plane_field(first, second.detach().contiguous(), *common)
 
 
-def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> list[Tensor]:
+def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> RayPictures:
     count = len(rays[0])
-    out = [torch.empty(count, 3), *(torch.empty(count) for _ in range(3))]
+    opacities, depths, distortions = (torch.empty(count) for _ in range(3))
     samples = torch.empty(count, dtype=torch.int32)
-    _native.field_forward(kept, native, *rays, *out, samples)
-    return [*out, samples]
+    found = RayPictures(torch.empty(count, 3), opacities, depths, distortions, samples)
+    _native.field_forward(kept, native, *rays, *found[:5])
+    return found
 
 
 class _Rays(torch.autograd.Function):
@@ -161,9 +180,9 @@ class _Rays(torch.autograd.Function):
         ctx.rays, ctx.tape = rays, tape
         tape.passes += 1
         ctx.now = tape.passes
-        *out, samples = _pictures(tape.native, ctx.native, rays)
-        ctx.mark_non_differentiable(samples)
-        return (*out, samples)
+        found = _pictures(tape.native, ctx.native, rays)
+        ctx.mark_non_differentiable(found.samples)
+        return found[:5]
 
     @staticmethod
     @once_differentiable

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tondo.data.field import Field
+from tondo.data.field import AnyField
 from tondo.data.mesh import Mesh
 from tondo.data.views import View
 from tondo.kernels.field import log_densities
@@ -36,7 +36,7 @@ class Level(NamedTuple):
     off: float
 
 
-def density_grid(field: Field, box: Box, resolution: int, density: float = 1.0) -> Volume:
+def density_grid(field: AnyField, box: Box, resolution: int, density: float = 1.0) -> Volume:
     """The field's log density over `box` as a volume whose values fall by 1 / `REACH` for each
     natural logarithm.
 
@@ -60,7 +60,7 @@ def density_grid(field: Field, box: Box, resolution: int, density: float = 1.0) 
     return volume
 
 
-def _occupied(field: Field, points: Tensor) -> Tensor:
+def _occupied(field: AnyField, points: Tensor) -> Tensor:
     """[N] bool: the points' cells may hold something."""
     space = field.space
     u = into_cube(space, points)

@@ -11,7 +11,7 @@ class NerfConfig:
     """How a field is fitted. Fractions are of the training's whole length, 0..1.
 
     Attributes:
-        encoding: "hash" | "dct".
+        encoding: "hash" | "dct" | "frequency".
         levels, features, log2_entries: of the hash grid.
         coarsest, finest: cells along the unit cube's side on its first and last level; between them
             they grow by one ratio (Müller et al. 2022, equations 2 and 3).
@@ -19,13 +19,17 @@ class NerfConfig:
             side, numbers of a node, nodes along a side.
         first_band, band_until: they begin with frequencies up to `first_band`, and have all after
             that fraction of the training.
-        hidden: width of the two networks.
+        place_octaves, direction_octaves: of sines and cosines. width, depth: of the coarse and the
+            fine network. coarse_samples, fine_samples: of a ray, by the coarse one, and more by
+            the fine one.
+        hidden: width of the two networks of the other encodings.
         cells: of the occupancy grid, along a side. occupancy_every: steps between its updates.
         steps_across: steps of a ray through a bounded space; in a contracted one, steps within its
             `radius`, beyond which they grow with distance.
         batch: samples of a step, about; rays follow from how many samples each needs.
-        lr_tables, lr_heads: Adam's rates, falling to `lr_end` times themselves over the last
-            `decay` of the training. warm_up: steps over which they rise.
+        lr_tables, lr_heads, lr_networks: Adam's rates, the last one of the coarse and the fine
+            network, falling to `lr_end` times themselves over the last `decay` of the training.
+            warm_up: steps over which they rise.
         distortion: weight of the distortion (Barron et al. 2022, equation 15).
         exposure: fit a colour correction per photo. lr_exposure: its rate.
     """
@@ -41,6 +45,12 @@ class NerfConfig:
     plane_cells: int = 192
     first_band: float = 8.0
     band_until: float = 0.4
+    place_octaves: int = 10
+    direction_octaves: int = 4
+    width: int = 256
+    depth: int = 8
+    coarse_samples: int = 64
+    fine_samples: int = 128
     hidden: int = 64
     cells: int = 96
     occupancy_every: int = 16
@@ -48,6 +58,7 @@ class NerfConfig:
     batch: int = 65_536
     lr_tables: float = 1e-2
     lr_heads: float = 5e-3
+    lr_networks: float = 5e-4
     lr_end: float = 0.05
     decay: float = 0.7
     warm_up: int = 20

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from tondo.data.cameras import Camera
-from tondo.data.field import DctEncoding, Field, HashEncoding, Heads, Marching, Space, head_shapes
+from tondo.data.field import (
+    AnyField,
+    DctEncoding,
+    Field,
+    FrequencyField,
+    FrequencyShape,
+    HashEncoding,
+    Heads,
+    Marching,
+    Space,
+    head_shapes,
+)
 from tondo.geometry.focus import focus, object_share
 from tondo.nerf.config import NerfConfig
 
@@ -45,17 +56,36 @@ def range_of(space: Space) -> tuple[float, float]:
     return 1e-3 * space.radius, math.inf
 
 
-def first_field(space: Space, config: NerfConfig, chance: Generator) -> Field:
+def first_field(space: Space, config: NerfConfig, chance: Generator) -> AnyField:
     """An encoding of nearly nothing, layers by He et al. 2015 (equation 12)."""
+    if config.encoding == "frequency":
+        return _frequencies(space, config, chance)
     encoding = _cosines(config, chance) if config.encoding == "dct" else _hash(config, chance)
+    weights = _layers(head_shapes(encoding.width, config.hidden), chance)
+    return Field(encoding, Heads(weights, encoding.width, config.hidden), space)
+
+
+def _layers(shapes: Iterable[tuple[int, ...]], chance: Generator) -> Tensor:
+    """Matrices [out, in], and zeros to add, one after the other."""
     parts = []
-    for part in head_shapes(encoding.width, config.hidden):
+    for part in shapes:
         if len(part) == 1:
             parts.append(torch.zeros(part))
         else:
             parts.append(torch.randn(part, generator=chance) * math.sqrt(2 / part[1]))
-    weights = torch.cat([part.flatten() for part in parts])
-    return Field(encoding, Heads(weights, encoding.width, config.hidden), space)
+    return torch.cat([part.flatten() for part in parts])
+
+
+def _frequencies(space: Space, config: NerfConfig, chance: Generator) -> FrequencyField:
+    shape = FrequencyShape(
+        config.place_octaves,
+        config.direction_octaves,
+        config.width,
+        config.depth,
+        (config.coarse_samples, config.fine_samples),
+    )
+    coarse, fine = (_layers(shape.parts(), chance) for _ in range(2))
+    return FrequencyField(coarse, fine, space, shape)
 
 
 def _hash(config: NerfConfig, chance: Generator) -> HashEncoding:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo.data.cameras import Camera
-from tondo.data.field import FieldScene
+from tondo.data.field import FieldScene, FrequencyField
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Exposures
 from tondo.geometry.focus import focus, object_share
@@ -60,13 +60,12 @@ class FieldFitting(Fitting[FieldScene]):
         return [photo.camera for photo in self._photos.train]
 
     def summary(self) -> dict[str, Any]:
-        found = {"occupied_cells": self._occupied()}
+        if isinstance(self._training.field, FrequencyField):
+            return {}
+        found = {"occupied_cells": int(self._training.field.space.occupied.sum())}
         if self._training.recovered:
             found["occupancy_recovered"] = self._training.recovered
         return found
-
-    def _occupied(self) -> int:
-        return int(self._training.field.space.occupied.sum())
 
 
 def setting_of(request: Request, config: NerfConfig) -> Setting:

@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
-from tondo.data.field import DctEncoding, Field, Marching, Space, arrays_of, with_arrays
+from tondo.data.field import (
+    AnyField,
+    DctEncoding,
+    Field,
+    FrequencyField,
+    Marching,
+    Space,
+    arrays_of,
+    with_arrays,
+)
 from tondo.kernels.adam import adam_visible_
 from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.config import NerfConfig
@@ -41,7 +50,7 @@ class Training:
         recovered: how often the occupied cells had run out.
     """
 
-    field: Field
+    field: AnyField
     moments: dict[str, tuple[Tensor, Tensor]]
     densities: Tensor
     exposures: Tensor
@@ -114,6 +123,8 @@ def run(training: Training, setting: Setting) -> Iterator[Report]:
 
 
 def _look_again(t: Training, setting: Setting) -> None:
+    if isinstance(t.field, FrequencyField):  # its coarse network tells where to look
+        return
     everywhere = t.step < ALL_CELLS_UNTIL
     t.densities = look_again(t.field, t.densities, t.chance, all_cells=everywhere)
     occupied = occupied_where(t.densities, setting.marching.step)
@@ -130,36 +141,46 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     behind = setting.background.expand(len(rays.photo), 3)
     if setting.random_background:
         behind = torch.rand(len(rays.photo), 3, generator=t.chance)
-    arrays = arrays_of(t.field)
-    if isinstance(t.field.encoding, DctEncoding):
-        encoding = replace(t.field.encoding, band=config.band_at(fraction))
-        t.field = replace(t.field, encoding=encoding)
+    _set_band(t, config, fraction)
     learned = with_arrays(
-        t.field, {name: x.detach().requires_grad_(True) for name, x in arrays.items()}
+        t.field,
+        {name: x.detach().requires_grad_(True) for name, x in arrays_of(t.field).items()},
     )
     exposures = t.exposures.clone().requires_grad_(config.exposure)
     found = _rendered(learned, setting, rays, t.chance, tape)
-    color = found.colors + (1 - found.opacities)[:, None] * behind
-    if config.exposure:
-        E = exposures[rays.photo]
-        color = (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
     truth = rays.colors
     if setting.pixels.alphas is not None:
         truth = truth * rays.alphas[:, None] + behind * (1 - rays.alphas)[:, None]
-    mean_square = (color - truth).square().mean()
-    loss = mean_square
+
+    def off(colors: Tensor, opacities: Tensor) -> Tensor:
+        color = colors + (1 - opacities)[:, None] * behind
+        if config.exposure:
+            E = exposures[rays.photo]
+            color = (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
+        return (color - truth).square().mean()
+
+    loss = mean_square = off(found.colors, found.opacities)
+    if found.coarse is not None:
+        loss = loss + off(*found.coarse)
     if config.distortion > 0:
         loss = loss + config.distortion * found.distortions.mean()
     loss.backward()
     t.step += 1
     _update(t, config, learned, exposures, fraction)
-    wanted = t.rays * config.batch / max(1, tape.native.samples)
+    wanted = t.rays * config.batch / max(1, int(found.samples.sum()))
     t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
     return loss.item(), mean_square.item()
 
 
+def _set_band(t: Training, config: NerfConfig, fraction: float) -> None:
+    """Which frequencies of cosines are in use by now."""
+    if isinstance(t.field, Field) and isinstance(t.field.encoding, DctEncoding):
+        encoding = replace(t.field.encoding, band=config.band_at(fraction))
+        t.field = replace(t.field, encoding=encoding)
+
+
 def _rendered(
-    learned: Field, setting: Setting, rays: Rays, chance: Generator, tape: Tape
+    learned: AnyField, setting: Setting, rays: Rays, chance: Generator, tape: Tape
 ) -> RayPictures:
     space = learned.space
     ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
@@ -170,15 +191,17 @@ def _rendered(
 
 
 def _update(
-    t: Training, config: NerfConfig, learned: Field, exposures: Tensor, fraction: float
+    t: Training, config: NerfConfig, learned: AnyField, exposures: Tensor, fraction: float
 ) -> None:
     """One step of Adam for tables, networks and exposures."""
     fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
     rate = min(1.0, t.step / config.warm_up) * fall
+    deep = config.lr_networks
+    rates = {"weights": config.lr_heads, "coarse": deep, "fine": deep}
     for name, values in arrays_of(learned).items():
         assert values.grad is not None
         columns = len(values) if values.dim() == 1 else values.shape[-1]
-        lr = config.lr_heads if name == "weights" else config.lr_tables
+        lr = rates.get(name, config.lr_tables)
         every = torch.ones(1, dtype=torch.bool).expand(values.numel() // columns)
         now, grad, first, second = (
             x.view(-1, columns) for x in (values.detach(), values.grad, *t.moments[name])
