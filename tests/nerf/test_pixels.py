@@ -7,7 +7,16 @@ import torch
 
 from small_photos import photos
 from tondo.data.photos import Photo
-from tondo.nerf.pixels import camera_rays, draw_rows, pixels_of, rays_at
+from tondo.nerf.pixels import (
+    RUN,
+    Drawn,
+    camera_rays,
+    draw_rows,
+    first_errors,
+    learn_errors,
+    pixels_of,
+    rays_at,
+)
 
 
 def shots() -> list[Photo]:
@@ -63,8 +72,37 @@ def test_a_ray_goes_through_its_pixels_middle() -> None:
 
 def test_drawing_is_even_and_by_chance_alone() -> None:
     pixels = pixels_of(shots())
-    rows = draw_rows(pixels, 20_000, torch.Generator().manual_seed(1))
-    assert torch.equal(rows, draw_rows(pixels, 20_000, torch.Generator().manual_seed(1)))
+    errors = first_errors(pixels)
+
+    def draw() -> Drawn:
+        return draw_rows(pixels, 20_000, torch.Generator().manual_seed(1), errors, 0.0)
+
+    rows = draw().rows
+    assert torch.equal(rows, draw().rows)
     shares = rays_at(pixels, rows).photo.bincount() / 20_000
     wanted = pixels.firsts.diff() / len(pixels.colors)
     torch.testing.assert_close(shares, wanted, atol=0.02, rtol=0)
+    assert torch.equal(draw().counts, torch.ones(20_000))
+
+
+def test_half_are_drawn_where_the_error_is_and_means_stay_even() -> None:
+    pixels = pixels_of(shots())
+    errors = 0.01 * first_errors(pixels)
+    errors[3], errors[20] = 4.0, 1.0
+    drawn = draw_rows(pixels, 50_000, torch.Generator().manual_seed(1), errors, 0.5)
+    runs = (drawn.rows // RUN).bincount(minlength=len(errors)) / 50_000
+    wanted = 0.5 * errors / errors.sum() + 0.5 / len(errors)
+    torch.testing.assert_close(runs[[3, 20]], wanted[[3, 20]], atol=0.01, rtol=0)
+    assert float(runs[3]) > 10 / len(errors)
+    for value in (pixels.colors[:, 1] / 255, (torch.arange(len(pixels.colors)) // RUN == 3) / 1):
+        mean = (drawn.counts * value[drawn.rows]).mean()
+        torch.testing.assert_close(mean, value.mean(), atol=0.01, rtol=0)
+    assert float(drawn.counts[drawn.rows // RUN == 3].max()) < 0.1
+
+
+def test_errors_follow_what_was_found() -> None:
+    errors = torch.full((4,), 0.5)
+    rows = torch.tensor([0, 5, RUN + 1, 3 * RUN])
+    learn_errors(errors, rows, torch.tensor([0.1, 0.3, 0.7, 0.0]))
+    wanted = torch.tensor([0.5 - 0.3 * 0.3, 0.5 + 0.3 * 0.2, 0.5, 0.5 - 0.3 * 0.5])
+    torch.testing.assert_close(errors, wanted)

@@ -27,6 +27,7 @@ class NerfConfig:
         steps_across: steps of a ray through a bounded space; in a contracted one, steps within its
             `radius`, beyond which they grow with distance.
         batch: samples of a step, about; rays follow from how many samples each needs.
+        by_error: share of the rays, 0..1, that are drawn where the error is.
         lr_tables, lr_heads, lr_networks: Adam's rates, the last one of the coarse and the fine
             network, falling to `lr_end` times themselves over the last `decay` of the training.
             warm_up: steps over which they rise.
@@ -56,6 +57,7 @@ class NerfConfig:
     occupancy_every: int = 16
     steps_across: int = 512
     batch: int = 65_536
+    by_error: float = 0.0
     lr_tables: float = 1e-2
     lr_heads: float = 5e-3
     lr_networks: float = 5e-4

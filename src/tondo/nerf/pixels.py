@@ -12,6 +12,10 @@ from torch import Generator, Tensor
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
 
+RUN = 64  # pixels, one after another, whose errors are remembered together
+FOLLOWED = 0.3  # of a run's error, each time that it is seen
+LEAST_ERROR = 1e-6
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -97,9 +101,48 @@ def rays_at(pixels: Pixels, rows: Tensor) -> Rays:
     )
 
 
-def draw_rows(pixels: Pixels, count: int, chance: Generator) -> Tensor:
-    """[count] rows of pixels, each as likely as another."""
-    return torch.randint(len(pixels.colors), (count,), generator=chance)
+class Drawn(NamedTuple):
+    """Rows of pixels [R], and what each counts in a mean [R], so that the mean is over all pixels
+    alike however they were drawn."""
+
+    rows: Tensor
+    counts: Tensor
+
+
+def first_errors(pixels: Pixels) -> Tensor:
+    """[B] of runs of `RUN` pixels: all alike as long as nothing is known."""
+    return torch.ones(-(-len(pixels.colors) // RUN))
+
+
+def draw_rows(pixels: Pixels, count: int, chance: Generator, errors: Tensor, share: float) -> Drawn:
+    """`count` rows of pixels, `share` of them where the error is, the rest evenly (as Müller et al.
+    2022 do, appendix E.1).
+
+    Args:
+        errors: [B] mean squared errors of runs of `RUN` pixels, above 0.
+        share: 0..1, less than 1: every pixel can be drawn.
+    """
+    most = len(pixels.colors)
+    rows = torch.randint(most, (count,), generator=chance)
+    chosen = round(share * count)
+    if chosen == 0:
+        return Drawn(rows, torch.ones(count))
+    runs = torch.multinomial(errors, chosen, replacement=True, generator=chance)
+    within = torch.randint(RUN, (chosen,), generator=chance)
+    rows[:chosen] = (runs * RUN + within) % most  # the last run goes on with the first pixels
+    often = share * errors[rows // RUN] / errors.mean() + (1 - share)
+    return Drawn(rows, 1 / often)
+
+
+def learn_errors(errors: Tensor, rows: Tensor, found: Tensor) -> None:
+    """Let `errors` follow the squared errors `found` [R] of pixels `rows`, in place."""
+    runs = rows // RUN
+    total, times = torch.zeros_like(errors), torch.zeros_like(errors)
+    total.index_add_(0, runs, found)
+    times.index_add_(0, runs, torch.ones_like(found))
+    now = total / times.clamp_min(1)
+    followed = torch.lerp(errors, now, FOLLOWED).clamp_min(LEAST_ERROR)
+    torch.where(times > 0, followed, errors, out=errors)
 
 
 def camera_rays(camera: Camera) -> tuple[Tensor, Tensor, Tensor]:

@@ -25,7 +25,7 @@ from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field, range_of
 from tondo.nerf.occupancy import look_again, occupied_where
-from tondo.nerf.pixels import Pixels, Rays, draw_rows, rays_at
+from tondo.nerf.pixels import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
 from tondo.training.fitting import Report
 from tondo.training.horizon import Clock, Horizon
 
@@ -45,6 +45,7 @@ class Training:
         densities: [C, C, C] remembered density of each cell, per world unit.
         exposures: [N, 3, 4] of the photos: colour in a photo = exposures @ (r, g, b, 1).
         exposure_moments: [2, N, 3, 4].
+        errors: of the photos' pixels, as remembered (`nerf.pixels.learn_errors`).
         chance: the only source of chance.
         rays: how many the next step draws.
         recovered: how often the occupied cells had run out.
@@ -55,6 +56,7 @@ class Training:
     densities: Tensor
     exposures: Tensor
     exposure_moments: Tensor
+    errors: Tensor
     chance: Generator
     rays: int = FIRST_RAYS
     step: int = 0
@@ -95,6 +97,7 @@ def begin(setting: Setting, photos: int, seed: int) -> Training:
         torch.zeros(setting.space.occupied.shape),
         torch.eye(3, 4).expand(photos, 3, 4).clone(),
         torch.zeros(2, photos, 3, 4),
+        first_errors(setting.pixels),
         chance,
     )
 
@@ -137,7 +140,8 @@ def _look_again(t: Training, setting: Setting) -> None:
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
     config = setting.config
-    rays = rays_at(setting.pixels, draw_rows(setting.pixels, t.rays, t.chance))
+    drawn = draw_rows(setting.pixels, t.rays, t.chance, t.errors, config.by_error)
+    rays = rays_at(setting.pixels, drawn.rows)
     behind = setting.background.expand(len(rays.photo), 3)
     if setting.random_background:
         behind = torch.rand(len(rays.photo), 3, generator=t.chance)
@@ -157,15 +161,18 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
         if config.exposure:
             E = exposures[rays.photo]
             color = (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
-        return (color - truth).square().mean()
+        return (color - truth).square().mean(dim=1)
 
-    loss = mean_square = off(found.colors, found.opacities)
+    squares = off(found.colors, found.opacities)
+    loss = mean_square = (drawn.counts * squares).mean()
     if found.coarse is not None:
-        loss = loss + off(*found.coarse)
+        loss = loss + (drawn.counts * off(*found.coarse)).mean()
     if config.distortion > 0:
         loss = loss + config.distortion * found.distortions.mean()
     loss.backward()
     t.step += 1
+    if config.by_error > 0:
+        learn_errors(t.errors, drawn.rows, squares.detach())
     _update(t, config, learned, exposures, fraction)
     wanted = t.rays * config.batch / max(1, int(found.samples.sum()))
     t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
@@ -233,6 +240,7 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
         "densities": t.densities,
         "exposures": t.exposures,
         "exposure_moments": t.exposure_moments,
+        "errors": t.errors,
         "chance": t.chance.get_state(),
         "numbers": torch.tensor([t.rays, t.step, t.recovered]),
         "seconds": torch.tensor(t.clock.seconds(), dtype=torch.float64),
@@ -255,6 +263,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     t.densities = _like(t.densities, tensors["densities"])
     t.exposures = tensors["exposures"].clone()
     t.exposure_moments = tensors["exposure_moments"].clone()
+    t.errors = _like(t.errors, tensors["errors"])
     t.chance.set_state(tensors["chance"])
     t.rays, t.step, t.recovered = tensors["numbers"].tolist()
     t.clock = Clock(float(tensors["seconds"]))
