@@ -40,7 +40,7 @@ class Case:
     after: str | None = None
 
 
-APPLES = ("--poses", "turntable+tumble")
+APPLES = ("--poses", "turntable+tumble", "--axial")
 FISH = ("--mirror", "--augment", "off")
 FACES = ("--poses", "frontal", "--mirror")
 
@@ -52,7 +52,7 @@ def choice(*words: str) -> Case:
 CASES = {
     "apples": Case("apples", 60, APPLES, shown=True, after="default"),
     "faces": Case("faces", 60, FACES, shown=True),
-    "fish": Case("fish", 65, FISH, shown=True),
+    "fish": Case("fish", 55, FISH, shown=True),
     "default": choice(),
     "plain D": choice("--discriminator", "plain"),
     "nonsaturating": choice("--loss", "nonsaturating"),

@@ -98,3 +98,27 @@ def test_a_quarter_of_the_splats_looks_nearly_the_same() -> None:
     assert float((found.images - wanted.images).abs().mean()) < 0.03
     assert float((found.alphas - wanted.alphas).abs().mean()) < 0.03
     assert float((1 - wanted.images).mean()) > 0.1  # there is something to be unlike
+
+
+def test_what_all_have_in_common_is_the_same_all_round_where_asked() -> None:
+    generator = tiny_generator(shape=replace(SHAPE, axial=True))
+    with torch.no_grad():
+        generator.from_w.weight.zero_()
+        for place in generator.places:
+            place.normal_(generator=torch.Generator().manual_seed(2))
+    w = generator.styles(torch.randn(2, SHAPE.z, generator=torch.Generator().manual_seed(1)))
+    made = generator(w)
+    colors = made.colors.view(2, SHAPE.rows, SHAPE.columns, 3)
+    torch.testing.assert_close(colors, colors[:, :, :1].expand_as(colors), rtol=0, atol=1e-5)
+    assert float(colors.std(dim=1).max()) > 0.01
+    x, _, z = made.grid.unbind(1)
+    away = (x.square() + z.square()).sqrt()
+    torch.testing.assert_close(away, away[:, :, :1].expand_as(away), rtol=0, atol=1e-5)
+    across = (generator.template[2] * x - generator.template[0] * z) / away
+    torch.testing.assert_close(across, across[:, :, :1].expand_as(across), rtol=0, atol=1e-4)
+    radii = away[0, :, 0] / generator.template[::2].square().sum(dim=0).sqrt()[:, 0]
+    assert float(radii.std()) > 1e-3  # not the ball that it began with
+    with torch.no_grad():
+        generator.from_w.weight.normal_()
+    own = generator(w).colors.view(2, SHAPE.rows, SHAPE.columns, 3)
+    assert float((own - own[:, :, :1]).abs().max()) > 0.01

@@ -66,6 +66,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         action="store_true",
         help="left and right of the things are alike, as of animals and cars that look along +z",
     )
+    add(
+        "--axial",
+        action="store_true",
+        help="the things look much alike from all round, as apples and vases: what all have in "
+        "common is then the same all round, and mistaken cameras do not carve creases into it",
+    )
     add("--from", dest="base", metavar="RUN|NAME", help="start from a trained generator")
     add("--lora", type=int, default=0, metavar="R", help="with --from: train adapters of rank R")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
@@ -185,6 +191,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         lora=args.lora,
         representation=args.representation,
         mirror=args.mirror,
+        axial=args.axial,
         licence=args.licence,
         config=dataclasses.replace(GanConfig(), **tuned),
         checkpoint_seconds=args.checkpoint_seconds,

@@ -85,7 +85,8 @@ class Generator(nn.Module):
     def _add_skin(self, shape: GeneratorShape) -> None:
         rows, columns = shape.rows // 16, shape.columns // 16
         first, second, third = shape.channels
-        self.start = nn.Parameter(torch.randn(1, first, rows, columns))
+        around = 1 if shape.axial else columns
+        self.start = nn.Parameter(torch.randn(1, first, rows, around))
         self.from_w = Linear(shape.w, first * rows * columns)
         self.conv1 = StyledConv(shape.w, first, first, 3)
         self.conv2 = StyledConv(shape.w, first, second, 3)
@@ -96,10 +97,14 @@ class Generator(nn.Module):
         self.fine = StyledConv(shape.w, FOURTH, 3, 1)
         self.conv5 = StyledConv(shape.w, FOURTH, 4 * FIFTH, 3)
         self.skin = StyledConv(shape.w, FIFTH, 3 + 1 + 3, 1)
-        # What a place of the sphere has in all objects, learned at once and not through the CNN
+        # What a place of the sphere has in all objects, learned at once and not through the CNN.
+        # Where nobody knows from which side a round thing was photographed, that is by chance: then
+        # all can only have in common what a latitude has, or mistaken cameras carve the same
+        # creases into all of them.
         sizes = ((second, 2), (third, 4), (FOURTH, 8), (3, 16))
         self.places = nn.ParameterList(
-            torch.zeros(1, channels, times * rows, times * columns) for channels, times in sizes
+            torch.zeros(1, channels, times * rows, times * around if around > 1 else 1)
+            for channels, times in sizes
         )
         self.axes = nn.Parameter(torch.zeros(3))
         self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
@@ -130,7 +135,7 @@ class Generator(nn.Module):
         if self.planes is not None:
             return _covering(self.planes(w), self.template)
         batch = len(w)
-        x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
+        x = self.start + self.from_w(w).view(batch, *self.start.shape[1:3], -1)
         x = leaky(self.conv1(x, w))
         x = leaky(self.conv2(doubled(x), w)) + PLACE_RATE * self.places[0]
         offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
@@ -142,6 +147,8 @@ class Generator(nn.Module):
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
         raw = self.skin(x, w, demodulate=False)
         raw = torch.cat([raw[:, :4], raw[:, 4:] + PLACE_RATE * self.places[3]], dim=1)
+        if self.shape.axial:
+            offset = turned_along(offset, self.template)
         if self.shape.mirror:
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
         radius = FIRST_RADIUS * torch.exp(self.axes)
@@ -231,6 +238,14 @@ def alike(x: Tensor, signs: Tensor) -> Tensor:
     """Maps [B, C, rows, columns] made the same at x < 0 and x > 0 by their mean; `signs`
     [C] is -1 for what points along x, and so turns round in a mirror."""
     return 0.5 * (x + signs[:, None, None] * x.flip(3))
+
+
+def turned_along(offset: Tensor, sphere: Tensor) -> Tensor:
+    """Displacements [B, 3, rows, columns] across, up and outward, to x, y, z; those to the sides
+    are none at the poles. `sphere` [3, rows, columns] is `sphere_map`."""
+    x, _, z = sphere  # sine and cosine of the azimuth, times the distance from the axis
+    across, up, outward = offset.unbind(1)
+    return torch.stack([outward * x + across * z, up, outward * z - across * x], dim=1)
 
 
 def _gently(x: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ class TrainOptions:
             are trained, 0 to train everything.
         config: everything else about the training. representation: "splats" or "field".
         mirror: the things' left and right are alike (`GeneratorShape.mirror`).
+        axial: the things look much alike from all round (`GeneratorShape.axial`).
         licence: of the pictures, for the generator's card.
         checkpoint_seconds: time between checkpoints.
     """
@@ -51,6 +52,7 @@ class TrainOptions:
     lora: int = 0
     representation: str = "splats"
     mirror: bool = False
+    axial: bool = False
     licence: str = ""
     config: GanConfig = field(default_factory=GanConfig)
     checkpoint_seconds: float = 30.0
@@ -78,8 +80,9 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(
             "--light camera needs the normals of splats: not for --representation field"
         )
-    if options.mirror and options.representation == "field":
-        raise OptionError("--mirror needs splats: not for --representation field")
+    for name, given in (("--mirror", options.mirror), ("--axial", options.axial)):
+        if given and options.representation == "field":
+            raise OptionError(f"{name} needs splats: not for --representation field")
     if options.base is not None:
         _check_shape_untouched(options)
     if options.lora and options.base is None:
@@ -92,6 +95,7 @@ def _check_shape_untouched(options: TrainOptions) -> None:
     """A generator that is adapted stays what it is."""
     wanted = {
         "--mirror": options.mirror,
+        "--axial": options.axial,
         "--light": options.light is not None,
         "--representation": options.representation != TrainOptions.representation,
     }

@@ -202,6 +202,7 @@ def setting_of(
         light=options.light or ("none" if painted else "camera"),
         representation=options.representation,
         mirror=options.mirror,
+        axial=options.axial,
     )
     base = None
     if options.base is not None:
