@@ -200,6 +200,8 @@ def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: objec
         ({"seed": -1}, "--seed"),
         ({"lora": 4}, "--from RUN"),
         ({"base": "fish", "mirror": True}, "--mirror belongs to a new generator"),
+        ({"base": "fish", "axial": True}, "--axial belongs to a new generator"),
+        ({"axial": True, "representation": "field"}, "--axial needs splats"),
         ({"base": "fish", "light": "none"}, "--light .* as in fish"),
         ({"base": "fish", "representation": "field"}, "--representation .* leave it out"),
         ({"poses": "frontl"}, "no prior of that name"),
