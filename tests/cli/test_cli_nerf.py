@@ -17,7 +17,7 @@ import trimesh
 
 from small_photos import write_photos
 from tondo.cli.main import main
-from tondo.data.field import DctEncoding, FieldScene
+from tondo.data.field import DctEncoding, FieldScene, FrequencyField, FrequencyShape
 from tondo.io.images import read_image, write_png
 from tondo.io.scene import load_scene
 from tondo.training.events import Note, Step, read_events
@@ -85,6 +85,19 @@ def test_planes_of_cosines(photos: Path, tmp_path: Path) -> None:
     assert isinstance(scene, FieldScene)
     assert isinstance(scene.field.encoding, DctEncoding)
     assert main(["evaluate", str(run)]) == 0
+
+
+def test_the_first_nerf(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--steps", "2", "--encoding", "frequency", "--max-size", "24"]
+    assert reconstruct(photos, run, *words) == 0
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["images"] == 2
+    assert "occupied_cells" not in metrics
+    scene = load_scene(run / "scene.safetensors")
+    assert isinstance(scene, FieldScene)
+    assert isinstance(scene.field, FrequencyField)
+    assert scene.field.shape == FrequencyShape()
 
 
 def test_kill_9_and_resume(
