@@ -89,7 +89,7 @@ def test_planes_of_cosines(photos: Path, tmp_path: Path) -> None:
 
 def test_the_first_nerf(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["--steps", "2", "--encoding", "frequency", "--max-size", "24"]
+    words = ["--steps", "1", "--encoding", "frequency", "--max-size", "16"]
     assert reconstruct(photos, run, *words) == 0
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["images"] == 2
