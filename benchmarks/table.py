@@ -215,8 +215,12 @@ def gan_tables(results: dict[str, Any]) -> str:
             for name, one in chosen.items()
         )
         made = next(iter(chosen.values()))["figures"]["generator"]
+        grids = "".join(
+            f"![{name}: six seeds, each from eight sides, and their depth](images/gan_{name}.png)\n\n"
+            for name in (chosen if shown else ())
+        )
         parts.append(
-            f"### {title}\n\n"
+            f"### {title}\n\n{grids}"
             f"{table(GAN_HEAD, [gan_row(name, one) for name, one in chosen.items()])}\n\n"
             f"Over {made['extractor']}, {made['pictures']:,} pictures and {made['samples']:,} "
             f"samples.\n\n{commands}"
