@@ -216,7 +216,7 @@ def gan_tables(results: dict[str, Any]) -> str:
         )
         made = next(iter(chosen.values()))["figures"]["generator"]
         grids = "".join(
-            f"![{name}: six seeds, each from eight sides, and their depth](images/gan_{name}.png)\n\n"
+            f"![{name}: seeds from eight sides, and depth](images/gan_{name}.png)\n\n"
             for name in (chosen if shown else ())
         )
         parts.append(
