@@ -202,3 +202,20 @@ def test_codes_are_part_of_a_checkpoint() -> None:
     assert training.codes is not None
     for name, tensor in training.codes.state_dict().items():
         assert torch.equal(again.codes.state_dict()[name], tensor), name
+
+
+def test_random_z_come_to_lie_as_the_codes_do() -> None:
+    setting = setting_of(squares(), Watched())
+    training = begin(setting, SHAPE, seed=0)
+    look_first(training, setting, 64, lambda done, of: None)
+    centre, spread = training.G.centre.clone(), training.G.spread.clone()
+    assert torch.equal(training.G_ema.spread, spread)
+    assert not torch.equal(spread, torch.eye(SHAPE.z))
+    assert float(centre.abs().max()) > 0
+    one_step(training, setting)
+    assert not torch.equal(training.G.spread, spread)
+    assert torch.equal(training.G_ema.spread, training.G.spread)
+    without = replace(setting, config=replace(setting.config, rebuild=0.0))
+    alone = begin(without, SHAPE, seed=0)
+    one_step(alone, without)
+    assert torch.equal(alone.G.spread, torch.eye(SHAPE.z))
