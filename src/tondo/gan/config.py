@@ -22,8 +22,8 @@ class GeneratorShape:
         size: pixels a side of the pictures that it was trained on.
         representation: "splats" or "field".
         mirror: left and right are alike: every splat at x has its twin at -x.
-        axial: what all objects have in common is the same all round their upright axis; what one
-            has of its own need not be. Displacements turn along with the azimuth.
+        axial: what all objects have in common is the same all round their upright axis, but for
+            noise; what one has of its own need not be. Displacements turn with the azimuth.
     """
 
     z: int = 64

@@ -85,8 +85,7 @@ class Generator(nn.Module):
     def _add_skin(self, shape: GeneratorShape) -> None:
         rows, columns = shape.rows // 16, shape.columns // 16
         first, second, third = shape.channels
-        around = 1 if shape.axial else columns
-        self.start = nn.Parameter(torch.randn(1, first, rows, around))
+        self.start = nn.Parameter(torch.randn(1, first, rows, columns))
         self.from_w = Linear(shape.w, first * rows * columns)
         self.conv1 = StyledConv(shape.w, first, first, 3)
         self.conv2 = StyledConv(shape.w, first, second, 3)
@@ -103,9 +102,14 @@ class Generator(nn.Module):
         # creases into all of them.
         sizes = ((second, 2), (third, 4), (FOURTH, 8), (3, 16))
         self.places = nn.ParameterList(
-            torch.zeros(1, channels, times * rows, times * around if around > 1 else 1)
+            torch.zeros(1, channels, times * rows, 1 if shape.axial else times * columns)
             for channels, times in sizes
         )
+        # Texture then comes from noise (Karras et al. 2019, section 3.2), the same for all objects
+        noisy = sizes[:3] if shape.axial else ()
+        self.loudness = nn.ParameterList(torch.zeros(1, one, 1, 1) for one, _ in noisy)
+        for level, (_, times) in enumerate(noisy):
+            self.register_buffer(f"noise{level}", torch.randn(1, 1, times * rows, times * columns))
         self.axes = nn.Parameter(torch.zeros(3))
         self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
 
@@ -135,13 +139,13 @@ class Generator(nn.Module):
         if self.planes is not None:
             return _covering(self.planes(w), self.template)
         batch = len(w)
-        x = self.start + self.from_w(w).view(batch, *self.start.shape[1:3], -1)
+        x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
-        x = leaky(self.conv2(doubled(x), w)) + PLACE_RATE * self.places[0]
+        x = leaky(self.conv2(doubled(x), w)) + self._of_place(0)
         offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
-        x = leaky(self.conv3(doubled(x), w)) + PLACE_RATE * self.places[1]
+        x = leaky(self.conv3(doubled(x), w)) + self._of_place(1)
         offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
-        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2))) + PLACE_RATE * self.places[2]
+        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2))) + self._of_place(2)
         offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
         offset = doubled(offset)
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
@@ -155,6 +159,14 @@ class Generator(nn.Module):
         grid = self.template * radius[:, None, None] + offset
         skins = _skins(grid, raw)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
+
+    def _of_place(self, level: int) -> Tensor:
+        """[1, C, rows, columns] what is added to a level's features at each place."""
+        found = PLACE_RATE * self.places[level]
+        if not self.shape.axial:
+            return found
+        noise: Tensor = getattr(self, f"noise{level}")
+        return found + self.loudness[level] * noise
 
     def backdrop(self, w: Tensor, size: int) -> Tensor:
         """[B, H, W, 3] sRGB: what stands behind the objects."""
