@@ -50,7 +50,7 @@ def choice(*words: str) -> Case:
 
 
 CASES = {
-    "apples": Case("apples", 60, APPLES, shown=True, after="default"),
+    "apples": Case("apples", 50, APPLES, shown=True, after="default"),
     "faces": Case("faces", 60, FACES, shown=True),
     "fish": Case("fish", 95, FISH, shown=True),
     "default": choice(),
