@@ -117,7 +117,7 @@ def kept(name: str, found: dict[str, Any], where: dict[str, Any]) -> None:
             "data": case.data,
             "minutes": case.minutes,
             "shown": case.shown,
-            "words": " ".join(case.words),
+            "words": " ".join((*case.words, "--threads", "1")),
             "machine": where,
             "figures": found,
         }
