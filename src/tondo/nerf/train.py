@@ -106,7 +106,8 @@ def run(training: Training, setting: Setting) -> Iterator[Report]:
     """Train until the horizon, giving a report after every step.
 
     The same `training` state and a horizon in steps give the same field bit for bit, for any number
-    of threads. The clock runs between reports too, unless the caller pauses `training.clock`.
+    of threads (of a `FrequencyField`, for the same number). The clock runs between reports too,
+    unless the caller pauses `training.clock`.
     """
     t, tape = training, Tape()
     t.clock.run()
@@ -174,7 +175,9 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     if config.by_error > 0:
         learn_errors(t.errors, drawn.rows, squares.detach())
     _update(t, config, learned, exposures, fraction)
-    wanted = t.rays * config.batch / max(1, int(found.samples.sum()))
+    # what was computed: of the native pass more than what counts, which ends where light does
+    taken = tape.native.samples if found.coarse is None else int(found.samples.sum())
+    wanted = t.rays * config.batch / max(1, taken)
     t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
     return loss.item(), mean_square.item()
 
