@@ -45,8 +45,8 @@ FISH = ("--mirror", "--augment", "off")
 FACES = ("--poses", "frontal", "--mirror")
 
 
-def choice(*words: str) -> Case:
-    return Case("apples", 20, (*APPLES, *words))
+def choice(*words: str, first: tuple[str, ...] = APPLES) -> Case:
+    return Case("apples", 20, (*first, *words))
 
 
 CASES = {
@@ -58,7 +58,7 @@ CASES = {
     "nonsaturating": choice("--loss", "nonsaturating"),
     "minimax": choice("--loss", "minimax"),
     "relativistic": choice("--loss", "relativistic"),
-    "field": choice("--representation", "field"),
+    "field": choice("--representation", "field", first=APPLES[:2]),  # --axial is of splats
     "no augmentation": choice("--augment", "off"),
 }
 

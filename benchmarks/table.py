@@ -1,4 +1,5 @@
-"""Writes docs/benchmarks.md and the numbers in README.md and docs/gan.md from results/*.json."""
+"""Writes docs/benchmarks.md and the numbers in README.md, docs/gan.md and docs/nerf.md from
+results/*.json."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ END = "<!-- benchmarks: end -->"
 SETS = {
     "fox": "`fox` (instant-ngp; photos, longest side 480)",
     "chair": "`chair` (NeRF-synthetic; renders, 400×400)",
+    "sceaux": "`sceaux` (openMVG; 11 photos, longest side 480, cameras by structure from motion)",
 }
 # Measured with OpenSplat, commit 15b7e80, its depth sorting mended, on a machine of the same kind:
 # CPU-seconds a step at 270 x 480 with 9,939 splats to start from.
@@ -228,6 +230,58 @@ def gan_tables(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def nerf_tables(results: dict[str, Any]) -> str:
+    """What `nerf.py` found: speed beside the machine's ceilings, quality beside splats."""
+    head = (
+        "network", "threads", "forward", "both ways", "eager PyTorch, forward", "eager, both",
+        "times eager", "floor by multiply-adds, both", "random reads a second",
+    )  # fmt: skip
+    rows = [
+        (
+            row["network"],
+            str(row["threads"]),
+            f"{row['native']['forward']:,} k/s",
+            f"{row['native']['both']:,} k/s",
+            f"{row['eager']['forward']:,} k/s",
+            f"{row['eager']['both']:,} k/s",
+            f"{row['times_eager']:.0f}×",
+            f"{row['multiply_add_floor']:,} k/s",
+            f"{row['gathers']:,} M",
+        )
+        for row in results["speed"]
+    ]
+    return (
+        "### Samples a second\n\n"
+        "`paper`: 16 levels of 2 features, tables of 2^19, finest 2,048 cells, 64 wide; `default`: "
+        "8 levels of 4, tables of 2^17. The floor is the multiply-adds of the networks alone, "
+        "three times for both ways, at the machine's measured rate.\n\n"
+        f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n{where(results)}"
+    )
+
+
+def nerf_quality(quality: dict[str, Any]) -> str:
+    rows = [
+        (
+            SETS[name],
+            method,
+            *(f"{run['test']['psnr']:.2f}" for run in runs),
+            f"{runs[-1]['test']['ssim']:.4f}",
+            f"{runs[-1]['test']['perceptual']:.4f}",
+            f"{max(run['peak_memory_mb'] for run in runs):.0f}",
+        )
+        for name, methods in quality.items()
+        for method, runs in methods.items()
+    ]
+    first = next(iter(next(iter(quality.values())).values()))
+    lengths = [f"{run['asked_seconds']:.0f} s" for run in first]
+    head = ("photos", "method", *lengths, "SSIM at the end", "perceptual", "memory MB")
+    return (
+        "### Quality over time\n\n"
+        "PSNR in dB on held-out photos, a training of its own for each length.\n\n"
+        f"{table(head, rows)}"
+    )
+
+
 def page() -> str:
     parts = ["# Benchmarks\n", "Written by `benchmarks/table.py`; see benchmarks/README.md.\n"]
     for name, make in (("quality", quality_page), ("kernels", kernels_page), ("step", step_page)):
@@ -259,6 +313,9 @@ def main() -> None:
     gan, found = ROOT / "docs" / "gan.md", load("gan")
     if found is not None:
         write_text(gan, between_markers(gan.read_text(encoding="utf-8"), gan_tables(found)))
+    nerf, found = ROOT / "docs" / "nerf.md", load("nerf")
+    if found is not None:
+        write_text(nerf, between_markers(nerf.read_text(encoding="utf-8"), nerf_tables(found)))
 
 
 if __name__ == "__main__":

@@ -385,4 +385,5 @@ NB_MODULE(_native, m) {
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);
   bind_field(m);
+  bind_planes(m);
 }

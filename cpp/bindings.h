@@ -26,4 +26,5 @@ inline void need(bool ok, const char* what) {
   if (!ok) throw std::invalid_argument(std::string("tondo._native: sizes differ: ") + what);
 }
 
-void bind_field(nb::module_& m);  // bindings_field.cpp
+void bind_field(nb::module_& m);   // bindings_field.cpp
+void bind_planes(nb::module_& m);  // bindings_planes.cpp

@@ -1,8 +1,6 @@
 """The second representation: a radiance field on three planes, rendered by marching rays.
 
-Chan et al. 2022 (EG3D), section 4: a point of the cube is projected on the three planes, the
-features found there are averaged, and a small network makes density and colour of them. Everything
-is plain torch; splats are the fast way.
+Chan et al. 2022 (EG3D), section 4. What a field is and how it looks: `tondo.kernels.tri_planes`.
 """
 
 from __future__ import annotations
@@ -16,27 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tondo.gan.layers import Linear, StyledConv, leaky
+from tondo.kernels.tri_planes import march_planes
+from tondo.kernels.tri_planes_torch import Planes, look_up
 
 FEATURES = 8  # channels of a plane
 HIDDEN = 24  # of the network that reads them
-SAMPLES = 16  # of a ray within the unit sphere
-DENSITY = 20.0  # optical depth of a unit of length where softplus is 1
-FIRST_RADIUS, EDGE = 0.65, 24.0  # of the ball that training starts from, and how sharp it is
 INSIDE = 12  # places along each side of the grid on which the regularisers look
 SHELLS = 96  # places along a ray in the search for the surface
-
-
-class Planes(NamedTuple):
-    """Fields of B objects; their decoder is the same for all.
-
-    Attributes:
-        maps: [B, 3, FEATURES, R, R]: the planes xy, xz and zy of the cube -1..1.
-        first: [HIDDEN, FEATURES] and [HIDDEN]. second: [4, HIDDEN] and [4]: density and colour.
-    """
-
-    maps: Tensor
-    first: tuple[Tensor, Tensor]
-    second: tuple[Tensor, Tensor]
 
 
 class TriPlanes(nn.Module):
@@ -66,32 +50,6 @@ class TriPlanes(nn.Module):
         return Planes(maps, *pairs)
 
 
-def look_up(planes: Planes, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Density and colour.
-
-    Args:
-        points: [B, N, 3] within the cube -1..1.
-
-    Returns:
-        [B, N] optical depth of a unit of length, and [B, 3, N] sRGB 0..1.
-    """
-    batch, count, _ = points.shape
-    x, y, z = points.unbind(2)
-    pairs = torch.stack([torch.stack([x, y], 2), torch.stack([x, z], 2), torch.stack([z, y], 2)], 1)
-    found = F.grid_sample(
-        planes.maps.flatten(0, 1),
-        pairs.view(3 * batch, 1, count, 2),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )
-    features = found.view(batch, 3, FEATURES, count).mean(dim=1)
-    (weight, bias), (weight2, bias2) = planes.first, planes.second
-    raw = weight2 @ leaky(weight @ features + bias[:, None]) + bias2[:, None]
-    ball = EDGE * (FIRST_RADIUS - points.norm(dim=2))
-    return DENSITY * F.softplus(4.0 * raw[:, 0] + ball), torch.sigmoid(2.0 * raw[:, 1:])
-
-
 def march(planes: Planes, viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures by the quadrature of Max 1995 (NeRF's equation 3), within the unit sphere.
 
@@ -105,31 +63,16 @@ def march(planes: Planes, viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tens
         colours [B, size, size, 3] summed by weight without a background, camera z summed by weight
         [B, size, size], alphas [B, size, size].
     """
-    origins, rays = _rays(viewmats, Ks, size)  # [B, 1, 3], [B, P, 3] with camera z 1
-    a = rays.square().sum(dim=2)
-    b = (rays * origins).sum(dim=2)
-    inside = (b.square() - a * (origins.square().sum(dim=2) - 1.0)).clamp_min(0.0)
-    near, length = (-b - inside.sqrt()) / a, 2 * inside.sqrt() / a
+    rays_o, rays_d = _rays(viewmats, Ks, size)
     pixel = torch.arange(size, dtype=torch.float32) + 0.5
-    shift = (pixel[:, None] * 0.5698402910 + pixel * 0.7548776662).remainder(1.0).flatten()
-    even = (torch.arange(SAMPLES) + shift[:, None]) / SAMPLES  # [P, S]
-    depths = near[..., None] + length[..., None] * even  # [B, P, S]
-    points = origins[:, :, None] + rays[:, :, None] * depths[..., None]
-    density, color = look_up(planes, points.flatten(1, 2))
-    optical = density.view(depths.shape) * (length * a.sqrt() / SAMPLES)[..., None]
-    through = torch.cumsum(optical, dim=2)
-    weights = torch.exp(optical - through) * -torch.expm1(-optical)
-    image = (color.view(len(color), 3, *depths.shape[1:]) * weights[:, None]).sum(dim=3)
-    batch = len(viewmats)
-    return (
-        image.view(batch, 3, size, size).permute(0, 2, 3, 1),
-        (weights * depths).sum(dim=2).view(batch, size, size),
-        weights.sum(dim=2).view(batch, size, size),
-    )
+    shifts = (pixel[:, None] * 0.5698402910 + pixel * 0.7548776662).remainder(1.0).flatten()
+    images, alphas = march_planes(planes, rays_o, rays_d, shifts)
+    images = images.unflatten(1, (size, size))
+    return images[..., :3], images[..., 3], alphas.unflatten(1, (size, size))
 
 
 def _rays(viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """World space: the cameras' centres [B, 1, 3] and directions [B, size^2, 3], camera z 1."""
+    """World space: the cameras' centres [B, 3] and directions [B, size^2, 3], camera z 1."""
     pixel = torch.arange(size, dtype=torch.float32) + 0.5
     x = (pixel - Ks[:, 0, 2:3]) / Ks[:, 0, 0:1]  # [B, size]
     y = (pixel - Ks[:, 1, 2:3]) / Ks[:, 1, 1:2]
@@ -137,7 +80,7 @@ def _rays(viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tensor, Tensor]:
     down = y[:, :, None].expand(-1, -1, size)
     local = torch.stack([across, down, torch.ones_like(across)], dim=3).flatten(1, 2)
     rotations = viewmats[:, :3, :3]
-    return -(viewmats[:, None, :3, 3] @ rotations), local @ rotations
+    return -(viewmats[:, None, :3, 3] @ rotations)[:, 0], local @ rotations
 
 
 def surface(planes: Planes, outward: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tondo.gan.config import GeneratorShape
-from tondo.gan.field import Planes, TriPlanes, surface
+from tondo.gan.field import TriPlanes, surface
 from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, softened, wrap
 from tondo.geometry.rotations import quat_from_rotation
+from tondo.kernels.tri_planes_torch import Planes
 
 COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
 FIRST_RADIUS = 0.7

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from tondo.gan import parallel
 from tondo.gan.codes import Code, unlike, unlike_in_form
-from tondo.gan.field import Planes
 from tondo.gan.generator import Skins
 from tondo.gan.poses import cameras_at, cameras_of, draw_angles, within
 from tondo.gan.render import repeated, seen, thinned
 from tondo.gan.setting import Setting, Training, as_seen
+from tondo.kernels.tri_planes_torch import Planes
 
 TRIES = 4  # cameras for each photograph whose own is not known
 NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it

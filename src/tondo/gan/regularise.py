@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from tondo.gan.config import GanConfig
-from tondo.gan.field import Planes, field_terms
+from tondo.gan.field import field_terms
 from tondo.gan.generator import Skins, crossed
 from tondo.gan.layers import wrap
+from tondo.kernels.tri_planes_torch import Planes
 
 
 def geometry_loss(

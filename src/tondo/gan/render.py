@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tondo.gan.field import Planes, march
+from tondo.gan.field import march
 from tondo.gan.generator import Generator, Skins
 from tondo.geometry.rotations import third_axis
 from tondo.kernels.rasterize_scenes import rasterize_scenes
+from tondo.kernels.tri_planes_torch import Planes
 
 
 class Shots(NamedTuple):

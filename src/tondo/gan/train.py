@@ -18,7 +18,6 @@ from tondo.gan.augment import augmented, blurred, next_strength
 from tondo.gan.codes import Codes
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
-from tondo.gan.field import Planes
 from tondo.gan.first_body import body_radii
 from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.lora import add_adapters, merged
@@ -28,6 +27,7 @@ from tondo.gan.rebuild import Tries, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import first_of, objects_of, seen
 from tondo.gan.setting import Setting, Training, as_seen, reals
+from tondo.kernels.tri_planes_torch import Planes
 
 AUGMENT_EVERY = 4
 W_MEAN_RATE = 0.005
