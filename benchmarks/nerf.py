@@ -3,7 +3,7 @@
 Speed: samples a second of `render_rays`, forwards and both ways, for the network of the instant-ngp
 paper (16 levels of 2 features, tables of 2^19) and for the default, beside the machine's rates of
 multiply-adds and of random 8-byte reads, and beside the same network in eager PyTorch on the same
-threads. Quality: one run of `tondo reconstruct` for each length and method, as in quality.py.
+threads. Quality: one run of `tondo reconstruct` for each method, measured on the way.
 """
 
 from __future__ import annotations
@@ -138,32 +138,32 @@ def speed() -> list[dict[str, Any]]:
     return found
 
 
-def quality(names: list[str], seconds: list[float]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in names:
-        found[name] = {}
-        for method in ("nerf", "splats"):
-            runs = []
-            for length in seconds:
-                with tempfile.TemporaryDirectory() as folder:
-                    run, data = Path(folder) / "run", shared_data() / name
-                    runs.append(reconstruct(data, SETS[name], length, run, method))
-                print(
-                    f"{name} {method} {length:g} s: {runs[-1]['test']['psnr']:.2f} dB", flush=True
-                )
-            found[name][method] = runs
+def quality(name: str) -> dict[str, Any]:
+    """One run of each method, measured on the way with the clock stopped."""
+    found = {}
+    for method in ("nerf", "splats"):
+        with tempfile.TemporaryDirectory() as folder:
+            run, data = Path(folder) / "run", shared_data() / name
+            *at, seconds = SECONDS
+            found[method] = reconstruct(data, SETS[name], seconds, run, method, at)
+        way = ", ".join(f"{x['psnr']:.2f}" for x in found[method]["on_the_way"])
+        print(f"{name} {method}: {way}, {found[method]['test']['psnr']:.2f} dB", flush=True)
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
-    parser.add_argument("--seconds", nargs="+", type=float, default=list(SECONDS))
+    parser.add_argument("--no-speed", action="store_true", help="keep the figures of before")
     args = parser.parse_args()
-    before = load("nerf") or {}
+    found = load("nerf") or {"speed": [], "quality": {}}
+    found.pop("machine", None)
     started = time.perf_counter()
-    found = {"speed": speed(), "quality": before.get("quality", {})}
-    found["quality"] |= quality(args.sets, args.seconds)
+    if not args.no_speed:
+        found["speed"] = speed()
+    for name in args.sets:
+        found["quality"][name] = quality(name)
+        save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
     save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
 
 

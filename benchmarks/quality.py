@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,27 @@ SECONDS = (30, 60, 120, 300)
 
 
 def reconstruct(
-    data: Path, max_size: int, seconds: float, out: Path, method: str = "splats"
+    data: Path,
+    max_size: int,
+    seconds: float,
+    out: Path,
+    method: str = "splats",
+    at: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """A run in a process of its own; its figures, with CPU-seconds of the whole command."""
+    """A run in a process of its own; its figures, with CPU-seconds of the whole command, and PSNR
+    `at` some seconds on the way."""
     command = [sys.executable, "-m", "tondo.cli.main", "reconstruct", str(data), "-o", str(out)]
     command += ["--minutes", str(seconds / 60), "--max-size", str(max_size), "--method", method]
+    if at:
+        command += ["--evaluate-at", ",".join(f"{x:g}" for x in at)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     metrics = json.loads((out / "metrics.json").read_text())
+    lines = (out / "events.jsonl").read_text().splitlines()
+    events = [event for event in map(json.loads, lines) if event["event"] == "evaluation"]
     return {
+        "on_the_way": [{k: event[k] for k in ("seconds", "psnr")} for event in events],
         "asked_seconds": seconds,
         "train_seconds": metrics["train_seconds"],
         "command_seconds": round(time.perf_counter() - start, 1),
