@@ -199,6 +199,11 @@ def gan_row(name: str, training: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def noted(training: dict[str, Any]) -> str:
+    """What was written by hand into the results beside the figures."""
+    return f" Note: {training['note']}." if "note" in training else ""
+
+
 def gan_tables(results: dict[str, Any]) -> str:
     """What `gan.py` found: the long trainings, then the choices on one set."""
     trainings = results["trainings"]
@@ -213,7 +218,7 @@ def gan_tables(results: dict[str, Any]) -> str:
             continue
         commands = "".join(
             f"- {name}: `tondo train {one['data']} --minutes {one['minutes']:g} {one['words']}`; "
-            f"{where(one)}\n"
+            f"{where(one)}{noted(one)}\n"
             for name, one in chosen.items()
         )
         made = next(iter(chosen.values()))["figures"]["generator"]

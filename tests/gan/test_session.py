@@ -21,6 +21,7 @@ from tondo.gan.options import TrainOptions, check_options
 from tondo.gan.session import BrokenTraining, train_generator
 from tondo.gan.train import StepReport
 from tondo.io.picture_shards import is_prepared, load_pictures
+from tondo.kernels.threads import num_threads, set_num_threads
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
 from tondo.training.events import GanStep, Note, read_events
 
@@ -59,7 +60,11 @@ def test_a_run_has_all_that_the_contract_says(
 ) -> None:
     run = tmp_path / "run"
     argv = ["train", str(balls), "-o", str(run), "--size", "32", "--kimg", "0.024", "--batch", "8"]
-    assert main([*argv, "--licence", "CC0"]) == 0
+    cores = num_threads()
+    try:
+        assert main([*argv, "--licence", "CC0", "--threads", "1"]) == 0
+    finally:
+        set_num_threads(cores)
     told = capsys.readouterr().out
     assert "no cameras are known: assuming turntable" in told
     assert "tondo generate" in told
@@ -72,6 +77,7 @@ def test_a_run_has_all_that_the_contract_says(
     assert Image.open(run / "renders" / "grid.png").size == (8 * 32, 16 * 32)
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["kimg"] == pytest.approx(0.024)
+    assert metrics["threads"] == 1
     config = json.loads((run / "config.json").read_text())
     assert (config["command"], config["config"]["batch"]) == ("train", 8)
     assert list((run / "checkpoints").glob("step-*.safetensors"))

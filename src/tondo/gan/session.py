@@ -467,7 +467,7 @@ def _finish(
         "kimg": round(training.pictures / 1000, 3),
         "pictures": len(setting.pictures.images),
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "threads": torch.get_num_threads(),
+        "threads": num_threads(),
     }
     write_metrics(run, summary)
     finish_run(run)
