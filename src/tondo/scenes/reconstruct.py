@@ -51,6 +51,7 @@ from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
 DEFAULT_MINUTES = 3.0
 EVENT_SECONDS = 1.0
 PICTURE_SECONDS = 30.0
+PICTURE_REST = 20.0  # times what pictures cost: a young field is fog, which takes long to render
 
 
 @dataclass(frozen=True)
@@ -362,6 +363,7 @@ def _train(
     writer = open_tensorboard(run, from_step=fitting.step)
     started = fitting.clock.seconds()
     saved = noted = pictured = started
+    cost = 0.0
     pending = [at for at in sorted(options.evaluate_at) if at > started]
     psnr: list[float] = []
     with ctrl_c_flag() as stop, _one_torch_thread():
@@ -379,9 +381,9 @@ def _train(
             if pending and now >= pending[0]:
                 pending = [at for at in pending if at > now]
                 _measure(run, fitting, photos, writer)
-            if now - pictured >= PICTURE_SECONDS:
+            if now - pictured >= max(PICTURE_SECONDS, PICTURE_REST * cost):
                 pictured = now
-                _log_pictures(fitting, photos, writer)
+                cost = _log_pictures(fitting, photos, writer)
             if stop or now - saved >= options.checkpoint_seconds:
                 saved = now
                 save_checkpoint(run, fitting.step, fitting.tensors(), about)
@@ -395,30 +397,32 @@ def _train(
 
 def _measure(run: RunDirectory, fitting: Fitting, photos: PhotoSet, writer: Any) -> None:
     """Held-out PSNR as it is now, with the clock stopped."""
-    fitting.clock.pause()
-    scene = fitting.scene()
-    found = evaluate_scene(scene, photos.test, None).mean
-    event = Evaluation(
-        fitting.step,
-        found.psnr,
-        found.ssim,
-        found.perceptual,
-        len(photos.test),
-        fitting.clock.seconds(),
-    )
-    append_event(run, event)
-    log_event(writer, event)
-    fitting.clock.run()
+    with fitting.clock.stopped():
+        found = evaluate_scene(fitting.scene(), photos.test, None).mean
+        event = Evaluation(
+            fitting.step,
+            found.psnr,
+            found.ssim,
+            found.perceptual,
+            len(photos.test),
+            fitting.clock.seconds(),
+        )
+        append_event(run, event)
+        log_event(writer, event)
 
 
-def _log_pictures(fitting: Fitting, photos: PhotoSet, writer: Any) -> None:
-    scene = fitting.scene()
-    for kind, some in (("train", photos.train), ("test", photos.test)):
-        if some:
-            view = render_view(scene, some[0].camera, exposed=True)
-            truth = composited(some[0], scene.background)
-            both = torch.cat([truth, view.color], dim=1)
-            log_picture(writer, f"{kind}/photo and render", both, fitting.step)
+def _log_pictures(fitting: Fitting, photos: PhotoSet, writer: Any) -> float:
+    """Pictures for TensorBoard, with the clock stopped. Returns the seconds that they took."""
+    began = time.perf_counter()
+    with fitting.clock.stopped():
+        scene = fitting.scene()
+        for kind, some in (("train", photos.train), ("test", photos.test)):
+            if some:
+                view = render_view(scene, some[0].camera, exposed=True)
+                truth = composited(some[0], scene.background)
+                both = torch.cat([truth, view.color], dim=1)
+                log_picture(writer, f"{kind}/photo and render", both, fitting.step)
+    return time.perf_counter() - began
 
 
 def _finish(

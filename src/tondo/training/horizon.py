@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -34,6 +36,17 @@ class Clock:
 
     def pause(self) -> None:
         self.spent, self.since = self.seconds(), None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stands still within, and goes on as before after it."""
+        running = self.since is not None
+        self.pause()
+        try:
+            yield
+        finally:
+            if running:
+                self.run()
 
     def seconds(self) -> float:
         return self.spent + (time.perf_counter() - self.since if self.since is not None else 0.0)
