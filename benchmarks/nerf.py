@@ -158,6 +158,7 @@ def main() -> None:
     args = parser.parse_args()
     found = load("nerf") or {"speed": [], "quality": {}}
     found.pop("machine", None)
+    found.pop("note", None)
     started = time.perf_counter()
     if not args.no_speed:
         found["speed"] = speed()

@@ -199,9 +199,9 @@ def gan_row(name: str, training: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def noted(training: dict[str, Any]) -> str:
+def noted(results: dict[str, Any]) -> str:
     """What was written by hand into the results beside the figures."""
-    return f" Note: {training['note']}." if "note" in training else ""
+    return f" Note: {results['note']}." if "note" in results else ""
 
 
 def gan_tables(results: dict[str, Any]) -> str:
@@ -260,7 +260,7 @@ def nerf_tables(results: dict[str, Any]) -> str:
         "`paper`: 16 levels of 2 features, tables of 2^19, finest 2,048 cells, 64 wide; `default`: "
         "8 levels of 4, tables of 2^17. The floor is the multiply-adds of the networks alone, "
         "three times for both ways, at the machine's measured rate.\n\n"
-        f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n{where(results)}"
+        f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n{where(results)}{noted(results)}"
     )
 
 
