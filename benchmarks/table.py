@@ -260,7 +260,8 @@ def nerf_tables(results: dict[str, Any]) -> str:
         "`paper`: 16 levels of 2 features, tables of 2^19, finest 2,048 cells, 64 wide; `default`: "
         "8 levels of 4, tables of 2^17. The floor is the multiply-adds of the networks alone, "
         "three times for both ways, at the machine's measured rate.\n\n"
-        f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n{where(results)}{noted(results)}"
+        f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n"
+        f"{where(results)}{noted(results)}"
     )
 
 
