@@ -70,15 +70,47 @@ TONDO_INLINE void corners_of(const Level& level, const Points& p, int64_t i, Cor
   }
 }
 
+// Corners of eight points after another, each asked for from memory while the ones before are worked
+// on: entries lie at random in tables larger than the caches.
+template <int F, bool kWrite>
+class Ahead {
+ public:
+  Ahead(const Level& level, const Points& points, const float* table)
+      : level_(level), points_(points), table_(table) {
+    ask(0);
+  }
+
+  // Of points i .. i + 7; to be called for every eighth in turn.
+  const Corners& of(int64_t i) {
+    ask(i + 8);
+    return ring_[(i >> 3) & 1];
+  }
+
+ private:
+  TONDO_INLINE void ask(int64_t i) {
+    if (i >= points_.count) return;
+    Corners& corners = ring_[(i >> 3) & 1];
+    corners_of(level_, points_, i, corners);
+    for (int c = 0; c < 8; ++c)
+      for (int s = 0; s < 8; ++s)
+        __builtin_prefetch(table_ + size_t{corners.at[c][s]} * F, kWrite);
+  }
+
+  const Level& level_;
+  const Points& points_;
+  const float* table_;
+  Corners ring_[2];
+};
+
 template <int F>
 void encode_level(const HashGrid& grid, int l, const Points& p, float* features) {
   typedef typename Row<F>::type row;
   const Level level(grid, l);
   const float* table = grid.tables + grid.entries * F * l;
   const int64_t width = int64_t{grid.levels} * F;
-  Corners corners;
+  Ahead<F, false> ahead(level, p, table);
   for (int64_t i = 0; i < p.count; i += 8) {
-    corners_of(level, p, i, corners);
+    const Corners& corners = ahead.of(i);
     const int lanes = static_cast<int>(std::min<int64_t>(8, p.count - i));
     for (int s = 0; s < lanes; ++s) {
       row sum = {};
@@ -97,9 +129,9 @@ void level_backward(const HashGrid& grid, int l, const Points& p, const float* v
                     float* v_table) {
   typedef typename Row<F>::type row;
   const Level level(grid, l);
-  Corners corners;
+  Ahead<F, true> ahead(level, p, v_table);
   for (int64_t i = 0; i < p.count; i += 8) {
-    corners_of(level, p, i, corners);
+    const Corners& corners = ahead.of(i);
     const int lanes = static_cast<int>(std::min<int64_t>(8, p.count - i));
     for (int s = 0; s < lanes; ++s) {
       row v;
