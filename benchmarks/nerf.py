@@ -162,10 +162,10 @@ def main() -> None:
     started = time.perf_counter()
     if not args.no_speed:
         found["speed"] = speed()
+        save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
     for name in args.sets:
         found["quality"][name] = quality(name)
         save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
-    save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ TONDO_INLINE f8 exp8(f8 a) {
   return exp2_8(min8(max8(a * kLog2e, splat8(-126.0f)), splat8(126.0f)));
 }
 
-// log(1 + a) for a >= 0: log of the mantissa by the series of atanh, and a - a^2 / 2 for small a.
+// log(1 + a) for a >= 0: log of the mantissa by the series of atanh, and that of
+// log1p itself for small a.
 TONDO_INLINE f8 log1p8(f8 a) {
   const f8 y = a + 1.0f;
   const i8 bits = (i8)y;
