@@ -14,6 +14,7 @@ from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
 from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
 from tondo.gan.first_look import look_first
+from tondo.gan.health import BrokenTraining
 from tondo.gan.poses import BELL, NAMED
 from tondo.gan.rebuild import TRIES, likeliest, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.render import objects_of, seen
@@ -202,6 +203,30 @@ def test_codes_are_part_of_a_checkpoint() -> None:
     assert training.codes is not None
     for name, tensor in training.codes.state_dict().items():
         assert torch.equal(again.codes.state_dict()[name], tensor), name
+
+
+def test_what_is_plain_in_all_photographs_does_not_shout_when_it_is_not_in_one() -> None:
+    setting = setting_of(squares(), Watched())
+    training = begin(setting, SHAPE, seed=0)
+    codes = training.codes
+    assert codes is not None
+    images = 1 - 0.5 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    images[:, :, :8] = 1.0  # a plain background
+    codes.calibrate(images)
+    usual = codes(images, torch.zeros(16, 3))
+    images[0, :, :8] = 0.9
+    found = codes(images, torch.zeros(16, 3))
+    assert float((found.means - usual.means).detach().abs().max()) < 1.0
+    assert float((found.log_spreads - usual.log_spreads).detach().abs().max()) < 1.0
+
+
+def test_a_first_look_that_breaks_says_so() -> None:
+    setting = setting_of(squares(), Watched())
+    training = begin(setting, SHAPE, seed=0)
+    with torch.no_grad():
+        training.G.conv1.weight[0] = float("nan")
+    with pytest.raises(BrokenTraining, match=r"NaN after 8 of 400 photographs.*What to try"):
+        look_first(training, setting, 400, lambda done, of: None)
 
 
 def test_random_z_come_to_lie_as_the_codes_do() -> None:

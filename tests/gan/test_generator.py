@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from tiny_generators import SHAPE, tiny_generator
 from tondo.gan.poses import cameras_at
-from tondo.gan.render import photograph, pictures_of, seen, thinned
+from tondo.gan.render import photograph, pictures_of, seen, shaded, thinned
 
 ROUND = torch.tensor([[0.4, 0.3, 0.0], [2.0, -0.5, 0.2], [-1.2, 1.1, 0.0]])
 
@@ -61,6 +61,39 @@ def test_what_places_have_shows_there_in_all_objects() -> None:
     with torch.no_grad():
         generator.places[0][:, :, 1, 2] += 1.0
     assert not torch.equal(generator(w).means, after.means)
+
+
+def test_objects_mix_traits_each_in_its_own_way() -> None:
+    generator = tiny_generator(shape=replace(SHAPE, traits=5))
+    w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
+    before = generator(w)
+    with torch.no_grad():
+        generator.traits[1][2, :, :2, 4:7] += 2.0
+    after = generator(w)
+    changed = (after.colors - before.colors).view(3, SHAPE.rows, SHAPE.columns, 3)
+    assert float(changed.abs().amax(dim=(1, 2, 3)).min()) > 1e-3
+    assert float(changed[:, 24:].abs().max()) < 0.1 * float(changed.abs().max())  # elsewhere
+    shares = generator.mixtures[1](w)[:, 2]
+    added = generator._of_place(1, w)[:, :, 1, 5] / shares[:, None]
+    assert float(added.min()) > 0
+    torch.testing.assert_close(added, added[:1, :1].expand_as(added))
+    generator.traits[1].requires_grad_(True)
+    generator(w).colors.square().sum().backward()
+    assert float(generator.traits[1].grad.abs().min()) > 0
+
+
+def test_light_on_places_that_are_no_numbers_neither_crashes_nor_hides_them() -> None:
+    generator = tiny_generator(shape=replace(SHAPE, light="camera"))
+    w = generator.styles(torch.randn(2, SHAPE.z, generator=torch.Generator().manual_seed(1)))
+    viewmats, Ks = cameras_at(ROUND[:2], 30.0, 4.0, 40)
+    skins = generator(w)
+    for bad in (math.nan, math.inf, 1e30):
+        light = skins.light.clone().requires_grad_(True)
+        quats = torch.full_like(skins.quats, bad)
+        broken = skins._replace(quats=quats, light=light, colors=skins.colors * math.nan)
+        shade = shaded(broken, viewmats)
+        assert bool(shade.isnan().all())
+        shade.sum().backward()
 
 
 def test_the_skin_is_closed_even_with_the_smallest_splats() -> None:

@@ -18,7 +18,8 @@ from tondo.gan import health, session
 from tondo.gan.config import GanConfig
 from tondo.gan.generator_file import load_generator
 from tondo.gan.options import TrainOptions, check_options
-from tondo.gan.session import BrokenTraining, train_generator
+from tondo.gan.health import BrokenTraining
+from tondo.gan.session import train_generator
 from tondo.gan.train import StepReport
 from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.threads import num_threads, set_num_threads

@@ -27,10 +27,12 @@ from tondo.gan.poses import BELL, PosePrior, bell_angles
 
 HIDDEN = 256
 RATE = 0.05  # of the running mean and spread
+GLANCE = 12  # pixels a side of the small picture that is seen beside features
 LEVELS = 4  # halvings at which pictures are compared
 FLAT = 0.03  # spread of grey values that counts as shading
 SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
 LEAST_SPREAD = 1e-3  # of a channel of features
+LEAST_CONTRAST = 0.1  # of a pixel of the small picture
 FIRST_LOG_SPREAD = -1.0  # of codes, before anything is learned
 
 
@@ -55,7 +57,7 @@ class Code(NamedTuple):
 
 
 class Codes(nn.Module):
-    """Photographs to their `Code`, from a frozen network's features.
+    """Photographs to their `Code`, from a frozen network's features and a small picture of them.
 
     Args:
         prior: within whose ranges unknown cameras are looked for; None: they are known or drawn.
@@ -83,7 +85,7 @@ class Codes(nn.Module):
         with torch.no_grad():
             found = extractor.features(torch.zeros(1, 3, size, size))
         self._widths = [x.shape[1] for x in found]
-        count = sum(self._widths) * side**2
+        count = sum(self._widths) * side**2 + 3 * GLANCE**2
         self.hidden = nn.Linear(count + (6 if told else 0), HIDDEN)
         self.to_z = nn.Linear(HIDDEN, 2 * z)
         self.to_angles = None if prior is None else nn.Linear(HIDDEN, 3)
@@ -108,7 +110,7 @@ class Codes(nn.Module):
         """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
         known."""
         found = self._seen(images)
-        x = (self._pooled(found) - self.pooled_mean) / self.pooled_spread
+        x = (self._pooled(images, found) - self.pooled_mean) / self.pooled_spread
         if angles is not None:
             x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
         x = F.leaky_relu(self.hidden(x), 0.2)
@@ -161,14 +163,18 @@ class Codes(nn.Module):
     def calibrate(self, images: Tensor) -> None:
         """Make features of photographs like `images` even: zero mean and unit spread."""
         found = self._seen(images)
-        pooled = self._pooled(found)
+        pooled = self._pooled(images, found)
         self.pooled_mean.copy_(pooled.mean(dim=0))
-        self.pooled_spread.copy_(pooled.std(dim=0).clamp_min(1e-6))
+        spreads = pooled.std(dim=0).clamp_min(1e-6)
+        spreads[-3 * GLANCE**2 :].clamp_min_(LEAST_CONTRAST)  # a plain background has none
+        self.pooled_spread.copy_(spreads)
         spreads = torch.cat([x.std(dim=(0, 2, 3)) for x in found])
         self.channel_spread.copy_(spreads + LEAST_SPREAD)
 
-    def _pooled(self, found: list[Tensor]) -> Tensor:
-        return torch.cat([F.adaptive_avg_pool2d(x, self._side).flatten(1) for x in found], dim=1)
+    def _pooled(self, images: Tensor, found: list[Tensor]) -> Tensor:
+        parts = [F.adaptive_avg_pool2d(x, self._side).flatten(1) for x in found]
+        parts.append(F.adaptive_avg_pool2d(images[:, :3], GLANCE).flatten(1))
+        return torch.cat(parts, dim=1)
 
 
 def unlike_in_form(first: Tensor, second: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class GeneratorShape:
         mirror: left and right are alike: every splat at x has its twin at -x.
         axial: what all objects have in common is the same all round their upright axis, but for
             noise; what one has of its own need not be. Displacements turn with the azimuth.
+        traits: maps of features of which every object has a mixture of its own; of splats alone.
     """
 
     z: int = 64
@@ -37,6 +38,7 @@ class GeneratorShape:
     representation: str = "splats"
     mirror: bool = False
     axial: bool = False
+    traits: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class GanConfig:
     rebuild: float = 100.0
     rebuild_kpictures: float = 30.0
     rebuild_features: float = 1.0
-    nat: float = 1.5e-3
+    nat: float = 3e-4
     first_kpictures: float = 16.0
     smooth: float = 1.0
     folds: float = 30.0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from tondo.gan.health import ADVICE, BrokenTraining
 from tondo.gan.rebuild import rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import objects_of
@@ -33,6 +34,9 @@ def look_first(
 
     Args:
         told: called with (photographs seen, count).
+
+    Raises:
+        BrokenTraining: a number became infinite or NaN.
     """
     t, config = training, setting.config
     if t.codes is None:
@@ -53,6 +57,11 @@ def look_first(
         made = objects_of(t.G, styled.w)
         behind = t.G.backdrop(styled.w, t.G.shape.size)
         loss = rebuilding(t, setting, styled, made, behind, rows, photographs, tries)
+        if not bool(loss.isfinite()):
+            raise BrokenTraining(
+                f"a rebuilt photograph became infinite or NaN after {step * config.batch} of "
+                f"{count} photographs of the first look: nothing is kept. {ADVICE}"
+            )
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config, setting.one_side)).backward()
         learned.step()

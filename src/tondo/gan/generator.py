@@ -28,6 +28,7 @@ FOURTH, FIFTH = 24, 16  # channels of the finest maps
 SPREAD, MOST_STRETCH = 0.8, 0.4
 LIGHT = 8  # the lit ball's picture, pixels a side
 PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
+TRAITED = 2  # levels of the maps that are mixed for each object, coarsest first
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 FOLLOWED = 0.01  # of the running mean and covariance of codes, a step
@@ -106,6 +107,13 @@ class Generator(nn.Module):
             torch.zeros(1, channels, times * rows, 1 if shape.axial else times * columns)
             for channels, times in sizes
         )
+        # What it has of its own is, beside what the CNN makes of it, a mixture of as many maps as
+        # there are traits: as eigenfaces make faces (Turk and Pentland 1991), learned at once, too.
+        traited = TRAITED if shape.traits else 0
+        self.traits = nn.ParameterList(
+            torch.zeros(shape.traits, *place.shape[1:]) for place in self.places[:traited]
+        )
+        self.mixtures = nn.ModuleList(Linear(shape.w, shape.traits) for _ in self.traits)
         # Texture then comes from noise (Karras et al. 2019, section 3.2), the same for all objects
         noisy = sizes[:3] if shape.axial else ()
         self.loudness = nn.ParameterList(torch.zeros(1, one, 1, 1) for one, _ in noisy)
@@ -142,11 +150,11 @@ class Generator(nn.Module):
         batch = len(w)
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
         x = leaky(self.conv1(x, w))
-        x = leaky(self.conv2(doubled(x), w)) + self._of_place(0)
+        x = leaky(self.conv2(doubled(x), w)) + self._of_place(0, w)
         offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
-        x = leaky(self.conv3(doubled(x), w)) + self._of_place(1)
+        x = leaky(self.conv3(doubled(x), w)) + self._of_place(1, w)
         offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
-        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2))) + self._of_place(2)
+        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2))) + self._of_place(2, w)
         offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
         offset = doubled(offset)
         x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
@@ -161,9 +169,12 @@ class Generator(nn.Module):
         skins = _skins(grid, raw)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
-    def _of_place(self, level: int) -> Tensor:
-        """[1, C, rows, columns] what is added to a level's features at each place."""
+    def _of_place(self, level: int, w: Tensor) -> Tensor:
+        """[1 or B, C, rows, columns] what is added to a level's features at each place."""
         found = PLACE_RATE * self.places[level]
+        if level < len(self.traits):
+            mixture = self.mixtures[level](w) * (PLACE_RATE / math.sqrt(self.shape.traits))
+            found = found + torch.einsum("bk,kchw->bchw", mixture, self.traits[level])
         if not self.shape.axial:
             return found
         noise: Tensor = getattr(self, f"noise{level}")

@@ -206,12 +206,14 @@ def _parse_about(
 
 
 def shape_of(fields: dict[str, Any]) -> GeneratorShape:
-    """A shape from JSON; every count must lie within 1..4096, every word be a known one.
+    """A shape from JSON; every count must lie within 1..4096 (that of traits may be 0), every word
+    be a known one.
 
     Raises:
         ValueError, TypeError: it is not one.
     """
-    values = _checked(GeneratorShape, fields, least=1)
+    counted = {name: value for name, value in fields.items() if (name, value) != ("traits", 0)}
+    values = _checked(GeneratorShape, counted, least=1)
     for name, known in KNOWN_WORDS.items():
         if name in values and values[name] not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {values[name]!r}")

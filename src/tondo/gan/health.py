@@ -7,6 +7,7 @@ from collections import deque
 import torch
 from torch import Tensor
 
+from tondo.errors import TondoError
 from tondo.gan.config import GanConfig
 from tondo.gan.poses import cameras_at
 from tondo.gan.render import pictures_of
@@ -23,6 +24,10 @@ ADVICE = (
     "What to try: --augment adaptive (more pictures for D to think of), a larger --r1-gamma, a "
     "smaller --lr-d, --loss relativistic, more or more varied pictures, another --seed."
 )
+
+
+class BrokenTraining(TondoError):
+    """Training broke down more often than it may; what was good before is saved."""
 
 
 class Vitals:

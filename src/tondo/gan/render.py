@@ -67,6 +67,7 @@ def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
         return skins.colors
     outward = third_axis(skins.quats)
     across = (outward @ viewmats[:, :2, :3].mT)[:, None]  # [B, 1, N, 2]: right and down
+    across = across.nan_to_num()  # at a place that is no number torch reads, and writes, anywhere
     found = F.grid_sample(skins.light, across, "bilinear", "border", align_corners=False)
     gain, shine = found[:, :, 0].unsqueeze(-1).unbind(1)
     return skins.colors * gain.exp() + shine

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from tondo.data.pictures import PictureSet, of_classes
-from tondo.errors import InputError, OptionError, TondoError
+from tondo.errors import InputError, OptionError
 from tondo.features.choose import load_extractor
 from tondo.gan import health, parallel, state
 from tondo.gan.config import GanConfig, GeneratorShape
@@ -53,6 +53,7 @@ GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
 MOST_SETBACKS = 1
 FIRST_SHARE = 0.15  # of a training
+TRAITS = 32  # maps of features that objects mix
 FEW = 8  # pictures that adapt a generator
 DEFAULTS = TrainOptions()
 
@@ -74,10 +75,6 @@ class Result:
     run: RunDirectory
     trained: Trained
     summary: Mapping[str, Any]
-
-
-class BrokenTraining(TondoError):
-    """Training broke down more often than it may; what was good before is saved."""
 
 
 class Interrupted(Exception):
@@ -203,6 +200,7 @@ def setting_of(
         representation=options.representation,
         mirror=options.mirror,
         axial=options.axial,
+        traits=TRAITS if options.representation == "splats" else 0,
     )
     base = None
     if options.base is not None:
@@ -361,7 +359,7 @@ def _go_back(
     healthy = state.from_tensors(checkpoint.tensors, setting, training.G.shape)
     if progress.setbacks >= MOST_SETBACKS:
         _write_generator(run, healthy, setting, options)
-        raise BrokenTraining(
+        raise health.BrokenTraining(
             f"{illness}, again. The generator of {healthy.pictures / 1000:.1f} thousand pictures, "
             f"the last good one, is in {run.generator_path}. {health.ADVICE}"
         )
