@@ -85,7 +85,7 @@ def test_objects_mix_traits_each_in_its_own_way() -> None:
 def test_light_on_places_that_are_no_numbers_neither_crashes_nor_hides_them() -> None:
     generator = tiny_generator(shape=replace(SHAPE, light="camera"))
     w = generator.styles(torch.randn(2, SHAPE.z, generator=torch.Generator().manual_seed(1)))
-    viewmats, Ks = cameras_at(ROUND[:2], 30.0, 4.0, 40)
+    viewmats, _ = cameras_at(ROUND[:2], 30.0, 4.0, 40)
     skins = generator(w)
     for bad in (math.nan, math.inf, 1e30):
         light = skins.light.clone().requires_grad_(True)

@@ -17,8 +17,8 @@ from tondo.errors import OptionError
 from tondo.gan import health, session
 from tondo.gan.config import GanConfig
 from tondo.gan.generator_file import load_generator
-from tondo.gan.options import TrainOptions, check_options
 from tondo.gan.health import BrokenTraining
+from tondo.gan.options import TrainOptions, check_options
 from tondo.gan.session import train_generator
 from tondo.gan.train import StepReport
 from tondo.io.picture_shards import is_prepared, load_pictures
