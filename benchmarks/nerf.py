@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tondo.nerf.first import first_field, marching_of
 
 THREADS = (1, 2)
 SECONDS = (30, 60, 120, 300)
+METHODS = ("nerf", "splats")
 RAYS, EAGER = 8192, 65_536
 NETWORKS = {
     "paper": NerfConfig(levels=16, features=2, log2_entries=19, finest=2048),
@@ -138,10 +140,10 @@ def speed() -> list[dict[str, Any]]:
     return found
 
 
-def quality(name: str) -> dict[str, Any]:
+def quality(name: str, methods: Sequence[str]) -> dict[str, Any]:
     """One run of each method, measured on the way with the clock stopped."""
     found = {}
-    for method in ("nerf", "splats"):
+    for method in methods:
         with tempfile.TemporaryDirectory() as folder:
             run, data = Path(folder) / "run", shared_data() / name
             *at, seconds = SECONDS
@@ -154,6 +156,7 @@ def quality(name: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--no-speed", action="store_true", help="keep the figures of before")
     args = parser.parse_args()
     found = load("nerf") or {"speed": [], "quality": {}}
@@ -164,7 +167,8 @@ def main() -> None:
         found["speed"] = speed()
         save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
     for name in args.sets:
-        found["quality"][name] = quality(name)
+        rows = found["quality"].get(name, {}) | quality(name, args.methods)
+        found["quality"][name] = {method: rows[method] for method in METHODS if method in rows}
         save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
 
 

@@ -171,6 +171,13 @@ def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> RayPictures:
     return found
 
 
+def large_zeros(shape: tuple[int, ...]) -> Tensor:
+    """Zeros [shape] float32 on large pages, where the system has them: entries of a hash grid lie at
+    random, and each small page would have to be made, and looked up, by itself. numpy asks for
+    them, torch does not."""
+    return torch.from_numpy(np.zeros(shape, dtype=np.float32))
+
+
 class _Rays(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
@@ -189,7 +196,7 @@ class _Rays(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.tape.passes != ctx.now:
             raise RuntimeError("the tape of these rays has been used by a later pass")
-        found = [None if shape is None else torch.zeros(shape) for shape in ctx.shapes]
+        found = [None if shape is None else large_zeros(shape) for shape in ctx.shapes]
         wanted = [grad.contiguous() for grad in grads[:4]]
         flat = [None if x is None else x.view(-1) for x in found]
         _native.field_backward(ctx.tape.native, ctx.native, *ctx.rays, *wanted, *flat)

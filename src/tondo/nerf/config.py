@@ -56,10 +56,10 @@ class NerfConfig:
     cells: int = 96
     occupancy_every: int = 16
     steps_across: int = 512
-    batch: int = 65_536
+    batch: int = 24_576
     by_error: float = 0.0
-    lr_tables: float = 1e-2
-    lr_heads: float = 5e-3
+    lr_tables: float = 2e-2
+    lr_heads: float = 1e-2
     lr_networks: float = 5e-4
     lr_end: float = 0.05
     decay: float = 0.7

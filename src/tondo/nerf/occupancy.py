@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from tondo.data.field import Field, Space
 from tondo.kernels.field import log_densities
 
-DECAY = 0.95  # of a cell's remembered density, at each update that looks at it
+DECAY = 0.5  # of a cell's remembered density, at each update that looks at it
 SHARE = 4  # one in so many cells is looked at in an update
 LEAST = 0.01  # optical depth of a step below which a cell counts as empty
 
