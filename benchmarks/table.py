@@ -209,7 +209,7 @@ def gan_tables(results: dict[str, Any]) -> str:
     trainings = results["trainings"]
     parts = []
     titles = (
-        ("From nothing, on one core each", True),
+        ("From nothing", True),
         ("Choices, on apples, on one core each", False),
     )
     for title, shown in titles:

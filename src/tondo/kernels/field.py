@@ -172,8 +172,8 @@ def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> RayPictures:
 
 
 def large_zeros(shape: tuple[int, ...]) -> Tensor:
-    """Zeros [shape] float32 on large pages, where the system has them: entries of a hash grid lie at
-    random, and each small page would have to be made, and looked up, by itself. numpy asks for
+    """Zeros [shape] float32 on large pages, where the system has them: entries of a hash grid lie
+    at random, and each small page would have to be made, and looked up, by itself. numpy asks for
     them, torch does not."""
     return torch.from_numpy(np.zeros(shape, dtype=np.float32))
 
