@@ -102,7 +102,7 @@ def test_two_go_back_together_and_end_as_one_process_does(tmp_path: Path) -> Non
     found = {}
     for name, run in (("one", []), ("two", shared)):
         words = ["train", str(pictures), "-o", str(tmp_path / name), "--size", "32"]
-        words += ["--batch", "8", "--kimg", "0.016", "--checkpoint-seconds", "1000"]
+        words += ["--batch", "8", "--kimg", "0.016", "--checkpoint-seconds", "1000", "--seed", "2"]
         ended = subprocess.run(
             [sys.executable, *run, parallel_setback.__file__, *words],
             capture_output=True,
@@ -117,9 +117,7 @@ def test_two_go_back_together_and_end_as_one_process_does(tmp_path: Path) -> Non
     assert found["one"].keys() == found["two"].keys()
     for name, tensor in found["one"].items():
         apart = float((found["two"][name].double() - tensor.double()).abs().mean())
-        # Three steps in which rounding grows, most where gradients are small at first (mixtures of
-        # traits that are still zero); one step that only one process took would be 1e-3 at least.
-        assert apart < 20 * TOLERANCE, name
+        assert apart < 10 * TOLERANCE, name  # three steps in which rounding grows
 
 
 def test_the_command_line_trains_by_two_and_goes_on_alone(tmp_path: Path) -> None:
