@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 REBUILD_LEAST = 1 / 3
+TRAITS = 32  # of a new generator of splats
+ROWS, SMALL_ROWS, SMALL = 64, 48, 64  # latitudes of its grid, and for pictures up to `SMALL` pixels
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class GeneratorShape:
 
     Attributes:
         z: numbers of a latent code. w: numbers of a style.
-        rows, columns: the grid of splats, latitudes x longitudes; powers of two.
+        rows, columns: the grid of splats, latitudes x longitudes; multiples of 16.
         channels: of the feature maps at (rows / 16, rows / 8, rows / 4) latitudes; the last maps
             have half the grid's latitudes and are interpolated: close splats that lie smoothly.
         background: "white", or "scene": a picture behind the object, made from w.
@@ -29,8 +31,8 @@ class GeneratorShape:
 
     z: int = 64
     w: int = 128
-    rows: int = 64
-    columns: int = 128
+    rows: int = ROWS
+    columns: int = 2 * ROWS
     channels: tuple[int, int, int] = (96, 96, 64)
     background: str = "white"
     light: str = "none"

@@ -28,6 +28,7 @@ FOURTH, FIFTH = 24, 16  # channels of the finest maps
 SPREAD, MOST_STRETCH = 0.8, 0.4
 LIGHT = 8  # the lit ball's picture, pixels a side
 PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
+FIRST_TRAIT = 0.02
 TRAITED = 2  # levels of the maps that are mixed for each object, coarsest first
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
@@ -110,8 +111,10 @@ class Generator(nn.Module):
         # What it has of its own is, beside what the CNN makes of it, a mixture of as many maps as
         # there are traits: as eigenfaces make faces (Turk and Pentland 1991), learned at once, too.
         traited = TRAITED if shape.traits else 0
+        # Not nothing at first: mixtures of it would have no gradient.
         self.traits = nn.ParameterList(
-            torch.zeros(shape.traits, *place.shape[1:]) for place in self.places[:traited]
+            FIRST_TRAIT * torch.randn(shape.traits, *place.shape[1:])
+            for place in self.places[:traited]
         )
         self.mixtures = nn.ModuleList(Linear(shape.w, shape.traits) for _ in self.traits)
         # Texture then comes from noise (Karras et al. 2019, section 3.2), the same for all objects

@@ -219,8 +219,8 @@ def shape_of(fields: dict[str, Any]) -> GeneratorShape:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {values[name]!r}")
     for name in ("rows", "columns"):
         value = values.get(name, 16)
-        if value < 16 or value & (value - 1):
-            raise ValueError(f"{name} cannot be {value}: it is not a power of two from 16 on")
+        if value < 16 or value % 16:
+            raise ValueError(f"{name} cannot be {value}: it is not a multiple of 16")
     return GeneratorShape(**values)
 
 

@@ -27,7 +27,7 @@ ADVICE = (
 
 
 class BrokenTraining(TondoError):
-    """Training broke down more often than it may; what was good before is saved."""
+    """Training broke down at its start, or more often than it may; checkpoints of before stay."""
 
 
 class Vitals:

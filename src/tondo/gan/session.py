@@ -17,7 +17,7 @@ from tondo.data.pictures import PictureSet, of_classes
 from tondo.errors import InputError, OptionError
 from tondo.features.choose import load_extractor
 from tondo.gan import health, parallel, state
-from tondo.gan.config import GanConfig, GeneratorShape
+from tondo.gan.config import ROWS, SMALL, SMALL_ROWS, TRAITS, GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.first_look import look_first
 from tondo.gan.generator_file import Card, Trained, save_generator
@@ -53,7 +53,6 @@ GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
 MOST_SETBACKS = 1
 FIRST_SHARE = 0.15  # of a training
-TRAITS = 32  # maps of features that objects mix
 FEW = 8  # pictures that adapt a generator
 DEFAULTS = TrainOptions()
 
@@ -192,15 +191,19 @@ def setting_of(
             watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
         priors = parse_poses(words)
     behind = options.background or ("white" if pictures.is_plain else "scene")
-    painted = angles is not None or options.representation == "field"
+    splats = options.representation == "splats"
+    painted = angles is not None or not splats
+    rows = SMALL_ROWS if splats and options.size <= SMALL else ROWS
     shape = GeneratorShape(
+        rows=rows,
+        columns=2 * rows,
         size=options.size,
         background=behind,
         light=options.light or ("none" if painted else "camera"),
         representation=options.representation,
         mirror=options.mirror,
         axial=options.axial,
-        traits=TRAITS if options.representation == "splats" else 0,
+        traits=TRAITS if splats else 0,
     )
     base = None
     if options.base is not None:
