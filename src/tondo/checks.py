@@ -42,6 +42,17 @@ def check_dtype(name: str, tensor: Tensor, *dtypes: torch.dtype) -> None:
         raise TypeError(f"{name} must be {wanted}, got {str(tensor.dtype).removeprefix('torch.')}")
 
 
+def check_one_device(**tensors: Tensor) -> None:
+    """Raises ValueError unless all tensors, given by their names, are on one device."""
+    first, *others = tensors
+    for name in others:
+        if tensors[name].device != tensors[first].device:
+            raise ValueError(
+                f"{name} is on {tensors[name].device}, {first} on {tensors[first].device}: "
+                "all must be on one device"
+            )
+
+
 def check_finite(name: str, tensor: Tensor) -> None:
     """Raises ValueError if any value is NaN or infinite, with how many and the first place."""
     bad = ~torch.isfinite(tensor)

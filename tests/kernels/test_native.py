@@ -43,7 +43,7 @@ def run(
         outputs["normals"] = meta["normals"]
     generator = torch.Generator().manual_seed(0)
     total = sum(
-        (torch.randn(o.shape, generator=generator, dtype=torch.float64).to(dtype) * o).sum()
+        (torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o) * o).sum()
         for o in outputs.values()
     )
     total.backward()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tondo.errors import MissingPartError
 from tondo.kernels import rasterize as room
 from tondo.kernels.rasterize import rasterize, rasterize_path
 from tondo.kernels.rasterize_torch import rasterize_torch
@@ -41,7 +42,7 @@ def gsplat_stand_in(calls: list[dict[str, Any]]) -> types.ModuleType:
         absgrad: bool = False,
         rasterize_mode: str = "classic",
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        calls.append({"render_mode": render_mode, "packed": packed, "sh_degree": sh_degree})
+        calls.append({"packed": packed, "tile_size": tile_size, "quats": quats})
         return rasterize_torch(
             means,
             quats,
@@ -95,6 +96,35 @@ def test_gsplat_path_gives_what_the_twin_gives(
     assert found[2].keys() == expected[2].keys()
     for name, value in expected[2].items():
         torch.testing.assert_close(found[2][name], value)
+
+
+def test_gsplat_gets_what_it_can_take(
+    make_scene: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No tiles of more than 1024 pixels, no quaternions of length zero."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setitem(sys.modules, "gsplat", gsplat_stand_in(calls))
+    monkeypatch.setattr(room, "rasterize_path", lambda device, dtype: ("gsplat", "pretended"))
+    scene = make_scene(n=3)
+    scene["quats"][1] = 0
+    _, _, meta = rasterize(**scene, tile_size=40)
+    assert meta["tile_size"] == 40
+    (call,) = calls
+    assert call["tile_size"] == 16
+    assert call["quats"][1].tolist() == [1, 0, 0, 0]
+    assert torch.equal(call["quats"][::2], scene["quats"][::2])
+
+
+def test_gsplat_without_its_kernels_is_one_sentence(
+    make_scene: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "rasterize_path", lambda device, dtype: ("gsplat", "pretended"))
+    monkeypatch.setitem(sys.modules, "gsplat", gsplat_stand_in([]))
+    for name in ("gsplat.cuda", "gsplat.cuda._backend"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["gsplat.cuda._backend"]._C = None  # type: ignore[attr-defined]
+    with pytest.raises(MissingPartError, match="CUDA toolkit"):
+        rasterize(**make_scene())
 
 
 def test_gsplat_path_without_splats(make_scene: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

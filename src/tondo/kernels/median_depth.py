@@ -11,7 +11,8 @@ with alpha_i as in `tondo.rasterize`, t_i the depth along the camera's z axis at
 Gaussian is densest on the ray and s_i its standard deviation along the ray. The logistic function
 stands for the normal distribution's (within 0.01). T falls from 1, so there is one such depth.
 
-`median_depth` calls the native kernel; `median_depth_reference` is the readable definition.
+`median_depth` calls the native kernel; `median_depth_reference` is the readable definition, and
+what runs on other devices.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tondo import _native  # type: ignore[attr-defined]
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape
 from tondo.geometry.rotations import rotation_from_quat
 from tondo.kernels.project import ALPHA_THRESHOLD, ProjectionOptions, project
 
@@ -48,7 +49,7 @@ def median_depth(
 
     Args:
         means [N, 3], quats [N, 4], scales [N, 3], opacities [N], viewmat [4, 4], K [3, 3],
-        width, height: as in `tondo.rasterize`, for one camera. float32, on the CPU.
+        width, height: as in `tondo.rasterize`, for one camera. float32, on one device.
         level: share of the light that is left at the depth asked for, above 0 and below 1; 1/2
             gives the median.
 
@@ -57,9 +58,13 @@ def median_depth(
         `level` passes all splats.
 
     Raises:
-        TypeError, ValueError: a wrong shape, dtype, size or level.
+        TypeError, ValueError: a wrong shape, dtype, device, size or level.
     """
     _check(means, quats, scales, opacities, viewmat, K, width, height, level)
+    if means.device.type != "cpu":
+        given = (means, quats, scales, opacities, viewmat, K, width, height)
+        with torch.no_grad():
+            return median_depth_reference(*given, level=level)
     n = len(means)
     radii = torch.empty(n, 2, dtype=torch.int32)
     means2d, depths, conics = torch.empty(n, 2), torch.empty(n), torch.empty(n, 3)
@@ -105,7 +110,7 @@ def median_depth_reference(
     rays = ray_depths(means[order], quats[order], scales[order], viewmat, K).to(means.dtype)
     rows = []
     for y in range(height):
-        x = torch.arange(width, dtype=means.dtype) + 0.5
+        x = torch.arange(width, dtype=means.dtype, device=means.device) + 0.5
         offsets = torch.stack([x, torch.full_like(x, y + 0.5)], dim=-1)[:, None] - centers
         alphas = _alphas(offsets, conics, opacities[order])
         rows.append(_crossing(alphas, *_along_rays(offsets, rays), level))
@@ -176,6 +181,9 @@ def _check(
         check_dtype(name, tensor, means.dtype)
     for name, tensor in (("viewmat", viewmat), ("K", K)):
         check_dtype(name, tensor, means.dtype)
+    check_one_device(
+        means=means, quats=quats, scales=scales, opacities=opacities, viewmat=viewmat, K=K
+    )
     if width < 1 or height < 1:
         raise ValueError(f"the picture must be at least 1x1, got {width}x{height}")
     if not 0 < level < 1:

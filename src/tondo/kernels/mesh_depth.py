@@ -1,7 +1,7 @@
 """Depth pictures of a triangle mesh: which face is in front at each pixel, and how far away.
 
-`mesh_depth` calls the native kernel; `mesh_depth_reference` is the readable definition. Used to
-tell what a camera sees of a mesh and what is hidden from it.
+`mesh_depth` calls the native kernel; `mesh_depth_reference` is the readable definition, and what
+runs on other devices. Used to tell what a camera sees of a mesh and what is hidden from it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo import _native  # type: ignore[attr-defined]
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape
 
 _NEAR = 1e-6  # faces that come nearer to the camera's plane than this are left out
 _REFERENCE_FACES = 256  # at a time
@@ -33,9 +33,12 @@ def mesh_depth(
         -1 where nothing is.
 
     Raises:
-        TypeError, ValueError: wrong shapes or dtypes, or a face names a vertex that is not there.
+        TypeError, ValueError: wrong shapes, dtypes or devices, or a face names a vertex that is not
+            there.
     """
     _check(vertices, faces, viewmat, K, width, height)
+    if vertices.device.type != "cpu":
+        return mesh_depth_reference(vertices, faces, viewmat, K, width, height)
     depth = torch.empty(height, width)
     face = torch.empty(height, width, dtype=torch.int64)
     corners = _project(vertices, viewmat, K)
@@ -48,9 +51,11 @@ def mesh_depth_reference(
 ) -> tuple[Tensor, Tensor]:
     """The same as `mesh_depth`, in torch."""
     _check(vertices, faces, viewmat, K, width, height)
-    v, u = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    nearest = torch.full((height, width), torch.inf, dtype=torch.float64)
-    face = torch.full((height, width), -1)
+    device = vertices.device
+    rows, columns = (torch.arange(size, device=device) + 0.5 for size in (height, width))
+    v, u = torch.meshgrid(rows, columns, indexing="ij")
+    nearest = torch.full((height, width), torch.inf, dtype=torch.float64, device=device)
+    face = torch.full((height, width), -1, device=device)
     projected = _project(vertices, viewmat, K).double()
     for first in range(0, len(faces), _REFERENCE_FACES):
         a, b, c = projected[faces[first : first + _REFERENCE_FACES]].unbind(1)
@@ -79,6 +84,7 @@ def _check(
     for name, tensor in (("vertices", vertices), ("viewmat", viewmat), ("K", K)):
         check_dtype(name, tensor, torch.float32)
     check_dtype("faces", faces, torch.int64)
+    check_one_device(vertices=vertices, faces=faces, viewmat=viewmat, K=K)
     if width < 1 or height < 1:
         raise ValueError(f"the picture must be at least 1x1, got {width}x{height}")
     if len(faces) and not (int(faces.min()) >= 0 and int(faces.max()) < len(vertices)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tondo.errors import MissingPartError
 from tondo.kernels import rasterize_native
 from tondo.kernels.rasterize_torch import (
     Layers,
@@ -82,6 +84,7 @@ def rasterize(
 
     Raises:
         TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
+        MissingPartError: gsplat is installed and cannot run.
     """
     request = Request(
         means,
@@ -137,12 +140,15 @@ def rasterize_path(
 def _layers_gsplat(request: Request) -> Layers:
     if len(request.means) == 0:  # nothing to launch a kernel on
         return layers_torch(request)
-    from gsplat import rasterization
+    rasterization = _gsplat_rasterization()
+    # gsplat divides them by their length
+    some = request.quats.any(dim=-1, keepdim=True)
+    quats = torch.where(some, request.quats, request.quats.new_tensor([1.0, 0.0, 0.0, 0.0]))
 
     def run(colors: Tensor, sh_degree: int | None, mode: str) -> tuple[Tensor, Tensor, dict]:
         return rasterization(
             request.means,
-            request.quats,
+            quats,
             request.scales,
             request.opacities,
             colors,
@@ -156,7 +162,6 @@ def _layers_gsplat(request: Request) -> Layers:
             eps2d=request.eps2d,
             sh_degree=sh_degree,
             packed=False,
-            tile_size=request.tile_size,
             render_mode=mode,
             rasterize_mode=request.rasterize_mode,
         )
@@ -175,3 +180,18 @@ def _layers_gsplat(request: Request) -> Layers:
         alphas=alphas,
         meta={name: meta[name] for name in ("radii", "means2d", "depths", "conics", "opacities")},
     )
+
+
+def _gsplat_rasterization() -> Callable[..., tuple[Tensor, Tensor, dict[str, Any]]]:
+    from gsplat import rasterization
+
+    try:  # imports as well where it has found no compiler for its kernels
+        from gsplat.cuda._backend import _C
+    except ImportError:  # arranged in another way
+        return rasterization
+    if _C is None:
+        raise MissingPartError(
+            "gsplat is installed and cannot run: it compiles itself at its first use, which needs "
+            "the CUDA toolkit (nvcc); install that, or `pip uninstall gsplat` for the slower path"
+        )
+    return rasterization

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
-from tondo.checks import check_shape
+from tondo.checks import check_one_device, check_shape
 from tondo.kernels.rasterize import rasterize
 
 NEAR_PLANE = 0.01
@@ -55,7 +55,7 @@ def rasterize_scenes(
         eps2d: low-pass term added to the 2D covariances, pixels^2.
 
     Raises:
-        ValueError: shapes that do not fit each other.
+        ValueError: shapes or devices that do not fit each other.
     """
     sizes = check_shape("means", means, "B N 3")
     check_shape("quats", quats, "B N 4", sizes)
@@ -64,6 +64,15 @@ def rasterize_scenes(
     check_shape("colors", colors, "B N 3", sizes)
     check_shape("viewmats", viewmats, "B 4 4", sizes)
     check_shape("Ks", Ks, "B 3 3", sizes)
+    check_one_device(
+        means=means,
+        quats=quats,
+        scales=scales,
+        opacities=opacities,
+        colors=colors,
+        viewmats=viewmats,
+        Ks=Ks,
+    )
     if means.device.type == "cpu" and means.dtype == torch.float32:
         images, alphas = _Scenes.apply(
             means, quats, scales, opacities, colors, viewmats, Ks, (width, height), eps2d
@@ -86,8 +95,10 @@ def rasterize_scenes(
         )[:2]
         for b in range(len(means))
     ]
-    images = torch.cat([picture for picture, _ in each])
-    return ScenePictures(images[..., :3], images[..., 3:], torch.cat([alpha for _, alpha in each]))
+    none = means.new_empty(0, height, width, 4)
+    images = torch.cat([none, *(picture for picture, _ in each)])
+    alphas = torch.cat([none[..., :1], *(alpha for _, alpha in each)])
+    return ScenePictures(images[..., :3], images[..., 3:], alphas)
 
 
 class _Scenes(torch.autograd.Function):

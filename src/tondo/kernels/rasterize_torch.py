@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape
 from tondo.geometry.rotations import rotation_from_quat
 from tondo.geometry.spherical_harmonics import MAX_DEGREE, coefficient_count, harmonics_color
 from tondo.kernels.project import ALPHA_THRESHOLD, Projection, ProjectionOptions, project
@@ -74,11 +74,7 @@ class Request:
         check_dtype("means", self.means, torch.float32, torch.float64)
         for name, tensor in tensors.items():
             check_dtype(name, tensor, self.means.dtype)
-            if tensor.device != self.means.device:
-                raise ValueError(
-                    f"{name} is on {tensor.device}, means on {self.means.device}: "
-                    "all must be on one device"
-                )
+        check_one_device(**tensors)
 
     @property
     def wants_color(self) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native  # type: ignore[attr-defined]
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape
 
 WINDOW = 11
 SIGMA = 1.5
@@ -41,7 +41,7 @@ def ssim_l1(
         [] the loss, over all C pictures; differentiable in `image` (not in `target`).
 
     Raises:
-        TypeError, ValueError: shapes or dtypes that do not fit each other.
+        TypeError, ValueError: shapes, dtypes or devices that do not fit each other.
     """
     image, target, mask = _check(image, target, mask)
     on_cpu = image.device.type == "cpu" and image.dtype == torch.float32
@@ -129,16 +129,18 @@ def _blur(planes: Tensor) -> Tensor:
 def _check(
     image: Tensor, target: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Holds shapes and dtypes and adds the camera dimension where it is left out."""
+    """Holds shapes, dtypes and devices and adds the camera dimension where it is left out."""
     one = isinstance(image, Tensor) and image.dim() == 3
     sizes = check_shape("image", image, "H W 3" if one else "C H W 3")
     check_dtype("image", image, torch.float32, torch.float64)
     check_shape("target", target, "H W 3" if one else "C H W 3", sizes)
     check_dtype("target", target, image.dtype)
+    check_one_device(image=image, target=target)
     if mask is not None:
         shared = isinstance(mask, Tensor) and mask.dim() == 2
         check_shape("mask", mask, "H W" if shared else "C H W", sizes)
         check_dtype("mask", mask, torch.bool, image.dtype)
+        check_one_device(image=image, mask=mask)
         mask = mask.expand(1 if one else sizes["C"], *mask.shape[-2:])
     if one:
         image, target = image[None], target[None]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
-from tondo.checks import check_shape
+from tondo.checks import check_one_device, check_shape
 from tondo.kernels.tri_planes_torch import (
     DENSITY,
     EDGE,
@@ -41,13 +41,21 @@ def march_planes(
         [B, P, 4] colour and camera z, summed by weight without a background, and [B, P] alphas.
 
     Raises:
-        ValueError: shapes that do not fit each other.
+        ValueError: shapes or devices that do not fit each other.
     """
     sizes = check_shape("planes.maps", planes.maps, "B 3 C R R")
     check_shape("planes.first", planes.first[0], "H C", sizes)
     check_shape("rays_o", rays_o, "B 3", sizes)
     check_shape("rays_d", rays_d, "B P 3", sizes)
     check_shape("shifts", shifts, "P", sizes)
+    check_one_device(
+        maps=planes.maps,
+        first=planes.first[0],
+        second=planes.second[0],
+        rays_o=rays_o,
+        rays_d=rays_d,
+        shifts=shifts,
+    )
     native = (
         planes.maps.device.type == "cpu"
         and planes.maps.dtype == torch.float32

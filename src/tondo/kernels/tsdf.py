@@ -3,7 +3,7 @@
 Curless & Levoy 1996, "A Volumetric Method for Building Complex Models from Range Images": every
 voxel holds the weighted mean, over the cameras that see it, of its distance in front of (positive)
 or behind (negative) the surface, cut off at a truncation distance. `integrate` calls the native
-kernel; `integrate_reference` is the readable definition.
+kernel; `integrate_reference` is the readable definition, and what runs on other devices.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tondo import _native
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Volume:
 
 
 def empty_volume(low: Tensor, spacing: float, shape: tuple[int, int, int]) -> Volume:
-    """A volume that no camera has seen. `low` [3] is the centre of voxel (0, 0, 0)."""
-    planes = torch.zeros(6, *shape)
+    """A volume that no camera has seen, where `low` [3], the centre of voxel (0, 0, 0), is."""
+    planes = torch.zeros(6, *shape, device=low.device)
     planes[0] = 1.0
-    return Volume(planes, torch.cat([low.float(), torch.tensor([spacing])]))
+    return Volume(planes, torch.cat([low.float(), torch.tensor([spacing], device=low.device)]))
 
 
 def integrate(
@@ -57,9 +57,12 @@ def integrate(
         truncation: world units, more than the volume's spacing.
 
     Raises:
-        TypeError, ValueError: wrong shapes, dtypes or truncation.
+        TypeError, ValueError: wrong shapes, dtypes, devices or truncation.
     """
     _check(volume, viewmat, K, pixels, truncation)
+    if volume.planes.device.type != "cpu":
+        integrate_reference(volume, viewmat, K, pixels, truncation)
+        return
     _native.tsdf_integrate(
         volume.planes,
         volume.grid,
@@ -109,6 +112,7 @@ def _check(volume: Volume, viewmat: Tensor, K: Tensor, pixels: Tensor, truncatio
     check_shape("pixels", pixels, "H W 6")
     for name, tensor in (("viewmat", viewmat), ("K", K), ("pixels", pixels)):
         check_dtype(name, tensor, torch.float32)
+    check_one_device(planes=volume.planes, grid=volume.grid, viewmat=viewmat, K=K, pixels=pixels)
     if not truncation > float(volume.grid[3]):
         raise ValueError(
             f"truncation ({truncation:g}) must exceed the voxel spacing ({volume.grid[3]:g})"
@@ -118,7 +122,7 @@ def _check(volume: Volume, viewmat: Tensor, K: Tensor, pixels: Tensor, truncatio
 def _project(volume: Volume, viewmat: Tensor, K: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Each [X, Y, Z]: the voxels' pixel coordinates u, v and depth z."""
     axes = [
-        volume.grid[a] + torch.arange(n) * volume.grid[3]
+        volume.grid[a] + torch.arange(n, device=volume.grid.device) * volume.grid[3]
         for a, n in enumerate(volume.planes.shape[1:])
     ]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
