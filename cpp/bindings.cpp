@@ -191,15 +191,16 @@ nb::tuple ssim_l1(tondo::LossScratch& scratch, FImage image, Maybe<U8Image> targ
 }
 
 void adam_visible(FN params, FN grads, FN exp_avg, FN exp_avg_sq, Maybe<I2> radii, F1 lr,
-                  float beta1, float beta2, float eps, int64_t step) {
+                  float beta1, float beta2, float eps, int64_t step, bool touched) {
   const size_t n = params.shape(0), d = params.shape(1);
   for (const auto* a : {&grads, &exp_avg, &exp_avg_sq})
     need(a->shape(0) == n && a->shape(1) == d, "adam_visible: grads, exp_avg, exp_avg_sq");
   need(lr.shape(0) == d && (!radii || radii->shape(0) == n) && step >= 1, "adam_visible: lr, radii");
+  need(!touched || d % 8 == 0, "adam_visible: touched rows are of whole vectors");
   nb::gil_scoped_release release;
   tondo::adam_visible(static_cast<int64_t>(n), static_cast<int>(d), params.data(), grads.data(),
                       exp_avg.data(), exp_avg_sq.data(), radii ? radii->data() : nullptr, lr.data(),
-                      {beta1, beta2, eps, step});
+                      {beta1, beta2, eps, step, touched});
 }
 
 void tsdf_integrate(Array<float, nb::shape<6, -1, -1, -1>> planes, Array<float, nb::shape<4>> grid,
@@ -380,7 +381,7 @@ NB_MODULE(_native, m) {
         "v_exposure"_a.none());
 
   m.def("adam_visible", &adam_visible, "params"_a, "grads"_a, "exp_avg"_a, "exp_avg_sq"_a,
-        "radii"_a.none(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "step"_a);
+        "radii"_a.none(), "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "step"_a, "touched"_a = false);
 
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);

@@ -9,7 +9,7 @@ using FTables = Array<float, nb::shape<-1, -1, -1>>;       // [levels, entries, 
 using FPlanes = Array<float, nb::shape<3, -1, -1, -1>>;    // [3, cells, cells, features]
 using FLines = Array<float, nb::shape<3, -1, -1>>;         // [3, cells, features]
 using I1 = Array<int32_t, nb::shape<-1>>;
-using Bits = Array<uint8_t, nb::shape<-1>>;
+using Bytes = Array<uint8_t, nb::shape<-1>>;
 
 // A field: the arrays that it is made of, kept alive, and what they are.
 struct FieldArrays {
@@ -45,7 +45,7 @@ tondo::Encoding encoding_of(const FPlanes& planes, const FLines& lines) {
 }
 
 FieldArrays field_of(tondo::Encoding encoding, std::vector<nb::ndarray<>> kept, F1 heads, int hidden,
-                     Bits occupied, int cells, F1 space, F1 marching, bool contracted,
+                     Bytes strides, int cells, F1 space, F1 marching, bool contracted,
                      int max_steps) {
   const int inputs = encoding.width();
   need(inputs % 8 == 0 && hidden >= 8 && hidden % 8 == 0 && hidden <= 256,
@@ -53,14 +53,14 @@ FieldArrays field_of(tondo::Encoding encoding, std::vector<nb::ndarray<>> kept, 
   need(heads.shape(0) == static_cast<size_t>(tondo::parts_of(inputs, hidden).count), "heads");
   need(cells >= 1 && cells <= 1024, "cells");
   const size_t cubed = static_cast<size_t>(cells) * cells * cells;
-  need(occupied.shape(0) == (cubed + 7) / 8, "occupied");
+  need(strides.shape(0) == cubed, "strides");
   need(space.shape(0) == 4 && marching.shape(0) == 3, "space: centre and radius; marching");
   need(space(3) > 0 && marching(0) > 0 && marching(1) >= 0 && max_steps >= 1, "marching");
-  kept.insert(kept.end(), {nb::ndarray<>(heads), nb::ndarray<>(occupied)});
+  kept.insert(kept.end(), {nb::ndarray<>(heads), nb::ndarray<>(strides)});
   const tondo::FieldModel model{
       encoding,
       {inputs, hidden, heads.data()},
-      {{space(0), space(1), space(2)}, space(3), contracted, cells, occupied.data()},
+      {{space(0), space(1), space(2)}, space(3), contracted, cells, strides.data()},
       {marching(0), marching(1), max_steps, marching(2)}};
   return {std::move(kept), model, heads.shape(0)};
 }
@@ -137,22 +137,22 @@ void bind_field(nb::module_& m) {
   nb::class_<FieldArrays>(m, "FieldArrays");
   m.def(
       "hash_field",
-      [](FTables tables, I1 resolutions, F1 heads, int hidden, Bits occupied, int cells, F1 space,
+      [](FTables tables, I1 resolutions, F1 heads, int hidden, Bytes strides, int cells, F1 space,
          F1 marching, bool contracted, int max_steps) {
         return field_of(encoding_of(tables, resolutions),
-                        {nb::ndarray<>(tables), nb::ndarray<>(resolutions)}, heads, hidden, occupied,
+                        {nb::ndarray<>(tables), nb::ndarray<>(resolutions)}, heads, hidden, strides,
                         cells, space, marching, contracted, max_steps);
       },
-      "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a, "occupied"_a, "cells"_a, "space"_a,
+      "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a, "strides"_a, "cells"_a, "space"_a,
       "marching"_a, "contracted"_a, "max_steps"_a);
   m.def(
       "plane_field",
-      [](FPlanes planes, FLines lines, F1 heads, int hidden, Bits occupied, int cells, F1 space,
+      [](FPlanes planes, FLines lines, F1 heads, int hidden, Bytes strides, int cells, F1 space,
          F1 marching, bool contracted, int max_steps) {
         return field_of(encoding_of(planes, lines), {nb::ndarray<>(planes), nb::ndarray<>(lines)},
-                        heads, hidden, occupied, cells, space, marching, contracted, max_steps);
+                        heads, hidden, strides, cells, space, marching, contracted, max_steps);
       },
-      "planes"_a, "lines"_a, "heads"_a, "hidden"_a, "occupied"_a, "cells"_a, "space"_a, "marching"_a,
+      "planes"_a, "lines"_a, "heads"_a, "hidden"_a, "strides"_a, "cells"_a, "space"_a, "marching"_a,
       "contracted"_a, "max_steps"_a);
   m.def("field_forward", &forward, "keep"_a.none(), "field"_a, "origins"_a, "directions"_a, "ends"_a,
         "offsets"_a, "colors"_a, "opacities"_a, "depths"_a, "distortions"_a, "samples"_a);

@@ -25,6 +25,7 @@ void adam_visible(int64_t rows, int columns, float* params, const float* grads, 
   };
   const auto eight = [&](int64_t e, f8 step) {
     const f8 g = load8(grads + e);
+    if (o.touched && !bits8(g != splat8(0.0f))) return;
     const f8 m = o.beta1 * load8(exp_avg + e) + (1.0f - o.beta1) * g;
     const f8 v = o.beta2 * load8(exp_avg_sq + e) + (1.0f - o.beta2) * g * g;
     store8(exp_avg + e, m);

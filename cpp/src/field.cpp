@@ -14,21 +14,20 @@ constexpr int kWave = 8;  // samples that a ray takes before the next look at it
 
 // One ray on its way.
 struct Walker {
-  float t, end, light;
+  float t, end, light;  // where its next step begins
   int steps;
   float w_sum, ws_sum;  // of weights, and of weights times even distances
 };
 
-bool occupied(const Space& space, const float u[3]) {
-  if (!space.occupied) return true;
+// Steps that a sample there stands for; 0: nothing is there.
+int stride_at(const Space& space, const float u[3]) {
   int64_t cell[3];
   for (int k = 0; k < 3; ++k) {
-    if (!(u[k] >= 0.0f && u[k] < 1.0f)) return false;
+    if (!(u[k] >= 0.0f && u[k] < 1.0f)) return 0;
     cell[k] = std::min<int64_t>(static_cast<int64_t>(u[k] * static_cast<float>(space.cells)),
                                 space.cells - 1);
   }
-  const int64_t at = (cell[2] * space.cells + cell[1]) * space.cells + cell[0];
-  return (space.occupied[at >> 3] >> (at & 7)) & 1;
+  return space.strides[(cell[2] * space.cells + cell[1]) * space.cells + cell[0]];
 }
 
 void into_cube(const Space& space, const float p[3], float u[3]) {
@@ -54,20 +53,44 @@ void make_room(FieldChunk& chunk, int64_t count, int inputs) {
   if (chunk.features.size() < inputs * padded) chunk.features.resize(2 * inputs * padded);
 }
 
+// A ray through the space: the middle of a step and the stride there.
+struct Line {
+  const Space& space;
+  const float *o, *d;
+
+  void at(float t, float u[3]) const {
+    const float p[3] = {o[0] + d[0] * t, o[1] + d[1] * t, o[2] + d[2] * t};
+    into_cube(space, p, u);
+  }
+  int stride(float t) const {
+    float u[3];
+    at(t, u);
+    return stride_at(space, u);
+  }
+};
+
 // The next samples of one ray, kWave at most. False: it has come to its end.
-bool take(const FieldModel& model, const float* o, const float* d, int32_t ray, Walker& walker,
+bool take(const FieldModel& model, const Line& line, float offset, int32_t ray, Walker& walker,
           FieldChunk& chunk) {
   const Marching& m = model.marching;
+  const auto length = [&](float t) { return std::max(m.step, m.cone * t); };
   for (int taken = 0; taken < kWave;) {
-    if (!(walker.t < walker.end) || walker.steps >= m.max_steps) return false;
-    const float t = walker.t, span = std::max(m.step, m.cone * t);
-    walker.t = t + span;
+    const float begin = walker.t, first = length(begin);
+    if (!(begin + offset * first < walker.end) || walker.steps >= m.max_steps) return false;
+    const int stride = line.stride(begin + offset * first);
+    walker.t = begin + first;
     ++walker.steps;
-    const float p[3] = {o[0] + d[0] * t, o[1] + d[1] * t, o[2] + d[2] * t};
-    float u[3];
-    into_cube(model.space, p, u);
-    if (!occupied(model.space, u)) continue;
+    if (stride == 0) continue;
+    for (int k = 1; k < stride && walker.steps < m.max_steps; ++k) {  // as long as it is as thin
+      const float more = length(walker.t), t = walker.t + offset * more;
+      if (!(t < walker.end) || line.stride(t) < stride) break;
+      walker.t += more;
+      ++walker.steps;
+    }
+    const float span = walker.t - begin, t = begin + offset * span;
     const size_t i = static_cast<size_t>(chunk.count++);
+    float u[3];
+    line.at(t, u);
     chunk.x[i] = u[0];
     chunk.y[i] = u[1];
     chunk.z[i] = u[2];
@@ -132,9 +155,8 @@ void forward_chunk(const FieldModel& model, const PackedHeads& heads, const Rays
   Walker walkers[kRays];
   int active[kRays], left = count;
   for (int r = 0; r < count; ++r) {
-    const float from = rays.ends[2 * (first + r)];
-    const float step = std::max(model.marching.step, model.marching.cone * from);
-    walkers[r] = {from + rays.offsets[first + r] * step, rays.ends[2 * (first + r) + 1], 1, 0, 0, 0};
+    const float* ends = rays.ends + 2 * (first + r);
+    walkers[r] = {ends[0], ends[1], 1, 0, 0, 0};
     active[r] = r;
   }
   chunk.count = 0;
@@ -145,8 +167,8 @@ void forward_chunk(const FieldModel& model, const PackedHeads& heads, const Rays
     int kept = 0;
     for (int k = 0; k < left; ++k) {
       const int r = active[k];
-      const bool more = take(model, rays.origins + 3 * (first + r), rays.directions + 3 * (first + r),
-                             r, walkers[r], chunk);
+      const Line line{model.space, rays.origins + 3 * (first + r), rays.directions + 3 * (first + r)};
+      const bool more = take(model, line, rays.offsets[first + r], r, walkers[r], chunk);
       if (more) active[kept++] = r;
     }
     networks(model, heads, bias.data(), begin, chunk, a);

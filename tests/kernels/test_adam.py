@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tondo.kernels.adam import adam_visible_, adam_visible_torch_
+from tondo.kernels.adam import adam_touched_, adam_visible_, adam_visible_torch_
 
 BETAS, EPS = (0.9, 0.99), 1e-10
 N, D = 23, 5
@@ -60,6 +60,30 @@ def test_learning_rate_per_column() -> None:
     params, first, second = (torch.zeros(N, D) for _ in range(3))
     adam_visible_(params, grads, first, second, torch.ones(N).bool(), rates, *BETAS, EPS, 1)
     torch.testing.assert_close(params, -rates * grads.sign())
+
+
+def test_what_has_no_gradient_stays_as_it_is() -> None:
+    shape = (3, 64, 4)
+    chance = torch.Generator().manual_seed(5)
+    params, first, second, grads = (torch.randn(shape, generator=chance) for _ in range(4))
+    second.abs_()
+    grads.view(-1, 8)[torch.rand(96, generator=chance) < 0.6] = 0
+    grads.view(-1, 8)[::5, 2:] = 0  # a part of eight is touched: all eight go on
+    ours = [params, first, second]
+    twin, before = [[t.double() for t in ours], [t.clone() for t in ours]]
+    adam_touched_(params, grads, first, second, 0.1, *BETAS, EPS, 4)
+    adam_touched_(twin[0], grads.double(), *twin[1:], 0.1, *BETAS, EPS, 4)
+    touched = (grads.view(-1, 8) != 0).any(dim=1)
+    assert 10 < int(touched.sum()) < 90
+    for now, then, wide in zip(ours, before, twin, strict=True):
+        rows, old = now.view(-1, 8), then.view(-1, 8)
+        assert torch.equal(rows[~touched], old[~touched])
+        assert bool((rows[touched] != old[touched]).all())
+        torch.testing.assert_close(now, wide.float())
+    with pytest.raises(ValueError, match="contiguous"):
+        adam_touched_(
+            params[:, ::2], grads[:, ::2], first[:, ::2], second[:, ::2], 0.1, *BETAS, EPS, 1
+        )
 
 
 def test_no_rows() -> None:

@@ -70,7 +70,8 @@ def field_of(
         bias.add_(bias.sign() * 2)  # few sums near 0, where rounding decides whether they count
     parts[2][0] *= 0.3  # densities that rays go through
     occupied = torch.rand(7, 7, 7, generator=chance) < 0.7
-    space = Space((0.2, -0.1, 0.3), 1.5, contracted, occupied)
+    strides = torch.randint(1, 4, (7, 7, 7), generator=chance, dtype=torch.uint8)
+    space = Space((0.2, -0.1, 0.3), 1.5, contracted, occupied, strides)
     return Field(encoding, Heads(weights, encoding.width, hidden), space)
 
 
@@ -202,7 +203,7 @@ def test_one_full_sample_is_worth_its_colour() -> None:
     field = field_of()
     occupied = torch.zeros(7, 7, 7, dtype=torch.bool)
     occupied[4, 3, 2] = True  # z, y, x
-    space = replace(field.space, occupied=occupied)
+    space = replace(field.space, occupied=occupied, strides=None)
     parts = [part.clone() for part in field.heads.parts()]
     parts[3][0] = 40.0  # log densities above 11 count as 11
     weights = torch.cat([part.flatten() for part in parts])
@@ -218,6 +219,36 @@ def test_one_full_sample_is_worth_its_colour() -> None:
     torch.testing.assert_close(found.colors, wanted, atol=1e-5, rtol=0)
     torch.testing.assert_close(found.opacities, torch.ones(1))
     torch.testing.assert_close(found.depths, torch.full((1,), 2.0))
+
+
+def test_a_longer_stride_takes_fewer_samples_of_the_same_fog() -> None:
+    field = field_of()
+    parts = [torch.zeros_like(part) for part in field.heads.parts()]
+    parts[3][0] = math.log(0.2)  # everywhere
+    heads = replace(field.heads, weights=torch.cat([part.flatten() for part in parts]))
+    occupied = torch.ones(7, 7, 7, dtype=torch.bool)
+    spaces = [
+        replace(
+            field.space, occupied=occupied, strides=torch.full_like(occupied, n, dtype=torch.uint8)
+        )
+        for n in (1, 3)
+    ]
+    rays_o, rays_d, ends, offsets = rays_of(field)
+    one, three = (
+        render_rays(
+            replace(field, heads=heads, space=space),
+            rays_o,
+            rays_d,
+            ends,
+            Marching(0.01),
+            offsets=offsets,
+        )
+        for space in spaces
+    )
+    assert int(one.samples.sum()) > 2.8 * int(three.samples.sum()) > 0
+    through = torch.exp(-0.2 * (ends[:, 1] - ends[:, 0]))
+    torch.testing.assert_close(three.opacities, 1 - through, atol=0.005, rtol=0)
+    torch.testing.assert_close(three.depths, one.depths, atol=0.02, rtol=0)
 
 
 def test_densities_are_the_twins_also_outside() -> None:

@@ -8,11 +8,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tondo.data.field import Field, Heads, Space
+from tondo.data.field import Field, Heads, Marching, Space
 from tondo.kernels.field_torch import into_cube
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field
-from tondo.nerf.occupancy import look_again, occupied_where, out_of_cube
+from tondo.nerf.occupancy import (
+    MOST_STRIDE,
+    THIN,
+    look_again,
+    occupied_where,
+    out_of_cube,
+    strides_where,
+)
 
 CELLS = 9
 
@@ -76,3 +83,17 @@ def test_thin_fog_everywhere_is_not_empty() -> None:
     least = -math.log1p(-0.01) / 0.01
     densities[3], densities[5] = 100.0, least * 1.01
     assert bool(occupied_where(densities, 0.01)[5].all())
+
+
+@pytest.mark.parametrize("contracted", [False, True])
+def test_strides_are_long_in_thin_fog_and_not_in_a_surface(contracted: bool) -> None:
+    densities = torch.full((CELLS, CELLS, CELLS), 1e-3)
+    densities[:, :, 6] = 50.0
+    marching = Marching(0.05, 0.01 if contracted else 0.0)
+    strides = strides_where(densities, space(contracted), marching)
+    assert bool((strides[:, :, 6] == 1).all())
+    assert bool((strides[:, :, :6] == MOST_STRIDE).all())
+    densities[:] = THIN / 0.05 / 2.5  # two steps take less than `THIN`, three more
+    assert int(strides_where(densities, space(contracted), marching)[4, 4, 4]) == 2
+    if contracted:  # steps are longer far away
+        assert int(strides_where(densities, space(True), Marching(0.05, 0.05))[4, 4, 0]) == 1

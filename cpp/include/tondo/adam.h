@@ -6,7 +6,8 @@ namespace tondo {
 
 struct AdamOptions {
   float beta1, beta2, eps;
-  int64_t step;  // counts from 1
+  int64_t step;          // counts from 1
+  bool touched = false;  // vectors of eight numbers whose gradients are all 0 are left alone, too
 };
 
 // params, grads, exp_avg, exp_avg_sq: [rows, columns]; radii: [rows, 2], a row with radii 0 is left

@@ -32,8 +32,9 @@ struct Space {
   float center[3];
   float radius;
   bool contracted;
-  int cells;                // of the occupancy grid, along a side
-  const uint8_t* occupied;  // [cells^3 / 8] bits, x fastest
+  int cells;               // of the occupancy grid, along a side
+  const uint8_t* strides;  // [cells^3], x fastest: 0 where nothing is, else steps that one sample
+                           // stands for
 };
 
 struct Marching {
@@ -48,7 +49,7 @@ struct Rays {
   const float* origins;     // [R, 3]
   const float* directions;  // [R, 3] unit length
   const float* ends;        // [R, 2] distances: from, to
-  const float* offsets;     // [R] 0..1, of a step: where the first sample is
+  const float* offsets;     // [R] 0..1: where in its step each sample is
 };
 
 // How places become features: by a hash grid, or by planes where these have cells.

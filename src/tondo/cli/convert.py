@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 def _options(args: argparse.Namespace) -> ReconstructOptions:
     import dataclasses
 
-    from tondo.nerf.config import NerfConfig
+    from tondo.nerf.config import config_for
     from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
@@ -75,5 +75,5 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
         seed=args.seed,
         exposure=False,
         splats=splats,
-        nerf=NerfConfig(encoding=args.encoding or "hash"),
+        nerf=config_for(args.encoding or "hash"),
     )

@@ -133,7 +133,7 @@ def reconstruct_shown(
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
-    from tondo.nerf.config import NerfConfig
+    from tondo.nerf.config import config_for
     from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
@@ -162,7 +162,7 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
         background=args.background,
         exposure={"auto": None, "on": True, "off": False}[args.exposure],
         splats=dataclasses.replace(SplatConfig(), **given),
-        nerf=NerfConfig(encoding=args.encoding or "hash"),
+        nerf=config_for(args.encoding or "hash"),
         checkpoint_seconds=args.checkpoint_seconds,
         evaluate_at=args.evaluate_at,
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo import _native  # type: ignore[attr-defined]
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape
 
 
 @torch.no_grad()
@@ -41,11 +41,12 @@ def adam_visible_(
         step: 1 for the first step.
 
     Raises:
-        TypeError, ValueError: shapes or dtypes that do not fit each other, step below 1.
+        TypeError, ValueError: shapes, dtypes or devices that do not fit each other, step below 1.
     """
     _check(params, grads, exp_avg, exp_avg_sq, visible)
     if isinstance(lr, Tensor):
         check_shape("lr", lr, "D", {"D": params.shape[1]})
+        check_one_device(params=params, lr=lr)
     if step < 1:
         raise ValueError(f"step counts from 1, got {step}")
     if params.device.type != "cpu" or params.dtype != torch.float32:
@@ -84,6 +85,45 @@ def adam_visible_torch_(
     exp_avg_sq[rows] = second
 
 
+@torch.no_grad()
+def adam_touched_(
+    params: Tensor,
+    grads: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+) -> None:
+    """One step of Adam, in place, on all but what has no gradient at all: of the entries of a hash
+    grid a step touches some (Müller et al. 2022, section 4, leave out single numbers).
+
+    Args:
+        params, grads, exp_avg, exp_avg_sq: contiguous, of one shape, a multiple of 8 numbers,
+            float32 (float64 through the twin); each 8 in a row are touched together or not at all.
+        lr, beta1, beta2, eps, step: as of `adam_visible_`.
+
+    Raises:
+        TypeError, ValueError: as `adam_visible_`.
+    """
+    tensors = (params, grads, exp_avg, exp_avg_sq)
+    if params.numel() % 8 or not all(t.is_contiguous() for t in tensors):
+        raise ValueError(f"tensors must be contiguous, of a multiple of 8, got {params.shape}")
+    now, grad, first, second = (t.detach().view(-1, 8) for t in tensors)
+    every = torch.ones(1, dtype=torch.bool, device=params.device).expand(len(now))
+    _check(now, grad, first, second, every)
+    if params.device.type != "cpu" or params.dtype != torch.float32:
+        touched = (grad != 0).any(dim=1)
+        adam_visible_torch_(now, grad, first, second, touched, lr, beta1, beta2, eps, step)
+        return
+    rates = torch.full((8,), lr)
+    _native.adam_visible(
+        now, grad, first, second, None, rates, beta1, beta2, eps, step, touched=True
+    )
+
+
 def _check(
     params: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, visible: Tensor
 ) -> None:
@@ -97,3 +137,6 @@ def _check(
             raise ValueError(f"{name} must be contiguous")
     check_shape("visible", visible, "N", sizes)
     check_dtype("visible", visible, torch.bool)
+    check_one_device(
+        params=params, grads=grads, exp_avg=exp_avg, exp_avg_sq=exp_avg_sq, visible=visible
+    )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
-from tondo.checks import check_shape
+from tondo.checks import check_one_device, check_shape
 from tondo.data.field import (
     AnyField,
     DctEncoding,
@@ -20,6 +20,7 @@ from tondo.data.field import (
     HashEncoding,
     Marching,
     Space,
+    arrays_of,
 )
 from tondo.kernels.field_torch import densities, expanded, features_of, into_cube, render_rays_torch
 from tondo.kernels.frequency import log_density, render_frequency
@@ -74,12 +75,13 @@ def render_rays(
     Args:
         rays_o: [R, 3] world space. rays_d: [R, 3] unit length.
         ends: [R, 2] distances between which a ray is followed (`ends_of`).
-        offsets: [R] 0..1, where in its first step a ray's first sample is (None: 0.5).
+        offsets: [R] 0..1, where in its steps a ray's samples are (None: 0.5).
         tape: memory to use again; a pass through it makes the gradients of the one before
             unavailable. None: new memory.
 
     Raises:
-        ValueError: shapes that do not fit each other.
+        ValueError: shapes or devices that do not fit each other; the space's occupancy may be on
+            any device.
     """
     sizes = check_shape("rays_o", rays_o, "R 3")
     check_shape("rays_d", rays_d, "R 3", sizes)
@@ -87,6 +89,7 @@ def render_rays(
     if offsets is None:
         offsets = torch.full_like(ends[:, 0], 0.5)
     check_shape("offsets", offsets, "R", sizes)
+    check_one_device(rays_o=rays_o, rays_d=rays_d, ends=ends, offsets=offsets, **arrays_of(field))
     if isinstance(field, FrequencyField):
         *fine, color, opacity = render_frequency(field, rays_o, rays_d, ends, offsets)
         colors, opacities, depths, distortions, samples = fine
@@ -107,6 +110,7 @@ def log_densities(field: AnyField, points: Tensor) -> Tensor:
     """[N] natural logarithm of the density per world unit at points [N, 3] of the world, without
     gradients; what lies outside a bounded space gets the value at its border."""
     check_shape("points", points, "N 3")
+    check_one_device(points=points, **arrays_of(field))
     if isinstance(field, FrequencyField):
         return log_density(field, points)
     if points.device.type != "cpu" or points.dtype != torch.float32:
@@ -124,8 +128,8 @@ def ends_of(space: Space, rays_o: Tensor, rays_d: Tensor, near: float, far: floa
     that misses it has its end at its beginning. In a contracted one `near` and `far` themselves.
     """
     if space.contracted:
-        return torch.tensor([near, far]).expand(len(rays_o), 2).contiguous()
-    center = torch.tensor(space.center)
+        return torch.tensor([near, far], device=rays_o.device).expand(len(rays_o), 2).contiguous()
+    center = torch.tensor(space.center, device=rays_o.device)
     safe = torch.where(rays_d.abs() < 1e-9, 1e-9, rays_d)
     first = (center - space.radius - rays_o) / safe
     second = (center + space.radius - rays_o) / safe
@@ -147,7 +151,7 @@ def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: 
     common = (
         field.heads.weights.detach().contiguous(),
         field.heads.hidden,
-        torch.from_numpy(np.packbits(space.occupied.numpy(), bitorder="little")),
+        space.steps().flatten().cpu(),
         len(space.occupied),
         torch.tensor([*space.center, space.radius]),
         torch.tensor([marching.step, marching.cone, marching.stop]),

@@ -122,23 +122,45 @@ def samples_of(
     space: Space, rays_o: Tensor, rays_d: Tensor, ends: Tensor, offsets: Tensor, marching: Marching
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Distances [R, K], lengths [R, K] and which of them count: within the ray's ends, in cells
-    that may hold something."""
-    step, cone = marching.step, marching.cone
-    t = ends[:, 0] + offsets * (cone * ends[:, 0]).clamp_min(step)
-    ts, spans = [], []
+    that may hold something. A sample lies at its ray's offset within its step. Where that is in a
+    cell of a longer stride, steps are taken together, so many at most, as long as the next one lies
+    in a cell of such a stride, too."""
+    steps, end = space.steps().to(ends.device), ends[:, 1]
+    begin, taken = ends[:, 0], torch.zeros_like(ends[:, 0], dtype=torch.long)
+    ts, spans, found = [], [], []
+
+    def look(begin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a step ends, the stride of its sample, and whether the ray goes so far."""
+        span = (marching.cone * begin).clamp_min(marching.step)
+        t = begin + offsets * span
+        return begin + span, _stride_at(space, steps, rays_o + rays_d * t[:, None]), t < end
+
     for _ in range(marching.max_steps):
-        span = (cone * t).clamp_min(step)
-        ts.append(t)
+        after, stride, within = look(begin)
+        within, taken = within & (taken < marching.max_steps), taken + 1
+        further = stride > 1
+        for k in range(1, int(stride.max())):
+            beyond, there, inside = look(after)
+            further = further & (k < stride) & (there >= stride) & inside
+            further = further & (taken < marching.max_steps)
+            after, taken = torch.where(further, beyond, after), taken + further
+        span = after - begin
+        ts.append(begin + offsets * span)
         spans.append(span)
-        t = t + span
-        if bool((t >= ends[:, 1]).all()):
+        found.append((stride > 0) & within)
+        begin = after
+        if not bool(within.any()):
             break
-    t, span = torch.stack(ts, dim=1), torch.stack(spans, dim=1)
-    u = into_cube(space, rays_o[:, None] + rays_d[:, None] * t[..., None])
-    cells = len(space.occupied)
+    return torch.stack(ts, dim=1), torch.stack(spans, dim=1), torch.stack(found, dim=1)
+
+
+def _stride_at(space: Space, steps: Tensor, points: Tensor) -> Tensor:
+    """[R] of world points [R, 3]; 0 outside the space."""
+    u = into_cube(space, points)
+    cells = len(steps)
     x, y, z = (u * cells).long().clamp(0, cells - 1).unbind(-1)
     inside = ((u >= 0) & (u < 1)).all(dim=-1)
-    return t, span, inside & space.occupied[z, y, x] & (t < ends[:, 1:])
+    return torch.where(inside, steps[z, y, x], 0)
 
 
 def render_rays_torch(

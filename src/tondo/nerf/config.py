@@ -74,3 +74,11 @@ class NerfConfig:
             return math.inf
         growth = self.frequencies * math.sqrt(2) / self.first_band
         return self.first_band * growth ** (fraction / self.band_until)
+
+
+def config_for(encoding: str) -> NerfConfig:
+    """The settings that suit an encoding. Every place moves the same few cosines: they want more
+    places a step, and smaller steps, than the entries of a hash grid."""
+    if encoding == "dct":
+        return NerfConfig(encoding, batch=65_536, lr_tables=1e-2, lr_heads=5e-3)
+    return NerfConfig(encoding)

@@ -38,7 +38,8 @@ def space_of(cameras: Sequence[Camera], bounded: bool, cells: int) -> Space:
         radius = MARGIN * distance * object_share(cameras, center, distance)
     occupied = torch.ones(cells, cells, cells, dtype=torch.bool)
     x, y, z = center.tolist()
-    return Space((x, y, z), radius, not bounded, occupied)
+    strides = torch.ones_like(occupied, dtype=torch.uint8)
+    return Space((x, y, z), radius, not bounded, occupied, strides)
 
 
 def marching_of(space: Space, config: NerfConfig) -> Marching:

@@ -7,12 +7,13 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from tondo.data.field import Field, Space
+from tondo.data.field import Field, Marching, Space
 from tondo.kernels.field import log_densities
 
 DECAY = 0.5  # of a cell's remembered density, at each update that looks at it
 SHARE = 4  # one in so many cells is looked at in an update
 LEAST = 0.01  # optical depth of a step below which a cell counts as empty
+THIN, MOST_STRIDE = 0.1, 4  # optical depth up to which steps are taken together, and how many
 
 
 def out_of_cube(space: Space, u: Tensor) -> Tensor:
@@ -51,3 +52,22 @@ def occupied_where(densities: Tensor, step: float) -> Tensor:
     its light, or where they are thinner than the mean, whichever is less."""
     least = min(-math.log1p(-LEAST) / step, float(densities.mean()))
     return densities > least
+
+
+def strides_where(densities: Tensor, space: Space, marching: Marching) -> Tensor:
+    """[C, C, C] uint8: how many steps of a ray a sample may stand for, so that it takes `THIN` of
+    optical depth at most. A young field is fog nearly everywhere; there a sample for every step
+    tells hardly more than one for four.
+    """
+    optical = densities * _step_lengths(space, marching)
+    return (THIN / optical.clamp_min(1e-9)).clamp(1, MOST_STRIDE).to(torch.uint8)
+
+
+def _step_lengths(space: Space, marching: Marching) -> Tensor:
+    """[C, C, C] of steps in each cell, world units, seen from the space's centre."""
+    cells = len(space.occupied)
+    middle = (torch.arange(cells) + 0.5) / cells
+    z, y, x = torch.meshgrid(middle, middle, middle, indexing="ij")
+    places = out_of_cube(space, torch.stack([x, y, z], dim=-1).view(-1, 3))
+    distances = (places - torch.tensor(space.center)).norm(dim=1).view(cells, cells, cells)
+    return (marching.cone * distances).clamp_min(marching.step)

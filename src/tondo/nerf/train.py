@@ -20,11 +20,11 @@ from tondo.data.field import (
     arrays_of,
     with_arrays,
 )
-from tondo.kernels.adam import adam_visible_
+from tondo.kernels.adam import adam_touched_, adam_visible_
 from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field, range_of
-from tondo.nerf.occupancy import look_again, occupied_where
+from tondo.nerf.occupancy import look_again, occupied_where, strides_where
 from tondo.nerf.pixels import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
 from tondo.training.fitting import Report
 from tondo.training.horizon import Clock, Horizon
@@ -132,11 +132,13 @@ def _look_again(t: Training, setting: Setting) -> None:
     everywhere = t.step < ALL_CELLS_UNTIL
     t.densities = look_again(t.field, t.densities, t.chance, all_cells=everywhere)
     occupied = occupied_where(t.densities, setting.marching.step)
+    strides = strides_where(t.densities, setting.space, setting.marching)
     if not bool(occupied.any()):  # nothing could be learned any more: begin to look again
         t.recovered += 1
         t.densities.zero_()
-        occupied = setting.space.occupied
-    t.field = replace(t.field, space=replace(t.field.space, occupied=occupied))
+        occupied, strides = setting.space.occupied, torch.ones_like(strides)
+    space = replace(t.field.space, occupied=occupied, strides=strides)
+    t.field = replace(t.field, space=space)
 
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
@@ -210,13 +212,19 @@ def _update(
     rates = {"weights": config.lr_heads, "coarse": deep, "fine": deep}
     for name, values in arrays_of(learned).items():
         assert values.grad is not None
-        columns = len(values) if values.dim() == 1 else values.shape[-1]
-        lr = rates.get(name, config.lr_tables)
-        every = torch.ones(1, dtype=torch.bool).expand(values.numel() // columns)
+        lr = rate * rates.get(name, config.lr_tables)
+        first, second = t.moments[name]
+        if name == "tables":
+            adam_touched_(
+                values.detach(), values.grad, first, second, lr, BETA1, BETA2, EPS, t.step
+            )
+            continue
         now, grad, first, second = (
-            x.view(-1, columns) for x in (values.detach(), values.grad, *t.moments[name])
+            x.view(-1, x.shape[-1]) if x.dim() > 1 else x[None]
+            for x in (values.detach(), values.grad, first, second)
         )
-        adam_visible_(now, grad, first, second, every, rate * lr, BETA1, BETA2, EPS, t.step)
+        every = torch.ones(len(now), dtype=torch.bool)
+        adam_visible_(now, grad, first, second, every, lr, BETA1, BETA2, EPS, t.step)
     if exposures.grad is not None:
         first, second = t.exposure_moments
         first.lerp_(exposures.grad, 1 - BETA1)
@@ -239,7 +247,7 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
         tensors |= {f"{name}.mean": mean, f"{name}.square": square}
     return {
         **tensors,
-        "occupied": t.field.space.occupied,
+        "steps": t.field.space.steps(),
         "densities": t.densities,
         "exposures": t.exposures,
         "exposure_moments": t.exposure_moments,
@@ -255,7 +263,8 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     fit the setting."""
     t = begin(setting, len(tensors["exposures"]), 0)
     found = {name: _like(own, tensors[name]) for name, own in arrays_of(t.field).items()}
-    space = replace(t.field.space, occupied=_like(t.field.space.occupied, tensors["occupied"]))
+    steps = _like(t.field.space.steps(), tensors["steps"])
+    space = replace(t.field.space, occupied=steps > 0, strides=steps.clamp_min(1))
     t.field = replace(with_arrays(t.field, found), space=space)
     for name, (mean, square) in t.moments.items():
         mean, square = (
