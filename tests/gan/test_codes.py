@@ -16,7 +16,14 @@ from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
 from tondo.gan.first_look import look_first
 from tondo.gan.health import BrokenTraining
 from tondo.gan.poses import BELL, NAMED
-from tondo.gan.rebuild import TRIES, likeliest, rebuilding, styles_of_photographs, tries_of
+from tondo.gan.rebuild import (
+    LATER_TRIES,
+    TRIES,
+    likeliest,
+    rebuilding,
+    styles_of_photographs,
+    tries_of,
+)
 from tondo.gan.render import objects_of, seen
 from tondo.gan.setting import Setting, Training, as_seen, reals
 from tondo.gan.train import begin, one_step
@@ -174,6 +181,7 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
         assert torch.equal(likeliest(setting, made, behind, photographs, tries), best)
         off = rebuilding(training, setting, styled, made, behind, rows, photographs, tries)
         again = tries_of(training, setting, rows)
+        two = tries_of(training, setting, rows, LATER_TRIES)
     assert len(set(best.tolist())) > 1
     # the best is tried again, with one near it, and two others
     torch.testing.assert_close(again.viewmats[:, 0], tries.viewmats[rows, best])
@@ -181,6 +189,11 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
     away = (again.angles[:, 1, 0] - again.angles[:, 0, 0]).abs()
     assert 0 < float(away.max()) < 0.8
     assert float((again.angles[:, 2:, 0] - again.angles[:, :1, 0]).abs().max()) > 0.8
+    # of two, the other is near it for some and drawn for others
+    torch.testing.assert_close(two.viewmats[:, 0], again.viewmats[:, 0])
+    away = (two.angles[:, 1] - two.angles[:, 0]).abs().amax(dim=1)
+    assert two.angles.shape[1] == LATER_TRIES == 2
+    assert int((away < 0.6).sum()) >= 3 <= int((away > 0.8).sum())
     found = torch.stack([unlike(x, photographs) for x in pictures])[best, rows]
     with torch.no_grad():
         shown = torch.stack(pictures)[best, rows]

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tondo.gan.layers import Linear, StyledConv, leaky
+from tondo.gan.layers import Linear, StyledConv, leaky_conv
 from tondo.kernels.tri_planes import march_planes
 from tondo.kernels.tri_planes_torch import Planes, look_up
 
@@ -44,7 +44,7 @@ class TriPlanes(nn.Module):
         x = self.start + self.from_w(w).view(len(w), *self.start.shape[1:])
         for conv in self.convs:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = leaky(conv(x, w))
+            x = leaky_conv(conv, x, w)
         maps = self.out(x, w).unflatten(1, (3, FEATURES))
         pairs = ((layer.scaled(), layer.bias * layer.rate) for layer in (self.first, self.second))
         return Planes(maps, *pairs)

@@ -16,7 +16,18 @@ from torch import Tensor, nn
 
 from tondo.gan.config import GeneratorShape
 from tondo.gan.field import TriPlanes, surface
-from tondo.gan.layers import Linear, Mapping, StyledConv, doubled, leaky, softened, wrap
+from tondo.gan.layers import (
+    GAIN,
+    LEAK,
+    Linear,
+    Mapping,
+    StyledConv,
+    doubled,
+    leaky,
+    leaky_conv,
+    softened,
+    wrap,
+)
 from tondo.geometry.rotations import quat_from_rotation
 from tondo.kernels.tri_planes_torch import Planes
 
@@ -152,15 +163,15 @@ class Generator(nn.Module):
             return _covering(self.planes(w), self.template)
         batch = len(w)
         x = self.start + self.from_w(w).view(batch, *self.start.shape[1:])
-        x = leaky(self.conv1(x, w))
-        x = leaky(self.conv2(doubled(x), w)) + self._of_place(0, w)
+        x = leaky_conv(self.conv1, x, w)
+        x = leaky_conv(self.conv2, doubled(x), w) + self._of_place(0, w)
         offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
-        x = leaky(self.conv3(doubled(x), w)) + self._of_place(1, w)
+        x = leaky_conv(self.conv3, doubled(x), w) + self._of_place(1, w)
         offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
-        x = leaky(softened(F.pixel_shuffle(self.conv4(x, w), 2))) + self._of_place(2, w)
+        x = self._finer(self.conv4, x, w) + self._of_place(2, w)
         offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
         offset = doubled(offset)
-        x = leaky(softened(F.pixel_shuffle(self.conv5(x, w), 2)))
+        x = self._finer(self.conv5, x, w)
         raw = self.skin(x, w, demodulate=False)
         raw = torch.cat([raw[:, :4], raw[:, 4:] + PLACE_RATE * self.places[3]], dim=1)
         if self.shape.axial:
@@ -171,6 +182,10 @@ class Generator(nn.Module):
         grid = self.template * radius[:, None, None] + offset
         skins = _skins(grid, raw)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
+
+    def _finer(self, conv: StyledConv, x: Tensor, w: Tensor) -> Tensor:
+        """Activations of twice the resolution."""
+        return F.leaky_relu(softened(F.pixel_shuffle(conv(x, w, gain=GAIN), 2)), LEAK)
 
     def _of_place(self, level: int, w: Tensor) -> Tensor:
         """[1 or B, C, rows, columns] what is added to a level's features at each place."""

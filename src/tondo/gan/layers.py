@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 LEAK = 0.2
+GAIN = math.sqrt(2.0)  # before or after a leaky ReLU of inputs of unit variance, keeps it
 
 
 class Linear(nn.Module):
@@ -64,8 +65,11 @@ class StyledConv(nn.Module):
         self.kernel = kernel
         self.around = around
 
-    def forward(self, x: Tensor, w: Tensor, *, demodulate: bool = True) -> Tensor:
-        """[B, in, H, W] and [B, W] to [B, out, H, W]; no activation."""
+    def forward(
+        self, x: Tensor, w: Tensor, *, demodulate: bool = True, gain: float = 1.0
+    ) -> Tensor:
+        """[B, in, H, W] and [B, W] to [B, out, H, W], times `gain` if it demodulates; no
+        activation."""
         weight = self.weight / math.sqrt(self.weight[0].numel())
         style = self.style(w)
         reach = self.kernel // 2
@@ -79,11 +83,11 @@ class StyledConv(nn.Module):
             if self.around and reach
             else F.conv2d(x, weight, padding=reach)
         )
-        if demodulate:
-            power = weight.square().sum(dim=(2, 3))
-            norm = torch.rsqrt(F.linear(style.square(), power) + 1e-8)
-            x = x * norm[:, :, None, None]
-        return x + self.bias[:, None, None]
+        if not demodulate:
+            return x + self.bias[:, None, None]
+        power = weight.square().sum(dim=(2, 3))
+        norm = gain * torch.rsqrt(F.linear(style.square(), power) + 1e-8)
+        return x * norm[:, :, None, None] + (gain * self.bias)[:, None, None]
 
 
 def unit_rms(x: Tensor) -> Tensor:
@@ -93,7 +97,12 @@ def unit_rms(x: Tensor) -> Tensor:
 
 def leaky(x: Tensor) -> Tensor:
     """Leaky ReLU with the gain that keeps a unit variance."""
-    return F.leaky_relu(x, LEAK) * math.sqrt(2.0)
+    return F.leaky_relu(x, LEAK) * GAIN
+
+
+def leaky_conv(conv: StyledConv, x: Tensor, w: Tensor) -> Tensor:
+    """`leaky` of a convolution, with one pass over the map less: the gain goes before it."""
+    return F.leaky_relu(conv(x, w, gain=GAIN), LEAK)
 
 
 class _Wrap(torch.autograd.Function):

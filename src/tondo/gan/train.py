@@ -23,7 +23,7 @@ from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, draw_cameras
-from tondo.gan.rebuild import Tries, rebuilding, styles_of_photographs, tries_of
+from tondo.gan.rebuild import LATER_TRIES, Tries, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import first_of, objects_of, seen
 from tondo.gan.setting import Setting, Training, as_seen, reals
@@ -198,7 +198,7 @@ def _draw(t: Training, setting: Setting) -> Drawn:
     rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
     cameras = _cameras(t, setting)
     z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
-    return Drawn(rows, cameras, z, tries_of(t, setting, rows))
+    return Drawn(rows, cameras, z, tries_of(t, setting, rows, LATER_TRIES))
 
 
 def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
