@@ -31,6 +31,7 @@ THREADS = (1, 2)
 SECONDS = (30, 60, 120, 300)
 METHODS = ("nerf", "splats")
 RAYS, EAGER = 8192, 65_536
+CELLS = 96
 NETWORKS = {
     "paper": NerfConfig(levels=16, features=2, log2_entries=19, finest=2048),
     "default": NerfConfig(),
@@ -40,7 +41,7 @@ NETWORKS = {
 def field_of(config: NerfConfig) -> Field:
     """A field of which one cell in ten is occupied, as after training, with tables not at zero."""
     chance = Generator().manual_seed(0)
-    occupied = torch.rand(config.cells, config.cells, config.cells, generator=chance) < 0.1
+    occupied = torch.rand(CELLS, CELLS, CELLS, generator=chance) < 0.1
     field = first_field(Space((0.0, 0.0, 0.0), 1.0, False, occupied), config, chance)
     tables = 0.1 * torch.randn(field.encoding.tables.shape, generator=chance)
     return replace(field, encoding=replace(field.encoding, tables=tables))

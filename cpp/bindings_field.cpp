@@ -1,6 +1,7 @@
 // Bindings of the radiance field; see bindings.cpp.
 #include "bindings.h"
 
+#include "tondo/cell_memory.h"
 #include "tondo/field.h"
 
 namespace {
@@ -9,7 +10,8 @@ using FTables = Array<float, nb::shape<-1, -1, -1>>;       // [levels, entries, 
 using FPlanes = Array<float, nb::shape<3, -1, -1, -1>>;    // [3, cells, cells, features]
 using FLines = Array<float, nb::shape<3, -1, -1>>;         // [3, cells, features]
 using I1 = Array<int32_t, nb::shape<-1>>;
-using Bytes = Array<uint8_t, nb::shape<-1>>;
+using C3 = Array<float, nb::shape<-1, -1, -1>>;     // [cells, cells, cells]
+using C3U = Array<uint8_t, nb::shape<-1, -1, -1>>;
 
 // A field: the arrays that it is made of, kept alive, and what they are.
 struct FieldArrays {
@@ -45,22 +47,22 @@ tondo::Encoding encoding_of(const FPlanes& planes, const FLines& lines) {
 }
 
 FieldArrays field_of(tondo::Encoding encoding, std::vector<nb::ndarray<>> kept, F1 heads, int hidden,
-                     Bytes strides, int cells, F1 space, F1 marching, bool contracted,
+                     C3U strides, F1 space, F1 marching, bool contracted,
                      int max_steps) {
   const int inputs = encoding.width();
   need(inputs % 8 == 0 && hidden >= 8 && hidden % 8 == 0 && hidden <= 256,
        "inputs and hidden: multiples of 8, hidden up to 256");
   need(heads.shape(0) == static_cast<size_t>(tondo::parts_of(inputs, hidden).count), "heads");
-  need(cells >= 1 && cells <= 1024, "cells");
-  const size_t cubed = static_cast<size_t>(cells) * cells * cells;
-  need(strides.shape(0) == cubed, "strides");
+  const size_t cells = strides.shape(0);
+  need(cells >= 1 && cells <= 1024 && strides.shape(1) == cells && strides.shape(2) == cells,
+       "strides: as many cells along each side");
   need(space.shape(0) == 4 && marching.shape(0) == 3, "space: centre and radius; marching");
   need(space(3) > 0 && marching(0) > 0 && marching(1) >= 0 && max_steps >= 1, "marching");
   kept.insert(kept.end(), {nb::ndarray<>(heads), nb::ndarray<>(strides)});
   const tondo::FieldModel model{
       encoding,
       {inputs, hidden, heads.data()},
-      {{space(0), space(1), space(2)}, space(3), contracted, cells, strides.data()},
+      {{space(0), space(1), space(2)}, space(3), contracted, static_cast<int>(cells), strides.data()},
       {marching(0), marching(1), max_steps, marching(2)}};
   return {std::move(kept), model, heads.shape(0)};
 }
@@ -124,6 +126,49 @@ void density(const FieldArrays& field, F3 points, F1 log_sigmas) {
                        log_sigmas.data());
 }
 
+// How cells remember: a space's radius and whether it is contracted, its steps, and the rule.
+struct Remembering {
+  tondo::Space space{};
+  tondo::Marching marching{};
+  tondo::MemoryRule rule{};
+  tondo::CellMemory memory{};
+
+  Remembering(C3 densities, C3U strides, float radius, bool contracted, float step, float cone,
+              F1 numbers, int most) {
+    const size_t cells = densities.shape(0);
+    for (size_t axis = 0; axis < 3; ++axis)
+      need(densities.shape(axis) == cells && strides.shape(axis) == cells && cells >= 1 &&
+               cells <= 1024,
+           "densities and strides: as many cells along each side");
+    need(numbers.shape(0) == 3 && most >= 1 && most <= 255 && radius > 0 && step > 0, "rule");
+    space.radius = radius;
+    space.contracted = contracted;
+    space.cells = static_cast<int>(cells);
+    marching.step = step;
+    marching.cone = cone;
+    rule = {numbers(0), numbers(1), numbers(2), most};
+    memory = {densities.data(), strides.data()};
+  }
+};
+
+void remember(F1 x, F1 y, F1 z, F1 sigmas, C3 densities, C3U strides, float radius, bool contracted,
+              float step, float cone, F1 rule, int most) {
+  const size_t n = x.shape(0);
+  need(y.shape(0) == n && z.shape(0) == n && sigmas.shape(0) == n, "x, y, z, sigmas");
+  const Remembering r(densities, strides, radius, contracted, step, cone, rule, most);
+  tondo::remember(r.space, r.marching, r.rule, r.memory,
+                  {static_cast<int64_t>(n), x.data(), y.data(), z.data()}, sigmas.data(), 1);
+}
+
+void remember_rays(const FieldRays& kept, C3 densities, C3U strides, float radius, bool contracted,
+                   float step, float cone, F1 rule, int most) {
+  const Remembering r(densities, strides, radius, contracted, step, cone, rule, most);
+  for (const auto& chunk : kept.tape)
+    tondo::remember(r.space, r.marching, r.rule, r.memory,
+                    {chunk.count, chunk.x.data(), chunk.y.data(), chunk.z.data()},
+                    chunk.values.data() + 3, 4);
+}
+
 }  // namespace
 
 void bind_field(nb::module_& m) {
@@ -137,27 +182,31 @@ void bind_field(nb::module_& m) {
   nb::class_<FieldArrays>(m, "FieldArrays");
   m.def(
       "hash_field",
-      [](FTables tables, I1 resolutions, F1 heads, int hidden, Bytes strides, int cells, F1 space,
+      [](FTables tables, I1 resolutions, F1 heads, int hidden, C3U strides, F1 space,
          F1 marching, bool contracted, int max_steps) {
         return field_of(encoding_of(tables, resolutions),
                         {nb::ndarray<>(tables), nb::ndarray<>(resolutions)}, heads, hidden, strides,
-                        cells, space, marching, contracted, max_steps);
+                        space, marching, contracted, max_steps);
       },
-      "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a, "strides"_a, "cells"_a, "space"_a,
+      "tables"_a, "resolutions"_a, "heads"_a, "hidden"_a, "strides"_a, "space"_a,
       "marching"_a, "contracted"_a, "max_steps"_a);
   m.def(
       "plane_field",
-      [](FPlanes planes, FLines lines, F1 heads, int hidden, Bytes strides, int cells, F1 space,
+      [](FPlanes planes, FLines lines, F1 heads, int hidden, C3U strides, F1 space,
          F1 marching, bool contracted, int max_steps) {
         return field_of(encoding_of(planes, lines), {nb::ndarray<>(planes), nb::ndarray<>(lines)},
-                        heads, hidden, strides, cells, space, marching, contracted, max_steps);
+                        heads, hidden, strides, space, marching, contracted, max_steps);
       },
-      "planes"_a, "lines"_a, "heads"_a, "hidden"_a, "strides"_a, "cells"_a, "space"_a, "marching"_a,
+      "planes"_a, "lines"_a, "heads"_a, "hidden"_a, "strides"_a, "space"_a, "marching"_a,
       "contracted"_a, "max_steps"_a);
   m.def("field_forward", &forward, "keep"_a.none(), "field"_a, "origins"_a, "directions"_a, "ends"_a,
         "offsets"_a, "colors"_a, "opacities"_a, "depths"_a, "distortions"_a, "samples"_a);
   m.def("field_backward", &backward, "kept"_a, "field"_a, "origins"_a, "directions"_a, "ends"_a,
         "offsets"_a, "v_colors"_a, "v_opacities"_a, "v_depths"_a, "v_distortions"_a, "v_first"_a,
         "v_second"_a.none(), "v_heads"_a);
+  m.def("remember", &remember, "x"_a, "y"_a, "z"_a, "sigmas"_a, "densities"_a, "strides"_a,
+        "radius"_a, "contracted"_a, "step"_a, "cone"_a, "rule"_a, "most"_a);
+  m.def("remember_rays", &remember_rays, "kept"_a, "densities"_a, "strides"_a, "radius"_a,
+        "contracted"_a, "step"_a, "cone"_a, "rule"_a, "most"_a);
   m.def("field_density", &density, "field"_a, "points"_a, "log_sigmas"_a);
 }

@@ -69,9 +69,9 @@ def field_of(
     for bias in (parts[1], parts[5]):
         bias.add_(bias.sign() * 2)  # few sums near 0, where rounding decides whether they count
     parts[2][0] *= 0.3  # densities that rays go through
-    occupied = torch.rand(7, 7, 7, generator=chance) < 0.7
-    strides = torch.randint(1, 4, (7, 7, 7), generator=chance, dtype=torch.uint8)
-    space = Space((0.2, -0.1, 0.3), 1.5, contracted, occupied, strides)
+    here = torch.rand(7, 7, 7, generator=chance) < 0.7
+    occupied = here * torch.randint(1, 4, (7, 7, 7), generator=chance, dtype=torch.uint8)
+    space = Space((0.2, -0.1, 0.3), 1.5, contracted, occupied)
     return Field(encoding, Heads(weights, encoding.width, hidden), space)
 
 
@@ -203,7 +203,7 @@ def test_one_full_sample_is_worth_its_colour() -> None:
     field = field_of()
     occupied = torch.zeros(7, 7, 7, dtype=torch.bool)
     occupied[4, 3, 2] = True  # z, y, x
-    space = replace(field.space, occupied=occupied, strides=None)
+    space = replace(field.space, occupied=occupied)
     parts = [part.clone() for part in field.heads.parts()]
     parts[3][0] = 40.0  # log densities above 11 count as 11
     weights = torch.cat([part.flatten() for part in parts])
@@ -226,12 +226,8 @@ def test_a_longer_stride_takes_fewer_samples_of_the_same_fog() -> None:
     parts = [torch.zeros_like(part) for part in field.heads.parts()]
     parts[3][0] = math.log(0.2)  # everywhere
     heads = replace(field.heads, weights=torch.cat([part.flatten() for part in parts]))
-    occupied = torch.ones(7, 7, 7, dtype=torch.bool)
     spaces = [
-        replace(
-            field.space, occupied=occupied, strides=torch.full_like(occupied, n, dtype=torch.uint8)
-        )
-        for n in (1, 3)
+        replace(field.space, occupied=torch.full((7, 7, 7), n, dtype=torch.uint8)) for n in (1, 3)
     ]
     rays_o, rays_d, ends, offsets = rays_of(field)
     one, three = (

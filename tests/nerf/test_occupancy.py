@@ -9,16 +9,23 @@ import pytest
 import torch
 
 from tondo.data.field import Field, Heads, Marching, Space
+from tondo.kernels.cell_memory import (
+    MemoryRule,
+    remember_,
+    remember_samples_,
+    remember_torch_,
+)
+from tondo.kernels.field import Tape, ends_of, render_rays
 from tondo.kernels.field_torch import into_cube
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field
 from tondo.nerf.occupancy import (
     MOST_STRIDE,
-    THIN,
+    forget_,
     look_again,
-    occupied_where,
     out_of_cube,
-    strides_where,
+    rule_of,
+    rule_with,
 )
 
 CELLS = 9
@@ -54,46 +61,74 @@ def half_full() -> Field:
     return replace(field, encoding=replace(field.encoding, tables=tables), heads=heads)
 
 
+def half(contracted: bool = False) -> tuple[Field, torch.Tensor, Marching]:
+    """`half_full` with room to remember, its densities, and steps."""
+    field = half_full()
+    occupied = torch.ones(CELLS, CELLS, CELLS, dtype=torch.uint8)
+    where = replace(field.space, occupied=occupied, contracted=contracted)
+    return replace(field, space=where), torch.zeros(CELLS, CELLS, CELLS), Marching(0.05)
+
+
 def test_cells_are_empty_where_the_field_is() -> None:
+    field, densities, marching = half()
     chance = torch.Generator().manual_seed(0)
-    densities = torch.zeros(CELLS, CELLS, CELLS)
-    for _ in range(4):
-        densities = look_again(half_full(), densities, chance, all_cells=True)
-    occupied = occupied_where(densities, step=0.05)
-    assert bool(occupied[:, :, 5:].all())
-    assert not bool(occupied[:, :, :3].any())
+    forget_(field, densities, chance)
+    rule = MemoryRule(0.95, 0.2, 0.1, 1)
+    look_again(field, marching, rule, densities, chance)
+    assert bool((field.space.occupied[:, :, 5:] == 1).all())
+    assert not bool(field.space.occupied[:, :, :3].any())
 
 
-def test_some_cells_at_a_time_and_old_densities_fade() -> None:
-    chance = torch.Generator().manual_seed(0)
-    before = torch.full((CELLS, CELLS, CELLS), 1e6)
-    after = look_again(half_full(), before, chance, all_cells=False)
-    changed = after != before
-    assert 0.1 < float(changed.float().mean()) < 0.26
-    assert float(after[changed].max()) == pytest.approx(0.5e6)
+def test_what_rays_met_is_remembered_as_its_definition_says() -> None:
+    for contracted in (False, True):
+        chance = torch.Generator().manual_seed(1)
+        field, densities, _ = half(contracted)
+        marching = Marching(0.05, 0.04 if contracted else 0.0)
+        densities.copy_(torch.rand(densities.shape, generator=chance))
+        u = torch.rand(400, 3, generator=chance) * torch.tensor([0.5, 1.0, 0.7])
+        sigmas = 4 * torch.rand(400, generator=chance).square()
+        rule = MemoryRule(0.7, 0.3, 0.1, 5)
+        twin = replace(field.space, occupied=field.space.occupied.clone())
+        wanted = densities.clone()
+        remember_(field.space, marching, rule, densities, u, sigmas)
+        remember_torch_(twin, marching, rule, wanted, u, sigmas)
+        torch.testing.assert_close(densities, wanted, rtol=1e-6, atol=0)
+        assert torch.equal(field.space.occupied, twin.occupied)
+        assert len(field.space.occupied.unique()) >= 4  # none, and strides of several lengths
+
+
+def test_samples_of_a_pass_are_remembered_where_rays_went() -> None:
+    field, densities, marching = half()
+    field.heads.weights.requires_grad_(True)
+    tape = Tape()
+    rays_o = torch.tensor([[-4.0, -0.2, 0.1]])
+    rays_d = torch.tensor([[1.0, 0.0, 0.0]])
+    ends = ends_of(field.space, rays_o, rays_d, 0.1, 9.0)
+    found = render_rays(field, rays_o, rays_d, ends, marching, tape=tape)
+    remember_samples_(field.space, marching, MemoryRule(0.5, 0.2, 0.1, 1), densities, tape)
+    assert float(found.opacities.detach()) > 0.9
+    along = field.space.occupied[4, 4]
+    assert along[:3].tolist() == [0, 0, 0]
+    assert int(along[5]) == 1
+    away = field.space.occupied.clone()
+    away[4, 4] = 1
+    assert bool((away == 1).all())
 
 
 def test_thin_fog_everywhere_is_not_empty() -> None:
-    """What is thinner than a hundredth a step still counts where it is more than the mean."""
-    densities = torch.full((CELLS, CELLS, CELLS), 1e-4)
-    densities[3] = 2e-4
-    occupied = occupied_where(densities, step=0.01)
-    assert bool(occupied[3].all())
-    assert not bool(occupied[4].any())
-    least = -math.log1p(-0.01) / 0.01
-    densities[3], densities[5] = 100.0, least * 1.01
-    assert bool(occupied_where(densities, 0.01)[5].all())
+    """What is thinner than a hundredth a step still counts where it is more than half the mean."""
+    marching = Marching(0.01)
+    thin = torch.full((CELLS, CELLS, CELLS), 1e-4)
+    assert rule_of(space(False), thin, marching).least == pytest.approx(0.5e-4)
+    thin[3] = 1e4
+    assert rule_of(space(False), thin, marching).least == pytest.approx(-math.log(0.99) / 0.01)
 
 
-@pytest.mark.parametrize("contracted", [False, True])
-def test_strides_are_long_in_thin_fog_and_not_in_a_surface(contracted: bool) -> None:
-    densities = torch.full((CELLS, CELLS, CELLS), 1e-3)
-    densities[:, :, 6] = 50.0
-    marching = Marching(0.05, 0.01 if contracted else 0.0)
-    strides = strides_where(densities, space(contracted), marching)
-    assert bool((strides[:, :, 6] == 1).all())
-    assert bool((strides[:, :, :6] == MOST_STRIDE).all())
-    densities[:] = THIN / 0.05 / 2.5  # two steps take less than `THIN`, three more
-    assert int(strides_where(densities, space(contracted), marching)[4, 4, 4]) == 2
-    if contracted:  # steps are longer far away
-        assert int(strides_where(densities, space(True), Marching(0.05, 0.05))[4, 4, 0]) == 1
+def test_only_spaces_without_bounds_take_steps_together() -> None:
+    assert rule_with(space(False), 0.1).most == 1
+    assert rule_with(space(True), 0.1).most == MOST_STRIDE > 1
+    for contracted in (False, True):
+        field, densities, _ = half(contracted)
+        forget_(field, densities, torch.Generator().manual_seed(0))
+        assert bool((field.space.occupied == rule_with(field.space, 0.1).most).all())
+        assert bool((densities > 0).all()) == contracted

@@ -99,32 +99,25 @@ class Space:
             nothing is outside. True: what lies within `radius` keeps its shape, and all else is
             drawn into a shell around it, x -> (2 - 1 / |x|) x / |x| (Barron et al. 2022, Mip-NeRF
             360, equation 10).
-        occupied: [C, C, C] bool, indexed [z, y, x]: cells of the unit cube that may hold something.
-        strides: [C, C, C] uint8, 1 or more: as many steps of a ray are taken at once there, because
-            they would find hardly anything; None: 1 everywhere.
+        occupied: [C, C, C] bool or uint8, indexed [z, y, x], of the cells of the unit cube: whether
+            they may hold something; or how many steps of a ray a sample there stands for, because
+            more would find hardly anything, and 0 where nothing is.
     """
 
     center: tuple[float, float, float]
     radius: float
     contracted: bool
     occupied: Tensor
-    strides: Tensor | None = None
 
     def __post_init__(self) -> None:
-        sizes = check_shape("occupied", self.occupied, "C C C")
-        check_dtype("occupied", self.occupied, torch.bool)
-        if self.strides is not None:
-            check_shape("strides", self.strides, "C C C", sizes)
-            check_dtype("strides", self.strides, torch.uint8)
-            if int(self.strides.min()) < 1:
-                raise ValueError("strides must be 1 or more, got 0")
+        check_shape("occupied", self.occupied, "C C C")
+        check_dtype("occupied", self.occupied, torch.bool, torch.uint8)
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius must be above 0, got {self.radius}")
 
     def steps(self) -> Tensor:
-        """[C, C, C] uint8: how many steps a sample there stands for, 0 where nothing is."""
-        here = self.occupied.to(torch.uint8)
-        return here if self.strides is None else here * self.strides
+        """[C, C, C] uint8: `occupied` as numbers of steps, on the same memory."""
+        return self.occupied.view(torch.uint8)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, LEAK) * GAIN
 
 
-def leaky_conv(conv: StyledConv, x: Tensor, w: Tensor) -> Tensor:
+def leaky_conv(conv: nn.Module, x: Tensor, w: Tensor) -> Tensor:
     """`leaky` of a convolution, with one pass over the map less: the gain goes before it."""
     return F.leaky_relu(conv(x, w, gain=GAIN), LEAK)
 

@@ -73,8 +73,6 @@ def save_scene(path: Path, scene: Scene | FieldScene) -> None:
 def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
     field = scene.field
     tensors = {**arrays_of(field), "occupied": field.space.occupied}
-    if field.space.strides is not None:
-        tensors["occupied"] = field.space.steps()
     about: dict[str, Any] = {
         "space": {
             "center": list(field.space.center),
@@ -143,15 +141,11 @@ def _field(tensors: dict[str, Tensor], about: Any) -> tuple[AnyField, Marching]:
     contracted = space["contracted"]
     if not isinstance(contracted, bool):
         raise ValueError(f"contracted must be true or false, got {contracted!r}")
-    occupied, strides = tensors["occupied"], None
-    if occupied.dtype == torch.uint8:  # how many steps a sample stands for; 0 where nothing is
-        occupied, strides = occupied > 0, occupied.clamp_min(1)
     where = Space(
         (center[0], center[1], center[2]),
         _positive("radius of the space", space["radius"]),
         contracted,
-        occupied,
-        strides,
+        tensors["occupied"],
     )
     steps = about["marching"]
     marching = Marching(

@@ -151,8 +151,7 @@ def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: 
     common = (
         field.heads.weights.detach().contiguous(),
         field.heads.hidden,
-        space.steps().flatten().cpu(),
-        len(space.occupied),
+        space.steps().contiguous().cpu(),
         torch.tensor([*space.center, space.radius]),
         torch.tensor([marching.step, marching.cone, marching.stop]),
         space.contracted,

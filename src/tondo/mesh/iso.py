@@ -66,7 +66,7 @@ def _occupied(field: AnyField, points: Tensor) -> Tensor:
     u = into_cube(space, points)
     cells = len(space.occupied)
     x, y, z = (u * cells).long().clamp(0, cells - 1).unbind(1)
-    return ((u >= 0) & (u < 1)).all(dim=1) & space.occupied[z, y, x]
+    return ((u >= 0) & (u < 1)).all(dim=1) & (space.occupied[z, y, x] > 0)
 
 
 def best_level(volume: Volume, views: Sequence[View]) -> Level:

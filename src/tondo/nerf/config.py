@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class NerfConfig:
             fine network. coarse_samples, fine_samples: of a ray, by the coarse one, and more by
             the fine one.
         hidden: width of the two networks of the other encodings.
-        cells: of the occupancy grid, along a side. occupancy_every: steps between its updates.
+        cells: of the occupancy grid, along a side; None: as suits the space (`suited`).
+            occupancy_every: steps between looks at what rays pass by.
         steps_across: steps of a ray through a bounded space; in a contracted one, steps within its
             `radius`, beyond which they grow with distance.
         batch: samples of a step, about; rays follow from how many samples each needs.
@@ -31,7 +32,9 @@ class NerfConfig:
         lr_tables, lr_heads, lr_networks: Adam's rates, the last one of the coarse and the fine
             network, falling to `lr_end` times themselves over the last `decay` of the training.
             warm_up: steps over which they rise.
-        distortion: weight of the distortion (Barron et al. 2022, equation 15).
+        distortion: weight of the distortion (Barron et al. 2022, equation 15), to which it rises
+            over the first `distortion_until` of the training: at full weight from the beginning
+            all light gathers before the cameras. None: as suits the space.
         exposure: fit a colour correction per photo. lr_exposure: its rate.
     """
 
@@ -53,7 +56,7 @@ class NerfConfig:
     coarse_samples: int = 64
     fine_samples: int = 128
     hidden: int = 64
-    cells: int = 96
+    cells: int | None = None
     occupancy_every: int = 16
     steps_across: int = 512
     batch: int = 24_576
@@ -64,7 +67,8 @@ class NerfConfig:
     lr_end: float = 0.05
     decay: float = 0.7
     warm_up: int = 20
-    distortion: float = 0.0
+    distortion: float | None = None
+    distortion_until: float = 0.2
     exposure: bool = False
     lr_exposure: float = 1e-3
 
@@ -74,6 +78,15 @@ class NerfConfig:
             return math.inf
         growth = self.frequencies * math.sqrt(2) / self.first_band
         return self.first_band * growth ** (fraction / self.band_until)
+
+
+def suited(config: NerfConfig, *, bounded: bool) -> NerfConfig:
+    """`config` with all of it decided. Without bounds a field has room for fog, which the
+    distortion condenses to surfaces; fine cells then spare rays nearly all of their samples."""
+    gathers = not bounded and config.encoding != "frequency"
+    cells = config.cells if config.cells is not None else 192 if gathers else 96
+    distortion = config.distortion if config.distortion is not None else 0.05 if gathers else 0.0
+    return replace(config, cells=cells, distortion=distortion)
 
 
 def config_for(encoding: str) -> NerfConfig:

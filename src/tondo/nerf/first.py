@@ -36,10 +36,9 @@ def space_of(cameras: Sequence[Camera], bounded: bool, cells: int) -> Space:
     radius = distance
     if bounded:
         radius = MARGIN * distance * object_share(cameras, center, distance)
-    occupied = torch.ones(cells, cells, cells, dtype=torch.bool)
     x, y, z = center.tolist()
-    strides = torch.ones_like(occupied, dtype=torch.uint8)
-    return Space((x, y, z), radius, not bounded, occupied, strides)
+    occupied = torch.ones(cells, cells, cells, dtype=torch.uint8)
+    return Space((x, y, z), radius, not bounded, occupied)
 
 
 def marching_of(space: Space, config: NerfConfig) -> Marching:

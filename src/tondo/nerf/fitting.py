@@ -15,7 +15,7 @@ from tondo.data.photos import PhotoSet
 from tondo.data.splats import Exposures
 from tondo.geometry.focus import focus, object_share
 from tondo.nerf import train
-from tondo.nerf.config import NerfConfig
+from tondo.nerf.config import NerfConfig, suited
 from tondo.nerf.first import marching_of, space_of
 from tondo.nerf.pixels import pixels_of
 from tondo.nerf.train import Setting, Training
@@ -62,7 +62,7 @@ class FieldFitting(Fitting[FieldScene]):
     def summary(self) -> dict[str, Any]:
         if isinstance(self._training.field, FrequencyField):
             return {}
-        found = {"occupied_cells": int(self._training.field.space.occupied.sum())}
+        found = {"occupied_cells": int((self._training.field.space.occupied > 0).sum())}
         if self._training.recovered:
             found["occupancy_recovered"] = self._training.recovered
         return found
@@ -72,10 +72,14 @@ def setting_of(request: Request, config: NerfConfig) -> Setting:
     """What training is given. Raises OptionError."""
     photos = request.photos
     cameras = [photo.camera for photo in photos.train]
+    config = suited(
+        dataclasses.replace(config, exposure=request.exposure), bounded=request.has_alpha
+    )
+    assert config.cells is not None
     space = space_of(cameras, request.has_alpha, config.cells)
     return Setting(
         pixels_of(photos.train),
-        dataclasses.replace(config, exposure=request.exposure),
+        config,
         request.horizon,
         space,
         marching_of(space, config),

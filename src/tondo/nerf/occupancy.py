@@ -1,4 +1,9 @@
-"""Which cells of a field's space may hold something (Müller et al. 2022, appendix E.3)."""
+"""Which cells of a field's space may hold something, and how finely rays look there.
+
+Müller et al. 2022 (appendix E.3) look at random places of the cells now and then. Here cells
+remember what rays met in them, which costs nothing; other places are looked at only to find what
+rays pass by because it counted as empty: beside cells that hold something, and anywhere.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,15 @@ import torch
 from torch import Generator, Tensor
 
 from tondo.data.field import Field, Marching, Space
+from tondo.kernels.cell_memory import MemoryRule, remember_
 from tondo.kernels.field import log_densities
 
-DECAY = 0.5  # of a cell's remembered density, at each update that looks at it
-SHARE = 4  # one in so many cells is looked at in an update
+DECAY = 0.95  # of a cell's remembered density, at each place that is seen in it
+YOUNG = 0.6  # of a young field's mean density, in the memory of a cell that was never seen
+LOOKS = 65_536  # places of an update, half of them beside cells that hold something
+TRIED = 8  # cells that are drawn to find one that does
 LEAST = 0.01  # optical depth of a step below which a cell counts as empty
-THIN, MOST_STRIDE = 0.1, 4  # optical depth up to which steps are taken together, and how many
+THIN, MOST_STRIDE = 0.15, 8  # optical depth up to which steps are taken together, and how many
 
 
 def out_of_cube(space: Space, u: Tensor) -> Tensor:
@@ -28,46 +36,53 @@ def out_of_cube(space: Space, u: Tensor) -> Tensor:
     return torch.tensor(space.center) + space.radius * y
 
 
-def look_again(field: Field, densities: Tensor, chance: Generator, *, all_cells: bool) -> Tensor:
-    """[C, C, C] the remembered densities after one more look, at a random place of each cell.
-
-    Args:
-        densities: [C, C, C] per world unit, as remembered so far.
-        all_cells: look at every cell, not at one in `SHARE`.
-    """
-    cells = len(densities)
-    flat = densities.flatten().clone()
-    rows = torch.arange(len(flat))
-    if not all_cells:
-        rows = torch.randint(len(flat), (len(flat) // SHARE,), generator=chance)
-    corner = torch.stack([rows % cells, rows // cells % cells, rows // cells**2], dim=1)
-    u = (corner + torch.rand(len(rows), 3, generator=chance)) / cells
-    found = log_densities(field, out_of_cube(field.space, u)).clamp_max(11.0).exp()
-    flat[rows] = torch.maximum(flat[rows] * DECAY, found)
-    return flat.view(cells, cells, cells)
+def rule_of(space: Space, densities: Tensor, marching: Marching) -> MemoryRule:
+    """Cells count as empty where a step would lose less than one in a hundred of its light, or
+    where they are thinner than half the mean, whichever is less: a young field is thin all
+    over."""
+    least = min(-math.log1p(-LEAST) / marching.step, 0.5 * float(densities.mean()))
+    return rule_with(space, least)
 
 
-def occupied_where(densities: Tensor, step: float) -> Tensor:
-    """[C, C, C] bool. Cells count as empty where a step would lose less than one in a hundred of
-    its light, or where they are thinner than the mean, whichever is less."""
-    least = min(-math.log1p(-LEAST) / step, float(densities.mean()))
-    return densities > least
+def rule_with(space: Space, least: float) -> MemoryRule:
+    """The rule by which cells of densities up to `least` are empty."""
+    return MemoryRule(DECAY, least, THIN, most_stride(space))
 
 
-def strides_where(densities: Tensor, space: Space, marching: Marching) -> Tensor:
-    """[C, C, C] uint8: how many steps of a ray a sample may stand for, so that it takes `THIN` of
-    optical depth at most. A young field is fog nearly everywhere; there a sample for every step
-    tells hardly more than one for four.
-    """
-    optical = densities * _step_lengths(space, marching)
-    return (THIN / optical.clamp_min(1e-9)).clamp(1, MOST_STRIDE).to(torch.uint8)
+def forget_(field: Field, densities: Tensor, chance: Generator) -> None:
+    """Let every cell remember nothing, or in a space without bounds, where rays are few beside
+    cells, `YOUNG` of what a young field has on average: it then counts as empty only after it was
+    found so some times."""
+    densities.zero_()
+    if field.space.contracted:
+        u = torch.rand(4096, 3, generator=chance)
+        densities.fill_(YOUNG * float(sigmas_at(field, u).mean()))
+    field.space.occupied.fill_(most_stride(field.space))
 
 
-def _step_lengths(space: Space, marching: Marching) -> Tensor:
-    """[C, C, C] of steps in each cell, world units, seen from the space's centre."""
-    cells = len(space.occupied)
-    middle = (torch.arange(cells) + 0.5) / cells
-    z, y, x = torch.meshgrid(middle, middle, middle, indexing="ij")
-    places = out_of_cube(space, torch.stack([x, y, z], dim=-1).view(-1, 3))
-    distances = (places - torch.tensor(space.center)).norm(dim=1).view(cells, cells, cells)
-    return (marching.cone * distances).clamp_min(marching.step)
+def most_stride(space: Space) -> int:
+    """How many steps a sample may stand for. Bounded spaces have few steps: each has its own."""
+    return MOST_STRIDE if space.contracted else 1
+
+
+def look_again(
+    field: Field, marching: Marching, rule: MemoryRule, densities: Tensor, chance: Generator
+) -> None:
+    """Look at some cells, at a random place of each, and let them remember, in place."""
+    cells, half = len(densities), LOOKS // 2
+    rows = torch.randint(cells**3, (half + TRIED * half,), generator=chance)
+    anywhere, tried = rows[:half], rows[half:]
+    held = tried[field.space.occupied.view(-1)[tried] > 0][:half]
+    beside = torch.randint(-1, 2, (len(held), 3), generator=chance)
+    at = torch.cat([_corner(anywhere, cells), _corner(held, cells) + beside]).clamp(0, cells - 1)
+    u = (at + torch.rand(len(at), 3, generator=chance)) / cells
+    remember_(field.space, marching, rule, densities, u, sigmas_at(field, u))
+
+
+def _corner(rows: Tensor, cells: int) -> Tensor:
+    return torch.stack([rows % cells, rows // cells % cells, rows // cells**2], dim=1)
+
+
+def sigmas_at(field: Field, u: Tensor) -> Tensor:
+    """[N] densities per world unit at places [N, 3] of the unit cube."""
+    return log_densities(field, out_of_cube(field.space, u)).clamp_max(11.0).exp()

@@ -21,16 +21,16 @@ from tondo.data.field import (
     with_arrays,
 )
 from tondo.kernels.adam import adam_touched_, adam_visible_
+from tondo.kernels.cell_memory import MemoryRule, remember_samples_
 from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field, range_of
-from tondo.nerf.occupancy import look_again, occupied_where, strides_where
+from tondo.nerf.occupancy import forget_, look_again, rule_of, rule_with
 from tondo.nerf.pixels import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
 from tondo.training.fitting import Report
 from tondo.training.horizon import Clock, Horizon
 
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
-ALL_CELLS_UNTIL = 256  # steps until which every cell is looked at in an update
 BETA1, BETA2, EPS = 0.9, 0.99, 1e-15
 CENTER = 0.1  # share of the way by which the mean exposure goes back to none at each step
 
@@ -49,6 +49,7 @@ class Training:
         chance: the only source of chance.
         rays: how many the next step draws.
         recovered: how often the occupied cells had run out.
+        rule: by which cells remember until they are looked at again.
     """
 
     field: AnyField
@@ -61,6 +62,7 @@ class Training:
     rays: int = FIRST_RAYS
     step: int = 0
     recovered: int = 0
+    rule: MemoryRule | None = None
     clock: Clock = dataclasses.field(default_factory=Clock)
 
 
@@ -89,7 +91,8 @@ class Setting:
 def begin(setting: Setting, photos: int, seed: int) -> Training:
     """A training at step 0, of `photos` photos."""
     chance = Generator().manual_seed(seed)
-    first = first_field(setting.space, setting.config, chance)
+    own = replace(setting.space, occupied=setting.space.occupied.clone())  # changes in place
+    first = first_field(own, setting.config, chance)
     zeros = torch.zeros_like
     return Training(
         first,
@@ -127,18 +130,17 @@ def run(training: Training, setting: Setting) -> Iterator[Report]:
 
 
 def _look_again(t: Training, setting: Setting) -> None:
+    """Look where rays do not, and start anew where nothing is left to be looked at."""
     if isinstance(t.field, FrequencyField):  # its coarse network tells where to look
         return
-    everywhere = t.step < ALL_CELLS_UNTIL
-    t.densities = look_again(t.field, t.densities, t.chance, all_cells=everywhere)
-    occupied = occupied_where(t.densities, setting.marching.step)
-    strides = strides_where(t.densities, setting.space, setting.marching)
-    if not bool(occupied.any()):  # nothing could be learned any more: begin to look again
+    space = t.field.space
+    if t.step == 0:
+        forget_(t.field, t.densities, t.chance)
+    t.rule = rule_of(space, t.densities, setting.marching)
+    look_again(t.field, setting.marching, t.rule, t.densities, t.chance)
+    if not bool(space.occupied.any()):  # nothing could be learned any more: begin to look again
         t.recovered += 1
-        t.densities.zero_()
-        occupied, strides = setting.space.occupied, torch.ones_like(strides)
-    space = replace(t.field.space, occupied=occupied, strides=strides)
-    t.field = replace(t.field, space=space)
+        forget_(t.field, t.densities, t.chance)
 
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
@@ -170,10 +172,13 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     loss = mean_square = (drawn.counts * squares).mean()
     if found.coarse is not None:
         loss = loss + (drawn.counts * off(*found.coarse)).mean()
-    if config.distortion > 0:
-        loss = loss + config.distortion * found.distortions.mean()
+    if config.distortion:
+        weight = config.distortion * min(1.0, fraction / config.distortion_until)
+        loss = loss + weight * found.distortions.mean()
     loss.backward()
     t.step += 1
+    if t.rule is not None:
+        remember_samples_(t.field.space, setting.marching, t.rule, t.densities, tape)
     if config.by_error > 0:
         learn_errors(t.errors, drawn.rows, squares.detach())
     _update(t, config, learned, exposures, fraction)
@@ -247,13 +252,14 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
         tensors |= {f"{name}.mean": mean, f"{name}.square": square}
     return {
         **tensors,
-        "steps": t.field.space.steps(),
+        "occupied": t.field.space.occupied,
         "densities": t.densities,
         "exposures": t.exposures,
         "exposure_moments": t.exposure_moments,
         "errors": t.errors,
         "chance": t.chance.get_state(),
         "numbers": torch.tensor([t.rays, t.step, t.recovered]),
+        "least": torch.tensor(-1.0 if t.rule is None else t.rule.least, dtype=torch.float64),
         "seconds": torch.tensor(t.clock.seconds(), dtype=torch.float64),
     }
 
@@ -263,8 +269,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     fit the setting."""
     t = begin(setting, len(tensors["exposures"]), 0)
     found = {name: _like(own, tensors[name]) for name, own in arrays_of(t.field).items()}
-    steps = _like(t.field.space.steps(), tensors["steps"])
-    space = replace(t.field.space, occupied=steps > 0, strides=steps.clamp_min(1))
+    space = replace(t.field.space, occupied=_like(t.field.space.occupied, tensors["occupied"]))
     t.field = replace(with_arrays(t.field, found), space=space)
     for name, (mean, square) in t.moments.items():
         mean, square = (
@@ -278,6 +283,8 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     t.errors = _like(t.errors, tensors["errors"])
     t.chance.set_state(tensors["chance"])
     t.rays, t.step, t.recovered = tensors["numbers"].tolist()
+    least = float(tensors["least"])
+    t.rule = rule_with(space, least) if least >= 0 else None
     t.clock = Clock(float(tensors["seconds"]))
     return t
 
