@@ -10,7 +10,7 @@
 namespace tondo {
 namespace {
 
-constexpr int kWave = 8;  // samples that a ray takes before the next look at its light
+constexpr int kWave = 4;  // samples that a ray takes before the next look at its light
 
 // One ray on its way.
 struct Walker {
@@ -53,7 +53,7 @@ void make_room(FieldChunk& chunk, int64_t count, int inputs) {
   if (chunk.features.size() < inputs * padded) chunk.features.resize(2 * inputs * padded);
 }
 
-// A ray through the space: the middle of a step and the stride there.
+// A ray through the space: its places, and the strides there.
 struct Line {
   const Space& space;
   const float *o, *d;

@@ -280,6 +280,8 @@ def test_no_rays_no_samples_and_a_used_tape() -> None:
     field = with_grads(field_of())
     nothing = rendered(field, tuple(x[:0] for x in rays_of(field)))
     assert nothing.colors.shape == (0, 3)
+    wide = rendered(as_double(field), tuple(x[:0] for x in rays_of(field)))
+    assert wide.colors.shape == (0, 3)
     empty = torch.zeros(7, 7, 7, dtype=torch.bool)
     blind = replace(field, space=replace(field.space, occupied=empty))
     found = rendered(blind, rays_of(field))

@@ -11,10 +11,11 @@ import torch
 from small_photos import known_scene, photos
 from tondo import _native
 from tondo.data.photos import Photo
+from tondo.kernels.field import ends_of, render_rays
 from tondo.nerf import train
-from tondo.nerf.config import NerfConfig
+from tondo.nerf.config import NerfConfig, config_for, suited
 from tondo.nerf.first import marching_of, space_of
-from tondo.nerf.pixels import pixels_of
+from tondo.nerf.pixels import pixels_of, rays_at
 from tondo.nerf.train import Setting, Training, psnr_of
 from tondo.scenes.render import render_view
 from tondo.training.fitting import Report
@@ -102,13 +103,19 @@ def test_photos_are_learned(encoding: str, bounded: bool) -> None:
     assert float(off.mean(dim=0).abs().max()) < 1e-3
 
 
-def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads() -> None:
+FOGGY = replace(CONFIG, distortion=0.05)  # without bounds: long strides, fog condenses
+
+
+@pytest.mark.parametrize(("config", "bounded"), [(CONFIG, True), (FOGGY, False)])
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(
+    config: NerfConfig, bounded: bool
+) -> None:
     before = _native.num_threads()
     found = []
     try:
         for threads, seed in ((1, 0), (3, 0), (1, 1)):
             _native.set_num_threads(threads)
-            found.append(trained(setting(12), seed)[0].field)
+            found.append(trained(setting(12, config, bounded), seed)[0].field)
     finally:
         _native.set_num_threads(before)
     first, same, other = (field.encoding.tables for field in found)
@@ -117,9 +124,12 @@ def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads() -> None:
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("encoding", ["hash", "dct", "frequency"])
-def test_going_on_from_its_tensors_is_like_never_stopping(encoding: str) -> None:
-    wanted = setting(30, replace(CONFIG, encoding=encoding, by_error=0.5))
+@pytest.mark.parametrize(
+    ("encoding", "bounded"),
+    [("hash", True), ("hash", False), ("dct", True), ("frequency", True)],
+)
+def test_going_on_from_its_tensors_is_like_never_stopping(encoding: str, bounded: bool) -> None:
+    wanted = setting(30, replace(FOGGY, encoding=encoding, by_error=0.5), bounded)
     whole, _ = trained(wanted)
     half = train.begin(wanted, 8, 0)
     for report in train.run(half, wanted):
@@ -151,6 +161,29 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
     list(train.run(training, wanted))
     assert training.recovered >= 1
     assert bool(training.field.space.occupied.any())
+
+
+def test_settings_suit_the_space_unless_they_were_chosen() -> None:
+    without, within = (suited(NerfConfig(), bounded=bounded) for bounded in (False, True))
+    assert (without.cells, without.distortion) == (192, 0.05)
+    assert (within.cells, within.distortion) == (96, 0.0)
+    assert suited(NerfConfig("frequency"), bounded=False).distortion == 0.0
+    chosen = NerfConfig(cells=16, distortion=0.0)
+    assert suited(chosen, bounded=False) == chosen
+    assert config_for("dct").batch > config_for("hash").batch == NerfConfig().batch
+
+
+def test_the_distortion_condenses_fog() -> None:
+    def spread(distortion: float) -> float:
+        config = replace(CONFIG, distortion=distortion, steps_across=64)
+        wanted = setting(150, config, bounded=False)
+        training, _ = trained(wanted)
+        rays = rays_at(wanted.pixels, torch.arange(0, len(wanted.pixels.colors), 7))
+        ends = ends_of(training.field.space, rays.origins, rays.directions, 0.1, 30.0)
+        found = render_rays(training.field, rays.origins, rays.directions, ends, wanted.marching)
+        return float(found.distortions.mean())
+
+    assert spread(0.05) < 0.7 * spread(0.0)
 
 
 def test_frequencies_come_in_one_after_another() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -41,6 +43,17 @@ def test_opacity_grows_along_a_ray_as_the_density_says() -> None:
         whole.colors[0], torch.tensor(COLOR) * whole.opacities[0], atol=1e-4, rtol=0
     )
     assert float(whole.depths[0]) == pytest.approx(3.0 - RADIUS / 2, abs=0.4)
+
+
+def test_opacity_grows_also_where_rays_take_long_strides() -> None:
+    scene = ball_scene(3.0, 0.3)  # thin
+    strides = torch.full_like(scene.field.space.occupied, 7, dtype=torch.uint8)
+    field = replace(scene.field, space=replace(scene.field.space, occupied=strides))
+    rays_o, rays_d = across([0.0, 0.3, 0.7])
+    distances = torch.linspace(2.0, 4.0, 150)
+    found = tondo.opacity_along(replace(scene, field=field), rays_o, rays_d, distances)
+    assert bool((found.diff(dim=1) >= 0).all())
+    torch.testing.assert_close(found, tondo.opacity_along(scene, rays_o, rays_d, distances))
 
 
 def test_rays_that_never_meet_the_scene_see_nothing() -> None:

@@ -101,7 +101,7 @@ class Space:
             360, equation 10).
         occupied: [C, C, C] bool or uint8, indexed [z, y, x], of the cells of the unit cube: whether
             they may hold something; or how many steps of a ray a sample there stands for, because
-            more would find hardly anything, and 0 where nothing is.
+            more would find hardly anything, and 0 where nothing is. Training changes it in place.
     """
 
     center: tuple[float, float, float]

@@ -24,7 +24,7 @@ SHELLS = 96  # places along a ray in the search for the surface
 
 
 class TriPlanes(nn.Module):
-    """w -> `Planes`: a styled CNN from 4x4 to the planes' resolution, a power of two."""
+    """w -> `Planes`: a styled CNN from 4x4, doubled up to the planes' resolution at most."""
 
     def __init__(self, w: int, resolution: int, channels: tuple[int, int, int]) -> None:
         super().__init__()

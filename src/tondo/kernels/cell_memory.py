@@ -63,6 +63,10 @@ def _numbers(
     space: Space, marching: Marching, rule: MemoryRule, densities: Tensor
 ) -> tuple[object, ...]:
     check_dtype("occupied", space.occupied, torch.uint8)
+    check_dtype("densities", densities, torch.float32)
+    for name, tensor in (("occupied", space.occupied), ("densities", densities)):
+        if not tensor.is_contiguous():  # a contiguous copy would remember instead
+            raise ValueError(f"{name} must be contiguous")
     check_shape("densities", densities, "C C C", check_shape("occupied", space.occupied, "C C C"))
     return (
         densities,

@@ -139,7 +139,7 @@ def samples_of(
         after, stride, within = look(begin)
         within, taken = within & (taken < marching.max_steps), taken + 1
         further = stride > 1
-        for k in range(1, int(stride.max())):
+        for k in range(1, max(stride.tolist(), default=0)):
             beyond, there, inside = look(after)
             further = further & (k < stride) & (there >= stride) & inside
             further = further & (taken < marching.max_steps)

@@ -18,7 +18,7 @@ from tondo.kernels.field import log_densities
 
 DECAY = 0.95  # of a cell's remembered density, at each place that is seen in it
 YOUNG = 0.6  # of a young field's mean density, in the memory of a cell that was never seen
-LOOKS = 65_536  # places of an update, half of them beside cells that hold something
+LOOKS = 65_536  # places of an update at most, up to half of them beside cells that hold something
 TRIED = 8  # cells that are drawn to find one that does
 LEAST = 0.01  # optical depth of a step below which a cell counts as empty
 THIN, MOST_STRIDE = 0.15, 8  # optical depth up to which steps are taken together, and how many
@@ -52,7 +52,7 @@ def rule_with(space: Space, least: float) -> MemoryRule:
 def forget_(field: Field, densities: Tensor, chance: Generator) -> None:
     """Let every cell remember nothing, or in a space without bounds, where rays are few beside
     cells, `YOUNG` of what a young field has on average: it then counts as empty only after it was
-    found so some times."""
+    found so some times. All are marked as occupied, with the longest stride."""
     densities.zero_()
     if field.space.contracted:
         u = torch.rand(4096, 3, generator=chance)

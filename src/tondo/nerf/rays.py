@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -72,7 +74,9 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     until = torch.minimum(ends[:, 1:], torch.maximum(ends[:, :1], distances.float()))  # [R, K]
     pairs = torch.stack([ends[:, :1].expand_as(until), until], dim=2).view(-1, 2)
     origins, directions = (x.repeat_interleave(count, dim=0) for x in (rays_o, rays_d))
-    found = render_rays(scene.field, origins, directions, pairs, scene.marching)
+    # Step by step: steps taken together would end elsewhere for each distance.
+    single = replace(scene.field, space=replace(space, occupied=space.occupied > 0))
+    found = render_rays(single, origins, directions, pairs, scene.marching)
     return found.opacities.view(-1, count)
 
 

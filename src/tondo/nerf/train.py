@@ -109,8 +109,8 @@ def run(training: Training, setting: Setting) -> Iterator[Report]:
     """Train until the horizon, giving a report after every step.
 
     The same `training` state and a horizon in steps give the same field bit for bit, for any number
-    of threads (of a `FrequencyField`, for the same number). The clock runs between reports too,
-    unless the caller pauses `training.clock`.
+    of native threads (of a `FrequencyField`, for the same number) and one of torch's. The clock
+    runs between reports too, unless the caller pauses `training.clock`.
     """
     t, tape = training, Tape()
     t.clock.run()
@@ -141,6 +141,7 @@ def _look_again(t: Training, setting: Setting) -> None:
     if not bool(space.occupied.any()):  # nothing could be learned any more: begin to look again
         t.recovered += 1
         forget_(t.field, t.densities, t.chance)
+        t.rule = rule_of(space, t.densities, setting.marching)
 
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
