@@ -164,18 +164,20 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
 
 
 def test_settings_suit_the_space_unless_they_were_chosen() -> None:
-    without, within = (suited(NerfConfig(), bounded=bounded) for bounded in (False, True))
+    without, within = (suited(NerfConfig(), bounded=one, photos=50) for one in (False, True))
     assert (without.cells, without.distortion) == (192, 0.05)
     assert (within.cells, within.distortion) == (96, 0.0)
-    assert suited(NerfConfig("frequency"), bounded=False).distortion == 0.0
+    few = suited(NerfConfig(), bounded=False, photos=9)
+    assert (few.cells, few.distortion) == (192, 0.0)
+    assert suited(NerfConfig("frequency"), bounded=False, photos=50).distortion == 0.0
     chosen = NerfConfig(cells=16, distortion=0.0)
-    assert suited(chosen, bounded=False) == chosen
+    assert suited(chosen, bounded=False, photos=50) == chosen
     assert config_for("dct").batch > config_for("hash").batch == NerfConfig().batch
 
 
 def test_the_distortion_condenses_fog() -> None:
     def spread(distortion: float) -> float:
-        config = replace(CONFIG, distortion=distortion, steps_across=64)
+        config = replace(CONFIG, distortion=distortion, distortion_steps=20, steps_across=64)
         wanted = setting(150, config, bounded=False)
         training, _ = trained(wanted)
         rays = rays_at(wanted.pixels, torch.arange(0, len(wanted.pixels.colors), 7))

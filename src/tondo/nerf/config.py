@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+ENOUGH_PHOTOS = 30  # for the distortion
+
 
 @dataclass(frozen=True)
 class NerfConfig:
@@ -33,8 +35,9 @@ class NerfConfig:
             network, falling to `lr_end` times themselves over the last `decay` of the training.
             warm_up: steps over which they rise.
         distortion: weight of the distortion (Barron et al. 2022, equation 15), to which it rises
-            over the first `distortion_until` of the training: at full weight from the beginning
-            all light gathers before the cameras. None: as suits the space.
+            over the first `distortion_until` of the training, and over `distortion_steps` at
+            least: at full weight from the beginning all light gathers before the cameras. None: as
+            suits the space.
         exposure: fit a colour correction per photo. lr_exposure: its rate.
     """
 
@@ -69,6 +72,7 @@ class NerfConfig:
     warm_up: int = 20
     distortion: float | None = None
     distortion_until: float = 0.2
+    distortion_steps: int = 500
     exposure: bool = False
     lr_exposure: float = 1e-3
 
@@ -80,11 +84,13 @@ class NerfConfig:
         return self.first_band * growth ** (fraction / self.band_until)
 
 
-def suited(config: NerfConfig, *, bounded: bool) -> NerfConfig:
-    """`config` with all of it decided. Without bounds a field has room for fog, which the
-    distortion condenses to surfaces; fine cells then spare rays nearly all of their samples."""
-    gathers = not bounded and config.encoding != "frequency"
-    cells = config.cells if config.cells is not None else 192 if gathers else 96
+def suited(config: NerfConfig, *, bounded: bool, photos: int) -> NerfConfig:
+    """`config` with all of it decided, for a training of so many `photos`. Without bounds a field
+    has room for fog, which the distortion condenses to surfaces; fine cells then spare rays nearly
+    all of their samples. Few photos do not say where that is: it would condense before them."""
+    open_space = not bounded and config.encoding != "frequency"
+    gathers = open_space and photos >= ENOUGH_PHOTOS
+    cells = config.cells if config.cells is not None else 192 if open_space else 96
     distortion = config.distortion if config.distortion is not None else 0.05 if gathers else 0.0
     return replace(config, cells=cells, distortion=distortion)
 

@@ -73,7 +73,9 @@ def setting_of(request: Request, config: NerfConfig) -> Setting:
     photos = request.photos
     cameras = [photo.camera for photo in photos.train]
     config = suited(
-        dataclasses.replace(config, exposure=request.exposure), bounded=request.has_alpha
+        dataclasses.replace(config, exposure=request.exposure),
+        bounded=request.has_alpha,
+        photos=len(photos.train),
     )
     assert config.cells is not None
     space = space_of(cameras, request.has_alpha, config.cells)

@@ -174,8 +174,8 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     if found.coarse is not None:
         loss = loss + (drawn.counts * off(*found.coarse)).mean()
     if config.distortion:
-        weight = config.distortion * min(1.0, fraction / config.distortion_until)
-        loss = loss + weight * found.distortions.mean()
+        risen = min(1.0, fraction / config.distortion_until, t.step / config.distortion_steps)
+        loss = loss + config.distortion * risen * found.distortions.mean()
     loss.backward()
     t.step += 1
     if t.rule is not None:
