@@ -21,6 +21,7 @@ YOUNG = 0.6  # of a young field's mean density, in the memory of a cell that was
 LOOKS = 65_536  # places of an update at most, up to half of them beside cells that hold something
 TRIED = 8  # cells that are drawn to find one that does
 LEAST = 0.01  # optical depth of a step below which a cell counts as empty
+NOTHING = 1e-5  # optical depth of the whole space
 THIN, MOST_STRIDE = 0.15, 8  # optical depth up to which steps are taken together, and how many
 
 
@@ -39,9 +40,9 @@ def out_of_cube(space: Space, u: Tensor) -> Tensor:
 def rule_of(space: Space, densities: Tensor, marching: Marching) -> MemoryRule:
     """Cells count as empty where a step would lose less than one in a hundred of its light, or
     where they are thinner than half the mean, whichever is less: a young field is thin all
-    over."""
+    over. What a ray across the whole space would not notice is nothing in any case."""
     least = min(-math.log1p(-LEAST) / marching.step, 0.5 * float(densities.mean()))
-    return rule_with(space, least)
+    return rule_with(space, max(least, NOTHING / (2 * space.radius)))
 
 
 def rule_with(space: Space, least: float) -> MemoryRule:

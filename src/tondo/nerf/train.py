@@ -141,7 +141,7 @@ def _look_again(t: Training, setting: Setting) -> None:
     if not bool(space.occupied.any()):  # nothing could be learned any more: begin to look again
         t.recovered += 1
         forget_(t.field, t.densities, t.chance)
-        t.rule = rule_of(space, t.densities, setting.marching)
+        t.rule = None  # cells are not judged before something can have been learned
 
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
