@@ -2,9 +2,9 @@
 
     python gan.py [NAME ...] [--runs FOLDER]
 
-Faces have two threads, all others one; two go side by side. A training goes on where it was
-stopped; one that is finished and measured is left as it is. The results go to results/gan.json,
-the pictures to docs/images; table.py makes the tables.
+Each has one thread; two go side by side. A training goes on where it was stopped; one that is
+finished and measured is left as it is. The results go to results/gan.json, the pictures to
+docs/images; table.py makes the tables.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def choice(*words: str, first: tuple[str, ...] = APPLES) -> Case:
 
 CASES = {
     "apples": Case("apples", 50, APPLES, shown=True, after="default"),
-    "faces": Case("faces", 60, FACES, shown=True, threads=2),
+    "faces": Case("faces", 60, FACES, shown=True),
     "fish": Case("fish", 95, FISH, shown=True),
     "default": choice(),
     "plain D": choice("--discriminator", "plain"),

@@ -15,9 +15,9 @@ from tondo.gan import state
 from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
 from tondo.gan.first_look import look_first
 from tondo.gan.health import BrokenTraining
+from tondo.gan.kinds import EVERY
 from tondo.gan.poses import BELL, NAMED
 from tondo.gan.rebuild import (
-    LATER_TRIES,
     TRIES,
     likeliest,
     rebuilding,
@@ -181,7 +181,6 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
         assert torch.equal(likeliest(setting, made, behind, photographs, tries), best)
         off = rebuilding(training, setting, styled, made, behind, rows, photographs, tries)
         again = tries_of(training, setting, rows)
-        two = tries_of(training, setting, rows, LATER_TRIES)
     assert len(set(best.tolist())) > 1
     # the best is tried again, with one near it, and two others
     torch.testing.assert_close(again.viewmats[:, 0], tries.viewmats[rows, best])
@@ -189,11 +188,6 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
     away = (again.angles[:, 1, 0] - again.angles[:, 0, 0]).abs()
     assert 0 < float(away.max()) < 0.8
     assert float((again.angles[:, 2:, 0] - again.angles[:, :1, 0]).abs().max()) > 0.8
-    # of two, the other is near it for some and drawn for others
-    torch.testing.assert_close(two.viewmats[:, 0], again.viewmats[:, 0])
-    away = (two.angles[:, 1] - two.angles[:, 0]).abs().amax(dim=1)
-    assert two.angles.shape[1] == LATER_TRIES == 2
-    assert int((away < 0.6).sum()) >= 3 <= int((away > 0.8).sum())
     found = torch.stack([unlike(x, photographs) for x in pictures])[best, rows]
     with torch.no_grad():
         shown = torch.stack(pictures)[best, rows]
@@ -244,13 +238,16 @@ def test_a_first_look_that_breaks_says_so() -> None:
 
 def test_random_z_come_to_lie_as_the_codes_do() -> None:
     setting = setting_of(squares(), Watched())
-    training = begin(setting, SHAPE, seed=0)
-    look_first(training, setting, 64, lambda done, of: None)
+    training = begin(setting, replace(SHAPE, kinds=3), seed=0)
+    look_first(training, setting, EVERY + 64, lambda done, of: None)
     centre, spread = training.G.centre.clone(), training.G.spread.clone()
     assert torch.equal(training.G_ema.spread, spread)
-    assert not torch.equal(spread, torch.eye(SHAPE.z))
+    assert bool((training.G.shares > 0).all())
     assert float(centre.abs().max()) > 0
-    one_step(training, setting)
+    own = setting.config.batch // 2  # objects of photographs in a step
+    for _ in range(EVERY // own - training.lately.count % EVERY // own):
+        assert torch.equal(training.G.spread, spread)
+        one_step(training, setting)
     assert not torch.equal(training.G.spread, spread)
     assert torch.equal(training.G_ema.spread, training.G.spread)
     without = replace(setting, config=replace(setting.config, rebuild=0.0))

@@ -33,8 +33,7 @@ def test_random_z_are_drawn_as_codes_lie() -> None:
     chance = torch.Generator().manual_seed(0)
     long, middle = torch.tensor([3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3]), torch.arange(8) / 4
     turned = torch.linalg.qr(torch.randn(8, 8, generator=chance))[0]
-    for _ in range(1000):
-        generator.follow(middle + (torch.randn(64, 8, generator=chance) * long) @ turned.T)
+    generator.follow(middle + (torch.randn(20_000, 8, generator=chance) * long) @ turned.T)
     z = torch.randn(20_000, 8, generator=chance)
     drawn = generator.centre + z @ generator.spread.T
     torch.testing.assert_close(drawn.mean(dim=0), middle, rtol=0, atol=0.15)

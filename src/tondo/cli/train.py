@@ -94,7 +94,7 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
         "resnet50 or densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE",
     )
     add("--augment", choices=("adaptive", "off"))
-    add("--batch", type=positive_int, metavar="N", help="pictures a step (16)")
+    add("--batch", type=positive_int, metavar="N", help="pictures a step (24)")
     add(
         "--accumulate",
         type=positive_int,

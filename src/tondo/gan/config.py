@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 REBUILD_LEAST = 1 / 3
 TRAITS = 32  # of a new generator of splats
+KINDS = 8  # of a new generator
 ROWS, SMALL_ROWS, SMALL = 64, 48, 64  # latitudes of its grid, and for pictures up to `SMALL` pixels
 
 
@@ -27,6 +28,7 @@ class GeneratorShape:
         axial: what all objects have in common is the same all round their upright axis, but for
             noise; what one has of its own need not be. Displacements turn with the azimuth.
         traits: maps of features of which every object has a mixture of its own; of splats alone.
+        kinds: normal distributions that random z are drawn from (`tondo.gan.kinds`).
     """
 
     z: int = 64
@@ -41,6 +43,7 @@ class GeneratorShape:
     mirror: bool = False
     axial: bool = False
     traits: int = 0
+    kinds: int = 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class GanConfig:
         diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
     """
 
-    batch: int = 16
+    batch: int = 24
     accumulate: int = 1
     lr_g: float = 2e-3
     lr_d: float = 5e-4

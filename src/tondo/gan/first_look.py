@@ -65,7 +65,8 @@ def look_first(
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config, setting.one_side)).backward()
         learned.step()
-        t.G.follow(styled.z)
+        if t.lately.add(styled.z):
+            t.G.follow(t.lately.all)
         if step % EVERY == 0:
             told(step * config.batch, count)
             if enough():

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tondo.gan.config import GeneratorShape
 from tondo.gan.field import TriPlanes, surface
+from tondo.gan.kinds import Kinds, codes_of, first_kinds, fit_kinds
 from tondo.gan.layers import (
     GAIN,
     LEAK,
@@ -43,7 +44,6 @@ FIRST_TRAIT = 0.02
 TRAITED = 2  # levels of the maps that are mixed for each object, coarsest first
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
-FOLLOWED = 0.01  # of the running mean and covariance of codes, a step
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
 
 
@@ -75,6 +75,7 @@ class Generator(nn.Module):
 
     template: Tensor
     w_mean: Tensor
+    shares: Tensor
     centre: Tensor
     spread: Tensor
     twin: Tensor
@@ -93,8 +94,13 @@ class Generator(nn.Module):
         self.register_buffer("template", sphere_map(shape.rows, shape.columns))
         self.register_buffer("w_mean", torch.zeros(shape.w))
         # Of photographs' codes (`tondo.gan.codes`): random z are drawn as these lie
-        self.register_buffer("centre", torch.zeros(shape.z))
-        self.register_buffer("spread", torch.eye(shape.z))
+        first = first_kinds(shape.kinds, shape.z)
+        one = (
+            shape.kinds == 1
+        )  # then without that dimension, as in files from before there were kinds
+        self.register_buffer("shares", first.shares, persistent=not one)
+        self.register_buffer("centre", first.centres[0] if one else first.centres)
+        self.register_buffer("spread", first.spreads[0] if one else first.spreads)
 
     def _add_skin(self, shape: GeneratorShape) -> None:
         rows, columns = shape.rows // 16, shape.columns // 16
@@ -139,22 +145,21 @@ class Generator(nn.Module):
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """Normally distributed z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean
         style."""
-        w = self.mapping(self.centre + z @ self.spread.T)
+        w = self.mapping(codes_of(z, self.kinds))
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
 
-    @torch.no_grad()
+    @property
+    def kinds(self) -> Kinds:
+        """How codes lie, and so z are drawn."""
+        many, z = len(self.shares), self.shape.z
+        return Kinds(self.shares, self.centre.view(many, z), self.spread.view(many, z, z))
+
     def follow(self, codes: Tensor) -> None:
-        """Let random z lie as the codes [B, Z] of photographs do: their running mean, and a root of
-        their running covariance (Ghosh et al. 2020, From Variational to Deterministic
-        Autoencoders, section 4, fits the like once, at the end). What costs nats alone leaves the
-        codes longer one way than another; even z between them are dull mixtures."""
-        centre = self.centre.lerp(codes.mean(dim=0), FOLLOWED)
-        away = codes - centre
-        now = away.T @ away / len(codes)
-        spread, failed = torch.linalg.cholesky_ex((self.spread @ self.spread.T).lerp(now, FOLLOWED))
-        if not int(failed):  # numbers that are none show elsewhere
-            self.centre.copy_(centre)
-            self.spread.copy_(spread)
+        """Let random z lie as the codes [N, Z] of photographs do."""
+        found = fit_kinds(codes, self.kinds)
+        self.shares.copy_(found.shares)
+        self.centre.copy_(found.centres.view_as(self.centre))
+        self.spread.copy_(found.spreads.view_as(self.spread))
 
     def forward(self, w: Tensor) -> Skins:
         """w [B, W] to the splats of B objects; those of a field cover its surface as seen from

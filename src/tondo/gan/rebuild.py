@@ -15,9 +15,7 @@ from tondo.gan.render import repeated, seen, thinned
 from tondo.gan.setting import Setting, Training, as_seen
 from tondo.kernels.tri_planes_torch import Planes
 
-# Cameras tried for each photograph whose own is not known: in the first look, and later, when most
-# photographs have one that is good.
-TRIES, LATER_TRIES = 4, 2
+TRIES = 4  # cameras tried for each photograph whose own is not known
 NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it
 
 
@@ -97,26 +95,23 @@ def rebuilding(
     return (off + config.nat * styled.code.nats()).mean()
 
 
-def tries_of(t: Training, setting: Setting, rows: Tensor, tries: int = TRIES) -> Tries:
-    """So many cameras for the photographs `rows` [B] from unknown places: the one that was the best
-    before, one near it, and others drawn; of two, the second is near it or drawn, each for half of
-    the photographs. None if cameras are known or looked for."""
+def tries_of(t: Training, setting: Setting, rows: Tensor) -> Tries:
+    """`TRIES` cameras for the photographs `rows` [B] from unknown places: the one that was the best
+    before, one near it, and others drawn. None if cameras are known or looked for."""
     count, size = len(rows), t.G.shape.size
     if setting.camera_angles is not None or t.codes is None or t.codes.finds_cameras:
         shapes = ((3,), (4, 4), (3, 3), ())
         return Tries(*(torch.zeros(count, 0, *rest) for rest in shapes))
-    angles, priors = draw_angles(setting.priors, count * tries, t.chance)
-    angles, priors = angles.view(count, tries, 3), priors.view(count, tries)
+    angles, priors = draw_angles(setting.priors, count * TRIES, t.chance)
+    angles, priors = angles.view(count, TRIES, 3), priors.view(count, TRIES)
     beside = NEAR * torch.randn(count, 3, generator=t.chance)
     stood, prior = t.stood[rows, :3], t.stood[rows, 3].long()
     known, prior = prior >= 0, prior.clamp_min(0)
-    near = known if tries > 2 else known & (torch.rand(count, generator=t.chance) < 0.5)
-    remembered = ((known, stood), (near, within(setting.priors, stood + beside, prior)))
-    for place, (those, now) in enumerate(remembered):
-        angles[:, place] = torch.where(those[:, None], now, angles[:, place])
-        priors[:, place] = torch.where(those, prior, priors[:, place])
+    for place, now in enumerate((stood, within(setting.priors, stood + beside, prior))):
+        angles[:, place] = torch.where(known[:, None], now, angles[:, place])
+        priors[:, place] = torch.where(known, prior, priors[:, place])
     flat = cameras_of(setting.priors, angles.flatten(0, 1), priors.flatten(), size)
-    _, viewmats, Ks = (x.unflatten(0, (count, tries)) for x in flat)
+    _, viewmats, Ks = (x.unflatten(0, (count, TRIES)) for x in flat)
     return Tries(angles, viewmats, Ks, priors)
 
 

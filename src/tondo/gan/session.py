@@ -17,7 +17,7 @@ from tondo.data.pictures import PictureSet, of_classes
 from tondo.errors import InputError, OptionError
 from tondo.features.choose import load_extractor
 from tondo.gan import health, parallel, state
-from tondo.gan.config import ROWS, SMALL, SMALL_ROWS, TRAITS, GanConfig, GeneratorShape
+from tondo.gan.config import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.first_look import look_first
 from tondo.gan.generator_file import Card, Trained, save_generator
@@ -204,6 +204,7 @@ def setting_of(
         mirror=options.mirror,
         axial=options.axial,
         traits=TRAITS if splats else 0,
+        kinds=KINDS,
     )
     base = None
     if options.base is not None:

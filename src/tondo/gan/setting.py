@@ -14,6 +14,7 @@ from tondo.gan.codes import Codes
 from tondo.gan.config import GanConfig
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.generator import Generator
+from tondo.gan.kinds import Lately
 from tondo.gan.poses import PosePrior
 from tondo.gan.render import Shots
 
@@ -75,6 +76,7 @@ class Training:
         codes: of photographs that are rebuilt; None where none are.
         stood: [N, 4] of every photograph, where its camera stood as far as one knows: angles in
             radians and the number of the prior, or -1 where it was not looked for yet.
+        lately: photographs' codes.
     """
 
     G: Generator
@@ -84,6 +86,7 @@ class Training:
     opt_d: torch.optim.Adam
     chance: torch.Generator
     stood: Tensor
+    lately: Lately
     queue: list[int] = field(default_factory=list)
     pictures: int = 0
     step: int = 0

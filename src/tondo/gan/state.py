@@ -25,7 +25,9 @@ def to_tensors(training: Training) -> dict[str, Tensor]:
     found["chance"] = training.chance.get_state()
     found["stood"] = training.stood
     found["queue"] = torch.tensor(training.queue, dtype=torch.int64)
-    found["counts"] = torch.tensor([training.pictures, training.step], dtype=torch.int64)
+    found["lately"] = training.lately.codes
+    counts = [training.pictures, training.step, training.lately.count]
+    found["counts"] = torch.tensor(counts, dtype=torch.int64)
     found["numbers"] = torch.tensor([training.augment_p, training.seconds], dtype=torch.float64)
     found["signs"] = torch.tensor(training.signs, dtype=torch.float64)
     return {name: value.detach().contiguous().clone() for name, value in found.items()}
@@ -54,7 +56,9 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
     training.chance.set_state(tensors["chance"])
     training.stood.copy_(tensors["stood"])
     training.queue = tensors["queue"].tolist()
-    training.pictures, training.step = (int(value) for value in tensors["counts"])
+    training.lately.codes.copy_(tensors["lately"])
+    counts = (int(value) for value in tensors["counts"])
+    training.pictures, training.step, training.lately.count = counts
     training.augment_p, training.seconds = (float(value) for value in tensors["numbers"])
     training.signs = tensors["signs"].tolist()
     return training

@@ -20,10 +20,11 @@ from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.first_body import body_radii
 from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
+from tondo.gan.kinds import KEPT, Lately
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, draw_cameras
-from tondo.gan.rebuild import LATER_TRIES, Tries, rebuilding, styles_of_photographs, tries_of
+from tondo.gan.rebuild import Tries, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import first_of, objects_of, seen
 from tondo.gan.setting import Setting, Training, as_seen, reals
@@ -87,6 +88,7 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8, fused=True),
         chance,
         torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat(len(setting.pictures.images), 1),
+        Lately(torch.zeros(KEPT, shape.z)),
         augment_p=config.augment_p,
         codes=codes,
     )
@@ -198,7 +200,7 @@ def _draw(t: Training, setting: Setting) -> Drawn:
     rows = torch.tensor([_next_photo(t, setting) for _ in range(config.batch)])
     cameras = _cameras(t, setting)
     z = torch.randn(config.batch, t.G.shape.z, generator=t.chance)
-    return Drawn(rows, cameras, z, tries_of(t, setting, rows, LATER_TRIES))
+    return Drawn(rows, cameras, z, tries_of(t, setting, rows))
 
 
 def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
@@ -298,8 +300,8 @@ def _step_g(
     parallel.average_gradients(trained)
     grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
     t.opt_g.step()
-    if len(codes[0]):
-        t.G.follow(parallel.all_of(torch.cat(codes)))
+    if len(codes[0]) and t.lately.add(parallel.all_of(torch.cat(codes))):
+        t.G.follow(t.lately.all)
     _require(t, True)
     return torch.stack(told).mean(), grad
 
