@@ -156,6 +156,32 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior(bell: bool) -> Non
     assert None not in grads
 
 
+class Pooling:
+    """Sees pictures half as large, so a mirrored one mirrored."""
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        return [torch.nn.functional.avg_pool2d(images, 2)]
+
+
+def test_a_mirrored_photograph_has_the_mirrored_camera_where_left_and_right_are_alike() -> None:
+    chance = torch.Generator().manual_seed(0)
+    images = torch.rand(16, 3, 32, 32, generator=chance)
+    prior, found = NAMED["frontal"][0], {}
+    for mirror in (True, False):
+        torch.manual_seed(0)
+        codes = Codes(Pooling(), 32, 6, prior, told=False, side=2, mirror=mirror)
+        codes.calibrate(images)
+        codes.eval()
+        with torch.no_grad():
+            there, turned = (codes(x, None).angles for x in (images, images.flip(3)))
+        assert there is not None
+        assert turned is not None
+        assert float(there[:, :2].std(dim=0).min()) > 0.01
+        found[mirror] = turned - there * torch.tensor([-1.0, 1.0, -1.0])
+    assert float(found[True].abs().max()) < 1e-5
+    assert float(found[False][:, :2].abs().amax(dim=0).min()) > 0.01
+
+
 def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None:
     known = setting_of(squares(), Watched())
     pictures = replace(known.pictures, viewmats=None, Ks=None)

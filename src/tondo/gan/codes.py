@@ -64,6 +64,9 @@ class Codes(nn.Module):
         told: whether it is told the cameras. It is not where they are drawn: a code then stands for
             an object that has to look right from wherever the photograph may have been taken.
         side: features are averaged over side x side parts of the picture.
+        mirror: left and right of the things are alike. A photograph's mirror image then has the
+            opposite azimuth and roll, and cameras that are looked for heed it: they are told by
+            what differs between left and right, and not by a beard or by brightness.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Codes(nn.Module):
         *,
         told: bool = True,
         side: int = 1,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         self.shared = True  # whether all processes of a training see parts of one batch
@@ -82,6 +86,7 @@ class Codes(nn.Module):
         self._extractor = extractor
         self._prior = prior
         self._side = side
+        self._mirror = mirror
         with torch.no_grad():
             found = extractor.features(torch.zeros(1, 3, size, size))
         self._widths = [x.shape[1] for x in found]
@@ -110,14 +115,22 @@ class Codes(nn.Module):
         """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
         known."""
         found = self._seen(images)
+        x = self._hidden(images, found, angles)
+        if self.to_angles is not None:
+            raw = self.to_angles(x)
+            if self._mirror:
+                turned = [maps.flip(3) for maps in found]  # much like what would be seen there
+                twin = self.to_angles(self._hidden(images.flip(3), turned, None))
+                raw = raw + twin * twin.new_tensor([-1.0, 1.0, -1.0])
+            angles = self._within_prior(raw)
+        means, log_spreads = self.to_z(x).chunk(2, dim=1)
+        return Code(means, FIRST_LOG_SPREAD + log_spreads, angles, found)
+
+    def _hidden(self, images: Tensor, found: list[Tensor], angles: Tensor | None) -> Tensor:
         x = (self._pooled(images, found) - self.pooled_mean) / self.pooled_spread
         if angles is not None:
             x = torch.cat([x, angles.sin(), angles.cos()], dim=1)
-        x = F.leaky_relu(self.hidden(x), 0.2)
-        if self.to_angles is not None:
-            angles = self._within_prior(x)
-        means, log_spreads = self.to_z(x).chunk(2, dim=1)
-        return Code(means, FIRST_LOG_SPREAD + log_spreads, angles, found)
+        return F.leaky_relu(self.hidden(x), 0.2)
 
     @torch.no_grad()
     def _seen(self, images: Tensor) -> list[Tensor]:
@@ -136,13 +149,12 @@ class Codes(nn.Module):
         ]
         return torch.stack(levels).mean(dim=0)
 
-    def _within_prior(self, x: Tensor) -> Tensor:
-        """Angles that lie over the prior's ranges as its own do: normally distributed, or even, as
-        an even number's share of the normal distribution. Otherwise all would soon lie on one
-        side."""
-        assert self.to_angles is not None
+    def _within_prior(self, raw: Tensor) -> Tensor:
+        """Angles [B, 3] that lie over the prior's ranges as its own do: normally distributed, or
+        even, as an even number's share of the normal distribution. Otherwise all would soon lie on
+        one side."""
         assert self._prior is not None
-        even = self._even(self.to_angles(x), self.angles_mean, self.angles_spread)
+        even = self._even(raw, self.angles_mean, self.angles_spread)
         if not self._prior.bell:
             even = (2 * torch.special.ndtr(even) - 1) / BELL
         return bell_angles(self._prior, self.reach * even)

@@ -137,7 +137,9 @@ def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
     if setting.camera_angles is not None:
         return Codes(setting.extractor, shape.size, shape.z)
     where = setting.priors[0] if setting.one_side is not None else None
-    return Codes(setting.extractor, shape.size, shape.z, where, told=False, side=2)
+    return Codes(
+        setting.extractor, shape.size, shape.z, where, told=False, side=2, mirror=shape.mirror
+    )
 
 
 class Drawn(NamedTuple):
