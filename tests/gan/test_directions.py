@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tiny_generators import tiny_generator
+from tiny_generators import SHAPE, tiny_generator
 from tondo.errors import InputError, OptionError
 from tondo.gan.directions import (
     Move,
     find_directions,
+    into_maps,
     load_directions,
     moved,
     parse_move,
     sample_w,
     save_directions,
 )
+from tondo.gan.generator import PLACE_RATE
 from tondo.gan.layers import StyledConv
 
 
@@ -35,6 +38,26 @@ def test_closed_form_finds_the_direction_that_the_weights_amplify() -> None:
     found = torch.nn.functional.normalize(find_directions(generator, 3).closed, dim=1)
     assert abs(float(found[0] @ body)) > 0.99  # two by the first map
     assert abs(float(found[2] @ wanted)) > 0.99  # one by the layers
+
+
+def test_the_body_follows_mixtures_of_traits_too() -> None:
+    generator = tiny_generator(shape=replace(SHAPE, traits=5))
+    wanted = torch.nn.functional.normalize(torch.randn(12), dim=0)
+    mixture, traits = generator.mixtures[1], generator.traits[1]
+    with torch.no_grad():
+        mixture.weight += 20 * torch.outer(torch.randn(5), wanted)
+        traits *= 1e-3
+    found = torch.nn.functional.normalize(find_directions(generator, 1).closed, dim=1)
+    assert abs(float(found[0] @ wanted)) < 0.9  # maps that are nearly nothing make nothing
+    with torch.no_grad():
+        traits *= 1e4
+    found = torch.nn.functional.normalize(find_directions(generator, 1).closed, dim=1)
+    assert abs(float(found[0] @ wanted)) > 0.99
+    maps = torch.cat([x.flatten(1) for x in generator.traits[:1]], dim=1)
+    first = PLACE_RATE / 5**0.5 * maps.T.double() @ generator.mixtures[0].weight.double()
+    gram = into_maps(generator)[:-5].T @ into_maps(generator)[:-5]
+    from_w = generator.from_w.weight.double()
+    torch.testing.assert_close(gram, from_w.T @ from_w + first.T @ first)
 
 
 def test_principal_components_are_those_of_w() -> None:

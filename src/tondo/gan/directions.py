@@ -2,14 +2,16 @@
 
 Two families: closed-form factorisation of the weights that read w (Shen and Zhou 2021, SeFa,
 equation 8) and principal components of w (Härkönen et al. 2020, GANSpace, section 2.1). The first
-half of the closed-form ones moves the first map most, and so the body; the others move what
-modulates the layers most, and so mainly the colours. Of all weights together only colours came.
+half of the closed-form ones moves the maps that are made from w most, and so the body; the others
+move what modulates the layers most, and so mainly the colours. Of all weights together only colours
+came.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.errors import InputError, OptionError
-from tondo.gan.generator import Generator
+from tondo.gan.generator import PLACE_RATE, Generator
 from tondo.gan.generator_file import check_tensors, read_tensors
 from tondo.gan.layers import Linear, StyledConv
 from tondo.io.atomic import write_bytes
@@ -37,8 +39,8 @@ class Directions:
     """Steps in w: adding 1.0 times a row moves by one standard deviation of w along it.
 
     Attributes:
-        closed: [N, W], the first half (rounded up) by their effect on the first map, the others by
-            that on the modulation of the layers; in each the strongest first.
+        closed: [N, W], the first half (rounded up) by their effect on the maps that w makes, the
+            others by that on the modulation of the layers; in each the strongest first.
         principal: [M, W], largest variance of w first.
     """
 
@@ -69,7 +71,7 @@ def find_directions(generator: Generator, count: int = COUNT) -> Directions:
     body = count - count // 2
     closed = torch.cat(
         [
-            _strongest(first_map(generator), body),
+            _strongest(into_maps(generator), body),
             _strongest(modulation(generator), count - body),
         ]
     )
@@ -98,10 +100,19 @@ def sample_w(generator: Generator, count: int, seed: int = 0) -> Tensor:
     return generator.styles(z).double()
 
 
-def first_map(generator: Generator) -> Tensor:
-    """[R, W] float64: the matrix that makes the first map of the body from w."""
+def into_maps(generator: Generator) -> Tensor:
+    """[R, W] float64: the matrices that make maps of the body from w, as far as their lengths go:
+    of the first map, and of the mixtures of traits that are added to later ones."""
     body = generator if generator.planes is None else generator.planes
-    return body.from_w.weight.detach().double()
+    found = [body.from_w.weight.detach().double()]
+    if generator.planes is None:
+        for traits, mixture in zip(generator.traits, generator.mixtures, strict=True):
+            maps = PLACE_RATE / math.sqrt(len(traits)) * traits.detach().double().flatten(1)
+            # (maps^T M)^T (maps^T M) = M^T (maps maps^T) M, whatever the maps' size
+            values, vectors = torch.linalg.eigh(maps @ maps.T)
+            root = vectors * values.clamp_min(0).sqrt()
+            found.append(root.T @ mixture.weight.detach().double())
+    return torch.cat(found)
 
 
 def modulation(generator: Generator) -> Tensor:
