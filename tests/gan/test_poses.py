@@ -35,9 +35,23 @@ def test_cameras_look_at_the_origin_from_their_angles() -> None:
     )
 
 
+def test_cameras_with_a_pivot_show_it_in_the_middle_as_far_away() -> None:
+    prior = PosePrior((-50.0, 30.0), (5.0, 25.0), (-4.0, 8.0), fov=30.0, distance=4.0, pivot=0.6)
+    drawn = draw_cameras((prior,), 20, 33, torch.Generator().manual_seed(1))
+    seen = (drawn.viewmats @ torch.tensor([0.0, 0.0, 0.6, 1.0]))[:, :3]
+    torch.testing.assert_close(seen, torch.tensor([0.0, 0.0, 4.0]).expand(20, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(angles_of(drawn.viewmats), drawn.angles, atol=1e-5, rtol=0)
+    # a head that looks to the camera's left (its azimuth is above 0) has its middle on the right
+    middle = drawn.viewmats[:, 0, 3]
+    assert bool((middle.sign() == drawn.angles[:, 0].sign())[drawn.angles[:, 0].abs() > 0.2].all())
+
+
 def test_ranges_are_read_and_unknown_words_are_refused() -> None:
     (prior,) = parse_poses("azimuth=-40:40,elevation=-10:20,fov=25,distance=5")
     assert prior == PosePrior((-40.0, 40.0), (-10.0, 20.0), fov=25.0, distance=5.0)
+    assert parse_poses("azimuth=0:0,elevation=0:0,pivot=0.5")[0].pivot == 0.5
+    with pytest.raises(OptionError, match=r"pivot must lie within -1\.\.1"):
+        parse_poses("azimuth=0:0,elevation=0:0,pivot=1.5")
     assert parse_poses("frontal") == NAMED["frontal"]
     assert NAMED["frontal"][0].bell
     for text, said in (

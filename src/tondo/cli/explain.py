@@ -80,7 +80,7 @@ def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Shots, Tens
     import torch
 
     from tondo.gan.generate import styles_of
-    from tondo.gan.poses import cameras_at, draw_cameras
+    from tondo.gan.poses import cameras_by, draw_cameras
     from tondo.gan.render import pictures_of
     from tondo.gan.sheets import turning_angles
 
@@ -91,7 +91,7 @@ def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Shots, Tens
     w = styles_of(opened, [seed, *others], truncation)
     w = torch.cat([w[:1].expand(SIDES, -1), w[1:]])
     angles = turning_angles(priors, SIDES)
-    viewmats, Ks = cameras_at(angles, priors[0].fov, priors[0].distance, size)
+    viewmats, Ks = cameras_by(priors[0], angles, size)
     drawn = draw_cameras(priors, len(others), size, torch.Generator().manual_seed(0))
     viewmats, Ks = torch.cat([viewmats, drawn.viewmats]), torch.cat([Ks, drawn.Ks])
     with torch.no_grad():

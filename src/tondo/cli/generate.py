@@ -147,7 +147,7 @@ def _write_interpolation(path: Path, opened: Opened, w: Tensor, size: int) -> No
     """From each seed to the next and back to the first, turning once in all."""
     import torch
 
-    from tondo.gan.poses import cameras_at
+    from tondo.gan.poses import cameras_by
     from tondo.gan.render import pictures_of
     from tondo.gan.sheets import turning_angles
     from tondo.io.video import write_video
@@ -158,7 +158,7 @@ def _write_interpolation(path: Path, opened: Opened, w: Tensor, size: int) -> No
     low, high = priors[0].azimuth
     if high - low < 359.9:  # there and back, so that the film closes
         angles = torch.cat([angles[::2], angles[::2].flip(0)])[:count]
-    viewmats, Ks = cameras_at(angles, priors[0].fov, priors[0].distance, size)
+    viewmats, Ks = cameras_by(priors[0], angles, size)
     frames = []
     with torch.no_grad():
         for k in range(count):

@@ -111,6 +111,7 @@ def into_maps(generator: Generator) -> Tensor:
             # (maps^T M)^T (maps^T M) = M^T (maps maps^T) M, whatever the maps' size
             values, vectors = torch.linalg.eigh(maps @ maps.T)
             root = vectors * values.clamp_min(0).sqrt()
+            assert isinstance(mixture, Linear)
             found.append(root.T @ mixture.weight.detach().double())
     return torch.cat(found)
 

@@ -21,7 +21,7 @@ from tondo.gan.encoder import Guess
 from tondo.gan.generator import Generator, Skins
 from tondo.gan.layers import unit_rms
 from tondo.gan.photo import Target
-from tondo.gan.poses import PosePrior, cameras_at, draw_cameras
+from tondo.gan.poses import PosePrior, cameras_by, draw_cameras, looking
 from tondo.gan.regularise import roughness
 from tondo.gan.render import Shots, pictures_of
 from tondo.gan.sheets import turning_angles
@@ -116,10 +116,8 @@ class Judge:
 def first_poses(guess: Guess, priors: tuple[PosePrior, ...], size: int) -> Pose:
     """The guessed camera, and others round the object."""
     prior = priors[0]
-    around, Ks = cameras_at(turning_angles(priors, AROUND), prior.fov, prior.distance, size)
-    own = around[:1].clone()
-    own[:, :3, :3] = guess.rotations
-    first = torch.cat([own, around])
+    around, Ks = cameras_by(prior, turning_angles(priors, AROUND), size)
+    first = torch.cat([looking(guess.rotations, prior.distance, prior.pivot), around])
     return Pose(first, torch.zeros(len(first), 3), torch.zeros(len(first), 3), Ks[0])
 
 

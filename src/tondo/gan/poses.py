@@ -1,7 +1,7 @@
 """Where the cameras of a picture collection stood: pose priors, and cameras drawn from them.
 
 The generator's space has +y up and its object within the unit sphere about the origin; every camera
-looks at the origin.
+looks at the origin, or at a prior's pivot.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class PosePrior:
         by_angle: elevations are even in angle, as on a turning axis, not over the sphere's area.
         bell: most cameras stand near the middle of the ranges: angles are normally distributed with
             a standard deviation of `BELL` times half a range, and cut off at its ends.
+        pivot: how far from the origin towards +z the cameras look: where pictures were cut out
+            around a face, it is the face that stays in the middle as the head turns.
     """
 
     azimuth: tuple[float, float]
@@ -40,6 +42,7 @@ class PosePrior:
     weight: float = 1.0
     by_angle: bool = False
     bell: bool = False
+    pivot: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("azimuth", "elevation", "roll"):
@@ -53,6 +56,8 @@ class PosePrior:
             raise OptionError(f"poses: elevation must lie within -90..90, got {self.elevation}")
         if not 1.0 <= self.fov <= 120.0:
             raise OptionError(f"poses: fov must lie within 1..120 degrees, got {self.fov:g}")
+        if not -1.0 <= self.pivot <= 1.0:
+            raise OptionError(f"poses: pivot must lie within -1..1, got {self.pivot:g}")
         if not 1.1 <= self.distance <= 100.0:
             raise OptionError(f"poses: distance must lie within 1.1..100, got {self.distance:g}")
 
@@ -60,7 +65,7 @@ class PosePrior:
 ROUND = (-180.0, 180.0)
 BELL = 0.4
 NAMED = {
-    "frontal": (PosePrior((-35.0, 35.0), (-15.0, 15.0), bell=True),),
+    "frontal": (PosePrior((-45.0, 45.0), (-15.0, 15.0), bell=True, pivot=0.5),),
     "turntable": (PosePrior(ROUND, (-5.0, 15.0)),),
     # lying on a turntable: seen from all round, over the poles, the axis level in the picture
     "tumble": (
@@ -75,7 +80,7 @@ NAMED = {
 def parse_poses(text: str) -> tuple[PosePrior, ...]:
     """One prior or a mixture of several joined by "+", equally often: "turntable+tumble".
 
-    Each is a name or ranges such as "azimuth=-40:40,elevation=-10:20,fov=25,distance=5".
+    Each is a name or ranges such as "azimuth=-40:40,elevation=-10:20,fov=25,distance=5,pivot=0".
 
     Raises:
         OptionError: an unknown name, an unknown or missing range, or values out of range.
@@ -100,11 +105,11 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
             raise OptionError(f"--poses: {word!r} is not NAME=NUMBER or NAME=LOW:HIGH") from None
     ranges = {"azimuth", "elevation", "roll"}
     for name, given in found.items():
-        wanted = 2 if name in ranges else 1 if name in ("fov", "distance") else 0
+        wanted = 2 if name in ranges else 1 if name in ("fov", "distance", "pivot") else 0
         if len(given) != wanted or not all(math.isfinite(value) for value in given):
             raise OptionError(
                 f"--poses: {name}={':'.join(f'{v:g}' for v in given)} is not understood; known "
-                "are azimuth, elevation and roll as LOW:HIGH, fov and distance as one number"
+                "are azimuth, elevation and roll as LOW:HIGH, fov, distance and pivot as one number"
             )
     if "azimuth" not in found or "elevation" not in found:
         raise OptionError("--poses: ranges need at least azimuth=LOW:HIGH and elevation=LOW:HIGH")
@@ -115,7 +120,8 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
     fov = found.get("fov", (20.0,))[0]
     distance = found.get("distance", (1.005 / math.sin(math.radians(fov) / 2),))[0]
     azimuth, elevation, roll = ((low[k], high[k]) for k in ("azimuth", "elevation", "roll"))
-    return (PosePrior(azimuth, elevation, roll, fov, distance),)
+    pivot = found.get("pivot", (0.0,))[0]
+    return (PosePrior(azimuth, elevation, roll, fov, distance, pivot=pivot),)
 
 
 class Cameras(NamedTuple):
@@ -150,10 +156,15 @@ def draw_angles(
 def cameras_of(priors: tuple[PosePrior, ...], angles: Tensor, chosen: Tensor, size: int) -> Cameras:
     """Cameras at angles [B, 3], each with the angle of view and the distance of prior `chosen`
     [B]."""
-    parts = [cameras_at(angles, prior.fov, prior.distance, size) for prior in priors]
+    parts = [cameras_by(prior, angles, size) for prior in priors]
     pick = torch.arange(len(angles))
     viewmats, Ks = (torch.stack(tensors)[chosen, pick] for tensors in zip(*parts, strict=True))
     return Cameras(angles, viewmats, Ks)
+
+
+def cameras_by(prior: PosePrior, angles: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """`cameras_at` angles [B, 3], as far away and with the angle of view that `prior` says."""
+    return cameras_at(angles, prior.fov, prior.distance, size, prior.pivot)
 
 
 def within(priors: tuple[PosePrior, ...], angles: Tensor, chosen: Tensor) -> Tensor:
@@ -185,12 +196,14 @@ def bell_angles(prior: PosePrior, normal: Tensor) -> Tensor:
     return 0.5 * (low + high) + 0.5 * (high - low) * (BELL * normal).clamp(-1, 1)
 
 
-def cameras_at(angles: Tensor, fov: float, distance: float, size: int) -> tuple[Tensor, Tensor]:
-    """Cameras that look at the origin from `angles`.
+def cameras_at(
+    angles: Tensor, fov: float, distance: float, size: int, pivot: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Cameras that look at the origin, or at (0, 0, `pivot`), from `angles`.
 
     Args:
         angles: [B, 3] radians: azimuth, elevation, roll.
-        fov: degrees. distance: of the cameras from the origin. size: pixels a side.
+        fov: degrees. distance: of the cameras from where they look. size: pixels a side.
 
     Returns:
         viewmats [B, 4, 4] world-to-camera, OpenCV axes, and Ks [B, 3, 3] in pixels, float32.
@@ -201,15 +214,22 @@ def cameras_at(angles: Tensor, fov: float, distance: float, size: int) -> tuple[
     right = torch.stack([ca, torch.zeros_like(ca), -sa], dim=1)
     down = torch.linalg.cross(-back, right)
     sr, cr = roll.sin()[:, None], roll.cos()[:, None]
-    viewmats = torch.zeros(len(angles), 4, 4, dtype=torch.float64)
-    viewmats[:, 0, :3] = cr * right + sr * down
-    viewmats[:, 1, :3] = cr * down - sr * right
-    viewmats[:, 2, :3] = -back
-    viewmats[:, 2, 3] = distance
-    viewmats[:, 3, 3] = 1
+    rotations = torch.stack([cr * right + sr * down, cr * down - sr * right, -back], dim=1)
+    viewmats = looking(rotations, distance, pivot)
     focal = 0.5 * size / math.tan(math.radians(fov) / 2)
     K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
     return viewmats.float(), K.float().expand(len(angles), 3, 3).contiguous()
+
+
+def looking(rotations: Tensor, distance: float, pivot: float = 0.0) -> Tensor:
+    """viewmats [B, 4, 4] with these rotations [B, 3, 3], that far from (0, 0, `pivot`), which they
+    show in the middle."""
+    viewmats = rotations.new_zeros(len(rotations), 4, 4)
+    viewmats[:, :3, :3] = rotations
+    viewmats[:, :3, 3] = -pivot * rotations[:, :, 2]
+    viewmats[:, 2, 3] += distance
+    viewmats[:, 3, 3] = 1
+    return viewmats
 
 
 def angles_of(viewmats: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tondo.gan import parallel
 from tondo.gan.codes import Code, unlike, unlike_in_form
 from tondo.gan.generator import Skins
-from tondo.gan.poses import cameras_at, cameras_of, draw_angles, within
+from tondo.gan.poses import cameras_by, cameras_of, draw_angles, within
 from tondo.gan.render import repeated, seen, thinned
 from tondo.gan.setting import Setting, Training, as_seen
 from tondo.kernels.tri_planes_torch import Planes
@@ -57,8 +57,7 @@ def styles_of_photographs(
     else:
         code = t.codes(photographs, None)
     if code.angles is not None and angles is None:
-        prior = setting.priors[0]
-        cameras = cameras_at(code.angles, prior.fov, prior.distance, t.G.shape.size)
+        cameras = cameras_by(setting.priors[0], code.angles, t.G.shape.size)
     z = code.drawn(noise)
     return Styled(t.G.mapping(z), cameras, code, z.detach())
 

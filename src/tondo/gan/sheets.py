@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tondo.gan.generator import Generator
-from tondo.gan.poses import PosePrior, cameras_at
+from tondo.gan.poses import PosePrior, cameras_by
 from tondo.gan.render import Shots, pictures_of
 
 SIDES = 8
@@ -40,7 +40,7 @@ def views(
 ) -> Shots:
     """One style w [1, W] from `count` sides: images [count, size, size, 3]."""
     angles = turning_angles(priors, count)
-    viewmats, Ks = cameras_at(angles, priors[0].fov, priors[0].distance, size)
+    viewmats, Ks = cameras_by(priors[0], angles, size)
     shots, _ = pictures_of(generator, w.expand(count, -1), viewmats, Ks, size)
     return shots
 
@@ -51,7 +51,7 @@ def view_from(
 ) -> Tensor:
     """[B, size, size, 3] 0..1: styles w [B, W] all seen from one direction, angle [3] radians."""
     angles = angle.expand(len(w), 3)
-    viewmats, Ks = cameras_at(angles, priors[0].fov, priors[0].distance, size)
+    viewmats, Ks = cameras_by(priors[0], angles, size)
     return pictures_of(generator, w, viewmats, Ks, size)[0].images.clamp(0, 1)
 
 
