@@ -139,7 +139,7 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior(bell: bool) -> Non
         angles = training.codes(photographs, None).angles
         assert angles is not None
     low, high = angles.detach().amin(dim=0), angles.detach().amax(dim=0)
-    reach = torch.deg2rad(torch.tensor([35.0, 15.0, 0.0]))
+    reach = torch.deg2rad(torch.tensor([45.0, 15.0, 0.0]))
     assert bool((high <= reach).all())
     assert bool((low >= -reach).all())
     spread = (BELL if bell else 2 / 12**0.5) * float(reach[0])
