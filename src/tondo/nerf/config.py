@@ -69,8 +69,8 @@ class NerfConfig:
     lr_tables: float = 2e-2
     lr_heads: float = 1e-2
     lr_networks: float = 5e-4
-    lr_end: float = 0.1
-    decay: float = 0.5
+    lr_end: float = 0.05
+    decay: float = 0.7
     warm_up: int = 20
     distortion: float | None = None
     distortion_until: float = 0.2
