@@ -95,8 +95,8 @@ void forward(FieldRays* keep, const FieldArrays& field, F3 origins, F3 direction
 }
 
 void backward(FieldRays& kept, const FieldArrays& field, F3 origins, F3 directions, F2 ends,
-              F1 offsets, F3 v_colors, F1 v_opacities, F1 v_depths, F1 v_distortions, float near,
-              F1 v_first, Maybe<F1> v_second, F1 v_heads) {
+              F1 offsets, F3 v_colors, F1 v_opacities, F1 v_depths, F1 v_distortions, F1 v_first,
+              Maybe<F1> v_second, F1 v_heads) {
   const auto rays = rays_of(origins, directions, ends, offsets);
   const size_t n = origins.shape(0);
   need(kept.rays == rays.count, "the tape is of other rays");
@@ -116,7 +116,6 @@ void backward(FieldRays& kept, const FieldArrays& field, F3 origins, F3 directio
   tondo::field_backward(field.model, rays, kept.tape,
                         {v_colors.data(), v_opacities.data(), v_depths.data(),
                          v_distortions.data(), nullptr},
-                        near,
                         {v_first.data(), v_second ? v_second->data() : nullptr, v_heads.data()});
 }
 
@@ -203,8 +202,8 @@ void bind_field(nb::module_& m) {
   m.def("field_forward", &forward, "keep"_a.none(), "field"_a, "origins"_a, "directions"_a, "ends"_a,
         "offsets"_a, "colors"_a, "opacities"_a, "depths"_a, "distortions"_a, "samples"_a);
   m.def("field_backward", &backward, "kept"_a, "field"_a, "origins"_a, "directions"_a, "ends"_a,
-        "offsets"_a, "v_colors"_a, "v_opacities"_a, "v_depths"_a, "v_distortions"_a, "near"_a,
-        "v_first"_a, "v_second"_a.none(), "v_heads"_a);
+        "offsets"_a, "v_colors"_a, "v_opacities"_a, "v_depths"_a, "v_distortions"_a, "v_first"_a,
+        "v_second"_a.none(), "v_heads"_a);
   m.def("remember", &remember, "x"_a, "y"_a, "z"_a, "sigmas"_a, "densities"_a, "strides"_a,
         "radius"_a, "contracted"_a, "step"_a, "cone"_a, "rule"_a, "most"_a);
   m.def("remember_rays", &remember_rays, "kept"_a, "densities"_a, "strides"_a, "radius"_a,

@@ -47,16 +47,6 @@ void composite_backward(const FieldModel& model, const RayPictures& v, int64_t f
   }
 }
 
-// Gradients of samples nearer than `near` by the square of their share of it (Philip and Deschaintre
-// 2023, Floaters No More, equation 9).
-void lessen_near(float near, const FieldChunk& chunk, int64_t begin, int64_t n, float* v_out) {
-  for (int64_t s = 0; s < n; ++s) {
-    const float t = chunk.t[begin + s];
-    if (!(t < near)) continue;
-    for (int c = 0; c < 4; ++c) v_out[s * kOut + c] *= t / near * (t / near);
-  }
-}
-
 // [n, E] rows to the gradients of each group of features: [group][count, F], from sample `begin`.
 void by_group(const Encoding& encoding, int64_t n, const float* rows, int64_t begin, int64_t count,
               float* v_features) {
@@ -69,7 +59,7 @@ void by_group(const Encoding& encoding, int64_t n, const float* rows, int64_t be
 }
 
 void backward_chunk(const FieldModel& model, const PackedHeads& heads, const Rays& rays,
-                    int64_t first, FieldChunk& chunk, const RayPictures& v, float near) {
+                    int64_t first, FieldChunk& chunk, const RayPictures& v) {
   const int count = static_cast<int>(std::min<int64_t>(kRays, rays.count - first));
   const int64_t H = heads.heads.hidden, E = heads.heads.inputs;
   std::vector<float> harmonics(count * kHarmonics), bias(count * H), v_bias(count * H, 0.0f);
@@ -91,7 +81,6 @@ void backward_chunk(const FieldModel& model, const PackedHeads& heads, const Ray
     const int64_t n = std::min<int64_t>(kBlock, chunk.count - i);
     const float* features = &chunk.features[i * E];
     composite_backward(model, v, first, chunk, i, n, runners, back.out.data());
-    lessen_near(near, chunk, i, n, back.out.data());
     heads_forward(heads, n, features, &chunk.ray[i], bias.data(), a);
     heads_backward(heads, n, features, &chunk.ray[i], a, back.out.data(), back, rows.data(),
                    chunk.v_heads.data(), v_bias.data());
@@ -105,10 +94,10 @@ void backward_chunk(const FieldModel& model, const PackedHeads& heads, const Ray
 // The networks ray by ray; then the encoding group by group, each by one thread in the order of the
 // samples, so that no two threads add to one number and sums do not depend on how many they are.
 void field_backward(const FieldModel& model, const Rays& rays, FieldTape& tape,
-                    const RayPictures& v, float near, const FieldGrads& out) {
+                    const RayPictures& v, const FieldGrads& out) {
   const PackedHeads heads(model.heads);
   parallel_for(static_cast<int64_t>(tape.size()), [&](int64_t k) {
-    backward_chunk(model, heads, rays, k * kRays, tape[k], v, near);
+    backward_chunk(model, heads, rays, k * kRays, tape[k], v);
   });
   const Encoding& encoding = model.encoding;
   const int64_t width = encoding.group();

@@ -89,11 +89,9 @@ def marching_of(field: Field) -> Marching:
     return Marching(0.11, 0.05 if field.space.contracted else 0.0, 70, 1e-3)
 
 
-def rendered(
-    field: Field, rays: tuple[Tensor, ...], tape: Tape | None = None, near: float = 0.0
-) -> RayPictures:
+def rendered(field: Field, rays: tuple[Tensor, ...], tape: Tape | None = None) -> RayPictures:
     *where, offsets = (x.to(field.heads.weights.dtype) for x in rays)
-    return render_rays(field, *where, marching_of(field), offsets=offsets, tape=tape, near=near)
+    return render_rays(field, *where, marching_of(field), offsets=offsets, tape=tape)
 
 
 def with_grads(field: Field) -> Field:
@@ -133,35 +131,6 @@ def test_pictures_and_gradients_are_the_twins(
         sum((x * w.to(x.dtype)).sum() for x, w in terms).backward()  # type: ignore[union-attr]
     for got, wanted in zip(grads(fast), grads(plain), strict=True):
         close(got, wanted)
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS.keys())
-def test_samples_near_their_camera_get_less_of_the_gradients(
-    encoding: HashEncoding | DctEncoding,
-) -> None:
-    field, near = field_of(encoding, contracted=True), 3.0
-    rays = rays_of(field, 60)
-    weights = torch.rand(60, 6, generator=torch.Generator().manual_seed(2))
-
-    def gradients(field: Field, near: float) -> tuple[RayPictures, list[Tensor]]:
-        learned = with_grads(field)
-        found = rendered(learned, rays, near=near)
-        (
-            torch.cat([found.colors, torch.stack(found[1:4], dim=1)], dim=1) * weights
-        ).sum().backward()
-        return found, grads(learned)
-
-    found, lessened = gradients(field, near)
-    for got, wanted in zip(lessened, gradients(as_double(field), near)[1], strict=True):
-        close(got, wanted)
-    without, whole = gradients(field, 0.0)
-    assert all(torch.equal(x, y) for x, y in zip(found[:5], without[:5], strict=True))
-    for x, y in zip(lessened, whole, strict=True):
-        assert float((x - y).abs().max()) > 0.01 * float(y.abs().max())
-    # all samples are nearer than that: a share of all gradients, by the square
-    far, farther = (gradients(as_double(field), near)[1] for near in (20.0, 40.0))
-    for x, y in zip(far, farther, strict=True):
-        close(0.25 * x, y)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS.keys())

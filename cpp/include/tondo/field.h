@@ -97,10 +97,9 @@ struct FieldGrads {
   float* v_heads;   // [parts_of(...).count], added to
 };
 
-// v: gradients of the pictures (samples is not read). Of the tape that forward has filled. Samples
-// nearer than `near` get less of them.
+// v: gradients of the pictures (samples is not read). Of the tape that forward has filled.
 void field_backward(const FieldModel& model, const Rays& rays, FieldTape& tape,
-                    const RayPictures& v, float near, const FieldGrads& out);
+                    const RayPictures& v, const FieldGrads& out);
 
 // log densities [N] at points [N, 3] of the world.
 void field_density(const FieldModel& model, int64_t count, const float* points, float* log_sigmas);

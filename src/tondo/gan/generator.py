@@ -95,9 +95,8 @@ class Generator(nn.Module):
         self.register_buffer("w_mean", torch.zeros(shape.w))
         # Of photographs' codes (`tondo.gan.codes`): random z are drawn as these lie
         first = first_kinds(shape.kinds, shape.z)
-        one = (
-            shape.kinds == 1
-        )  # then without that dimension, as in files from before there were kinds
+        # One kind stands without that dimension: files from before there were kinds
+        one = shape.kinds == 1
         self.register_buffer("shares", first.shares, persistent=not one)
         self.register_buffer("centre", first.centres[0] if one else first.centres)
         self.register_buffer("spread", first.spreads[0] if one else first.spreads)

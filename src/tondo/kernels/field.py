@@ -64,13 +64,12 @@ def render_rays(
     *,
     offsets: Tensor | None = None,
     tape: Tape | None = None,
-    near: float = 0.0,
 ) -> RayPictures:
     """Colour, opacity, depth and distortion along rays; differentiable in the field's tables and
     weights, not in the rays.
 
-    A `FrequencyField` goes through `tondo.kernels.frequency`, and `marching`, `tape` and `near` do
-    not concern it. Of the others, float32 on the CPU takes the native path; elsewhere the twin in
+    A `FrequencyField` goes through `tondo.kernels.frequency`, and `marching` and `tape` do not
+    concern it. Of the others, float32 on the CPU takes the native path; elsewhere the twin in
     `tondo.kernels.field_torch` runs, which is the definition.
 
     Args:
@@ -79,9 +78,6 @@ def render_rays(
         offsets: [R] 0..1, where in its steps a ray's samples are (None: 0.5).
         tape: memory to use again; a pass through it makes the gradients of the one before
             unavailable. None: new memory.
-        near: samples nearer than this get less of the gradients, by the square of their share of it
-            (Philip & Deschaintre 2023, Floaters No More, equation 9): they are many for the little
-            that they cover, and what hangs before the cameras grows there. 0: nothing is changed.
 
     Raises:
         ValueError: shapes or devices that do not fit each other; the space's occupancy may be on
@@ -100,13 +96,13 @@ def render_rays(
         return RayPictures(colors, opacities, depths, distortions, samples, (color, opacity))
     weights = field.heads.weights
     if weights.device.type != "cpu" or weights.dtype != torch.float32:
-        return RayPictures(*render_rays_torch(field, rays_o, rays_d, ends, offsets, marching, near))
+        return RayPictures(*render_rays_torch(field, rays_o, rays_d, ends, offsets, marching))
     rays = tuple(x.detach().contiguous() for x in (rays_o, rays_d, ends, offsets))
     first, second = _arrays(field.encoding)
     wanted = any(x is not None and x.requires_grad for x in (first, second, weights))
     if not (torch.is_grad_enabled() and wanted):
         return _pictures(None, _native_field(field, first, second, marching), rays)
-    found = _Rays.apply(first, second, weights, field, marching, rays, tape or Tape(), near)
+    found = _Rays.apply(first, second, weights, field, marching, rays, tape or Tape())
     return RayPictures(*found)
 
 
@@ -188,7 +184,7 @@ def large_zeros(shape: tuple[int, ...]) -> Tensor:
 class _Rays(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        first, second, weights, field, marching, rays, tape, ctx.near = inputs
+        first, second, weights, field, marching, rays, tape = inputs
         ctx.native = _native_field(field, first, second, marching)
         ctx.shapes = [None if x is None else x.shape for x in (first, second, weights)]
         ctx.rays, ctx.tape = rays, tape
@@ -206,8 +202,8 @@ class _Rays(torch.autograd.Function):
         found = [None if shape is None else large_zeros(shape) for shape in ctx.shapes]
         wanted = [grad.contiguous() for grad in grads[:4]]
         flat = [None if x is None else x.view(-1) for x in found]
-        _native.field_backward(ctx.tape.native, ctx.native, *ctx.rays, *wanted, ctx.near, *flat)
-        return (*found, None, None, None, None, None)
+        _native.field_backward(ctx.tape.native, ctx.native, *ctx.rays, *wanted, *flat)
+        return (*found, None, None, None, None)
 
 
 def as_double(field: Field) -> Field:

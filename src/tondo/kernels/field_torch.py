@@ -163,11 +163,6 @@ def _stride_at(space: Space, steps: Tensor, points: Tensor) -> Tensor:
     return torch.where(inside, steps[z, y, x], 0)
 
 
-def _lessened(x: Tensor, share: Tensor) -> Tensor:
-    """`x`, with that share of its gradients."""
-    return x * share + (x * (1 - share)).detach()
-
-
 def render_rays_torch(
     field: Field,
     rays_o: Tensor,
@@ -175,14 +170,12 @@ def render_rays_torch(
     ends: Tensor,
     offsets: Tensor,
     marching: Marching,
-    near: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Colours [R, 3], opacities, depths, distortions and numbers of samples [R].
 
     Mildenhall et al. 2020, equation 3: w_i = T_i (1 - exp(-sigma_i d_i)), T_i the product of
     exp(-sigma_j d_j) over the samples before. Samples with T_i below `marching.stop` do not count.
-    Distortion: Barron et al. 2022, equation 15, over `even_distances`. Samples nearer than `near`
-    get less of the gradients (Philip & Deschaintre 2023, equation 9).
+    Distortion: Barron et al. 2022, equation 15, over `even_distances`.
     """
     space = field.space
     t, span, counts = samples_of(space, rays_o, rays_d, ends, offsets, marching)
@@ -192,9 +185,6 @@ def render_rays_torch(
     assert geometry.shape[1] == GEOMETRY
     color = colors(field.heads, geometry, rays_d[ray])
     sigma = geometry[:, 0].clamp_max(MOST_LOG).exp()
-    if near > 0:
-        share = (t[ray, k] / near).clamp_max(1).square()
-        color, sigma = _lessened(color, share[:, None]), _lessened(sigma, share)
     optical = torch.zeros_like(t).index_put((ray, k), sigma * span[ray, k])
     left = torch.exp(-(optical.cumsum(dim=1) - optical))
     weights = torch.where(left >= marching.stop, left * -torch.expm1(-optical), 0.0)

@@ -38,8 +38,6 @@ class NerfConfig:
             over the first `distortion_until` of the training, and over `distortion_steps` at
             least: at full weight from the beginning all light gathers before the cameras. None: as
             suits the space.
-        near: in spaces without bounds, gradients of samples are lessened up to that many radii from
-            their camera (`kernels.field.render_rays`).
         exposure: fit a colour correction per photo. lr_exposure: its rate.
     """
 
@@ -75,7 +73,6 @@ class NerfConfig:
     distortion: float | None = None
     distortion_until: float = 0.2
     distortion_steps: int = 500
-    near: float = 0.0
     exposure: bool = False
     lr_exposure: float = 1e-3
 

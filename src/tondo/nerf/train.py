@@ -203,16 +203,8 @@ def _rendered(
     space = learned.space
     ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
     offsets = torch.rand(len(ends), generator=chance)
-    near = setting.config.near * space.radius if space.contracted else 0.0
     return render_rays(
-        learned,
-        rays.origins,
-        rays.directions,
-        ends,
-        setting.marching,
-        offsets=offsets,
-        tape=tape,
-        near=near,
+        learned, rays.origins, rays.directions, ends, setting.marching, offsets=offsets, tape=tape
     )
 
 
