@@ -387,4 +387,5 @@ NB_MODULE(_native, m) {
         "truncation"_a);
   bind_field(m);
   bind_planes(m);
+  bind_sphere(m);
 }

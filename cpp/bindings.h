@@ -28,3 +28,4 @@ inline void need(bool ok, const char* what) {
 
 void bind_field(nb::module_& m);   // bindings_field.cpp
 void bind_planes(nb::module_& m);  // bindings_planes.cpp
+void bind_sphere(nb::module_& m);  // bindings_sphere.cpp

@@ -6,8 +6,9 @@ import pytest
 import skimage.data
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from tondo.features.efficientnet_lite import CHANNELS, STRIDES, load_efficientnet_lite0
+from tondo.features.efficientnet_lite import CHANNELS, STRIDES, TAPS, load_efficientnet_lite0
 
 
 def test_taps_have_the_stated_channels_and_strides() -> None:
@@ -35,6 +36,32 @@ def test_pictures_of_a_batch_do_not_touch_each_other() -> None:
     network = load_efficientnet_lite0()
     for one, all_ in zip(network.features(images[1:2]), network.features(images), strict=True):
         torch.testing.assert_close(all_[1:2], one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (33, 47), (50, 63)])
+def test_features_and_gradients_are_those_of_the_package_s_own_layers(
+    size: tuple[int, int],
+) -> None:
+    ours = load_efficientnet_lite0()
+    network = ours._network
+
+    def plain(images: Tensor) -> list[Tensor]:
+        x = network._swish(network._conv_stem((images * 255.0 - 127.0) / 128.0))
+        every = []
+        for block in network._blocks:
+            x = block(x)
+            every.append(x)
+        return [every[index] for index in TAPS]
+
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(4))
+    results = []
+    for features in (ours.features, plain):
+        leaf = images.clone().requires_grad_()
+        found = features(leaf)
+        total = torch.stack([(0.1 * x).sin().mean() for x in found]).sum()
+        results.append([*(x.detach() for x in found), *torch.autograd.grad(total, leaf)])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * float(other.abs().max()))
 
 
 def test_gradients_reach_the_picture() -> None:

@@ -8,47 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tondo.gan.generator import sphere_map
-from tondo.gan.layers import Mapping, StyledConv, doubled, leaky, softened, wrap
-
-
-def test_neighbours_stay_neighbours_across_the_seam_and_the_poles() -> None:
-    rows, columns = 16, 32
-    padded = wrap(sphere_map(rows, columns)[None], 1)
-    down = (padded[:, :, 1:] - padded[:, :, :-1]).norm(dim=1)
-    across = (padded[..., 1:] - padded[..., :-1]).norm(dim=1)
-    assert float(down.max()) < 1.01 * math.pi / rows
-    assert float(across.max()) < 1.01 * 2 * math.pi / columns
-
-
-@pytest.mark.parametrize("reach", [1, 3])
-def test_the_gradient_of_wrap_comes_home_from_all_borders(reach: int) -> None:
-    chance = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 4, 6, generator=chance, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda maps: wrap(maps, reach), x)
-
-
-def test_a_sphere_doubled_is_a_finer_sphere() -> None:
-    fine = doubled(sphere_map(16, 32)[None])[0]
-    # linear interpolation lies below the arc by at most about step^2 / 8, twice
-    assert float((fine - sphere_map(32, 64)).norm(dim=0).max()) < (2 * math.pi / 32) ** 2 / 3
-
-
-def test_softened_takes_chequers_away_and_leaves_what_is_smooth() -> None:
-    index = torch.arange(16)[:, None] + torch.arange(32)
-    chequers = (1.0 - 2.0 * (index % 2)).expand(1, 3, 16, 32)
-    assert float(softened(chequers)[:, :, 1:-1].abs().max()) < 1e-6
-    sphere = sphere_map(32, 64)[None]
-    assert float((softened(sphere) - sphere).norm(dim=1).max()) < 0.02
-
-
-def test_softened_is_a_convolution_and_so_is_its_gradient() -> None:
-    chance = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 4, 6, generator=chance, dtype=torch.float64, requires_grad=True)
-    taps = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64)
-    kernel = (taps[:, None] * taps / 16).expand(3, 1, 3, 3)
-    torch.testing.assert_close(softened(x), F.conv2d(wrap(x, 1), kernel, groups=3))
-    assert torch.autograd.gradcheck(softened, x)
+from tondo.gan.layers import Mapping, StyledConv, finer_conv, leaky, leaky_conv
+from tondo.kernels.sphere_maps_torch import finer_torch, wrap
 
 
 @pytest.mark.parametrize("demodulate", [True, False])
@@ -71,6 +32,23 @@ def test_styles_are_those_of_modulated_kernels(kernel: int, around: bool, demodu
         weight = weight / norm if demodulate else weight
         wanted = F.conv2d(padded, weight) + conv.bias[:, None, None]
         torch.testing.assert_close(found[b : b + 1], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_activations_of_twice_the_resolution_are_those_of_the_convolution(kernel: int) -> None:
+    torch.manual_seed(0)
+    conv = StyledConv(7, 5, 8, kernel)
+    torch.nn.init.normal_(conv.bias)
+    x, w = torch.randn(3, 5, 6, 8), torch.randn(3, 7)
+    whole = conv(x, w, gain=math.sqrt(2))
+    wanted = finer_torch(whole, torch.ones(3, 8), torch.zeros(8), 0.2)
+    torch.testing.assert_close(finer_conv(conv, x, w), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(leaky_conv(conv, x, w), F.leaky_relu(whole, 0.2))
+
+
+def test_other_kernels_are_refused() -> None:
+    with pytest.raises(ValueError, match="a kernel is 1 or 3 wide, got 5"):
+        StyledConv(7, 5, 4, 5)
 
 
 def test_styles_have_unit_size_however_loud_z_is() -> None:

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from kernels import (
     test_frequency,
+    test_lit,
     test_median_depth,
     test_mesh_depth,
     test_rasterize_scenes,
     test_render_rays,
+    test_sphere_maps,
     test_ssim_l1,
     test_tri_planes,
     test_tsdf,
@@ -22,10 +24,12 @@ from kernels.conftest import build_scene
 from tondo.data.field import Marching
 from tondo.kernels.adam import adam_visible_
 from tondo.kernels.field import log_densities, render_rays
+from tondo.kernels.lit import lit
 from tondo.kernels.median_depth import median_depth
 from tondo.kernels.mesh_depth import mesh_depth
 from tondo.kernels.rasterize import rasterize
 from tondo.kernels.rasterize_scenes import rasterize_scenes
+from tondo.kernels.sphere_maps import finer, padded
 from tondo.kernels.ssim_l1 import ssim_l1
 from tondo.kernels.tri_planes import march_planes
 from tondo.kernels.tsdf import empty_volume, integrate
@@ -85,6 +89,21 @@ def planes() -> None:
     march_planes(test_tri_planes.fields(), rays_o, rays_d, away(shifts))
 
 
+def light() -> None:
+    quats, viewmats, lights, colors = test_lit.arguments()
+    lit(quats, viewmats, away(lights), colors)
+
+
+def style_of_a_map() -> None:
+    x, style, _ = test_sphere_maps.maps()
+    padded(x, away(style))
+
+
+def bias_of_a_map() -> None:
+    x, scale, bias = test_sphere_maps.maps()
+    finer(x, scale, away(bias), 0.2)
+
+
 def depth() -> None:
     *splats, K, width, height = test_median_depth.arguments(build_scene())
     median_depth(*splats, away(K), width, height)
@@ -111,6 +130,9 @@ CALLS = (
     places,
     places_of_the_first_nerf,
     planes,
+    light,
+    style_of_a_map,
+    bias_of_a_map,
     depth,
     depth_of_a_mesh,
     fusion,

@@ -17,19 +17,8 @@ from torch import Tensor, nn
 from tondo.gan.config import GeneratorShape
 from tondo.gan.field import TriPlanes, surface
 from tondo.gan.kinds import Kinds, codes_of, first_kinds, fit_kinds
-from tondo.gan.layers import (
-    GAIN,
-    LEAK,
-    Linear,
-    Mapping,
-    StyledConv,
-    doubled,
-    leaky,
-    leaky_conv,
-    softened,
-    wrap,
-)
-from tondo.geometry.rotations import quat_from_rotation
+from tondo.gan.layers import Linear, Mapping, StyledConv, finer_conv, leaky, leaky_conv
+from tondo.kernels.sphere_maps import doubled, frames
 from tondo.kernels.tri_planes_torch import Planes
 
 COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object radii
@@ -172,10 +161,10 @@ class Generator(nn.Module):
         offset = COARSE * _gently(self.coarse(x, w, demodulate=False))
         x = leaky_conv(self.conv3, doubled(x), w) + self._of_place(1, w)
         offset = doubled(offset) + MIDDLE * _gently(self.middle(x, w, demodulate=False))
-        x = self._finer(self.conv4, x, w) + self._of_place(2, w)
+        x = finer_conv(self.conv4, x, w) + self._of_place(2, w)
         offset = doubled(offset) + FINE * _gently(self.fine(x, w, demodulate=False))
         offset = doubled(offset)
-        x = self._finer(self.conv5, x, w)
+        x = finer_conv(self.conv5, x, w)
         raw = self.skin(x, w, demodulate=False)
         raw = torch.cat([raw[:, :4], raw[:, 4:] + PLACE_RATE * self.places[3]], dim=1)
         if self.shape.axial:
@@ -186,10 +175,6 @@ class Generator(nn.Module):
         grid = self.template * radius[:, None, None] + offset
         skins = _skins(grid, raw)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
-
-    def _finer(self, conv: StyledConv, x: Tensor, w: Tensor) -> Tensor:
-        """Activations of twice the resolution."""
-        return F.leaky_relu(softened(F.pixel_shuffle(conv(x, w, gain=GAIN), 2)), LEAK)
 
     def _of_place(self, level: int, w: Tensor) -> Tensor:
         """[1 or B, C, rows, columns] what is added to a level's features at each place."""
@@ -310,20 +295,7 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
     batch = len(grid)
     # The cells' own directions say how the splats lie: as data, or the skin would be bent to
     # turn its splats.
-    with torch.no_grad():
-        padded = wrap(softened(softened(grid)), 1)  # light must not glitter on ripples
-        south = 0.5 * (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1])
-        east = 0.5 * (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2])
-        reach_s, reach_e = _length(south).clamp_min(1e-4), _length(east).clamp_min(1e-4)
-        outward = crossed(south, east)
-        outward = outward / _length(outward).clamp_min(1e-8)
-        along = south / reach_s
-        across = crossed(outward, along)
-        frames = torch.stack([along, across, outward], dim=-1).flatten(2, 3)  # [B, 3, N, 3]
-        quats = quat_from_rotation(frames.permute(0, 2, 1, 3))
-        reach = torch.cat([reach_s, reach_e], dim=1)
-        thin = THICKNESS * reach.amin(dim=1, keepdim=True)
-        reach = torch.cat([reach, thin], dim=1)
+    quats, reach = frames(grid, THICKNESS)
     scales = SPREAD * reach * torch.exp(MOST_STRETCH * _bounded(raw[:, :3]))
     return Skins(
         means=_rows(grid),
@@ -333,17 +305,6 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         colors=torch.sigmoid(_rows(raw[:, 4:7])),
         grid=grid,
     )
-
-
-def _length(x: Tensor) -> Tensor:
-    """[B, 1, H, W] lengths of vectors [B, 3, H, W] (torch's own norm over channels is slow)."""
-    return x.square().sum(dim=1, keepdim=True).sqrt()
-
-
-def crossed(first: Tensor, second: Tensor) -> Tensor:
-    """Cross products of vectors [B, 3, H, W] (torch's own over channels is slow)."""
-    (a, b, c), (d, e, f) = first.unbind(1), second.unbind(1)
-    return torch.stack([b * f - c * e, c * d - a * f, a * e - b * d], dim=1)
 
 
 def _rows(maps: Tensor) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from tondo.kernels.sphere_maps import finer, padded
 
 LEAK = 0.2
 GAIN = math.sqrt(2.0)  # before or after a leaky ReLU of inputs of unit variance, keeps it
@@ -59,6 +59,8 @@ class StyledConv(nn.Module):
         self, w: int, inputs: int, outputs: int, kernel: int, *, around: bool = True
     ) -> None:
         super().__init__()
+        if kernel not in (1, 3):
+            raise ValueError(f"a kernel is 1 or 3 wide, got {kernel}")
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style = Linear(w, inputs, bias=1.0)
@@ -70,24 +72,28 @@ class StyledConv(nn.Module):
     ) -> Tensor:
         """[B, in, H, W] and [B, W] to [B, out, H, W], times `gain` if it demodulates; no
         activation."""
-        weight = self.weight / math.sqrt(self.weight[0].numel())
-        style = self.style(w)
-        reach = self.kernel // 2
-        if reach == 0 and not demodulate:  # a small matrix for each sample, and no scaled copy of x
-            each = weight[:, :, 0, 0] * style[:, None]
+        if not demodulate and self.kernel == 1:  # a small matrix for each sample, x as it is
+            each = self._weight()[:, :, 0, 0] * self.style(w)[:, None]
             found = torch.baddbmm(self.bias[:, None], each, x.flatten(2))
             return found.unflatten(2, x.shape[2:])
-        x = x * style[:, :, None, None]
-        x = (
-            F.conv2d(wrap(x, reach), weight)
-            if self.around and reach
-            else F.conv2d(x, weight, padding=reach)
-        )
+        found, norm, bias = self.parts(x, w, gain=gain)
         if not demodulate:
-            return x + self.bias[:, None, None]
+            return found + self.bias[:, None, None]
+        return found * norm[:, :, None, None] + bias[:, None, None]
+
+    def parts(self, x: Tensor, w: Tensor, *, gain: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, out, H, W], and the scales [B, out] and the bias [out] that demodulate it."""
+        weight, style = self._weight(), self.style(w)
+        if self.around and self.kernel == 3:
+            found = F.conv2d(padded(x, style), weight)
+        else:
+            found = F.conv2d(x * style[:, :, None, None], weight, padding=self.kernel // 2)
         power = weight.square().sum(dim=(2, 3))
         norm = gain * torch.rsqrt(F.linear(style.square(), power) + 1e-8)
-        return x * norm[:, :, None, None] + (gain * self.bias)[:, None, None]
+        return found, norm, gain * self.bias
+
+    def _weight(self) -> Tensor:
+        return self.weight / math.sqrt(self.weight[0].numel())
 
 
 def unit_rms(x: Tensor) -> Tensor:
@@ -105,74 +111,6 @@ def leaky_conv(conv: nn.Module, x: Tensor, w: Tensor) -> Tensor:
     return F.leaky_relu(conv(x, w, gain=GAIN), LEAK)
 
 
-class _Wrap(torch.autograd.Function):
-    """`wrap`, with a backward pass that adds the borders where they come from: that of slices and
-    `cat` fills a whole map with zeros for each of them."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, reach: int) -> Tensor:
-        ctx.reach = reach
-        half = x.shape[3] // 2
-        north = torch.roll(x[:, :, :reach].flip(2), half, dims=3)
-        south = torch.roll(x[:, :, -reach:].flip(2), half, dims=3)
-        x = torch.cat([north, x, south], dim=2)
-        return torch.cat([x[..., -reach:], x, x[..., :reach]], dim=3)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _unwrapped(grad, ctx.reach), None
-
-
-def _unwrapped(grad: Tensor, reach: int) -> Tensor:
-    """The gradient of a padded map to that of the map itself."""
-    columns = grad[..., reach:-reach].clone()
-    columns[..., -reach:] += grad[..., :reach]
-    columns[..., :reach] += grad[..., -reach:]
-    half = columns.shape[3] // 2
-    rows = columns[:, :, reach:-reach]
-    rows[:, :, :reach] += torch.roll(columns[:, :, :reach], -half, dims=3).flip(2)
-    rows[:, :, -reach:] += torch.roll(columns[:, :, -reach:], -half, dims=3).flip(2)
-    return rows
-
-
-def wrap(x: Tensor, reach: int) -> Tensor:
-    """Pad a latitude-longitude map [B, C, H, W]: round the sphere, and over its poles."""
-    padded: Tensor = _Wrap.apply(x, reach)
-    return padded
-
-
-def _binomial(x: Tensor) -> Tensor:
-    """Maps [..., H, W] to [..., H - 2, W - 2], blurred by (1, 2, 1) / 4 both ways."""
-    for _ in range(2):
-        x = x[..., 1:] + x[..., :-1]
-    for _ in range(2):
-        x = x[..., 1:, :] + x[..., :-1, :]
-    return x.mul_(1 / 16)
-
-
-class _Soften(torch.autograd.Function):
-    """`softened` by sums of neighbours: a convolution of each channel by itself takes twice as
-    long, forwards and backwards."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return _binomial(_Wrap.forward(ctx, x, 1))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return _unwrapped(_binomial(F.pad(grad, (2, 2, 2, 2))), 1)
-
-
-def softened(x: Tensor) -> Tensor:
-    """A latitude-longitude map blurred by (1, 2, 1) / 4 both ways: takes the chequers of a pixel
-    shuffle away."""
-    blurred: Tensor = _Soften.apply(x)
-    return blurred
-
-
-def doubled(x: Tensor) -> Tensor:
-    """A latitude-longitude map at twice the resolution, linear in between, without a seam."""
-    x = F.interpolate(wrap(x, 1), scale_factor=2, mode="bilinear", align_corners=False)
-    return x[..., 2:-2, 2:-2]
+def finer_conv(conv: StyledConv, x: Tensor, w: Tensor) -> Tensor:
+    """`leaky` of a convolution whose every four channels become one of twice the resolution."""
+    return finer(*conv.parts(x, w, gain=GAIN), LEAK)

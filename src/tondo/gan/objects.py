@@ -11,7 +11,7 @@ from torch import Tensor
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene, Splats
 from tondo.gan.generator import Skins
-from tondo.gan.layers import wrap
+from tondo.kernels.sphere_maps_torch import softened_torch, wrap
 
 SH_C0 = 0.28209479177387814  # the constant harmonic
 UP = (0.0, 1.0, 0.0)
@@ -86,13 +86,7 @@ def _visible_colors(skins: Skins, index: int, rows: int, columns: int) -> Tensor
 def _without_ripples(grid: Tensor) -> Tensor:
     """A map [1, 3, H, W] without its shortest waves: (2 S - S^2) grid with S the binomial filter,
     which takes the checkerboard to zero and leaves curvature (Taubin 1995, for a pass-band)."""
-    return 2 * _binomial(grid) - _binomial(_binomial(grid))
-
-
-def _binomial(grid: Tensor) -> Tensor:
-    kernel = torch.tensor([1.0, 2.0, 1.0])
-    kernel = (kernel[:, None] * kernel / 16).expand(grid.shape[1], 1, 3, 3)
-    return F.conv2d(wrap(grid, 1), kernel, groups=grid.shape[1])
+    return 2 * softened_torch(grid) - softened_torch(softened_torch(grid))
 
 
 def _finer(maps: Tensor, times: int) -> Tensor:

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from tondo.gan.config import GanConfig
 from tondo.gan.field import field_terms
-from tondo.gan.generator import Skins, crossed
-from tondo.gan.layers import wrap
+from tondo.gan.generator import Skins
+from tondo.kernels.sphere_maps import padded
+from tondo.kernels.sphere_maps_torch import crossed
 from tondo.kernels.tri_planes_torch import Planes
 
 
@@ -36,15 +37,15 @@ def roughness(skins: Skins) -> Tensor:
 def _bend(grid: Tensor) -> Tensor:
     """Mean squared difference of each grid point from the mean of its four neighbours (the umbrella
     operator of Taubin 1995), relative to the squared cell size: creases cost, size does not."""
-    padded = wrap(grid, 1)
+    wide = padded(grid)
     around = 0.25 * (
-        padded[:, :, 2:, 1:-1]
-        + padded[:, :, :-2, 1:-1]
-        + padded[:, :, 1:-1, 2:]
-        + padded[:, :, 1:-1, :-2]
+        wide[:, :, 2:, 1:-1]
+        + wide[:, :, :-2, 1:-1]
+        + wide[:, :, 1:-1, 2:]
+        + wide[:, :, 1:-1, :-2]
     )
-    cell = (padded[:, :, 2:, 1:-1] - grid).square().sum(dim=1)
-    cell = cell + (padded[:, :, 1:-1, 2:] - grid).square().sum(dim=1)
+    cell = (wide[:, :, 2:, 1:-1] - grid).square().sum(dim=1)
+    cell = cell + (wide[:, :, 1:-1, 2:] - grid).square().sum(dim=1)
     bend = (grid - around).square().sum(dim=1)
     return (bend / cell.detach().mean(dim=(1, 2), keepdim=True).clamp_min(1e-8)).mean()
 
@@ -54,9 +55,9 @@ def folds(skins: Skins) -> Tensor:
     cell and d its direction from the object's middle. Above 0 everywhere, the skin is
     star-shaped: it cannot fold, turn inside out or be one flat card."""
     grid = skins.grid[:, :, ::2, ::2]
-    padded = wrap(grid, 1)
-    south = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-    east = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+    wide = padded(grid)
+    south = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]
+    east = wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
     normal = _unit(crossed(south, east))
     away = _unit(grid - grid.mean(dim=(2, 3), keepdim=True))
     return torch.relu(0.1 - (normal * away).sum(dim=1)).square().mean()

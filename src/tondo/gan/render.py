@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan.field import march
 from tondo.gan.generator import Generator, Skins
-from tondo.geometry.rotations import third_axis
+from tondo.kernels.lit import lit
 from tondo.kernels.rasterize_scenes import rasterize_scenes
 from tondo.kernels.tri_planes_torch import Planes
 
@@ -65,12 +64,7 @@ def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
     """[B, N, 3] colours of the splats as the cameras see them, under the light of `skins`."""
     if skins.light is None:
         return skins.colors
-    outward = third_axis(skins.quats)
-    across = (outward @ viewmats[:, :2, :3].mT)[:, None]  # [B, 1, N, 2]: right and down
-    across = across.nan_to_num()  # at a place that is no number torch reads, and writes, anywhere
-    found = F.grid_sample(skins.light, across, "bilinear", "border", align_corners=False)
-    gain, shine = found[:, :, 0].unsqueeze(-1).unbind(1)
-    return skins.colors * gain.exp() + shine
+    return lit(skins.quats, viewmats, skins.light, skins.colors)
 
 
 def pictures_of(
