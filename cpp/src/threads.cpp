@@ -9,6 +9,7 @@
 #include <vector>
 
 #if defined(__linux__)
+#include <dlfcn.h>
 #include <sched.h>
 #endif
 
@@ -25,6 +26,39 @@ int available_cores() {
 
 thread_local bool inside = false;  // this thread is at work on a chunk
 
+// What one call of parallel_for shares among its threads.
+struct Round {
+  int64_t n;
+  const std::function<void(int64_t)>& fn;
+  std::atomic<int64_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr error;
+
+  void take_chunks() {
+    inside = true;
+    try {
+      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) fn(i);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!error) error = std::current_exception();
+      next.store(n, std::memory_order_relaxed);
+    }
+    inside = false;
+  }
+};
+
+// GNU's OpenMP, if this process has one that all may use: torch's. Its threads go on looking for
+// work for a while after each of torch's operations, and ours would have to wait for the cores.
+using RunTeam = void (*)(void (*)(void*), void*, unsigned, unsigned);
+RunTeam team_of_torch() {
+#if defined(__linux__)
+  static const RunTeam run = reinterpret_cast<RunTeam>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  return run;
+#else
+  return nullptr;
+#endif
+}
+
 class Pool {
  public:
   explicit Pool(int n) {
@@ -34,34 +68,27 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       stop_ = true;
-      ++round_;
+      ++rounds_;
     }
     wake_.notify_all();
     for (auto& t : workers_) t.join();
   }
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  void run(int64_t n, const std::function<void(int64_t)>& fn) {
+  void run(Round& round) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      fn_ = &fn;
-      n_ = n;
-      next_.store(0, std::memory_order_relaxed);
+      round_ = &round;
       busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-      ++round_;
+      ++rounds_;
     }
     wake_.notify_all();
-    drain();
+    round.take_chunks();
     // The last chunks end within microseconds of each other: spin first, then sleep.
     for (int spin = 0; spin < 2000 && busy_.load(std::memory_order_acquire) > 0; ++spin) pause();
     if (busy_.load(std::memory_order_acquire) > 0) {
       std::unique_lock<std::mutex> lock(mutex_);
       done_.wait(lock, [this] { return busy_.load(std::memory_order_acquire) == 0; });
-    }
-    if (error_) {
-      std::exception_ptr e = error_;
-      error_ = nullptr;
-      std::rethrow_exception(e);
     }
   }
 
@@ -71,34 +98,16 @@ class Pool {
     __builtin_ia32_pause();
 #endif
   }
-  void drain() {
-    inside = true;
-    take_chunks();
-    inside = false;
-  }
-  void take_chunks() {
-    try {
-      for (;;) {
-        const int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
-        if (i >= n_) return;
-        (*fn_)(i);
-      }
-    } catch (...) {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!error_) error_ = std::current_exception();
-      next_.store(n_, std::memory_order_relaxed);
-    }
-  }
   void work() {
     uint64_t seen = 0;
     for (;;) {
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return round_ != seen; });
-        seen = round_;
+        wake_.wait(lock, [&] { return rounds_ != seen; });
+        seen = rounds_;
         if (stop_) return;
       }
-      drain();
+      round_->take_chunks();
       if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         std::lock_guard<std::mutex> lock(mutex_);
         done_.notify_one();
@@ -109,13 +118,10 @@ class Pool {
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  const std::function<void(int64_t)>* fn_ = nullptr;
-  int64_t n_ = 0;
-  std::atomic<int64_t> next_{0};
+  Round* round_ = nullptr;
   std::atomic<int> busy_{0};
-  uint64_t round_ = 0;
+  uint64_t rounds_ = 0;
   bool stop_ = false;
-  std::exception_ptr error_;
 };
 
 std::mutex pool_mutex;
@@ -147,8 +153,15 @@ void parallel_for(int64_t n, const std::function<void(int64_t)>& fn) {
     return;
   }
   if (n <= 0) return;
-  std::lock_guard<std::mutex> lock(pool_mutex);
-  the_pool().run(n, fn);
+  Round round{n, fn};
+  if (const RunTeam run_team = team_of_torch()) {
+    const unsigned threads = static_cast<unsigned>(std::min<int64_t>(n, num_threads()));
+    run_team([](void* data) { static_cast<Round*>(data)->take_chunks(); }, &round, threads, 0);
+  } else {
+    std::lock_guard<std::mutex> lock(pool_mutex);
+    the_pool().run(round);
+  }
+  if (round.error) std::rethrow_exception(round.error);
 }
 
 void parallel_chunks(int64_t n, int64_t grain,

@@ -10,6 +10,7 @@ from tondo.gan.discriminator import (
     MIXED,
     PlainDiscriminator,
     ProjectedDiscriminator,
+    judge_both,
     with_spread,
 )
 
@@ -75,6 +76,22 @@ def test_cameras_count_and_must_be_there(kind: str) -> None:
         D.judge(looks, None)
     front, side = D.judge(looks, torch.zeros(4, 3)), D.judge(looks, torch.ones(4, 3))
     assert not torch.allclose(front, side)
+
+
+@pytest.mark.parametrize("batch", [8, 6])
+@pytest.mark.parametrize("with_cameras", [True, False])
+@pytest.mark.parametrize("kind", ["projected", "plain"])
+def test_both_kinds_of_pictures_are_judged_as_each_by_itself(
+    kind: str, with_cameras: bool, batch: int
+) -> None:
+    D = new(kind, with_cameras=with_cameras).eval()  # spectral norms stand still
+    chance = torch.Generator().manual_seed(0)
+    real, fake = (D.looks(torch.rand(batch, 3, 32, 32, generator=chance)) for _ in range(2))
+    angles = [torch.randn(batch, 3, generator=chance) if with_cameras else None for _ in range(2)]
+    found = judge_both(D, real, fake, (angles[0], angles[1]))
+    wanted = D.judge(real, angles[0]), D.judge(fake, angles[1])
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_spread_is_none_for_a_generator_that_repeats_itself() -> None:

@@ -4,6 +4,8 @@ The twin runs in float64, so that the differences are those of the native code a
 to the largest value of each tensor, unless the scene says why not.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -270,6 +272,33 @@ def test_any_number_of_threads_gives_the_same_bits(
     for other in results[1:]:
         for name, value in results[0].items():
             assert torch.equal(value, other[name]), name
+
+
+WITHOUT_TORCH = """
+import ctypes, importlib.util, sys
+import numpy as np
+spec = importlib.util.spec_from_file_location("_native", sys.argv[1])
+native = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(native)
+assert "torch" not in sys.modules and not hasattr(ctypes.CDLL(None), "GOMP_parallel")
+x = np.random.default_rng(0).normal(size=(3, 40, 5, 14)).astype(np.float32)
+style = np.ones((3, 40), np.float32)
+found = []
+for threads in (1, 2, 3, 2):
+    native.set_num_threads(threads)
+    for _ in range(50):
+        out = np.zeros((3, 40, 7, 16), np.float32)
+        native.sphere_padded(x, style, out)
+        found.append(out)
+assert all(np.array_equal(out, found[0]) for out in found)
+assert np.array_equal(found[0][:, :, 1:-1, 1:-1], x)
+"""
+
+
+def test_without_torch_the_work_is_done_by_threads_of_our_own() -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, _native.__file__]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("masked", [False, True])

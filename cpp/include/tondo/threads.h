@@ -1,6 +1,7 @@
-// A small thread pool. Work is cut into chunks by index alone and every chunk writes only its
-// own results, so the outcome never depends on how many threads ran or which one took a chunk.
-// (Not OpenMP: torch brings its own OpenMP runtime, and two spinning pools fight for the cores.)
+// Work is cut into chunks by index alone and every chunk writes only its own results, so the outcome
+// never depends on how many threads ran or which one took a chunk. The threads are those of torch's
+// OpenMP where it is GNU's (two pools, one of them spinning, would fight for the cores), and else
+// a small pool of our own.
 #pragma once
 #include <cstdint>
 #include <functional>

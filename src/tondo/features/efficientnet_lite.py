@@ -91,7 +91,9 @@ def _frozen(block: Any) -> FrozenBlock:
         _matrix(block._project_conv),
         stride,
         (bottom, right),
-        block.id_skip and stride == 1 and block._project_conv.out_channels == block._block_args.input_filters,
+        block.id_skip
+        and stride == 1
+        and block._project_conv.out_channels == block._block_args.input_filters,
     )
 
 

@@ -89,6 +89,4 @@ class _Through(torch.autograd.Function):
 
 def _where_open(grad: Tensor, clamped: Tensor) -> Tensor:
     """`grad`, changed in place to 0 where the ReLU6 that gave `clamped` stood at an end."""
-    return torch.ops.aten.hardtanh_backward.grad_input(
-        grad, clamped, 0.0, MOST, grad_input=grad
-    )
+    return torch.ops.aten.hardtanh_backward.grad_input(grad, clamped, 0.0, MOST, grad_input=grad)

@@ -158,6 +158,31 @@ class PlainDiscriminator(nn.Module):
         return logits
 
 
+def judge_both(
+    D: Discriminator,
+    real: list[Tensor],
+    fake: list[Tensor],
+    angles: tuple[Tensor | None, Tensor | None],
+) -> tuple[Tensor, Tensor]:
+    """D's logits on photographs and on generated pictures, [B, L] each, by their looks and the
+    angles of their cameras: as of two calls of `judge`, in one. Groups over which the spread is
+    measured stay of one kind."""
+    batch = len(real[0])
+    if batch % GROUP:
+        return D.judge(real, angles[0]), D.judge(fake, angles[1])
+
+    def joined(first: Tensor, second: Tensor) -> Tensor:
+        parts = [x.unflatten(0, (GROUP, batch // GROUP)) for x in (first, second)]
+        return torch.cat(parts, dim=1).flatten(0, 1)
+
+    known = None
+    if angles[0] is not None and angles[1] is not None:
+        known = joined(angles[0], angles[1])
+    logits = D.judge([joined(*pair) for pair in zip(real, fake, strict=True)], known)
+    first, second = logits.unflatten(0, (GROUP, -1)).chunk(2, dim=1)
+    return first.flatten(0, 1), second.flatten(0, 1)
+
+
 def with_spread(x: Tensor) -> Tensor:
     """Appends one channel: how much the pictures of a group differ (Karras et al. 2018, section 3).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan import parallel
@@ -119,10 +120,11 @@ def likeliest(
     setting: Setting, made: Skins | Planes, behind: Tensor, photographs: Tensor, tries: Tries
 ) -> Tensor:
     """[B] which of the `tries` shows the objects [B] most like the photographs [B, C, S, S],
-    whatever their colours. A quarter of the splats is enough to tell."""
+    whatever their colours. A quarter of the splats, and of the pixels, is enough to tell."""
     count = tries.angles.shape[1]
-    many = [x.repeat_interleave(count, dim=0) for x in (behind, photographs)]
-    cameras = (tries.viewmats.flatten(0, 1), tries.Ks.flatten(0, 1))
-    shots = seen(repeated(thinned(made), count), *cameras, many[0])
+    small = F.avg_pool2d(behind.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+    many = [x.repeat_interleave(count, dim=0) for x in (small, F.avg_pool2d(photographs, 2))]
+    Ks = tries.Ks.flatten(0, 1) * tries.Ks.new_tensor([0.5, 0.5, 1.0])[:, None]
+    shots = seen(repeated(thinned(made), count), tries.viewmats.flatten(0, 1), Ks, many[0])
     off = unlike_in_form(as_seen(shots, setting), many[1]).view(-1, count)
     return off.argmin(dim=1)

@@ -39,10 +39,7 @@ def _bend(grid: Tensor) -> Tensor:
     operator of Taubin 1995), relative to the squared cell size: creases cost, size does not."""
     wide = padded(grid)
     around = 0.25 * (
-        wide[:, :, 2:, 1:-1]
-        + wide[:, :, :-2, 1:-1]
-        + wide[:, :, 1:-1, 2:]
-        + wide[:, :, 1:-1, :-2]
+        wide[:, :, 2:, 1:-1] + wide[:, :, :-2, 1:-1] + wide[:, :, 1:-1, 2:] + wide[:, :, 1:-1, :-2]
     )
     cell = (wide[:, :, 2:, 1:-1] - grid).square().sum(dim=1)
     cell = cell + (wide[:, :, 1:-1, 2:] - grid).square().sum(dim=1)

@@ -17,7 +17,7 @@ from tondo.gan import parallel
 from tondo.gan.augment import augmented, blurred, next_strength
 from tondo.gan.codes import Codes
 from tondo.gan.config import GanConfig, GeneratorShape
-from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
+from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator, judge_both
 from tondo.gan.first_body import body_radii
 from tondo.gan.generator import FIRST_RADIUS, Generator, Skins
 from tondo.gan.kinds import KEPT, Lately
@@ -264,8 +264,8 @@ def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tenso
     real, fake = (
         [x.detach().requires_grad_(penalise) for x in looks] for looks in (shown.real, shown.fake)
     )
-    with parametrize.cached():  # spectral norms, once for both
-        on_real, on_fake = t.D.judge(real, shown.angles_real), t.D.judge(fake, shown.angles_fake)
+    with parametrize.cached():  # spectral norms, once for all
+        on_real, on_fake = judge_both(t.D, real, fake, (shown.angles_real, shown.angles_fake))
     loss = loss_named(config.loss).of_d(on_real, on_fake)
     numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), on_real.sign().mean()]).detach()
     if penalise:
