@@ -29,7 +29,7 @@ class EfficientNetLite0:
         _without_norms(network)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Any = network
-        self._blocks = [_frozen(block) for block in self._network._blocks[: TAPS[-1] + 1]]
+        self._blocks = _frozen_blocks(network)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Outputs of blocks 2, 4, 10 and 15: 24, 40, 112, 320 channels at strides 4, 8, 16, 32.
@@ -77,9 +77,13 @@ def _without_norms(network: Any) -> None:
     network.requires_grad_(False)
 
 
+def _frozen_blocks(network: Any) -> list[FrozenBlock]:
+    return [_frozen(block) for block in network._blocks[: TAPS[-1] + 1]]
+
+
 def _frozen(block: Any) -> FrozenBlock:
     conv = block._depthwise_conv
-    stride = conv.stride[0]
+    stride, project = conv.stride[0], _matrix(block._project_conv)
     # Where the stride is 2 one more is padded at the right and below, which is a copy of the whole
     # map. With a row and a column of zeros more in the kernel the padding is even, and the result
     # has the same bits.
@@ -88,12 +92,10 @@ def _frozen(block: Any) -> FrozenBlock:
     return FrozenBlock(
         _matrix(block._expand_conv) if hasattr(block, "_expand_conv") else None,
         (weight.contiguous(memory_format=torch.channels_last), conv.bias),
-        _matrix(block._project_conv),
+        project,
         stride,
         (bottom, right),
-        block.id_skip
-        and stride == 1
-        and block._project_conv.out_channels == block._block_args.input_filters,
+        block.id_skip and stride == 1 and len(project[1]) == block._block_args.input_filters,
     )
 
 
