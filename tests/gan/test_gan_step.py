@@ -12,7 +12,7 @@ from tiny_generators import SHAPE
 from tiny_trainings import Watched, setting_of, squares
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
-from tondo.gan.discriminator import MIXED
+from tondo.gan.discriminator import GROUP, MIXED
 from tondo.gan.generator import FIRST_RADIUS
 from tondo.gan.setting import reals
 from tondo.gan.train import begin, one_step
@@ -32,7 +32,8 @@ def test_d_is_told_what_pictures_cover() -> None:
 
     training.D.judge = judging  # type: ignore[method-assign, assignment]
     one_step(training, setting)
-    of_photographs, of_objects = given[0][:, MIXED:], given[1][:, MIXED:]
+    both = given[0][:, MIXED:].unflatten(0, (GROUP, -1))  # `judge_both` keeps groups together
+    of_photographs, of_objects = (x.flatten(0, 1) for x in both.chunk(2, dim=1))
     assert of_photographs.shape == (8, 4, 16, 16)  # the four pixels of each place
     square = torch.full((16, 16), -1.0)
     square[6:10, 5:11] = 1.0

@@ -264,9 +264,13 @@ def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tenso
     real, fake = (
         [x.detach().requires_grad_(penalise) for x in looks] for looks in (shown.real, shown.fake)
     )
+    chosen, angles = loss_named(config.loss), (shown.angles_real, shown.angles_fake)
     with parametrize.cached():  # spectral norms, once for all
-        on_real, on_fake = judge_both(t.D, real, fake, (shown.angles_real, shown.angles_fake))
-    loss = loss_named(config.loss).of_d(on_real, on_fake)
+        if chosen.compares:  # what both kinds ask of a bias cancels exactly when kept apart
+            on_real, on_fake = t.D.judge(real, angles[0]), t.D.judge(fake, angles[1])
+        else:
+            on_real, on_fake = judge_both(t.D, real, fake, angles)
+    loss = chosen.of_d(on_real, on_fake)
     numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), on_real.sign().mean()]).detach()
     if penalise:
         penalty = gradient_penalty(on_real, real)
