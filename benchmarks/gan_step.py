@@ -1,7 +1,8 @@
 """Where does a step of `tondo train` spend its time, and how far is it from the cores' ceiling?
 
-On `apples`, 64x64, as `tondo train apples --poses turntable+tumble` trains them:
-- pictures a second by the clock;
+On `apples`, 64x64, as `tondo train apples --poses turntable+tumble --axial` trains them:
+- pictures a second by the clock: of some rounds, one thread and all threads in turn, the median,
+  the slowest and the fastest (a shared machine's speed varies);
 - multiply-adds of all convolutions and matrix products of a step (without R1), counted, beside the
   machine's own rate: the floor;
 - the CPU time of torch's operations in some groups, by its profiler.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import statistics
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +27,7 @@ from gan import prepared
 from tondo import _native
 from tondo.gan.options import TrainOptions
 from tondo.gan.session import Watch, setting_of
+from tondo.gan.setting import Setting, Training
 from tondo.gan.train import begin, one_step
 from tondo.io.picture_shards import load_pictures
 
@@ -32,6 +35,7 @@ GROUPS = {  # the first whose word is in an operation's name
     "convolutions, backward": ("convolution_backward",),
     "convolutions, forward": ("conv",),
     "splats, forward and backward": ("_Scenes",),
+    "maps of the sphere, light": ("_Finer", "_Padded", "_Doubled", "_Lit"),
     "matrix products": ("mm", "linear", "matmul"),
     "resampling": ("upsample", "grid_sampler", "pixel_", "avg_pool"),
     "Adam": ("Adam", "lerp", "addcdiv", "addcmul"),
@@ -52,32 +56,37 @@ def shares(events: Iterable[FunctionEventAvg]) -> dict[str, float]:
     return {name: round(value / total, 4) for name, value in spent.items()}
 
 
-def measured(source: Path, threads: int, steps: int) -> dict[str, Any]:
-    pictures = load_pictures(source)
-    setting, shape = setting_of(pictures, TrainOptions(poses="turntable+tumble"), Watch())
-    training = begin(setting, shape, 0)
-    for _ in range(10):
-        one_step(training, setting)
-    before, cpu, wall = training.pictures, time.process_time(), time.perf_counter()
-    for _ in range(steps):
-        one_step(training, setting)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    count = training.pictures - before
+def speeds(
+    training: Training, setting: Setting, threads: list[int], rounds: int, steps: int
+) -> dict[int, list[tuple[float, float]]]:
+    """For each number of threads, of every round: pictures a second, and CPU-seconds a picture."""
+    found: dict[int, list[tuple[float, float]]] = {count: [] for count in threads}
+    for _ in range(rounds):
+        for count, every in found.items():
+            with all_threads(count):
+                one_step(training, setting)
+                before, cpu, wall = training.pictures, time.process_time(), time.perf_counter()
+                for _ in range(steps):
+                    one_step(training, setting)
+                cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            pictures = training.pictures - before
+            every.append((pictures / wall, cpu / pictures))
+    return found
+
+
+def explained(training: Training, setting: Setting, threads: int) -> dict[str, Any]:
+    """The floor, and what the time of a step goes to."""
     # the counter cannot follow gradients of gradients: without R1
     plain = dataclasses.replace(setting.config, r1_gamma=0.0)
-    with FlopCounterMode(display=False) as counted:
-        one_step(training, dataclasses.replace(setting, config=plain))
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        for _ in range(setting.config.lazy):  # regularised once
-            one_step(training, setting)
+    with all_threads(threads):
+        with FlopCounterMode(display=False) as counted:
+            one_step(training, dataclasses.replace(setting, config=plain))
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            for _ in range(setting.config.lazy):  # regularised once
+                one_step(training, setting)
     peak = ceilings(threads)
     multiply_adds = counted.get_total_flops() / 2 / setting.config.batch
     return {
-        "data": source.name,
-        "threads": threads,
-        "steps": steps,
-        "pictures_a_second": round(count / wall, 2),
-        "cpu_ms_a_picture": round(1e3 * cpu / count, 3),
         "million_multiply_adds_a_picture": round(multiply_adds / 1e6, 2),
         "multiply_add_g_s": round(peak.multiply_add_g_s, 1),
         "floor_ms_a_picture": round(1e3 * multiply_adds / (peak.multiply_add_g_s * 1e9), 3),
@@ -88,13 +97,30 @@ def measured(source: Path, threads: int, steps: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=8, help="of a round")
     args = parser.parse_args()
-    source = prepared("apples", args.runs)
+    pictures = load_pictures(prepared("apples", args.runs))
+    options = TrainOptions(poses="turntable+tumble", axial=True)
+    setting, shape = setting_of(pictures, options, Watch())
+    training = begin(setting, shape, 0)
+    threads = list(dict.fromkeys((1, _native.num_threads())))
+    rounds = speeds(training, setting, threads, args.rounds, args.steps)
     found = []
-    for threads in dict.fromkeys((1, _native.num_threads())):
-        with all_threads(threads):
-            found.append(measured(source, threads, args.steps))
+    for count, every in rounds.items():
+        fast = sorted(speed for speed, _ in every)
+        about = {
+            "data": "apples",
+            "threads": count,
+            "rounds": args.rounds,
+            "steps": args.steps,
+            "batch": setting.config.batch,
+            "pictures_a_second": round(statistics.median(fast), 1),
+            "slowest": round(fast[0], 1),
+            "fastest": round(fast[-1], 1),
+            "cpu_ms_a_picture": round(1e3 * statistics.median(cpu for _, cpu in every), 2),
+        }
+        found.append(about | explained(training, setting, count))
         print(found[-1])
     save("gan_step", {"runs": found})
 

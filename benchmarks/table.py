@@ -235,6 +235,31 @@ def gan_tables(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def gan_step_table(results: dict[str, Any]) -> str:
+    """What `gan_step.py` found: how fast a step is, and where its time goes."""
+    runs = results["runs"]
+    head = ("threads", "pictures a second (slowest, fastest round)", "CPU ms a picture")
+    head += ("floor, ms a picture", *runs[0]["shares"])
+    rows = [
+        (
+            str(one["threads"]),
+            f"{one['pictures_a_second']:.1f} ({one['slowest']:.1f}, {one['fastest']:.1f})",
+            f"{one['cpu_ms_a_picture']:.1f}",
+            f"{one['floor_ms_a_picture']:.1f}",
+            *(f"{one['shares'].get(part, 0):.0%}" for part in runs[0]["shares"]),
+        )
+        for one in runs
+    ]
+    return (
+        "### A step\n\n"
+        f"`python benchmarks/gan_step.py`, on `{runs[0]['data']}` at 64x64, {runs[0]['batch']} "
+        f"pictures a step: medians of {runs[0]['rounds']} rounds of {runs[0]['steps']} steps. The "
+        f"floor is the {runs[0]['million_multiply_adds_a_picture']:.0f} million multiply-adds of "
+        "all convolutions and products, at the machine's measured rate. Shares are of the time of "
+        f"torch's operations.\n\n{table(head, rows)}\n\n{where(results)}{noted(results)}\n"
+    )
+
+
 def nerf_tables(results: dict[str, Any]) -> str:
     """What `nerf.py` found: speed beside the machine's ceilings, quality beside splats."""
     head = (
@@ -322,7 +347,9 @@ def main() -> None:
         write_text(readme, into_readme(text, load("quality")))
     gan, found = ROOT / "docs" / "gan.md", load("gan")
     if found is not None:
-        write_text(gan, between_markers(gan.read_text(encoding="utf-8"), gan_tables(found)))
+        step = load("gan_step")
+        text = gan_tables(found) + ("" if step is None else f"\n{gan_step_table(step)}")
+        write_text(gan, between_markers(gan.read_text(encoding="utf-8"), text))
     nerf, found = ROOT / "docs" / "nerf.md", load("nerf")
     if found is not None:
         write_text(nerf, between_markers(nerf.read_text(encoding="utf-8"), nerf_tables(found)))
