@@ -61,18 +61,38 @@ struct Ellipse {
   float mx, my, slope, k0, k1, reach_y;
 };
 
-Ellipse ellipse_of(const SplatsOnScreen& s, int64_t i) {
-  const double A = 0.5 * s.conics[3 * i], B = s.conics[3 * i + 1], C = 0.5 * s.conics[3 * i + 2];
-  const double t = std::log(255.0f * s.opacities[i]) + kMargin;
-  const double k1 = std::max(0.0, (4 * A * C - B * B) / (4 * A * A));
-  Ellipse e;
-  e.mx = s.means2d[2 * i];
-  e.my = s.means2d[2 * i + 1];
-  e.slope = static_cast<float>(-B / (2 * A));
-  e.k0 = static_cast<float>(t / A);
-  e.k1 = static_cast<float>(k1);
-  e.reach_y = static_cast<float>(std::min(1e6, std::sqrt(t / A / std::max(k1, 1e-30)))) + kMargin;
-  return e;
+constexpr int kTogether = 8;
+
+// Of the splats order[0 .. count), at most eight: what is divided and rooted for one costs as much
+// for all.
+void ellipses_of(const SplatsOnScreen& s, const uint32_t* order, int count,
+                 Ellipse out[kTogether]) {
+  double A[kTogether], B[kTogether], C[kTogether], k0[kTogether], k1[kTogether], slope[kTogether];
+  double reach[kTogether];
+  f8 opacity;
+  for (int l = 0; l < kTogether; ++l) {
+    const size_t i = order[std::min(l, count - 1)];
+    A[l] = 0.5 * s.conics[3 * i];
+    B[l] = s.conics[3 * i + 1];
+    C[l] = 0.5 * s.conics[3 * i + 2];
+    opacity[l] = s.opacities[i];
+  }
+  const f8 top = log2_8(255.0f * opacity) * 0.693147181f + kMargin;
+  for (int l = 0; l < kTogether; ++l) {
+    k1[l] = std::max(0.0, (4 * A[l] * C[l] - B[l] * B[l]) / (4 * A[l] * A[l]));
+    k0[l] = top[l] / A[l];
+    slope[l] = -B[l] / (2 * A[l]);
+    reach[l] = std::min(1e6, std::sqrt(k0[l] / std::max(k1[l], 1e-30)));
+  }
+  for (int l = 0; l < count; ++l) {
+    const size_t i = order[l];
+    out[l] = {s.means2d[2 * i],
+              s.means2d[2 * i + 1],
+              static_cast<float>(slope[l]),
+              static_cast<float>(k0[l]),
+              static_cast<float>(k1[l]),
+              static_cast<float>(reach[l]) + kMargin};
+  }
 }
 
 TONDO_INLINE RowReach reach_in_row(const Ellipse& e, int tile_y, int width, int height) {
@@ -127,9 +147,15 @@ TONDO_INLINE uint32_t blocks_in_tile(const RowReach& reach, int tile_x) {
 void list_chunk(const SplatsOnScreen& s, const Bins& bins, Chunk& chunk, uint32_t* first_slot,
                 uint32_t* tile_count) {
   chunk.listed.reserve((chunk.end - chunk.begin) * 4);
+  Ellipse next[kTogether];
   for (size_t j = chunk.begin; j < chunk.end; ++j) {
     first_slot[j] = static_cast<uint32_t>(chunk.listed.size());
-    const Ellipse e = ellipse_of(s, bins.order[j]);
+    const size_t among = (j - chunk.begin) % kTogether;
+    if (among == 0) {
+      const int count = static_cast<int>(std::min<size_t>(kTogether, chunk.end - j));
+      ellipses_of(s, bins.order.data() + j, count, next);
+    }
+    const Ellipse& e = next[among];
     const float top = std::max(0.0f, e.my - e.reach_y), bottom = e.my + e.reach_y;
     if (!(bottom >= 0.0f) || !(top < static_cast<float>(bins.height))) continue;
     const int ty0 = static_cast<int>(top) / kTile;

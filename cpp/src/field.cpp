@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "field_heads.h"
+#include "tondo/simd.h"
 #include "tondo/threads.h"
 
 namespace tondo {
@@ -67,7 +68,60 @@ struct Line {
     at(t, u);
     return stride_at(space, u);
   }
+  // `stride` at eight places: most of what a ray passes is empty, and found so eight times as fast.
+  void strides(const f8& t, int found[8]) const {
+    f8 y[3], squared = splat8(0);
+    for (int k = 0; k < 3; ++k) {
+      y[k] = (o[k] + d[k] * t - space.center[k]) / splat8(space.radius);
+      squared += y[k] * y[k];
+    }
+    f8 scale = splat8(0.5f);
+    if (space.contracted) {
+      const f8 norm = sqrt8(squared);
+      scale = select8(norm > 1.0f, (2.0f - 1.0f / norm) / norm * 0.25f, splat8(0.25f));
+    }
+    const int32_t cells = space.cells;
+    i8 inside = i8{} - 1, at[3];
+    for (int k = 0; k < 3; ++k) {
+      const f8 u = y[k] * scale + 0.5f;
+      const i8 within = (u >= 0.0f) & (u < 1.0f);
+      inside &= within;
+      const i8 cell = __builtin_convertvector(keep8(within, u) * static_cast<float>(cells), i8);
+      at[k] = cell < cells ? cell : i8{} + (cells - 1);
+    }
+    for (int l = 0; l < 8; ++l)
+      found[l] = inside[l] ? space.strides[(int64_t{at[2][l]} * cells + at[1][l]) * cells + at[0][l]]
+                           : 0;
+  }
 };
+
+// Moves on over steps where nothing is, to the first one where something may be: its stride, or 0 if
+// the ray ends before.
+int to_something(const Marching& m, const Line& line, float offset, Walker& walker) {
+  for (;;) {
+    f8 begin, at;
+    float next = walker.t;
+    int count = 8;
+    for (int l = 0; l < 8; ++l) {
+      const float span = std::max(m.step, m.cone * next);
+      begin[l] = next;
+      at[l] = next + offset * span;
+      if (count == 8 && (!(at[l] < walker.end) || walker.steps + l >= m.max_steps)) count = l;
+      next += span;
+    }
+    int strides[8];
+    line.strides(at, strides);
+    for (int l = 0; l < count; ++l) {
+      if (strides[l] == 0) continue;
+      walker.t = begin[l];
+      walker.steps += l;
+      return strides[l];
+    }
+    walker.t = count < 8 ? begin[count] : next;
+    walker.steps += count;
+    if (count < 8) return 0;
+  }
+}
 
 // The next samples of one ray, kWave at most. False: it has come to its end.
 bool take(const FieldModel& model, const Line& line, float offset, int32_t ray, Walker& walker,
@@ -75,12 +129,14 @@ bool take(const FieldModel& model, const Line& line, float offset, int32_t ray, 
   const Marching& m = model.marching;
   const auto length = [&](float t) { return std::max(m.step, m.cone * t); };
   for (int taken = 0; taken < kWave;) {
-    const float begin = walker.t, first = length(begin);
-    if (!(begin + offset * first < walker.end) || walker.steps >= m.max_steps) return false;
-    const int stride = line.stride(begin + offset * first);
-    walker.t = begin + first;
+    const float ahead = walker.t + offset * length(walker.t);
+    if (!(ahead < walker.end) || walker.steps >= m.max_steps) return false;
+    int stride = line.stride(ahead);
+    if (stride == 0) stride = to_something(m, line, offset, walker);
+    if (stride == 0) return false;
+    const float begin = walker.t;
+    walker.t = begin + length(begin);
     ++walker.steps;
-    if (stride == 0) continue;
     for (int k = 1; k < stride && walker.steps < m.max_steps; ++k) {  // as long as it is as thin
       const float more = length(walker.t), t = walker.t + offset * more;
       if (!(t < walker.end) || line.stride(t) < stride) break;

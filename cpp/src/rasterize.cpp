@@ -33,18 +33,34 @@ void pack_records(const SplatsOnScreen& s, Bins& bins) {
   constexpr int R = kRecordOf<CH>;
   bins.records.resize(bins.order.size() * R + 8);
   parallel_chunks(static_cast<int64_t>(bins.order.size()), 2048, [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j) {
-      const int64_t i = bins.order[j];
-      float* r = bins.records.data() + j * R;
-      const double xx = 0.5 * kLog2E * s.conics[3 * i], xy = 0.5 * kLog2E * s.conics[3 * i + 1];
-      const double yy = 0.5 * kLog2E * s.conics[3 * i + 2], p = std::sqrt(xx);
-      r[kX] = s.means2d[2 * i];
-      r[kY] = s.means2d[2 * i + 1];
-      r[kP] = static_cast<float>(p);
-      r[kQ] = static_cast<float>(xy / p);
-      r[kR] = static_cast<float>(std::sqrt(std::max(0.0, yy - xy * xy / xx)));
-      r[kTop] = std::log2(s.opacities[i]);
-      for (int c = 0; c < CH; ++c) r[kColor + c] = s.colors[i * CH + c];
+    for (int64_t first = begin; first < end; first += 8) {  // eight roots and divisions at once
+      const int count = static_cast<int>(std::min<int64_t>(8, end - first));
+      double xx[8], xy[8], yy[8], p[8], q[8], r[8];
+      f8 opacity;
+      for (int l = 0; l < 8; ++l) {
+        const int64_t i = bins.order[first + std::min(l, count - 1)];
+        xx[l] = 0.5 * kLog2E * s.conics[3 * i];
+        xy[l] = 0.5 * kLog2E * s.conics[3 * i + 1];
+        yy[l] = 0.5 * kLog2E * s.conics[3 * i + 2];
+        opacity[l] = s.opacities[i];
+      }
+      for (int l = 0; l < 8; ++l) {
+        p[l] = std::sqrt(xx[l]);
+        q[l] = xy[l] / p[l];
+        r[l] = std::sqrt(std::max(0.0, yy[l] - xy[l] * xy[l] / xx[l]));
+      }
+      const f8 top = log2_8(opacity);
+      for (int l = 0; l < count; ++l) {
+        const int64_t i = bins.order[first + l];
+        float* record = bins.records.data() + (first + l) * R;
+        record[kX] = s.means2d[2 * i];
+        record[kY] = s.means2d[2 * i + 1];
+        record[kP] = static_cast<float>(p[l]);
+        record[kQ] = static_cast<float>(q[l]);
+        record[kR] = static_cast<float>(r[l]);
+        record[kTop] = top[l];
+        for (int c = 0; c < CH; ++c) record[kColor + c] = s.colors[i * CH + c];
+      }
     }
   });
 }

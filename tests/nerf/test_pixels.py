@@ -12,6 +12,7 @@ from tondo.nerf.pixels import (
     Drawn,
     camera_rays,
     draw_rows,
+    even_rows,
     first_errors,
     learn_errors,
     pixels_of,
@@ -75,7 +76,7 @@ def test_drawing_is_even_and_by_chance_alone() -> None:
     errors = first_errors(pixels)
 
     def draw() -> Drawn:
-        return draw_rows(pixels, 20_000, torch.Generator().manual_seed(1), errors, 0.0)
+        return draw_rows(pixels, 7, 20_000, torch.Generator().manual_seed(1), errors, 0.0)
 
     rows = draw().rows
     assert torch.equal(rows, draw().rows)
@@ -85,11 +86,29 @@ def test_drawing_is_even_and_by_chance_alone() -> None:
     assert torch.equal(draw().counts, torch.ones(20_000))
 
 
+@pytest.mark.parametrize("begin", [0, 12_345, 987_654_321])
+@pytest.mark.parametrize("most", [97, 60_000])
+def test_pixels_come_in_turn_and_evenly(most: int, begin: int) -> None:
+    rows = even_rows(most, begin, most)
+    times = rows.bincount(minlength=most)
+    assert int(times.max()) <= 2
+    assert float((times == 0).double().mean()) < 0.15  # drawn at random: 0.37
+    assert torch.equal(even_rows(most, begin + 11, 30), rows[11:41])
+    # a tenth of them: no gap is twice the mean one; drawn at random, four times is usual
+    some = rows[: most // 10].sort().values
+    gaps = torch.cat([some.diff(), some[:1] + most - some[-1:]])
+    assert int(gaps.max()) <= 20
+
+
+def test_there_may_be_one_pixel_alone() -> None:
+    assert even_rows(1, 5, 3).tolist() == [0, 0, 0]
+
+
 def test_half_are_drawn_where_the_error_is_and_means_stay_even() -> None:
     pixels = pixels_of(shots())
     errors = 0.01 * first_errors(pixels)
     errors[3], errors[20] = 4.0, 1.0
-    drawn = draw_rows(pixels, 50_000, torch.Generator().manual_seed(1), errors, 0.5)
+    drawn = draw_rows(pixels, 0, 50_000, torch.Generator().manual_seed(1), errors, 0.5)
     runs = (drawn.rows // RUN).bincount(minlength=len(errors)) / 50_000
     wanted = 0.5 * errors / errors.sum() + 0.5 / len(errors)
     torch.testing.assert_close(runs[[3, 20]], wanted[[3, 20]], atol=0.01, rtol=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from tondo.data.photos import Photo
 RUN = 64  # pixels, one after another, whose errors are remembered together
 FOLLOWED = 0.3  # of a run's error, each time that it is seen
 LEAST_ERROR = 1e-6
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,11 @@ def rays_at(pixels: Pixels, rows: Tensor) -> Rays:
 
 class Drawn(NamedTuple):
     """Rows of pixels [R], and what each counts in a mean [R], so that the mean is over all pixels
-    alike however they were drawn."""
+    alike however they were drawn; and how many of them came in turn."""
 
     rows: Tensor
     counts: Tensor
+    in_turn: int
 
 
 def first_errors(pixels: Pixels) -> Tensor:
@@ -114,24 +117,36 @@ def first_errors(pixels: Pixels) -> Tensor:
     return torch.ones(-(-len(pixels.colors) // RUN))
 
 
-def draw_rows(pixels: Pixels, count: int, chance: Generator, errors: Tensor, share: float) -> Drawn:
-    """`count` rows of pixels, `share` of them where the error is, the rest evenly (as Müller et al.
-    2022 do, appendix E.1).
+def even_rows(most: int, begin: int, count: int) -> Tensor:
+    """Rows [count] of `most`, from place `begin` of an endless order in which all that follow each
+    other lie evenly over all rows, and in which few come twice before most have come once: the
+    fractions of multiples of the golden section (Weyl 1916)."""
+    places = torch.arange(begin, begin + count, dtype=torch.float64)
+    rows = (places * GOLDEN % 1 * most).long()
+    return rows.clamp_max(most - 1)
+
+
+def draw_rows(
+    pixels: Pixels, begin: int, count: int, chance: Generator, errors: Tensor, share: float
+) -> Drawn:
+    """`count` rows of pixels, `share` of them where the error is (as Müller et al. 2022 do,
+    appendix E.1), the rest in turn (`even_rows`).
 
     Args:
+        begin: how many have come in turn before.
         errors: [B] mean squared errors of runs of `RUN` pixels, above 0.
         share: 0..1, less than 1: every pixel can be drawn.
     """
-    most = len(pixels.colors)
-    rows = torch.randint(most, (count,), generator=chance)
-    chosen = round(share * count)
+    most, chosen = len(pixels.colors), round(share * count)
+    rows = even_rows(most, begin, count - chosen)
     if chosen == 0:
-        return Drawn(rows, torch.ones(count))
+        return Drawn(rows, torch.ones(count), count)
     runs = torch.multinomial(errors, chosen, replacement=True, generator=chance)
     within = torch.randint(RUN, (chosen,), generator=chance)
-    rows[:chosen] = (runs * RUN + within) % most  # the last run goes on with the first pixels
+    # the last run goes on with the first pixels
+    rows = torch.cat([(runs * RUN + within) % most, rows])
     often = share * errors[rows // RUN] / errors.mean() + (1 - share)
-    return Drawn(rows, 1 / often)
+    return Drawn(rows, 1 / often, count - chosen)
 
 
 def learn_errors(errors: Tensor, rows: Tensor, found: Tensor) -> None:

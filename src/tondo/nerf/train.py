@@ -49,6 +49,7 @@ class Training:
         chance: the only source of chance.
         rays: how many the next step draws.
         recovered: how often the occupied cells had run out.
+        drawn: place in the order of pixels (`even_rows`) from which the next step draws.
         rule: by which cells remember until they are looked at again.
     """
 
@@ -62,6 +63,7 @@ class Training:
     rays: int = FIRST_RAYS
     step: int = 0
     recovered: int = 0
+    drawn: int = 0
     rule: MemoryRule | None = None
     clock: Clock = dataclasses.field(default_factory=Clock)
 
@@ -102,6 +104,7 @@ def begin(setting: Setting, photos: int, seed: int) -> Training:
         torch.zeros(2, photos, 3, 4),
         first_errors(setting.pixels),
         chance,
+        drawn=int(torch.randint(len(setting.pixels.colors), (1,), generator=chance)),
     )
 
 
@@ -146,7 +149,8 @@ def _look_again(t: Training, setting: Setting) -> None:
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
     config = setting.config
-    drawn = draw_rows(setting.pixels, t.rays, t.chance, t.errors, config.by_error)
+    drawn = draw_rows(setting.pixels, t.drawn, t.rays, t.chance, t.errors, config.by_error)
+    t.drawn += drawn.in_turn
     rays = rays_at(setting.pixels, drawn.rows)
     behind = setting.background.expand(len(rays.photo), 3)
     if setting.random_background:
@@ -259,7 +263,7 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
         "exposure_moments": t.exposure_moments,
         "errors": t.errors,
         "chance": t.chance.get_state(),
-        "numbers": torch.tensor([t.rays, t.step, t.recovered]),
+        "numbers": torch.tensor([t.rays, t.step, t.recovered, t.drawn]),
         "least": torch.tensor(-1.0 if t.rule is None else t.rule.least, dtype=torch.float64),
         "seconds": torch.tensor(t.clock.seconds(), dtype=torch.float64),
     }
@@ -283,7 +287,8 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     t.exposure_moments = tensors["exposure_moments"].clone()
     t.errors = _like(t.errors, tensors["errors"])
     t.chance.set_state(tensors["chance"])
-    t.rays, t.step, t.recovered = tensors["numbers"].tolist()
+    numbers = _like(torch.zeros(4, dtype=torch.int64), tensors["numbers"])
+    t.rays, t.step, t.recovered, t.drawn = numbers.tolist()
     least = float(tensors["least"])
     t.rule = rule_with(space, least) if least >= 0 else None
     t.clock = Clock(float(tensors["seconds"]))
