@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 
 from tondo.data.cameras import Camera
-from tondo.data.field import FieldScene
+from tondo.data.field import FieldScene, FrequencyField
 from tondo.data.views import View
 from tondo.kernels.field import ends_of, render_rays
 from tondo.nerf.first import range_of
 from tondo.nerf.pixels import camera_rays
 
 LEAST_ALPHA = 1e-3  # below it a pixel has no depth
+# Where in its steps a ray has its samples: the mean of two pictures, each with samples where the
+# other has none, is worth 0.2 dB. Training has a new place for every ray.
+PLACES = (0.25, 0.75)
 
 
 @torch.no_grad()
@@ -35,10 +38,9 @@ def render_field(
     """
     rays_o, rays_d, forward = camera_rays(camera)
     ends = ends_of(scene.field.space, rays_o, rays_d, *range_of(scene.field.space))
-    found = render_rays(scene.field, rays_o, rays_d, ends, scene.marching)
-    alpha = found.opacities
-    color = found.colors + (1 - alpha)[:, None] * scene.background
-    distance = found.depths / alpha.clamp_min(LEAST_ALPHA)
+    color, alpha, depths = _seen(scene, rays_o, rays_d, ends)
+    color = color + (1 - alpha)[:, None] * scene.background
+    distance = depths / alpha.clamp_min(LEAST_ALPHA)
     depth = torch.where(alpha > LEAST_ALPHA, distance * forward, 0.0)
     size = (camera.height, camera.width)
     normals = None
@@ -49,6 +51,31 @@ def render_field(
         color = color @ exposure[:, :3].T + exposure[:, 3]
     color = color.clamp(0, 1).view(*size, 3)
     return View(camera, color, depth.view(size), alpha.view(size), normals)
+
+
+def _seen(
+    scene: FieldScene, rays_o: Tensor, rays_d: Tensor, ends: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Colours [R, 3], opacities [R] and depths [R] of rays, as `render_rays` gives them."""
+    places: tuple[float, ...] = PLACES
+    if isinstance(scene.field, FrequencyField):  # its fine network's samples are where the light is
+        places = (0.5,)
+    found = [
+        render_rays(
+            scene.field,
+            rays_o,
+            rays_d,
+            ends,
+            scene.marching,
+            offsets=torch.full_like(ends[:, 0], at),
+        )
+        for at in places
+    ]
+    mean = [
+        torch.stack(each).mean(dim=0)
+        for each in zip(*((x.colors, x.opacities, x.depths) for x in found), strict=True)
+    ]
+    return mean[0], mean[1], mean[2]
 
 
 def _normals(points: Tensor, rays_d: Tensor) -> Tensor:
