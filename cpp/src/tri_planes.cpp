@@ -36,21 +36,10 @@ TONDO_INLINE f8 exp8(f8 a) {
   return exp2_8(min8(max8(a * kLog2e, splat8(-126.0f)), splat8(126.0f)));
 }
 
-// log(1 + a) for a >= 0: log of the mantissa by the series of atanh, and that of
-// log1p itself for small a.
+// log(1 + a) for a >= 0; for small a by its own series.
 TONDO_INLINE f8 log1p8(f8 a) {
-  const f8 y = a + 1.0f;
-  const i8 bits = (i8)y;
-  i8 exponent = ((bits - 0x3f3504f3) >> 23);  // so that the mantissa lies in sqrt(1/2)..sqrt(2)
-  const f8 m = (f8)(bits - (exponent << 23));
-  const f8 s = (m - 1.0f) / (m + 1.0f), t = s * s;
-  f8 p = splat8(2.0f / 9.0f);
-  p = p * t + 2.0f / 7.0f;
-  p = p * t + 2.0f / 5.0f;
-  p = p * t + 2.0f / 3.0f;
-  p = p * t + 2.0f;
-  const f8 whole = __builtin_convertvector(exponent, f8) * kLn2 + s * p;
-  return select8(a < 1e-3f, a * (1.0f - a * (0.5f - a * (1.0f / 3.0f))), whole);
+  const f8 series = a * (1.0f - a * (0.5f - a * (1.0f / 3.0f)));
+  return select8(a < 1e-3f, series, log2_8(a + 1.0f) * kLn2);
 }
 
 TONDO_INLINE f8 sigmoid8(f8 a) { return 1.0f / (1.0f + exp8(-a)); }
