@@ -172,6 +172,15 @@ def test_softened_takes_chequers_away_and_leaves_what_is_smooth() -> None:
     assert float((softened_torch(sphere) - sphere).norm(dim=1).max()) < 0.02
 
 
+def test_softened_is_a_sum_of_neighbours_and_so_is_its_gradient() -> None:
+    x = torch.randn(2, 3, 4, 6, generator=chance(), dtype=torch.float64, requires_grad=True)
+    wide = wrap(x, 1)
+    rows = wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]
+    wanted = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16
+    torch.testing.assert_close(softened_torch(x), wanted)
+    assert torch.autograd.gradcheck(softened_torch, x)
+
+
 def test_wrong_shapes_are_refused() -> None:
     x, scale, bias = maps()
     with pytest.raises(ValueError, match=r"style must be \[B, C\]"):

@@ -71,7 +71,7 @@ def test_a_ray_goes_through_its_pixels_middle() -> None:
     torch.testing.assert_close(rays_d.norm(dim=1), torch.ones(len(rays_d)))
 
 
-def test_drawing_is_even_and_by_chance_alone() -> None:
+def test_drawing_is_even_and_depends_on_its_place_alone() -> None:
     pixels = pixels_of(shots())
     errors = first_errors(pixels)
 
