@@ -51,8 +51,8 @@ def choice(*words: str, first: tuple[str, ...] = APPLES) -> Case:
 
 
 CASES = {
-    "apples": Case("apples", 50, APPLES, shown=True, after="default"),
-    "faces": Case("faces", 45, FACES, shown=True),
+    "apples": Case("apples", 60, APPLES, shown=True, after="default"),
+    "faces": Case("faces", 60, FACES, shown=True),
     "fish": Case("fish", 95, FISH, shown=True),
     "default": choice(),
     "plain D": choice("--discriminator", "plain"),
