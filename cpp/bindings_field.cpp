@@ -126,15 +126,18 @@ void density(const FieldArrays& field, F3 points, F1 log_sigmas) {
                        log_sigmas.data());
 }
 
-// How cells remember: a space's radius and whether it is contracted, its steps, and the rule.
+// How cells remember: their memory, a space's radius and whether it is contracted, its steps, the rule.
 struct Remembering {
+  C3 densities;  // held, as `memory` points into them
+  C3U strides;
   tondo::Space space{};
   tondo::Marching marching{};
   tondo::MemoryRule rule{};
   tondo::CellMemory memory{};
 
-  Remembering(C3 densities, C3U strides, float radius, bool contracted, float step, float cone,
-              F1 numbers, int most) {
+  Remembering(C3 densities_, C3U strides_, float radius, bool contracted, float step, float cone,
+              F1 numbers, int most)
+      : densities(densities_), strides(strides_) {
     const size_t cells = densities.shape(0);
     for (size_t axis = 0; axis < 3; ++axis)
       need(densities.shape(axis) == cells && strides.shape(axis) == cells && cells >= 1 &&
@@ -151,18 +154,14 @@ struct Remembering {
   }
 };
 
-void remember(F1 x, F1 y, F1 z, F1 sigmas, C3 densities, C3U strides, float radius, bool contracted,
-              float step, float cone, F1 rule, int most) {
+void remember(const Remembering& r, F1 x, F1 y, F1 z, F1 sigmas) {
   const size_t n = x.shape(0);
   need(y.shape(0) == n && z.shape(0) == n && sigmas.shape(0) == n, "x, y, z, sigmas");
-  const Remembering r(densities, strides, radius, contracted, step, cone, rule, most);
   tondo::remember(r.space, r.marching, r.rule, r.memory,
                   {static_cast<int64_t>(n), x.data(), y.data(), z.data()}, sigmas.data(), 1);
 }
 
-void remember_rays(const FieldRays& kept, C3 densities, C3U strides, float radius, bool contracted,
-                   float step, float cone, F1 rule, int most) {
-  const Remembering r(densities, strides, radius, contracted, step, cone, rule, most);
+void remember_rays(const Remembering& r, const FieldRays& kept) {
   for (const auto& chunk : kept.tape)
     tondo::remember(r.space, r.marching, r.rule, r.memory,
                     {chunk.count, chunk.x.data(), chunk.y.data(), chunk.z.data()},
@@ -204,9 +203,10 @@ void bind_field(nb::module_& m) {
   m.def("field_backward", &backward, "kept"_a, "field"_a, "origins"_a, "directions"_a, "ends"_a,
         "offsets"_a, "v_colors"_a, "v_opacities"_a, "v_depths"_a, "v_distortions"_a, "v_first"_a,
         "v_second"_a.none(), "v_heads"_a);
-  m.def("remember", &remember, "x"_a, "y"_a, "z"_a, "sigmas"_a, "densities"_a, "strides"_a,
-        "radius"_a, "contracted"_a, "step"_a, "cone"_a, "rule"_a, "most"_a);
-  m.def("remember_rays", &remember_rays, "kept"_a, "densities"_a, "strides"_a, "radius"_a,
-        "contracted"_a, "step"_a, "cone"_a, "rule"_a, "most"_a);
+  nb::class_<Remembering>(m, "Remembering")
+      .def(nb::init<C3, C3U, float, bool, float, float, F1, int>(), "densities"_a, "strides"_a,
+           "radius"_a, "contracted"_a, "step"_a, "cone"_a, "rule"_a, "most"_a);
+  m.def("remember", &remember, "how"_a, "x"_a, "y"_a, "z"_a, "sigmas"_a);
+  m.def("remember_rays", &remember_rays, "how"_a, "kept"_a);
   m.def("field_density", &density, "field"_a, "points"_a, "log_sigmas"_a);
 }

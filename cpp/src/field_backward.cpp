@@ -101,7 +101,17 @@ void field_backward(const FieldModel& model, const Rays& rays, FieldTape& tape,
   });
   const Encoding& encoding = model.encoding;
   const int64_t width = encoding.group();
+  if (encoding.by_planes()) {
+    const PlaneGrid& planes = encoding.planes;
+    const int64_t lines = int64_t{3} * planes.cells * planes.features;
+    std::fill_n(out.v_first, lines * planes.cells, 0.0f);
+    std::fill_n(out.v_second, lines, 0.0f);
+  }
   parallel_for(encoding.width() / width, [&](int64_t group) {
+    const HashGrid& grid = encoding.grid;
+    float* v_table = out.v_first + group * grid.entries * grid.features;
+    // here, and not all at once: a level's table then lies in the caches when it is added to
+    if (!encoding.by_planes()) std::fill_n(v_table, grid.entries * grid.features, 0.0f);
     for (const FieldChunk& chunk : tape) {
       const Points points{chunk.count, chunk.x.data(), chunk.y.data(), chunk.z.data()};
       const float* v_features = chunk.v_features.data() + group * chunk.count * width;
@@ -110,12 +120,11 @@ void field_backward(const FieldModel& model, const Rays& rays, FieldTape& tape,
         plane_encode_backward(encoding.planes, k / per_axis, k % per_axis * 8, points, v_features,
                               out.v_first, out.v_second);
       } else {
-        const HashGrid& grid = encoding.grid;
-        hash_encode_backward(grid, static_cast<int>(group), points, v_features,
-                             out.v_first + group * grid.entries * grid.features);
+        hash_encode_backward(grid, static_cast<int>(group), points, v_features, v_table);
       }
     }
   });
+  std::fill_n(out.v_heads, heads.at.count, 0.0f);
   for (const FieldChunk& chunk : tape)
     for (int64_t j = 0; j < heads.at.count; ++j) out.v_heads[j] += chunk.v_heads[j];
 }

@@ -22,7 +22,7 @@ from kernels import (
 )
 from kernels.conftest import build_scene
 from tondo.data.field import Marching
-from tondo.kernels.adam import adam_visible_
+from tondo.kernels.adam import adam_touched_, adam_visible_
 from tondo.kernels.field import log_densities, render_rays
 from tondo.kernels.lit import lit
 from tondo.kernels.median_depth import median_depth
@@ -68,6 +68,11 @@ def adam() -> None:
 def adam_of_columns() -> None:
     rows = [torch.zeros(3, 2) for _ in range(4)]
     adam_visible_(*rows, torch.ones(3).bool(), away(torch.ones(2)), 0.9, 0.99, 1e-8, 1)
+
+
+def adam_of_what_is_touched() -> None:
+    params, grads, first, second = (torch.zeros(2, 8) for _ in range(4))
+    adam_touched_(params, away(grads), first, second, 0.1, 0.9, 0.99, 1e-8, 1)
 
 
 def rays() -> None:
@@ -126,6 +131,7 @@ CALLS = (
     loss_by_mask,
     adam,
     adam_of_columns,
+    adam_of_what_is_touched,
     rays,
     places,
     places_of_the_first_nerf,

@@ -295,6 +295,26 @@ def test_no_rays_no_samples_and_a_used_tape() -> None:
         first.colors.sum().backward()
 
 
+@pytest.mark.parametrize("kind", ENCODINGS)
+def test_a_used_tapes_gradients_are_those_of_a_new_one(kind: str) -> None:
+    """Its memory holds the gradients of the pass before, some of them where the next has none."""
+    field, other = (with_grads(field_of(ENCODINGS[kind], seed=seed)) for seed in (0, 3))
+    tape = Tape()
+    rays, few = rays_of(field), rays_of(field, 9, seed=4)
+
+    def gradients(of: Field, where: tuple[Tensor, ...], by: Tape) -> list[Tensor]:
+        found = rendered(of, where, by)
+        seen = found.colors.sum() + found.depths.square().sum() + found.distortions.sum()
+        return [x.clone() for x in torch.autograd.grad(seen, list(arrays_of(of).values()))]
+
+    gradients(other, rays, tape)
+    again = gradients(field, few, tape)
+    for got, wanted in zip(again, gradients(field, few, Tape()), strict=True):
+        assert bool((wanted == 0).any()) or kind.startswith("cosines")
+        assert float(wanted.abs().max()) > 0
+        torch.testing.assert_close(got, wanted, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "said"),
     [

@@ -91,10 +91,11 @@ using FieldTape = std::vector<FieldChunk>;
 void field_forward(const FieldModel& model, const Rays& rays, FieldTape* tape,
                    const RayPictures& out);
 
+// All written, whatever was there before.
 struct FieldGrads {
-  float* v_first;   // of the hash grid's tables or of the planes, added to
-  float* v_second;  // of the lines, added to; null of a hash grid
-  float* v_heads;   // [parts_of(...).count], added to
+  float* v_first;   // of the hash grid's tables or of the planes
+  float* v_second;  // of the lines; null of a hash grid
+  float* v_heads;   // [parts_of(...).count]
 };
 
 // v: gradients of the pictures (samples is not read). Of the tape that forward has filled.

@@ -49,26 +49,26 @@ def remember_(
     sizes = check_shape("u", u, "N 3")
     check_shape("sigmas", sigmas, "N", sizes)
     x, y, z = (u[:, axis].contiguous() for axis in range(3))
-    _native.remember(x, y, z, sigmas.contiguous(), *_numbers(space, marching, rule, densities))
+    how = _remembering(space, marching, rule, densities)
+    _native.remember(how, x, y, z, sigmas.contiguous())
 
 
 def remember_samples_(
     space: Space, marching: Marching, rule: MemoryRule, densities: Tensor, tape: Tape
 ) -> None:
     """As `remember_`, of all samples that the last pass with gradients took along its rays."""
-    _native.remember_rays(tape.native, *_numbers(space, marching, rule, densities))
+    _native.remember_rays(_remembering(space, marching, rule, densities), tape.native)
 
 
-def _numbers(
-    space: Space, marching: Marching, rule: MemoryRule, densities: Tensor
-) -> tuple[object, ...]:
+def _remembering(space: Space, marching: Marching, rule: MemoryRule, densities: Tensor) -> object:
+    """The native code's view of cells, whose memory it shares."""
     check_dtype("occupied", space.occupied, torch.uint8)
     check_dtype("densities", densities, torch.float32)
     for name, tensor in (("occupied", space.occupied), ("densities", densities)):
         if not tensor.is_contiguous():  # a contiguous copy would remember instead
             raise ValueError(f"{name} must be contiguous")
     check_shape("densities", densities, "C C C", check_shape("occupied", space.occupied, "C C C"))
-    return (
+    return _native.Remembering(
         densities,
         space.occupied,
         space.radius,

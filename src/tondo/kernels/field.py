@@ -48,11 +48,22 @@ class RayPictures(NamedTuple):
 
 
 class Tape:
-    """Memory for the samples of one pass with gradients, to be used again by the next."""
+    """Memory for the samples of one pass with gradients, and for the gradients themselves, to be
+    used again by the next."""
 
     def __init__(self) -> None:
         self.native = _native.FieldRays()
         self.passes = 0
+        self._gradients: dict[int, Tensor] = {}
+
+    def gradient(self, place: int, shape: torch.Size) -> Tensor:
+        """Memory for the gradient of the array at `place`, which holds what was there before: that
+        of tables is as large as they are, and to be given it by the system at every step costs
+        more than to write it."""
+        kept = self._gradients.get(place)
+        if kept is None or kept.shape != shape:
+            kept = self._gradients[place] = large_zeros(shape)
+        return kept
 
 
 def render_rays(
@@ -77,7 +88,7 @@ def render_rays(
         ends: [R, 2] distances between which a ray is followed (`ends_of`).
         offsets: [R] 0..1, where in its steps a ray's samples are (None: 0.5).
         tape: memory to use again; a pass through it makes the gradients of the one before
-            unavailable. None: new memory.
+            unavailable, and writes over those that `torch.autograd.grad` gave. None: new memory.
 
     Raises:
         ValueError: shapes or devices that do not fit each other; the space's occupancy may be on
@@ -174,7 +185,7 @@ def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> RayPictures:
     return found
 
 
-def large_zeros(shape: tuple[int, ...]) -> Tensor:
+def large_zeros(shape: torch.Size) -> Tensor:
     """Zeros [shape] float32 on large pages, where the system has them: entries of a hash grid lie
     at random, and each small page would have to be made, and looked up, by itself. numpy asks for
     them, torch does not."""
@@ -199,7 +210,10 @@ class _Rays(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.tape.passes != ctx.now:
             raise RuntimeError("the tape of these rays has been used by a later pass")
-        found = [None if shape is None else large_zeros(shape) for shape in ctx.shapes]
+        found = [
+            None if shape is None else ctx.tape.gradient(place, shape)
+            for place, shape in enumerate(ctx.shapes)
+        ]
         wanted = [grad.contiguous() for grad in grads[:4]]
         flat = [None if x is None else x.view(-1) for x in found]
         _native.field_backward(ctx.tape.native, ctx.native, *ctx.rays, *wanted, *flat)

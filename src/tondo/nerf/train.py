@@ -180,13 +180,14 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     if config.distortion:
         risen = min(1.0, fraction / config.distortion_until, t.step / config.distortion_steps)
         loss = loss + config.distortion * risen * found.distortions.mean()
-    loss.backward()
+    learning = arrays_of(learned) | ({"exposures": exposures} if config.exposure else {})
+    grads = dict(zip(learning, torch.autograd.grad(loss, list(learning.values())), strict=True))
     t.step += 1
     if t.rule is not None:
         remember_samples_(t.field.space, setting.marching, t.rule, t.densities, tape)
     if config.by_error > 0:
         learn_errors(t.errors, drawn.rows, squares.detach())
-    _update(t, config, learned, exposures, fraction)
+    _update(t, config, grads, fraction)
     # what was computed: of the native pass more than what counts, which ends where light does
     taken = tape.native.samples if found.coarse is None else int(found.samples.sum())
     wanted = t.rays * config.batch / max(1, taken)
@@ -212,33 +213,29 @@ def _rendered(
     )
 
 
-def _update(
-    t: Training, config: NerfConfig, learned: AnyField, exposures: Tensor, fraction: float
-) -> None:
+def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
     """One step of Adam for tables, networks and exposures."""
     fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
     rate = min(1.0, t.step / config.warm_up) * fall
     deep = config.lr_networks
     rates = {"weights": config.lr_heads, "coarse": deep, "fine": deep}
-    for name, values in arrays_of(learned).items():
-        assert values.grad is not None
+    for name, values in arrays_of(t.field).items():
         lr = rate * rates.get(name, config.lr_tables)
         first, second = t.moments[name]
         if name == "tables":
-            adam_touched_(
-                values.detach(), values.grad, first, second, lr, BETA1, BETA2, EPS, t.step
-            )
+            adam_touched_(values, grads[name], first, second, lr, BETA1, BETA2, EPS, t.step)
             continue
         now, grad, first, second = (
             x.view(-1, x.shape[-1]) if x.dim() > 1 else x[None]
-            for x in (values.detach(), values.grad, first, second)
+            for x in (values, grads[name], first, second)
         )
         every = torch.ones(len(now), dtype=torch.bool)
         adam_visible_(now, grad, first, second, every, lr, BETA1, BETA2, EPS, t.step)
-    if exposures.grad is not None:
+    if "exposures" in grads:
+        grad = grads["exposures"]
         first, second = t.exposure_moments
-        first.lerp_(exposures.grad, 1 - BETA1)
-        second.lerp_(exposures.grad.square(), 1 - BETA2)
+        first.lerp_(grad, 1 - BETA1)
+        second.lerp_(grad.square(), 1 - BETA2)
         mean = first / (1 - BETA1**t.step)
         root = (second / (1 - BETA2**t.step)).sqrt() + 1e-12
         t.exposures -= fall * config.lr_exposure * mean / root
