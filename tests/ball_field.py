@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,8 @@ def ball_scene(slope: float = 60.0, density: float = 10.0) -> FieldScene:
     tables[0, : side**3, 0] = log_density(points, slope, density)
     weights = torch.zeros(sum(torch.Size(shape).numel() for shape in head_shapes(8, HIDDEN)))
     heads = Heads(weights, 8, HIDDEN)
-    w1, _, w2, _, _, _, _, b4 = heads.parts()
+    w1, _, w2, b2, _, _, _, b4 = heads.parts()
+    b2[0] = math.log(HALF)  # the networks' densities are per radius of the space
     w1[0, 0], w1[1, 0], w2[0, 0], w2[0, 1] = 1.0, -1.0, 1.0, -1.0  # max(0, x) - max(0, -x)
     b4.copy_(torch.logit(torch.tensor(COLOR)))
     space = Space(CENTER, HALF, False, torch.ones(8, 8, 8, dtype=torch.bool))

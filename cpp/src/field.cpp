@@ -200,7 +200,7 @@ void networks(const FieldModel& model, const PackedHeads& heads, const float* bi
   for (int64_t i = begin; i < chunk.count; i += kBlock) {
     const int64_t n = std::min<int64_t>(kBlock, chunk.count - i);
     heads_forward(heads, n, &chunk.features[i * E], &chunk.ray[i], bias, a);
-    activate(n, a.out.data(), &chunk.values[4 * i]);
+    activate(n, a.out.data(), model.space.radius, &chunk.values[4 * i]);
   }
 }
 

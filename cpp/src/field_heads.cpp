@@ -169,14 +169,15 @@ void heads_backward(const PackedHeads& p, int64_t n, const float* features, cons
 }
 
 // Colours by the logistic function, density by exp, both as one power of two.
-void activate(int64_t n, const float* out, float* values) {
+void activate(int64_t n, const float* out, float radius, float* values) {
+  const float per_unit = 1.0f / radius;
   const f8 sign = {-kLog2e, -kLog2e, -kLog2e, kLog2e, 0, 0, 0, 0};
   for (int64_t s = 0; s < n; ++s) {
     const f8 x = min8(max8(load8(out + s * kOut), splat8(-80.0f)),
                       f8{80, 80, 80, kMostLog, 0, 0, 0, 0});
     const f8 e = exp2_8(sign * x);
     for (int c = 0; c < 3; ++c) values[4 * s + c] = 1.0f / (1.0f + e[c]);
-    values[4 * s + 3] = e[3];
+    values[4 * s + 3] = e[3] * per_unit;
   }
 }
 

@@ -49,8 +49,8 @@ void heads_backward(const PackedHeads& heads, int64_t n, const float* features, 
 void ray_bias_backward(const PackedHeads& heads, int64_t count, const float* harmonics,
                        const float* v_bias, float* v_heads);
 
-// Samples i of a chunk as a block sees them: the values red, green, blue, density.
-void activate(int64_t n, const float* out, float* values);
+// Samples i of a chunk as a block sees them: the values red, green, blue, density, per world unit.
+void activate(int64_t n, const float* out, float radius, float* values);
 
 // Distance as distortion measures it: in diameters of a bounded space, else t / (t + radius).
 inline float even_distance(const Space& space, float t) {

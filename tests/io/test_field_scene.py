@@ -27,6 +27,8 @@ from tondo.data.field import (
 from tondo.data.splats import Exposures
 from tondo.errors import InputError
 from tondo.io.scene import load_scene, save_scene
+from tondo.kernels.field import log_densities
+from tondo.kernels.field_torch import colors, densities, features_of, into_cube
 
 
 def field_scene() -> FieldScene:
@@ -73,6 +75,31 @@ def test_round_trip_is_exact_and_gives_the_same_bytes(tmp_path: Path) -> None:
     assert back.exposures is not None
     save_scene(tmp_path / "b.safetensors", replace(back, marching=scene.marching))
     assert len((tmp_path / "b.safetensors").read_bytes()) > 1000
+
+
+def test_a_file_of_before_has_densities_per_world_unit(tmp_path: Path) -> None:
+    """Its networks meant another unit: the field is the same, densities and colours."""
+    path, scene = tmp_path / "old.safetensors", field_scene()
+    save_scene(path, scene)
+    with safetensors.safe_open(str(path), framework="pt") as file:
+        about = json.loads(file.metadata()["tondo_scene"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a file, not a dict)
+    assert about["field"].pop("density_per") == "radius"
+    safetensors.torch.save_file(tensors, str(path), metadata={"tondo_scene": json.dumps(about)})
+    back = load_scene(path)
+    assert isinstance(back, FieldScene)
+    assert isinstance(back.field, Field)
+    assert isinstance(scene.field, Field)
+    chance = torch.Generator().manual_seed(1)
+    points = 0.7 * torch.randn(40, 3, generator=chance) + torch.tensor(scene.field.space.center)
+    features = features_of(scene.field.encoding, into_cube(scene.field.space, points))
+    geometry = densities(scene.field.heads, features)
+    torch.testing.assert_close(log_densities(back.field, points), geometry[:, 0])
+    rays_d = torch.nn.functional.normalize(torch.randn(40, 3, generator=chance), dim=1)
+    torch.testing.assert_close(
+        colors(back.field.heads, densities(back.field.heads, features), rays_d),
+        colors(scene.field.heads, geometry, rays_d),
+    )
 
 
 def frequency_scene() -> FieldScene:

@@ -205,7 +205,7 @@ def test_one_full_sample_is_worth_its_colour() -> None:
     occupied[4, 3, 2] = True  # z, y, x
     space = replace(field.space, occupied=occupied)
     parts = [part.clone() for part in field.heads.parts()]
-    parts[3][0] = 40.0  # log densities above 11 count as 11
+    parts[3][0] = 40.0  # far above the bound
     weights = torch.cat([part.flatten() for part in parts])
     field = replace(field, space=space, heads=replace(field.heads, weights=weights))
     middle = (torch.tensor([2.5, 3.5, 4.5]) / 7 * 2 - 1) * 1.5 + torch.tensor(space.center)
@@ -221,10 +221,43 @@ def test_one_full_sample_is_worth_its_colour() -> None:
     torch.testing.assert_close(found.depths, torch.full((1,), 2.0))
 
 
+def test_densities_above_the_bound_count_as_it_and_can_come_back() -> None:
+    """In steps so short that light comes through: pictures and gradients are the twin's, which are
+    those of a density at the bound."""
+    field = field_of()
+    for shift, above in ((0.0, False), (30.0, True)):
+        parts = [part.clone() for part in field.heads.parts()]
+        parts[2][0] = 0
+        parts[3][0] = 11 + shift
+        weights = torch.cat([part.flatten() for part in parts])
+        dense = replace(field, heads=replace(field.heads, weights=weights))
+        dense = replace(dense, space=replace(dense.space, occupied=torch.ones(7, 7, 7).byte()))
+        rays_d = torch.nn.functional.normalize(torch.tensor([[0.3, -0.2, 0.9]]), dim=1)
+        ends = torch.tensor([[0.0, 6e-5]])
+        fast, plain = with_grads(dense), with_grads(as_double(dense))
+        found = []
+        for one in (fast, plain):
+            dtype = one.heads.weights.dtype
+            rays = (torch.tensor([field.space.center]), rays_d, ends, torch.zeros(1))
+            pictures = render_rays(
+                one, *(x.to(dtype) for x in rays[:3]), Marching(2e-5), offsets=rays[3].to(dtype)
+            )
+            pictures.opacities.sum().backward()
+            found.append(pictures.opacities.detach())
+        close(*found)
+        optical = math.exp(11) / field.space.radius * 6e-5
+        assert float(found[1]) == pytest.approx(-math.expm1(-optical), rel=1e-3)
+        for got, wanted in zip(grads(fast), grads(plain), strict=True):
+            if float(wanted.abs().max()) > 0:
+                close(got, wanted)
+        bias = float(grads(plain)[4][0])
+        assert bias == pytest.approx(optical * math.exp(-optical), rel=1e-3), above
+
+
 def test_a_longer_stride_takes_fewer_samples_of_the_same_fog() -> None:
     field = field_of()
     parts = [torch.zeros_like(part) for part in field.heads.parts()]
-    parts[3][0] = math.log(0.2)  # everywhere
+    parts[3][0] = math.log(0.2 * field.space.radius)  # everywhere, 0.2 a world unit
     heads = replace(field.heads, weights=torch.cat([part.flatten() for part in parts]))
     spaces = [
         replace(field.space, occupied=torch.full((7, 7, 7), n, dtype=torch.uint8)) for n in (1, 3)

@@ -56,10 +56,20 @@ def cut_out(photo: Photo) -> Photo:
     return Photo(photo.name, photo.camera, image, alpha[..., 0])
 
 
-def setting(steps: int, config: NerfConfig = CONFIG, bounded: bool = True) -> Setting:
+def with_unit(photo: Photo, unit: float) -> Photo:
+    """The photo in a world whose unit is so many times smaller."""
+    viewmat = photo.camera.viewmat.clone()
+    viewmat[:3, 3] *= unit
+    return replace(photo, camera=replace(photo.camera, viewmat=viewmat))
+
+
+def setting(
+    steps: int, config: NerfConfig = CONFIG, bounded: bool = True, unit: float = 1.0
+) -> Setting:
     shots = photos(8)
     if bounded:
         shots = [cut_out(photo) for photo in shots]
+    shots = [with_unit(photo, unit) for photo in shots]
     space = space_of([photo.camera for photo in shots], bounded, config.cells)
     marching, horizon = marching_of(space, config), Horizon(steps, None)
     grey = torch.full((3,), 0.5)
@@ -74,6 +84,16 @@ def mean_square(reports: list[Report]) -> float:
 def trained(wanted: Setting, seed: int = 0) -> tuple[Training, list[Report]]:
     training = train.begin(wanted, 8, seed)
     return training, list(train.run(training, wanted))
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+@pytest.mark.parametrize("unit", [1024.0, 2.0**-20])
+def test_the_worlds_unit_does_not_matter(unit: float, bounded: bool) -> None:
+    """Millimetres or light years: the same course, up to rounding."""
+    (_, plain), (_, other) = (trained(setting(40, bounded=bounded, unit=u)) for u in (1.0, unit))
+    for one, two in zip(plain, other, strict=True):
+        assert two.loss == pytest.approx(one.loss, rel=0.01), one.step
+    assert plain[-1].loss < 0.8 * plain[0].loss
 
 
 @pytest.mark.parametrize(
@@ -146,8 +166,8 @@ def test_a_state_of_another_shape_is_refused() -> None:
     tensors = train.to_tensors(train.begin(setting(1), 8, 0))
     with pytest.raises(ValueError, match="expected"):
         train.from_tensors(tensors, setting(1, replace(CONFIG, log2_entries=11)))
-    del tensors["densities"]
-    with pytest.raises(KeyError, match="densities"):
+    del tensors["remembered"]
+    with pytest.raises(KeyError, match="remembered"):
         train.from_tensors(tensors, setting(1))
 
 

@@ -9,7 +9,7 @@
 
 namespace tondo {
 
-constexpr int kGeometry = 16;   // what the density network gives: log density first
+constexpr int kGeometry = 16;   // what the density network gives: log density per radius first
 constexpr int kHarmonics = 16;  // of the ray's direction, to degree 3
 constexpr int kOut = 8;         // red, green, blue, log density, padded to a vector
 
@@ -102,7 +102,7 @@ struct FieldGrads {
 void field_backward(const FieldModel& model, const Rays& rays, FieldTape& tape,
                     const RayPictures& v, const FieldGrads& out);
 
-// log densities [N] at points [N, 3] of the world.
+// log densities [N], per radius of the space, at points [N, 3] of the world.
 void field_density(const FieldModel& model, int64_t count, const float* points, float* log_sigmas);
 
 }  // namespace tondo

@@ -12,7 +12,7 @@ from torch import Tensor
 from tondo.checks import check_dtype, check_shape
 from tondo.data.splats import Exposures
 
-GEOMETRY = 16  # numbers that the density network gives; the first is the log density
+GEOMETRY = 16  # numbers that the density network gives, first the log density per radius
 HARMONICS = 16  # of the direction, to degree 3
 
 

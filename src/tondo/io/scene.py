@@ -85,6 +85,7 @@ def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
         about["frequency"] = dataclasses.asdict(field.shape)
         return tensors, {"field": about}
     about["hidden"] = field.heads.hidden
+    about["density_per"] = "radius"
     if isinstance(field.encoding, HashEncoding):
         about["resolutions"] = list(field.encoding.resolutions)
     else:
@@ -169,7 +170,18 @@ def _field_in(space: Space, tensors: dict[str, Tensor], about: Any) -> AnyField:
         cells = _whole("cells", about["cells"], 2**14)
         encoding = DctEncoding(tensors["planes"], tensors["lines"], cells)
     heads = Heads(tensors["weights"], encoding.width, _whole("hidden", about["hidden"], 256))
+    if about.get("density_per") != "radius":
+        heads = _per_radius(heads, space.radius)
     return Field(encoding, heads, space)
+
+
+def _per_radius(heads: Heads, radius: float) -> Heads:
+    """The same field from a file of before, whose densities were per world unit."""
+    heads = dataclasses.replace(heads, weights=heads.weights.clone())
+    _, _, _, b2, w3, b3, _, _ = heads.parts()
+    b2[0] += math.log(radius)
+    b3 -= w3[:, 0] * math.log(radius)  # the colours' network reads it too
+    return heads
 
 
 def _frequency_shape(about: Any) -> FrequencyShape:

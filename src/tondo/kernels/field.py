@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -127,11 +128,12 @@ def log_densities(field: AnyField, points: Tensor) -> Tensor:
     if points.device.type != "cpu" or points.dtype != torch.float32:
         with torch.no_grad():
             u = into_cube(field.space, points)
-            return densities(field.heads, features_of(field.encoding, u))[:, 0]
+            found = densities(field.heads, features_of(field.encoding, u))[:, 0]
+            return found - math.log(field.space.radius)
     found = torch.empty(len(points))
     native = _native_field(field, *_arrays(field.encoding), Marching(1.0))
     _native.field_density(native, points.detach().contiguous(), found)
-    return found
+    return found - math.log(field.space.radius)
 
 
 def ends_of(space: Space, rays_o: Tensor, rays_d: Tensor, near: float, far: float) -> Tensor:

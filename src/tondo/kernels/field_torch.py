@@ -100,9 +100,18 @@ def features_of(encoding: HashEncoding | DctEncoding, u: Tensor) -> Tensor:
 
 
 def densities(heads: Heads, features: Tensor) -> Tensor:
-    """[N, 16] of features [N, E]: log density, and what the colour network is told."""
+    """[N, 16] of features [N, E]: log density per radius of the space, and what the colour network
+    is told."""
     w1, b1, w2, b2, *_ = heads.parts()
     return (features @ w1.T + b1).relu() @ w2.T + b2
+
+
+def sigmas_of(space: Space, log_densities: Tensor) -> Tensor:
+    """Densities per world unit of log densities per radius of the space, so that nothing depends on
+    the world's unit; none above exp(`MOST_LOG`) per radius. Gradients are those of exp at the
+    capped value, so that what is above may come back."""
+    capped = log_densities + (log_densities.clamp_max(MOST_LOG) - log_densities).detach()
+    return capped.exp() / space.radius
 
 
 def colors(heads: Heads, geometry: Tensor, directions: Tensor) -> Tensor:
@@ -184,7 +193,7 @@ def render_rays_torch(
     geometry = densities(field.heads, features_of(field.encoding, into_cube(space, points)))
     assert geometry.shape[1] == GEOMETRY
     color = colors(field.heads, geometry, rays_d[ray])
-    sigma = geometry[:, 0].clamp_max(MOST_LOG).exp()
+    sigma = sigmas_of(space, geometry[:, 0])
     optical = torch.zeros_like(t).index_put((ray, k), sigma * span[ray, k])
     left = torch.exp(-(optical.cumsum(dim=1) - optical))
     weights = torch.where(left >= marching.stop, left * -torch.expm1(-optical), 0.0)

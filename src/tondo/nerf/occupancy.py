@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from tondo.data.field import Field, Marching, Space
 from tondo.kernels.cell_memory import MemoryRule, remember_
 from tondo.kernels.field import log_densities
+from tondo.kernels.field_torch import MOST_LOG
 
 DECAY = 0.95  # of a cell's remembered density, at each place that is seen in it
 YOUNG = 0.6  # of a young field's mean density, in the memory of a cell that was never seen
@@ -86,4 +87,5 @@ def _corner(rows: Tensor, cells: int) -> Tensor:
 
 def sigmas_at(field: Field, u: Tensor) -> Tensor:
     """[N] densities per world unit at places [N, 3] of the unit cube."""
-    return log_densities(field, out_of_cube(field.space, u)).clamp_max(11.0).exp()
+    most = MOST_LOG - math.log(field.space.radius)
+    return log_densities(field, out_of_cube(field.space, u)).clamp_max(most).exp()

@@ -227,7 +227,7 @@ def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction:
             continue
         now, grad, first, second = (
             x.view(-1, x.shape[-1]) if x.dim() > 1 else x[None]
-            for x in (values, grads[name], first, second)
+            for x in (values, grads[name].contiguous(), first, second)
         )
         every = torch.ones(len(now), dtype=torch.bool)
         adam_visible_(now, grad, first, second, every, lr, BETA1, BETA2, EPS, t.step)
@@ -255,7 +255,7 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
     return {
         **tensors,
         "occupied": t.field.space.occupied,
-        "densities": t.densities,
+        "remembered": t.densities,
         "exposures": t.exposures,
         "exposure_moments": t.exposure_moments,
         "errors": t.errors,
@@ -279,7 +279,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
             _like(square, tensors[f"{name}.square"]),
         )
         t.moments[name] = (mean, square)
-    t.densities = _like(t.densities, tensors["densities"])
+    t.densities = _like(t.densities, tensors["remembered"])
     t.exposures = tensors["exposures"].clone()
     t.exposure_moments = tensors["exposure_moments"].clone()
     t.errors = _like(t.errors, tensors["errors"])
