@@ -46,6 +46,26 @@ def test_cameras_with_a_pivot_show_it_in_the_middle_as_far_away() -> None:
     assert bool((middle.sign() == drawn.angles[:, 0].sign())[drawn.angles[:, 0].abs() > 0.2].all())
 
 
+def test_ranges_of_the_angle_of_view_and_the_distance_are_mixtures() -> None:
+    priors = parse_poses("azimuth=-40:40,elevation=-10:20,fov=15:25,distance=4:6")
+    assert len(priors) == 25
+    assert (priors[0].fov, priors[0].distance) == (20.0, 5.0)
+    drawn = draw_cameras(priors, 4000, 32, torch.Generator().manual_seed(1))
+    fovs = 2 * torch.rad2deg(torch.atan(16 / drawn.Ks[:, 0, 0]))
+    distances = drawn.viewmats[:, 2, 3]
+    for found, low, high in ((fovs, 15.0, 25.0), (distances, 4.0, 6.0)):
+        assert low < float(found.min()) < low + 0.15 * (high - low)
+        assert high - 0.15 * (high - low) < float(found.max()) < high
+        assert float(found.mean()) == pytest.approx(0.5 * (low + high), rel=0.02)
+        assert float(found.std()) == pytest.approx((high - low) / 12**0.5, rel=0.05)
+    fitting = parse_poses("azimuth=0:1,elevation=0:1,fov=15:25")
+    assert len({one.distance for one in fitting}) == 5
+    with pytest.raises(OptionError, match="fov must go from low to high"):
+        parse_poses("azimuth=0:1,elevation=0:1,fov=25:15")
+    with pytest.raises(OptionError, match="pivot as one number"):
+        parse_poses("azimuth=0:1,elevation=0:1,pivot=0:1")
+
+
 def test_ranges_are_read_and_unknown_words_are_refused() -> None:
     (prior,) = parse_poses("azimuth=-40:40,elevation=-10:20,fov=25,distance=5")
     assert prior == PosePrior((-40.0, 40.0), (-10.0, 20.0), fov=25.0, distance=5.0)

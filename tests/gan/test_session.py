@@ -19,8 +19,10 @@ from tondo.gan.config import GanConfig
 from tondo.gan.generator_file import load_generator
 from tondo.gan.health import BrokenTraining
 from tondo.gan.options import TrainOptions, check_options
+from tondo.gan.poses import parse_poses
 from tondo.gan.session import train_generator
 from tondo.gan.train import StepReport
+from tondo.gan.watch import Watch
 from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.threads import num_threads, set_num_threads
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
@@ -137,6 +139,30 @@ def test_classes_are_chosen_and_few_pictures_are_enough_to_adapt(
     assert main([*adapt, "--from", str(tmp_path / "base")]) == 0
     assert len(load_pictures(tmp_path / "few" / "pictures").images) == 10
     assert (tmp_path / "few" / "adapter.safetensors").is_file()
+    capsys.readouterr()
+    for picture in sorted((tmp_path / "kinds" / "few").iterdir())[:3]:
+        picture.unlink()
+    again = [*adapt, "--from", str(tmp_path / "base"), "--force"]
+    assert main(again) == 2
+    assert "7 pictures that can be used: to adapt a generator takes at least 8" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_base_of_another_size_is_refused_and_its_cameras_are_kept(
+    prepared: Path, tmp_path: Path
+) -> None:
+    ranges = "azimuth=-30:30,elevation=0:10"
+    base = replace(SMALL, kimg=0.004, poses=ranges)
+    train_generator(prepared, tmp_path / "base", base)
+    adapt = replace(SMALL, poses=None, base=str(tmp_path / "base"), kimg=0.004)
+    with pytest.raises(OptionError, match=r"makes pictures of 32 .* give --size 32"):
+        train_generator(prepared, tmp_path / "run", replace(adapt, size=64))
+    assert not (tmp_path / "run").exists()
+    told: list[str] = []
+    result = train_generator(prepared, tmp_path / "run", adapt, watch=Watch(note=told.append))
+    assert result.trained.priors == parse_poses(ranges)
+    assert any("assuming those of" in text for text in told)
 
 
 def test_numbers_that_are_none_go_back_once_and_then_stop(
@@ -150,7 +176,7 @@ def test_numbers_that_are_none_go_back_once_and_then_stop(
 
     monkeypatch.setattr(session, "one_step", breaking)
     told: list[str] = []
-    watch = session.Watch(note=told.append)
+    watch = Watch(note=told.append)
     options = replace(SMALL, kimg=0.1, checkpoint_seconds=3600.0)
     with pytest.raises(BrokenTraining, match=r"NaN at step 3, again.*What to try") as caught:
         train_generator(prepared, tmp_path / "run", options, watch=watch)
@@ -159,6 +185,11 @@ def test_numbers_that_are_none_go_back_once_and_then_stop(
     assert all(bool(torch.isfinite(t).all()) for t in weights(tmp_path / "run").values())
     events = read_events(tmp_path / "run" / "events.jsonl")
     assert sum(isinstance(e, Note) and "NaN" in e.message for e in events) == 2
+    # that it went back once is kept: killed after it and resumed, the next time is the end
+    with pytest.raises(BrokenTraining, match="again"):
+        train_generator(prepared, tmp_path / "run", options, resume=True)
+    events = read_events(tmp_path / "run" / "events.jsonl")
+    assert sum(isinstance(e, Note) and "NaN" in e.message for e in events) == 3
 
 
 def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) -> None:
@@ -182,10 +213,14 @@ def test_a_discriminator_that_is_sure_is_noticed(prepared: Path, tmp_path: Path)
     training = type("T", (), {})()
     training.G_ema = training.G = result.trained.generator
     training.pictures, training.step = 10_000, 2_500
-    vitals = health.Vitals(GanConfig(diversity_floor=0.0))
-    for step in range(health.STEPS):
-        vitals.note(StepReport(step, 4 * step, 0.001, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0))
-    assert "sure of itself" in str(vitals.illness(training))
+    # 2, 2 log 2 and log 2 are the losses of a D that knows nothing
+    for loss, unsure in (("hinge", 2.0), ("minimax", 1.386), ("relativistic", 0.693)):
+        for share, ill in ((0.14, False), (0.03, True)):
+            vitals = health.Vitals(GanConfig(diversity_floor=0.0, loss=loss))
+            for step in range(health.STEPS):
+                report = StepReport(step, 4 * step, share * unsure, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0)
+                vitals.note(report)
+            assert ("sure of itself" in str(vitals.illness(training))) is ill, (loss, share)
 
 
 def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: object) -> None:

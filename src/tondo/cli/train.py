@@ -13,8 +13,9 @@ from tondo.errors import OptionError
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
     from tondo.gan.options import TrainOptions
-    from tondo.gan.session import Result, Watch
+    from tondo.gan.session import Result
     from tondo.gan.train import StepReport
+    from tondo.gan.watch import Watch
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -201,7 +202,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
 
 
 def _watch(screen: Screen) -> Watch:
-    from tondo.gan.session import Watch
+    from tondo.gan.watch import Watch
 
     def step(report: StepReport, fraction: float, rate: float) -> None:
         about = (

@@ -1,7 +1,8 @@
 """Differentiable augmentation of what D sees, photographs and generated pictures alike.
 
-Zhao et al. 2020 (Differentiable Augmentation), colour, translation and cutout; the strength p
-follows D's overfitting as in Karras et al. 2020 (Training GANs with Limited Data, section 3).
+Zhao et al. 2020 (Differentiable Augmentation), its changes of colour and its translation; the
+strength p follows D's overfitting as in Karras et al. 2020 (Training GANs with Limited Data,
+section 3).
 """
 
 from __future__ import annotations

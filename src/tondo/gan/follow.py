@@ -12,16 +12,12 @@ from pathlib import Path
 
 from tondo.errors import InputError, TondoError
 from tondo.gan import parallel, state
+from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.options import TrainOptions, stored_options
-from tondo.gan.session import (
-    Interrupted,
-    Watch,
-    setting_of,
-    slow_down,
-    training_set,
-)
+from tondo.gan.session import Interrupted, slow_down
 from tondo.gan.setting import Setting, Training
 from tondo.gan.train import one_step
+from tondo.gan.watch import Watch
 from tondo.training.checkpoints import load_latest_checkpoint
 from tondo.training.interrupt import ctrl_c_flag
 from tondo.training.run_directory import open_run
@@ -63,7 +59,7 @@ def _newest(out: Path, options: TrainOptions, setbacks: int) -> tuple[Training, 
     run = open_run(out)
     options, source = stored_options(run, options)
     pictures = training_set(source, run, options, Watch())
-    setting, shape = setting_of(pictures, options, Watch())
+    setting, shape = setting_of(pictures, options, Watch(), base_of(options))
     checkpoint = load_latest_checkpoint(run)
     if checkpoint is None:
         raise InputError(

@@ -26,7 +26,7 @@ from tondo.gan.generator_file import check_tensors, read_tensors
 from tondo.gan.layers import Linear, StyledConv
 from tondo.io.atomic import write_bytes
 
-FORMAT = "tondo adapter 1"
+FORMAT = "tondo adapter 2"
 MOST_SHARE = 0.03
 MOST_RANK = 64
 
@@ -72,8 +72,8 @@ class LowRank(nn.Module):
 def add_adapters(generator: Generator, rank: int) -> list[nn.Parameter]:
     """Freeze `generator` and give its styled convolutions adapters; returns what is to be trained.
 
-    Kernels and the matrices that modulate them get one each. The generator's pictures stay as they
-    are until the first step of training.
+    Kernels get one of `rank` each, the matrices that modulate them one of half of it. The
+    generator's pictures stay as they are until the first step of training.
 
     Raises:
         OptionError: a rank that is not within 1..64, or with which 3 % of the parameters or more
@@ -82,17 +82,17 @@ def add_adapters(generator: Generator, rank: int) -> list[nn.Parameter]:
     if not 1 <= rank <= MOST_RANK:
         raise OptionError(f"--lora {rank}: the rank must lie within 1..{MOST_RANK}")
     whole = sum(p.numel() for p in generator.parameters())
-    places = _places(generator)
-    if _cost(places, rank) >= MOST_SHARE * whole:
-        fitting = [r for r in range(1, rank) if _cost(places, r) < MOST_SHARE * whole]
+    cost = _cost(generator, rank)
+    if cost >= MOST_SHARE * whole:
+        fitting = [r for r in range(1, rank) if _cost(generator, r) < MOST_SHARE * whole]
         advice = f"the largest rank is {fitting[-1]}" if fitting else "it is too small to adapt"
         raise OptionError(
-            f"--lora {rank} would train {100 * _cost(places, rank) / whole:.1f} % of this "
+            f"--lora {rank} would train {100 * cost / whole:.1f} % of this "
             f"generator's parameters, and an adapter is less than 3 %: {advice}"
         )
     generator.requires_grad_(False)
-    for module in places:
-        parametrize.register_parametrization(module, "weight", LowRank(module.weight, rank))
+    for module, own_rank in _places(generator, rank):
+        parametrize.register_parametrization(module, "weight", LowRank(module.weight, own_rank))
     return adapter_parameters(generator)
 
 
@@ -204,18 +204,19 @@ def _card_of(path: Path, about: dict[str, object]) -> AdapterCard:
         raise InputError(f"{path}: the adapter's description is damaged ({error})") from None
 
 
-def _places(generator: Generator) -> list[StyledConv | Linear]:
-    """The modules that get an adapter: styled convolutions, and what makes their styles."""
-    found: list[StyledConv | Linear] = []
+def _places(generator: Generator, rank: int) -> list[tuple[StyledConv | Linear, int]]:
+    """The modules that get an adapter, and its rank: styled convolutions, and what makes their
+    styles, which with the same rank would cost twice as much as the convolutions."""
+    found: list[tuple[StyledConv | Linear, int]] = []
     for module in generator.modules():
         if isinstance(module, StyledConv):
-            found += [module, module.style]
+            found += [(module, rank), (module.style, max(1, rank // 2))]
     return found
 
 
-def _cost(places: list[StyledConv | Linear], rank: int) -> int:
+def _cost(generator: Generator, rank: int) -> int:
     total = 0
-    for module in places:
+    for module, own_rank in _places(generator, rank):
         outputs, inputs, *kernel = module.weight.shape
-        total += rank * (outputs + inputs) + (math.prod(kernel) if kernel else 0)
+        total += own_rank * (outputs + inputs) + (math.prod(kernel) if kernel else 0)
     return total

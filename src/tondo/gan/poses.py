@@ -64,6 +64,7 @@ class PosePrior:
 
 ROUND = (-180.0, 180.0)
 BELL = 0.4
+OF_A_RANGE = 5  # angles of view, or distances, that stand for a range of them
 NAMED = {
     "frontal": (PosePrior((-45.0, 45.0), (-15.0, 15.0), bell=True, pivot=0.5),),
     "turntable": (PosePrior(ROUND, (-5.0, 15.0)),),
@@ -81,6 +82,7 @@ def parse_poses(text: str) -> tuple[PosePrior, ...]:
     """One prior or a mixture of several joined by "+", equally often: "turntable+tumble".
 
     Each is a name or ranges such as "azimuth=-40:40,elevation=-10:20,fov=25,distance=5,pivot=0".
+    Where `fov` or `distance` is a range, a mixture stands for it, the middle first.
 
     Raises:
         OptionError: an unknown name, an unknown or missing range, or values out of range.
@@ -94,7 +96,7 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
     if "=" not in text:
         raise OptionError(
             f"--poses {text}: no prior of that name; choose one of {', '.join(NAMED)}, or give "
-            "ranges such as azimuth=-40:40,elevation=-10:20,fov=25,distance=5"
+            "ranges such as azimuth=-40:40,elevation=-10:20,fov=20:30,distance=5"
         )
     found: dict[str, tuple[float, ...]] = {}
     for word in text.split(","):
@@ -104,12 +106,13 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
         except ValueError:
             raise OptionError(f"--poses: {word!r} is not NAME=NUMBER or NAME=LOW:HIGH") from None
     ranges = {"azimuth", "elevation", "roll"}
+    wanted = dict.fromkeys(ranges, (2,)) | {"fov": (1, 2), "distance": (1, 2), "pivot": (1,)}
     for name, given in found.items():
-        wanted = 2 if name in ranges else 1 if name in ("fov", "distance", "pivot") else 0
-        if len(given) != wanted or not all(math.isfinite(value) for value in given):
+        if len(given) not in wanted.get(name, ()) or not all(map(math.isfinite, given)):
             raise OptionError(
                 f"--poses: {name}={':'.join(f'{v:g}' for v in given)} is not understood; known "
-                "are azimuth, elevation and roll as LOW:HIGH, fov, distance and pivot as one number"
+                "are azimuth, elevation and roll as LOW:HIGH, fov and distance as one number or "
+                "LOW:HIGH, pivot as one number"
             )
     if "azimuth" not in found or "elevation" not in found:
         raise OptionError("--poses: ranges need at least azimuth=LOW:HIGH and elevation=LOW:HIGH")
@@ -117,11 +120,33 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
         dict.fromkeys(ranges, 0.0) | {k: found[k][end] for k in ranges & found.keys()}
         for end in (0, 1)
     )
-    fov = found.get("fov", (20.0,))[0]
-    distance = found.get("distance", (1.005 / math.sin(math.radians(fov) / 2),))[0]
     azimuth, elevation, roll = ((low[k], high[k]) for k in ("azimuth", "elevation", "roll"))
     pivot = found.get("pivot", (0.0,))[0]
-    return (PosePrior(azimuth, elevation, roll, fov, distance, pivot=pivot),)
+    fovs = _spread("fov", found.get("fov", (20.0,)))
+    lenses = [
+        (fov, distance)
+        for fov in fovs
+        for distance in _spread("distance", found.get("distance", (_fitting(fov),)))
+    ]
+    return tuple(
+        PosePrior(azimuth, elevation, roll, *lens, 1 / len(lenses), pivot=pivot) for lens in lenses
+    )
+
+
+def _fitting(fov: float) -> float:
+    """The distance at which the unit sphere fills a picture of that angle of view."""
+    return 1.005 / math.sin(math.radians(min(max(fov, 1.0), 120.0)) / 2)
+
+
+def _spread(name: str, given: tuple[float, ...]) -> list[float]:
+    """A number itself, or even values of a range, the middle one first."""
+    if len(given) == 1:
+        return [given[0]]
+    low, high = given
+    if low > high:
+        raise OptionError(f"--poses: {name} must go from low to high, got {low:g} to {high:g}")
+    shares = sorted(((k + 0.5) / OF_A_RANGE for k in range(OF_A_RANGE)), key=lambda s: abs(s - 0.5))
+    return [low + (high - low) * share for share in shares]
 
 
 class Cameras(NamedTuple):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +12,21 @@ from typing import Any
 
 import torch
 
-from tondo.data.pictures import PictureSet, of_classes
-from tondo.errors import InputError, OptionError
-from tondo.features.choose import load_extractor
+from tondo.errors import InputError
 from tondo.gan import health, parallel, state
-from tondo.gan.config import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GanConfig, GeneratorShape
+from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.first_look import look_first
 from tondo.gan.generator_file import Card, Trained, save_generator
+from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.lora import AdapterCard, save_adapter
-from tondo.gan.named import open_generator
 from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
-from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
-from tondo.gan.setting import Base, Setting, Training
+from tondo.gan.setting import Setting, Training
 from tondo.gan.sheets import grid, latents
 from tondo.gan.train import StepReport, begin, one_step, plain_generator
+from tondo.gan.watch import Watch
 from tondo.io.images import write_png
-from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.threads import num_threads
-from tondo.pictures.prepare import PictureOptions, prepare_pictures
 from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
 from tondo.training.events import GanStep, Note, Saved, append_event
 from tondo.training.interrupt import ctrl_c_flag
@@ -53,18 +48,8 @@ GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
 MOST_SETBACKS = 1
 FIRST_SHARE = 0.15  # of a training
-FEW = 8  # pictures that adapt a generator
 DEFAULTS = TrainOptions()
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How a training tells what it does: sentences; (stage, done, total) while pictures are
-    prepared; every step, with the fraction of the training that is over and pictures a second."""
-
-    note: Callable[[str], None] = lambda text: None
-    stage: Callable[[str, int, int], None] = lambda stage, done, total: None
-    step: Callable[[StepReport, float, float], None] = lambda report, fraction, rate: None
+SILENT = Watch()
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ def train_generator(
     *,
     force: bool = False,
     resume: bool = False,
-    watch: Watch = Watch(),
+    watch: Watch = SILENT,
 ) -> Result:
     """Train a generator on pictures of one kind of thing and write a run.
 
@@ -124,11 +109,13 @@ def train_generator(
         run = open_run(out)
         options, source = stored_options(run, options)
         create_run(out, {}, resume=True)
+        base = base_of(options)
     else:
+        base = base_of(options)
         run = create_run(out, config_json(source, options), force=force)
     try:
         pictures = training_set(source, run, options, watch)
-        setting, shape = setting_of(pictures, options, watch)
+        setting, shape = setting_of(pictures, options, watch, base)
         training, progress = _begin_or_resume(run, setting, shape, options, resume, watch)
     except BaseException:
         if not resume:
@@ -136,85 +123,6 @@ def train_generator(
         raise
     training = _train(run, training, setting, options, progress, watch)
     return _finish(run, training, setting, options)
-
-
-def training_set(
-    source: Path, run: RunDirectory, options: TrainOptions, watch: Watch
-) -> PictureSet:
-    """The training set; made inside the run where `source` is not a prepared one."""
-    folder = source
-    if not is_prepared(source):
-        folder = run.path / "pictures"
-        if not is_prepared(folder):
-            made = prepare_pictures(source, folder, _picture_options(options), watch.stage)
-            watch.note(
-                f"made a training set of {source}: {made.count} pictures, {made.kind}; "
-                f"report: {folder / 'report.html'}"
-            )
-    pictures = load_pictures(folder)
-    if options.classes and folder == source:
-        pictures = of_classes(pictures, options.classes)
-    if pictures.size != options.size:
-        raise OptionError(
-            f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
-            f"train with --size {pictures.size}, or prepare them again"
-        )
-    return pictures
-
-
-def _picture_options(options: TrainOptions) -> PictureOptions:
-    """How raw pictures are prepared; of the few that adapt a generator none is left out."""
-    if options.base is None:
-        return PictureOptions(size=options.size, classes=options.classes, force=True)
-    return PictureOptions(
-        size=options.size,
-        classes=options.classes,
-        similar=0.0,
-        keep_blurred=True,
-        least=FEW,
-        force=True,
-    )
-
-
-def setting_of(
-    pictures: PictureSet, options: TrainOptions, watch: Watch
-) -> tuple[Setting, GeneratorShape]:
-    """What a training of `pictures` is given, and the shape of its generator."""
-    angles, priors, words = None, NAMED["sphere"], options.poses
-    if words is None and pictures.viewmats is not None and pictures.Ks is not None:
-        angles = angles_of(pictures.viewmats)
-        priors = (prior_around(pictures.viewmats, pictures.Ks, pictures.size),)
-        watch.note("the pictures' own cameras are used")
-    else:
-        if words is None:
-            words = "turntable" if pictures.is_plain else "frontal"
-            watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
-        priors = parse_poses(words)
-    behind = options.background or ("white" if pictures.is_plain else "scene")
-    splats = options.representation == "splats"
-    painted = angles is not None or not splats
-    rows = SMALL_ROWS if splats and options.size <= SMALL else ROWS
-    shape = GeneratorShape(
-        rows=rows,
-        columns=2 * rows,
-        size=options.size,
-        background=behind,
-        light=options.light or ("none" if painted else "camera"),
-        representation=options.representation,
-        mirror=options.mirror,
-        axial=options.axial,
-        traits=TRAITS if splats else 0,
-        kinds=KINDS,
-    )
-    base = None
-    if options.base is not None:
-        opened = open_generator(options.base)
-        base = Base(opened.trained.generator, options.lora)
-        shape = dataclasses.replace(base.generator.shape, size=options.size)
-        if shape.background != behind:
-            watch.note(f"{options.base} makes its background {shape.background!r}: kept")
-    features = load_extractor(options.features)
-    return Setting(pictures, priors, features, options.config, angles, base), shape
 
 
 def _begin_or_resume(
@@ -369,6 +277,8 @@ def _go_back(
         )
     progress.setbacks += 1
     slow_down(healthy, setting.config, progress.setbacks)
+    # at once: a training that is killed now must not begin anew with all its rates
+    save_checkpoint(run, healthy.step, state.to_tensors(healthy), {"setbacks": progress.setbacks})
     parallel.order(parallel.RELOAD + progress.setbacks)
     progress.saved = progress.noted = progress.drawn = healthy.seconds
     return healthy

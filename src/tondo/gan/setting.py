@@ -53,7 +53,10 @@ class Setting:
         """[3] the direction from the origin to the middle of unknown cameras that all stand on one
         side, or None."""
         prior = self.priors[0]
-        narrow = len(self.priors) == 1 and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
+        alike = all(
+            (one.azimuth, one.elevation) == (prior.azimuth, prior.elevation) for one in self.priors
+        )
+        narrow = alike and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
         if self.camera_angles is not None or not narrow:
             return None
         azimuth, elevation = (

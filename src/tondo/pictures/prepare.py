@@ -205,11 +205,13 @@ def _check_count(
         most = "; ".join(f"{n} {reason}" for reason, n in reasons.most_common(3))
         why = f"; {len(left_out)} were left out ({most}; e.g. {left_out[0].name})"
     pictures = "1 picture" if count == 1 else f"{count or 'no'} pictures"
-    raise InputError(
-        f"{source.title} has {pictures} that can be used{why}: training needs at least "
-        f"{options.least}, and some hundreds are usual. To adapt a trained generator 20 are enough "
-        "(tondo train PICTURES --from NAME --lora 8)"
+    advice = (
+        f"training needs at least {options.least}, and some hundreds are usual. To adapt a trained "
+        "generator 20 are enough (tondo train PICTURES --from NAME --lora 8)"
     )
+    if options.least < LEAST:
+        advice = f"to adapt a generator takes at least {options.least}, and 20 to 200 are usual"
+    raise InputError(f"{source.title} has {pictures} that can be used{why}: {advice}")
 
 
 def _check_different(source: PictureSource, chosen: _Chosen) -> None:

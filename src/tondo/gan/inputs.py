@@ -1,0 +1,120 @@
+"""What a training is given: pictures, cameras, and the generator that it begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tondo.data.pictures import PictureSet, of_classes
+from tondo.errors import OptionError
+from tondo.features.choose import load_extractor
+from tondo.gan.config import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
+from tondo.gan.generator_file import Trained
+from tondo.gan.named import open_generator
+from tondo.gan.options import TrainOptions
+from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
+from tondo.gan.setting import Base, Setting
+from tondo.gan.watch import Watch
+from tondo.io.picture_shards import is_prepared, load_pictures
+from tondo.pictures.prepare import PictureOptions, prepare_pictures
+from tondo.training.run_directory import RunDirectory
+
+FEW = 8  # pictures that adapt a generator
+
+
+def base_of(options: TrainOptions) -> Trained | None:
+    """The generator that training starts from, if any; looked at before pictures are prepared.
+
+    Raises:
+        InputError, OptionError: it cannot be opened, or makes pictures of another size.
+    """
+    if options.base is None:
+        return None
+    base = open_generator(options.base).trained
+    size = base.generator.shape.size
+    if size != options.size:
+        raise OptionError(
+            f"{options.base} makes pictures of {size} pixels a side, --size is {options.size}: "
+            f"give --size {size}"
+        )
+    return base
+
+
+def training_set(
+    source: Path, run: RunDirectory, options: TrainOptions, watch: Watch
+) -> PictureSet:
+    """The training set; made inside the run where `source` is not a prepared one."""
+    folder = source
+    if not is_prepared(source):
+        folder = run.path / "pictures"
+        if not is_prepared(folder):
+            made = prepare_pictures(source, folder, _picture_options(options), watch.stage)
+            watch.note(
+                f"made a training set of {source}: {made.count} pictures, {made.kind}; "
+                f"report: {folder / 'report.html'}"
+            )
+    pictures = load_pictures(folder)
+    if options.classes and folder == source:
+        pictures = of_classes(pictures, options.classes)
+    if pictures.size != options.size:
+        raise OptionError(
+            f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
+            f"train with --size {pictures.size}, or prepare them again"
+        )
+    return pictures
+
+
+def _picture_options(options: TrainOptions) -> PictureOptions:
+    """How raw pictures are prepared; of the few that adapt a generator none is left out."""
+    if options.base is None:
+        return PictureOptions(size=options.size, classes=options.classes, force=True)
+    return PictureOptions(
+        size=options.size,
+        classes=options.classes,
+        similar=0.0,
+        keep_blurred=True,
+        least=FEW,
+        force=True,
+    )
+
+
+def setting_of(
+    pictures: PictureSet, options: TrainOptions, watch: Watch, start: Trained | None = None
+) -> tuple[Setting, GeneratorShape]:
+    """What a training of `pictures` is given, and the shape of its generator; `start`: the one that
+    it begins with."""
+    angles, priors, words = None, NAMED["sphere"], options.poses
+    if words is None and pictures.viewmats is not None and pictures.Ks is not None:
+        angles = angles_of(pictures.viewmats)
+        priors = (prior_around(pictures.viewmats, pictures.Ks, pictures.size),)
+        watch.note("the pictures' own cameras are used")
+    elif words is None and start is not None:
+        priors = start.priors
+        watch.note(f"no cameras are known: assuming those of {options.base} (choose with --poses)")
+    else:
+        if words is None:
+            words = "turntable" if pictures.is_plain else "frontal"
+            watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
+        priors = parse_poses(words)
+    behind = options.background or ("white" if pictures.is_plain else "scene")
+    splats = options.representation == "splats"
+    painted = angles is not None or not splats
+    rows = SMALL_ROWS if splats and options.size <= SMALL else ROWS
+    shape = GeneratorShape(
+        rows=rows,
+        columns=2 * rows,
+        size=options.size,
+        background=behind,
+        light=options.light or ("none" if painted else "camera"),
+        representation=options.representation,
+        mirror=options.mirror,
+        axial=options.axial,
+        traits=TRAITS if splats else 0,
+        kinds=KINDS,
+    )
+    base = None
+    if start is not None:
+        base, shape = Base(start.generator, options.lora), start.generator.shape
+        if shape.background != behind:
+            watch.note(f"{options.base} makes its background {shape.background!r}: kept")
+    features = load_extractor(options.features)
+    return Setting(pictures, priors, features, options.config, angles, base), shape
