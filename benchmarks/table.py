@@ -171,6 +171,15 @@ def step_page(results: dict[str, Any]) -> str:
     )
 
 
+CREDITS = {
+    "apples": "*Apples: trained on Fruits-360, © Mihai Oltean, CC BY-SA 4.0; this picture is "
+    "shared alike.*",
+    "faces": "*Faces: trained on portraits of members of the US Congress (voteview.com's pictures, "
+    "from the Biographical Directory and Wikimedia: works of the US Government, or out of "
+    "copyright, by far the most of them, but not cleared one by one). For evaluation; the "
+    "generator is not shipped, and no sample is anybody.*",
+    "fish": "*Fish: trained on renders of meshes by Quaternius, CC0 1.0.*",
+}
 GAN_HEAD = (
     "training", "minutes", "thousand pictures", "a second", "Fréchet", "kernel", "precision",
     "recall", "diversity (pictures')", "views off by", "thickness", "side / front", "floaters",
@@ -224,7 +233,8 @@ def gan_tables(results: dict[str, Any]) -> str:
         made = next(iter(chosen.values()))["figures"]["generator"]
         grids = "".join(
             f"![{name}: seeds from eight sides, and depth](images/gan_{name}.png)\n\n"
-            for name in (chosen if shown else ())
+            f"{CREDITS[one['data']]}\n\n"
+            for name, one in (chosen.items() if shown else ())
         )
         parts.append(
             f"### {title}\n\n{grids}"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+LOG_SECONDS = 30.0  # between lines where there is no terminal to draw bars on
 
 
 def progress_console() -> Console:
@@ -32,11 +36,14 @@ def progress_bars() -> Progress:
 
 
 class Screen:
-    """Sentences on stdout; progress bars on stderr, gone when their work is done."""
+    """Sentences on stdout; progress bars on stderr, gone when their work is done. Where stderr is a
+    file or pipe, a line now and then instead."""
 
     def __init__(self) -> None:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._begun: dict[str, tuple[float, float]] = {}  # when, and how far it was then
+        self._logged: float | None = None
 
     def __enter__(self) -> Screen:
         return self
@@ -57,9 +64,26 @@ class Screen:
 
     def show(self, name: str, done: float, total: float, about: str = "") -> None:
         """Draw the bar called `name`, with a few words beside it."""
+        if not sys.stderr.isatty():
+            self._log(name, done, total, about)
+            return
         if self._bars is None:
             self._bars = progress_bars()
             self._bars.start()
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, about=about)
         self._bars.update(self._tasks[name], completed=done, total=total, about=about)
+
+    def _log(self, name: str, done: float, total: float, about: str) -> None:
+        now = time.monotonic()
+        begun, before = self._begun.setdefault(name, (now, done))
+        if self._logged is None:
+            self._logged = now
+        if now - self._logged < LOG_SECONDS:
+            return
+        self._logged = now
+        words = [name, f"{100 * done / max(total, 1e-9):.0f} %"]
+        if done > before:
+            left = round((now - begun) * (total - done) / (done - before))
+            words.append(f"{left // 60}:{left % 60:02d} left")
+        print(", ".join([*words, *([about] if about else [])]), file=sys.stderr, flush=True)

@@ -53,7 +53,7 @@ class GanConfig:
     Attributes:
         batch: pictures a step. accumulate: parts in which it is computed, for less memory.
         lr_g, lr_d, lr_codes: Adam's rates of G, D and photographs' codes; betas (beta1, beta2).
-        loss: "hinge" | "nonsaturating" | "minimax" | "relativistic".
+        loss: "hinge" | "nonsaturating" | "minimax" | "minimax-log" | "relativistic".
         discriminator: "projected" | "plain".
         r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9), on what `judge` of D sees; None:
             200 on features, 1 on pictures (`penalty`).

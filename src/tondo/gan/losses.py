@@ -61,10 +61,12 @@ def relativistic_g(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(logits: Tensor, looks: list[Tensor]) -> Tensor:
-    """E |grad D|^2 / 2 on what D looks at; Mescheder et al. 2018, equation 9 (R1) on photographs.
+    """E |grad D|^2 / 2 on what D looks at: on photographs R1 (Mescheder et al. 2018, equation 9),
+    on pictures by G R2 (the same, equation 10), which the relativistic loss needs beside R1 (Huang
+    et al. 2024, section 2.2).
 
-    On pictures by G it is R2. The squared gradient is averaged over the tensors of `looks` and
-    divided by their numbers of channels, so that one weight suits both kinds of D.
+    The squared gradient is averaged over the tensors of `looks` and divided by their numbers of
+    channels, so that one weight suits both kinds of D.
 
     Args:
         logits: [B, L], computed from `looks`, which must require gradients.
