@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,12 +15,15 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
 
 from small_photos import write_photos
 from tondo.cli.main import main
 from tondo.data.field import DctEncoding, FieldScene, FrequencyField, FrequencyShape
 from tondo.io.images import read_image, write_png
+from tondo.io.photos import load_cameras
 from tondo.io.scene import load_scene
+from tondo.scenes.opened import held_out_cameras, open_scene, photo_cameras
 from tondo.training.events import Note, Step, read_events
 
 
@@ -165,3 +169,63 @@ def test_transparent_photos_of_nothing(
     assert metrics["test"]["psnr"] > 25
     assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "a.glb")]) == 2
     assert "no surface was found" in capsys.readouterr().err
+
+
+def test_held_out_cameras_are_named_in_the_run(run: Path) -> None:
+    """What chooses the density of a mesh's surface."""
+    held_out = [one.name for one in load_cameras(run / "cameras.json") if one.held_out]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert len(held_out) == metrics["test"]["images"] == 2
+    opened = open_scene(run)
+    cameras = held_out_cameras(opened)
+    assert len(cameras) == 2
+    assert len(photo_cameras(opened) or []) == 10
+
+
+def test_masks_that_leave_nothing_are_refused(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    black = shutil.copytree(photos, tmp_path / "black")
+    write_png(black / "mask.png", torch.zeros(56, 72, dtype=torch.uint8))
+    data = json.loads((black / "transforms.json").read_text())
+    for frame in data["frames"]:
+        frame["mask_path"] = "mask.png"
+    (black / "transforms.json").write_text(json.dumps(data))
+    assert reconstruct(black, tmp_path / "run", "--steps", "2") == 2
+    assert "leave no pixel of any photo" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_photos_whose_pixels_are_no_numbers_are_left_out_or_refused(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NaN needs a format with floating point: TIFF."""
+    broken = shutil.copytree(photos, tmp_path / "broken")
+    data = json.loads((broken / "transforms.json").read_text())
+    values = np.full((56, 72), np.nan, dtype=np.float32)
+    for count in (1, 10):
+        for frame in data["frames"][:count]:
+            frame["file_path"] = Path(frame["file_path"]).with_suffix(".tif").name
+            Image.fromarray(values).save(broken / frame["file_path"])
+        (broken / "transforms.json").write_text(json.dumps(data))
+        status = reconstruct(broken, tmp_path / f"run{count}", "--steps", "2")
+        told = capsys.readouterr()
+        if count == 1:
+            assert status == 0
+            assert "1 left out" in told.out
+            assert "000.tif" in told.out
+        else:
+            assert status == 2
+            assert "Traceback" not in told.err
+            assert "000.tif" in told.err
+
+
+def test_a_config_with_an_unknown_encoding_is_refused(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reconstruct(photos, tmp_path / "run", "--steps", "1") == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["nerf"]["encoding"] = "hsah"
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    assert reconstruct(photos, tmp_path / "run", "--resume", "--steps", "3") == 2
+    assert "hsah" in capsys.readouterr().err

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
-from ball_field import CENTER, ball_scene
+from ball_field import CENTER, RADIUS, ball_scene
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.kernels.field import ends_of, render_rays
@@ -44,3 +45,41 @@ def test_a_picture_is_the_mean_of_two_and_nearer_to_the_truth_than_one() -> None
     assert float(truth.std()) > 0.1
     off, off_by_one = (float((x - truth).square().mean()) for x in (picture, seen(scene, 0.5)))
     assert off < 0.6 * off_by_one
+
+
+def test_depth_is_along_the_cameras_axis_and_normals_face_outwards() -> None:
+    """Of an opaque ball: where its surface is, and as a ball's normals are."""
+    view = render_field(ball_scene(slope=60.0, density=10.0), camera(), with_normals=True)
+    assert view.normals is not None
+    cam = camera()
+    v, u = (view.alpha > 0.99).nonzero(as_tuple=True)
+    assert len(u) > 20
+    pixels = torch.stack([u + 0.5, v + 0.5, torch.ones(len(u))], dim=1)
+    lines = torch.nn.functional.normalize(pixels @ torch.linalg.inv(cam.K).T, dim=1)
+    middle = torch.tensor([0.0, 0.0, 4.0])  # of the ball, as the camera sees it
+    along = lines @ middle
+    off = (middle - along[:, None] * lines).norm(dim=1)
+    inner = off < 0.6 * RADIUS
+    t = along - (RADIUS**2 - off.square()).clamp_min(0).sqrt()
+    wanted = t * lines[:, 2]
+    torch.testing.assert_close(view.depth[v, u][inner], wanted[inner], atol=0.04, rtol=0)
+    normals = (t[:, None] * lines - middle) / RADIUS
+    agree = (view.normals[v, u] * normals).sum(dim=1)
+    assert float(agree[off < 0.5 * RADIUS].min()) > 0.95
+    assert float(view.depth[0, 0]) == 0
+    assert float(view.normals[0, 0].abs().max()) == 0
+
+
+def test_a_picture_of_one_row_has_normals_too() -> None:
+    strip = replace(camera(), height=1, K=camera().K.clone())
+    strip.K[1, 2] = 0.5  # through the ball
+    view = render_field(ball_scene(), strip, with_normals=True)
+    assert view.normals is not None
+    assert float(view.normals.norm(dim=2).max()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_rays_of_a_contracted_space_begin_near_and_end_far_away() -> None:
+    space = ball_scene().field.space
+    assert range_of(replace(space, contracted=True, radius=3.0)) == pytest.approx((0.06, 300.0))
+    near, far = range_of(replace(space, radius=3.0))
+    assert (near, far) == (pytest.approx(0.003), float("inf"))

@@ -11,6 +11,7 @@ import torch
 from small_photos import known_scene, photos
 from tondo import _native
 from tondo.data.photos import Photo
+from tondo.errors import OptionError
 from tondo.kernels.field import ends_of, render_rays
 from tondo.nerf import train
 from tondo.nerf.config import NerfConfig, config_for, suited
@@ -178,8 +179,13 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
     parts[3][0] = -200.0  # nothing anywhere
     weights = torch.cat([part.flatten() for part in parts])
     training.field = replace(training.field, heads=replace(training.field.heads, weights=weights))
-    list(train.run(training, wanted))
+    told = [report.note for report in train.run(training, wanted)]
     assert training.recovered == 3
+    assert [k for k, note in enumerate(told) if note and "looking everywhere again" in note] == [
+        0,
+        3,
+        6,
+    ]
     assert bool(training.field.space.occupied.all())
 
 
@@ -193,6 +199,20 @@ def test_settings_suit_the_space_unless_they_were_chosen() -> None:
     chosen = NerfConfig(cells=16, distortion=0.0)
     assert suited(chosen, bounded=False, photos=50) == chosen
     assert config_for("dct").batch > config_for("hash").batch == NerfConfig().batch
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"encoding": "hsah"}, "--encoding hsah: choose one of hash, dct, frequency"),
+        ({"levels": 0}, "levels of a field"),
+        ({"occupancy_every": 0}, "occupancy_every of a field"),
+        ({"by_error": 1.0}, "by_error must be"),
+    ],
+)
+def test_settings_that_cannot_be(change: dict, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        NerfConfig(**change)
 
 
 def test_the_distortion_condenses_fog() -> None:

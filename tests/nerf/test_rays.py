@@ -10,6 +10,7 @@ from torch import Tensor
 
 import tondo
 from ball_field import CENTER, COLOR, RADIUS, ball_scene, log_density
+from small_photos import known_scene
 
 SLOPE, DENSITY = 8.0, 1.5
 
@@ -76,3 +77,11 @@ def test_what_no_rays_are_is_refused() -> None:
         tondo.render_rays(scene, rays_o * torch.nan, rays_d)
     with pytest.raises(ValueError, match="distances must be at least 0"):
         tondo.opacity_along(scene, rays_o, rays_d, torch.tensor([1.0, -0.5]))
+
+
+def test_splats_are_refused() -> None:
+    rays_o, rays_d = across([0.0])
+    with pytest.raises(TypeError, match="radiance field, got Scene"):
+        tondo.render_rays(known_scene(), rays_o, rays_d)
+    with pytest.raises(TypeError, match="radiance field, got Scene"):
+        tondo.opacity_along(known_scene(), rays_o, rays_d, torch.ones(2))

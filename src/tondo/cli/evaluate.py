@@ -274,7 +274,7 @@ def _own_surface(args: argparse.Namespace, opened: OpenedScene) -> tuple[Tensor,
 
     from tondo.cli.terminal import progress_console
     from tondo.mesh.sample import sample_surface
-    from tondo.scenes.opened import photo_cameras
+    from tondo.scenes.opened import held_out_cameras, photo_cameras
     from tondo.scenes.to_mesh import MeshOptions, cameras_around, scene_mesh
 
     scene = opened.scene
@@ -284,6 +284,7 @@ def _own_surface(args: argparse.Namespace, opened: OpenedScene) -> tuple[Tensor,
         cameras,
         MeshOptions(resolution=args.resolution),
         watch=lambda cameras, what: track(cameras, what, console=progress_console()),
+        held_out=held_out_cameras(opened),
     )
     try:
         return sample_surface(mesh, args.points), mesh

@@ -121,6 +121,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
     from tondo.cli.terminal import progress_console
     from tondo.io.mesh_files import write_mesh
     from tondo.mesh.fuse import volume_bytes
+    from tondo.scenes.opened import held_out_cameras
     from tondo.scenes.to_mesh import MeshOptions, plan_mesh, scene_mesh
 
     def watch(cameras: Sequence[Camera], what: str) -> Iterable[Camera]:
@@ -138,7 +139,7 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
     cameras = _cameras(args, opened)
     plan = plan_mesh(opened.scene, cameras, options)
     _check_memory(volume_bytes(plan.box, options.resolution), options)
-    mesh = scene_mesh(opened.scene, cameras, options, plan, watch)
+    mesh = scene_mesh(opened.scene, cameras, options, plan, watch, held_out_cameras(opened))
     if not len(mesh.faces):
         raise InputError(
             f"no surface was found in {args.run}: what it shows is too transparent, or outside of "

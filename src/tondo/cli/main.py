@@ -28,7 +28,7 @@ VERBS = {
     "lift": "one photo in, a model out, through a trained generator",
     "explain": "which parts of a sample the discriminator found real or fake",
     "render": "pictures, depth, normals and videos of a scene",
-    "evaluate": "measure a scene on held-out photos, a mesh against a scan, a generator by its pictures",
+    "evaluate": "measure a scene on held-out photos, a mesh by a scan, a generator by pictures",
     "convert": "splats from a radiance field, or a field from splats, without the photos",
     "export": "write a mesh (.glb .obj .ply .stl) or splats (.ply)",
     "doctor": "what is installed, what is missing, and which path runs",

@@ -8,7 +8,6 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-
 LOG_SECONDS = 30.0  # between lines where there is no terminal to draw bars on
 
 

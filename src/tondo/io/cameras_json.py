@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -11,16 +11,24 @@ from tondo.data.cameras import Camera
 from tondo.io.atomic import write_json
 
 
-def write_cameras(path: Path, cameras: Sequence[tuple[str, Camera]]) -> None:
+def write_cameras(
+    path: Path, cameras: Sequence[tuple[str, Camera]], held_out: Collection[str] = ()
+) -> None:
     """Write named cameras, one frame each, with their own intrinsics.
 
     Args:
         cameras: (name, camera) pairs; the name becomes the frame's `file_path`.
+        held_out: names of those that training does not see, written as nerfstudio's
+            `train_filenames` and `test_filenames` if there are any.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_json(path, {"camera_model": "PINHOLE", "frames": [_frame(*pair) for pair in cameras]})
+    content: dict[str, object] = {"camera_model": "PINHOLE"}
+    if held_out:
+        content["train_filenames"] = [name for name, _ in cameras if name not in held_out]
+        content["test_filenames"] = [name for name, _ in cameras if name in held_out]
+    write_json(path, {**content, "frames": [_frame(*pair) for pair in cameras]})
 
 
 def _frame(name: str, camera: Camera) -> dict[str, object]:

@@ -30,10 +30,12 @@ class NamedCamera:
     Attributes:
         name: the photo's path below its folder with "/", without ending.
         camera: the pinhole camera with the photo's K and size (its distortion left out).
+        held_out: the file says that training does not see its photo.
     """
 
     name: str
     camera: Camera
+    held_out: bool = False
 
 
 def has_poses(source: Path) -> bool:
@@ -146,7 +148,8 @@ def _json_cameras(path: Path, default_size: tuple[int, int] | None) -> list[Name
         size = None if frame.intrinsics.width else _size(frame) or fallback
         lens = lens_of(frame.intrinsics, size, f"frame {frame.name} of {path}")
         name = _without_ending(frame.name)
-        cameras.append(NamedCamera(name, pinhole_camera(lens, frame.viewmat)))
+        held_out = _named(frame.name, found.test_names)
+        cameras.append(NamedCamera(name, pinhole_camera(lens, frame.viewmat), held_out))
     return cameras
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from tondo.errors import OptionError
+
+ENCODINGS = ("hash", "dct", "frequency")
 ENOUGH_PHOTOS = 30  # for the distortion
 
 
@@ -75,6 +78,22 @@ class NerfConfig:
     distortion_steps: int = 500
     exposure: bool = False
     lr_exposure: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.encoding not in ENCODINGS:
+            raise OptionError(f"--encoding {self.encoding}: choose one of {', '.join(ENCODINGS)}")
+        for name in (
+            "levels",
+            "log2_entries",
+            "hidden",
+            "batch",
+            "occupancy_every",
+            "steps_across",
+        ):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} of a field must be at least 1")
+        if not 0 <= self.by_error < 1:
+            raise OptionError(f"by_error must be within 0..1, below 1, got {self.by_error:g}")
 
     def band_at(self, fraction: float) -> float:
         """The highest frequency in use after a share of the training, of cosines."""

@@ -13,6 +13,7 @@ from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene, FrequencyField
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Exposures
+from tondo.errors import InputError
 from tondo.geometry.focus import focus, object_share
 from tondo.nerf import train
 from tondo.nerf.config import NerfConfig, suited
@@ -69,7 +70,7 @@ class FieldFitting(Fitting[FieldScene]):
 
 
 def setting_of(request: Request, config: NerfConfig) -> Setting:
-    """What training is given. Raises OptionError."""
+    """What training is given. Raises OptionError, InputError."""
     photos = request.photos
     cameras = [photo.camera for photo in photos.train]
     config = suited(
@@ -79,8 +80,14 @@ def setting_of(request: Request, config: NerfConfig) -> Setting:
     )
     assert config.cells is not None
     space = space_of(cameras, request.has_alpha, config.cells)
+    pixels = pixels_of(photos.train)
+    if not len(pixels.colors):
+        raise InputError(
+            f"the masks of {photos.source} leave no pixel of any photo to learn from: white (or "
+            "above half) in a mask is what counts"
+        )
     return Setting(
-        pixels_of(photos.train),
+        pixels,
         config,
         request.horizon,
         space,

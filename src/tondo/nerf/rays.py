@@ -35,10 +35,11 @@ def render_scene_rays(
         has opacity 0.
 
     Raises:
+        TypeError: a scene of splats.
         ValueError: other shapes, values that are not finite, directions of another length, or
             near >= far.
     """
-    _check(rays_o, rays_d)
+    _check(scene, rays_o, rays_d)
     usual = range_of(scene.field.space)
     near = usual[0] if near is None else near
     far = usual[1] if far is None else far
@@ -62,9 +63,10 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
         left.
 
     Raises:
+        TypeError: a scene of splats.
         ValueError: other shapes, values that are not finite, or negative distances.
     """
-    _check(rays_o, rays_d)
+    _check(scene, rays_o, rays_d)
     count = check_shape("distances", distances, "K")["K"]
     check_finite("distances", distances)
     if bool((distances < 0).any()):
@@ -80,7 +82,11 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     return found.opacities.view(-1, count)
 
 
-def _check(rays_o: Tensor, rays_d: Tensor) -> None:
+def _check(scene: FieldScene, rays_o: Tensor, rays_d: Tensor) -> None:
+    if not isinstance(scene, FieldScene):
+        raise TypeError(
+            f"rays go through the scene of a radiance field, got {type(scene).__name__}"
+        )
     check_shape("rays_d", rays_d, "R 3", check_shape("rays_o", rays_o, "R 3"))
     for name, tensor in (("rays_o", rays_o), ("rays_d", rays_d)):
         check_finite(name, tensor)

@@ -80,6 +80,8 @@ def _seen(
 
 def _normals(points: Tensor, rays_d: Tensor) -> Tensor:
     """[H, W, 3] unit normals of a surface given by its points, towards the camera."""
+    if min(points.shape[:2]) < 2:  # no neighbour: as if each pixel faced its ray
+        return -rays_d.view(points.shape)
     across, down = (torch.gradient(points, dim=axis)[0] for axis in (1, 0))
     normals = torch.nn.functional.normalize(torch.linalg.cross(across, down), dim=2)
     away = (normals * rays_d.view(points.shape)).sum(dim=2, keepdim=True) > 0

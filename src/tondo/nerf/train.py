@@ -118,8 +118,9 @@ def run(training: Training, setting: Setting) -> Iterator[Report]:
     t, tape = training, Tape()
     t.clock.run()
     while (fraction := setting.horizon.fraction(t.step, t.clock.seconds())) < 1:
+        note = None
         if t.step % setting.config.occupancy_every == 0:
-            _look_again(t, setting)
+            note = _look_again(t, setting)
         loss, mean_square = _one_step(t, setting, tape, fraction)
         yield Report(
             t.step,
@@ -128,23 +129,26 @@ def run(training: Training, setting: Setting) -> Iterator[Report]:
             None,
             t.clock.seconds(),
             setting.horizon.fraction(t.step, t.clock.seconds()),
+            note,
         )
     t.clock.pause()
 
 
-def _look_again(t: Training, setting: Setting) -> None:
-    """Look where rays do not, and start anew where nothing is left to be looked at."""
+def _look_again(t: Training, setting: Setting) -> str | None:
+    """Look where rays do not, and start anew, and say so, where nothing is left to look at."""
     if isinstance(t.field, FrequencyField):  # its coarse network tells where to look
-        return
+        return None
     space = t.field.space
     if t.step == 0:
         forget_(t.field, t.densities, t.chance)
     t.rule = rule_of(space, t.densities, setting.marching)
     look_again(t.field, setting.marching, t.rule, t.densities, t.chance)
-    if not bool(space.occupied.any()):  # nothing could be learned any more: begin to look again
-        t.recovered += 1
-        forget_(t.field, t.densities, t.chance)
-        t.rule = None  # cells are not judged before something can have been learned
+    if bool(space.occupied.any()):
+        return None
+    t.recovered += 1  # nothing could be learned any more: begin to look again
+    forget_(t.field, t.densities, t.chance)
+    t.rule = None  # cells are not judged before something can have been learned
+    return "every cell of the field had become empty: looking everywhere again"
 
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:

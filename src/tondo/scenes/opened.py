@@ -67,6 +67,19 @@ def photo_cameras(opened: OpenedScene) -> list[Camera] | None:
     return read_cameras(opened.run.cameras_path)
 
 
+def held_out_cameras(opened: OpenedScene) -> list[Camera]:
+    """Those of them that training did not see; none where that is not known.
+
+    Raises:
+        InputError: as `photo_cameras`.
+    """
+    from tondo.io.photos import load_cameras
+
+    if opened.run is None or not opened.run.cameras_path.is_file():
+        return []
+    return [one.camera for one in load_cameras(opened.run.cameras_path) if one.held_out]
+
+
 def read_cameras(path: Path) -> list[Camera]:
     """The cameras of a `transforms.json`, at least one. Raises InputError."""
     from tondo.io.photos import load_cameras

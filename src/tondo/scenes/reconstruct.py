@@ -176,7 +176,8 @@ def _write_cameras(run: RunDirectory, fitting: Fitting, photos: PhotoSet) -> Non
     """`cameras.json`: the photos' cameras, those of training photos as refined so far."""
     names = [photo.name for photo in photos.train]
     cameras = list(zip(names, fitting.cameras(), strict=True))
-    write_cameras(run.cameras_path, [*cameras, *((p.name, p.camera) for p in photos.test)])
+    held_out = [(photo.name, photo.camera) for photo in photos.test]
+    write_cameras(run.cameras_path, [*cameras, *held_out], {name for name, _ in held_out})
 
 
 def check_options(options: ReconstructOptions) -> None:
@@ -369,6 +370,9 @@ def _train(
     with ctrl_c_flag() as stop, _one_torch_thread():
         for report in fitting.reports():
             watch.step(report)
+            if report.note is not None:
+                watch.note(f"step {report.step}: {report.note}")
+                append_event(run, Note(report.step, report.note, report.seconds))
             if report.psnr is not None:
                 psnr = [*psnr[-9:], report.psnr]
             now = report.seconds

@@ -97,6 +97,7 @@ def scene_mesh(
     options: MeshOptions,
     plan: MeshPlan | None = None,
     watch: Watch = lambda cameras, _: cameras,
+    held_out: Sequence[Camera] = (),
 ) -> Mesh:
     """The surface of a scene, in world space, with colours and normals.
 
@@ -104,6 +105,8 @@ def scene_mesh(
         cameras: viewpoints that saw the scene, best those of the photos.
         plan: from `plan_mesh`; made here if None.
         watch: shows progress.
+        held_out: cameras that training did not see, by which the density of a field's surface is
+            chosen; if there are none, some of `cameras`.
 
     Returns:
         The mesh; without any vertex where the cameras see no surface.
@@ -120,7 +123,7 @@ def scene_mesh(
             yield render_view(scene, camera)
 
     if isinstance(scene, FieldScene) and plan.closed:
-        mesh = iso_surface(scene, chosen, options, plan.box)
+        mesh = iso_surface(scene, held_out or chosen, options, plan.box)
     else:
         mesh = extract_mesh(
             views(),

@@ -79,6 +79,7 @@ class Report:
         psnr: dB on this step's pixels, or None where it was not measured.
         splats: number of splats; None of a field.
         seconds, fraction: training time, and what share of the training is over.
+        note: what happened in this step that whoever trains should know.
     """
 
     step: int
@@ -87,6 +88,7 @@ class Report:
     splats: int | None
     seconds: float
     fraction: float
+    note: str | None = None
 
 
 class OtherPhotos(ValueError):
