@@ -141,7 +141,6 @@ def test_kill_9_and_resume(
     [
         (("--max-splats", "100"), "--max-splats goes with --method splats"),
         (("--refine-poses",), "--refine-poses goes with --method splats"),
-        (("--background", "learned"), "--background learned goes with --method splats"),
         (("--steps", "0"), "--steps must be at least 1"),
         (("--method", "splats", "--encoding", "dct"), "--encoding goes with --method nerf"),
     ],
@@ -229,3 +228,11 @@ def test_a_config_with_an_unknown_encoding_is_refused(
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     assert reconstruct(photos, tmp_path / "run", "--resume", "--steps", "3") == 2
     assert "hsah" in capsys.readouterr().err
+
+
+def test_a_learned_background_goes_into_the_scene(photos: Path, tmp_path: Path) -> None:
+    found = []
+    for name, more in (("mean", ()), ("learned", ("--background", "learned"))):
+        assert reconstruct(photos, tmp_path / name, "--steps", "4", *more) == 0
+        found.append(load_scene(tmp_path / name / "scene.safetensors").background)
+    assert 0 < float((found[0] - found[1]).abs().max()) < 0.03

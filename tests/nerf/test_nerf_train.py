@@ -172,6 +172,30 @@ def test_a_state_of_another_shape_is_refused() -> None:
         train.from_tensors(tensors, setting(1))
 
 
+def test_a_learned_background_finds_the_colour_behind_the_scene() -> None:
+    """Grey photos of nothing: the background becomes grey, and is kept over a stop."""
+    first = setting(400)
+    colors = torch.full_like(first.pixels.colors, 128)
+    pixels = replace(first.pixels, colors=colors, alphas=None)
+    black = replace(
+        first,
+        pixels=pixels,
+        background=torch.zeros(3),
+        random_background=False,
+        learn_background=True,
+        space=replace(first.space, occupied=torch.zeros_like(first.space.occupied)),
+    )
+    training = train.begin(black, 8, 0)
+    training.field = replace(training.field, space=black.space)
+    black = replace(black, config=replace(CONFIG, occupancy_every=1_000_000))
+    training.step = 1  # no look at the cells
+    list(train.run(training, black))
+    torch.testing.assert_close(training.background, torch.full((3,), 128 / 255), atol=0.03, rtol=0)
+    again = train.from_tensors(train.to_tensors(training), black)
+    assert torch.equal(again.background, training.background)
+    assert torch.equal(again.background_moments, training.background_moments)
+
+
 def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
     wanted = setting(9)
     training = train.begin(wanted, 8, 0)

@@ -50,7 +50,7 @@ class FieldFitting(Fitting[FieldScene]):
         return FieldScene(
             t.field,
             setting.marching,
-            setting.background,
+            t.background.clone(),
             self._photos.up,
             radius,
             center,
@@ -94,6 +94,7 @@ def setting_of(request: Request, config: NerfConfig) -> Setting:
         marching_of(space, config),
         request.first_background(),
         request.random_background,
+        request.background == "learned",
     )
 
 

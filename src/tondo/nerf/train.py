@@ -45,6 +45,7 @@ class Training:
         densities: [C, C, C] remembered density of each cell, per world unit.
         exposures: [N, 3, 4] of the photos: colour in a photo = exposures @ (r, g, b, 1).
         exposure_moments: [2, N, 3, 4].
+        background: [3] 0..1, behind everything; background_moments: [2, 3].
         errors: of the photos' pixels, as remembered (`nerf.pixels.learn_errors`).
         chance: the only source of chance.
         rays: how many the next step draws.
@@ -58,6 +59,8 @@ class Training:
     densities: Tensor
     exposures: Tensor
     exposure_moments: Tensor
+    background: Tensor
+    background_moments: Tensor
     errors: Tensor
     chance: Generator
     rays: int = FIRST_RAYS
@@ -77,8 +80,9 @@ class Setting:
         config, horizon: how and how long.
         space: where the field is, all its cells occupied.
         marching: how rays are sampled.
-        background: [3] float32 0..1, behind everything.
+        background: [3] float32 0..1, behind everything; with `learn_background` where it begins.
         random_background: transparent photos are shown on a new colour for every ray.
+        learn_background: fit the background's colour too; for photos without transparency.
     """
 
     pixels: Pixels
@@ -88,6 +92,7 @@ class Setting:
     marching: Marching
     background: Tensor
     random_background: bool
+    learn_background: bool = False
 
 
 def begin(setting: Setting, photos: int, seed: int) -> Training:
@@ -102,6 +107,8 @@ def begin(setting: Setting, photos: int, seed: int) -> Training:
         torch.zeros(setting.space.occupied.shape),
         torch.eye(3, 4).expand(photos, 3, 4).clone(),
         torch.zeros(2, photos, 3, 4),
+        setting.background.clone(),
+        torch.zeros(2, 3),
         first_errors(setting.pixels),
         chance,
         drawn=int(torch.randint(len(setting.pixels.colors), (1,), generator=chance)),
@@ -156,7 +163,8 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     drawn = draw_rows(setting.pixels, t.drawn, t.rays, t.chance, t.errors, config.by_error)
     t.drawn += drawn.in_turn
     rays = rays_at(setting.pixels, drawn.rows)
-    behind = setting.background.expand(len(rays.photo), 3)
+    background = t.background.clone().requires_grad_(setting.learn_background)
+    behind = background.expand(len(rays.photo), 3)
     if setting.random_background:
         behind = torch.rand(len(rays.photo), 3, generator=t.chance)
     _set_band(t, config, fraction)
@@ -184,7 +192,9 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     if config.distortion:
         risen = min(1.0, fraction / config.distortion_until, t.step / config.distortion_steps)
         loss = loss + config.distortion * risen * found.distortions.mean()
-    learning = arrays_of(learned) | ({"exposures": exposures} if config.exposure else {})
+    learning = arrays_of(learned)
+    learning |= {"exposures": exposures} if config.exposure else {}
+    learning |= {"background": background} if setting.learn_background else {}
     grads = dict(zip(learning, torch.autograd.grad(loss, list(learning.values())), strict=True))
     t.step += 1
     if t.rule is not None:
@@ -218,7 +228,7 @@ def _rendered(
 
 
 def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
-    """One step of Adam for tables, networks and exposures."""
+    """One step of Adam for tables, networks, exposures and background."""
     fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
     rate = min(1.0, t.step / config.warm_up) * fall
     deep = config.lr_networks
@@ -236,14 +246,20 @@ def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction:
         every = torch.ones(len(now), dtype=torch.bool)
         adam_visible_(now, grad, first, second, every, lr, BETA1, BETA2, EPS, t.step)
     if "exposures" in grads:
-        grad = grads["exposures"]
-        first, second = t.exposure_moments
-        first.lerp_(grad, 1 - BETA1)
-        second.lerp_(grad.square(), 1 - BETA2)
-        mean = first / (1 - BETA1**t.step)
-        root = (second / (1 - BETA2**t.step)).sqrt() + 1e-12
-        t.exposures -= fall * config.lr_exposure * mean / root
+        towards = _adam(t.exposure_moments, grads["exposures"], t.step)
+        t.exposures -= fall * config.lr_exposure * towards
         t.exposures -= CENTER * (t.exposures.mean(dim=0) - torch.eye(3, 4))
+    if "background" in grads:
+        towards = _adam(t.background_moments, grads["background"], t.step)
+        t.background = (t.background - fall * config.lr_background * towards).clamp(0, 1)
+
+
+def _adam(moments: Tensor, grad: Tensor, step: int) -> Tensor:
+    """Where a step of Adam goes, at rate 1; its two `moments` [2, ...] follow `grad`, in place."""
+    first, second = moments
+    first.lerp_(grad, 1 - BETA1)
+    second.lerp_(grad.square(), 1 - BETA2)
+    return first / (1 - BETA1**step) / ((second / (1 - BETA2**step)).sqrt() + 1e-12)
 
 
 def psnr_of(mean_square: float) -> float:
@@ -262,6 +278,8 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
         "remembered": t.densities,
         "exposures": t.exposures,
         "exposure_moments": t.exposure_moments,
+        "background": t.background,
+        "background_moments": t.background_moments,
         "errors": t.errors,
         "chance": t.chance.get_state(),
         "numbers": torch.tensor([t.rays, t.step, t.recovered, t.drawn]),
@@ -286,6 +304,8 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     t.densities = _like(t.densities, tensors["remembered"])
     t.exposures = tensors["exposures"].clone()
     t.exposure_moments = tensors["exposure_moments"].clone()
+    t.background = _like(t.background, tensors["background"])
+    t.background_moments = _like(t.background_moments, tensors["background_moments"])
     t.errors = _like(t.errors, tensors["errors"])
     t.chance.set_state(tensors["chance"])
     numbers = _like(torch.zeros(4, dtype=torch.int64), tensors["numbers"])

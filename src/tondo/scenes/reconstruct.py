@@ -192,8 +192,6 @@ def check_options(options: ReconstructOptions) -> None:
         raise OptionError(f"--method must be splats or nerf, got {options.method}")
     if options.splats.max_splats < 1:
         raise OptionError(f"--max-splats must be at least 1, got {options.splats.max_splats}")
-    if options.method == "nerf" and options.background == "learned":
-        raise OptionError("--background learned goes with --method splats")
     if options.seed < 0 or options.seed >= 2**63:
         raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
 
