@@ -223,6 +223,8 @@ def test_settings_suit_the_space_unless_they_were_chosen() -> None:
     chosen = NerfConfig(cells=16, distortion=0.0)
     assert suited(chosen, bounded=False, photos=50) == chosen
     assert config_for("dct").batch > config_for("hash").batch == NerfConfig().batch
+    first = config_for("frequency")  # the first paper's rates fall from 5e-4 to 5e-5, exponentially
+    assert (first.lr_networks, first.lr_end, first.decay, first.beta2) == (5e-4, 0.1, 1.0, 0.999)
 
 
 @pytest.mark.parametrize(

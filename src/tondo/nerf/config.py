@@ -36,7 +36,7 @@ class NerfConfig:
         by_error: share of the rays, 0..1, that are drawn where the error is.
         lr_tables, lr_heads, lr_networks: Adam's rates, the last one of the coarse and the fine
             network, falling to `lr_end` times themselves over the last `decay` of the training.
-            warm_up: steps over which they rise.
+            warm_up: steps over which they rise. beta2: Adam's memory of squares.
         distortion: weight of the distortion (Barron et al. 2022, equation 15), to which it rises
             over the first `distortion_until` of the training, and over `distortion_steps` at
             least: at full weight from the beginning all light gathers before the cameras. None: as
@@ -74,6 +74,7 @@ class NerfConfig:
     lr_end: float = 0.05
     decay: float = 0.7
     warm_up: int = 20
+    beta2: float = 0.99
     distortion: float | None = None
     distortion_until: float = 0.2
     distortion_steps: int = 500
@@ -121,4 +122,6 @@ def config_for(encoding: str) -> NerfConfig:
     places a step, and smaller steps, than the entries of a hash grid."""
     if encoding == "dct":
         return NerfConfig(encoding, batch=65_536, lr_tables=1e-2, lr_heads=5e-3)
+    if encoding == "frequency":  # as in its paper, section 5.3
+        return NerfConfig(encoding, lr_end=0.1, decay=1.0, beta2=0.999)
     return NerfConfig(encoding)

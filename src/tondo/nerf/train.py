@@ -31,7 +31,7 @@ from tondo.training.fitting import Report
 from tondo.training.horizon import Clock, Horizon
 
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
-BETA1, BETA2, EPS = 0.9, 0.99, 1e-15
+BETA1, EPS = 0.9, 1e-15
 CENTER = 0.1  # share of the way by which the mean exposure goes back to none at each step
 
 
@@ -237,29 +237,29 @@ def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction:
         lr = rate * rates.get(name, config.lr_tables)
         first, second = t.moments[name]
         if name == "tables":
-            adam_touched_(values, grads[name], first, second, lr, BETA1, BETA2, EPS, t.step)
+            adam_touched_(values, grads[name], first, second, lr, BETA1, config.beta2, EPS, t.step)
             continue
         now, grad, first, second = (
             x.view(-1, x.shape[-1]) if x.dim() > 1 else x[None]
             for x in (values, grads[name].contiguous(), first, second)
         )
         every = torch.ones(len(now), dtype=torch.bool)
-        adam_visible_(now, grad, first, second, every, lr, BETA1, BETA2, EPS, t.step)
+        adam_visible_(now, grad, first, second, every, lr, BETA1, config.beta2, EPS, t.step)
     if "exposures" in grads:
-        towards = _adam(t.exposure_moments, grads["exposures"], t.step)
+        towards = _adam(t.exposure_moments, grads["exposures"], config.beta2, t.step)
         t.exposures -= fall * config.lr_exposure * towards
         t.exposures -= CENTER * (t.exposures.mean(dim=0) - torch.eye(3, 4))
     if "background" in grads:
-        towards = _adam(t.background_moments, grads["background"], t.step)
+        towards = _adam(t.background_moments, grads["background"], config.beta2, t.step)
         t.background = (t.background - fall * config.lr_background * towards).clamp(0, 1)
 
 
-def _adam(moments: Tensor, grad: Tensor, step: int) -> Tensor:
+def _adam(moments: Tensor, grad: Tensor, beta2: float, step: int) -> Tensor:
     """Where a step of Adam goes, at rate 1; its two `moments` [2, ...] follow `grad`, in place."""
     first, second = moments
     first.lerp_(grad, 1 - BETA1)
-    second.lerp_(grad.square(), 1 - BETA2)
-    return first / (1 - BETA1**step) / ((second / (1 - BETA2**step)).sqrt() + 1e-12)
+    second.lerp_(grad.square(), 1 - beta2)
+    return first / (1 - BETA1**step) / ((second / (1 - beta2**step)).sqrt() + 1e-12)
 
 
 def psnr_of(mean_square: float) -> float:
