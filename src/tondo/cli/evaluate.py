@@ -65,6 +65,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="(default: RUN and RUN/renders/evaluate)"
     )
+    _add_of_a_mesh(parser)
+
+
+def _add_of_a_mesh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mesh", type=Path, metavar="TRUTH", help="true mesh or point cloud, in the scene's axes"
     )

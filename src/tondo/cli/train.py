@@ -73,6 +73,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="the things look much alike from all round, as apples and vases: what all have in "
         "common is then the same all round, and mistaken cameras do not carve creases into it",
     )
+    _add_running(parser)
+    _add_tuning(parser.add_argument_group("the game of the two networks"))
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--from", dest="base", metavar="RUN|NAME", help="start from a trained generator")
     add("--lora", type=int, default=0, metavar="R", help="with --from: train adapters of rank R")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
@@ -81,7 +87,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
     add("--licence", default="", metavar="TEXT", help="of the pictures, kept in the generator")
     add("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="(%(default)s)")
-    _add_tuning(parser.add_argument_group("the game of the two networks"))
 
 
 def _add_tuning(group: argparse._ArgumentGroup) -> None:

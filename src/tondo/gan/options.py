@@ -69,6 +69,10 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
     if options.size < 16 or options.size > 256 or options.size & (options.size - 1):
         raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
+    if not options.checkpoint_seconds > 0:
+        raise OptionError(
+            f"--checkpoint-seconds must be above 0, got {options.checkpoint_seconds:g}"
+        )
     if not 0 <= options.seed < 2**63:
         raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
     if config.batch < 4 or config.batch % 4:

@@ -128,13 +128,17 @@ def prepare_pictures(
         OutputError: `out` holds something already, or cannot be written.
     """
     check_options(options)
-    say = progress or (lambda stage, done, total: None)
-    started = time.perf_counter()
-    out = Path(out)
-    check_free(out, mark=MANIFEST, maker=MAKER, force=options.force)
+    check_free(Path(out), mark=MANIFEST, maker=MAKER, force=options.force)
     found = list_pictures(Path(source), options.classes)
-    left_out = list(found.skipped)
-    _check_count(found, len(found.files), options, left_out)
+    _check_count(found, len(found.files), options, found.skipped)
+    say = progress or (lambda stage, done, total: None)
+    return _made_of(found, Path(out), options, say)
+
+
+def _made_of(
+    found: PictureSource, out: Path, options: PictureOptions, say: Progress
+) -> PreparedPictures:
+    started, left_out = time.perf_counter(), list(found.skipped)
     with result_folder(out, mark=MANIFEST, maker=MAKER, force=options.force) as folder:
         with opened(found, upright=found.transforms is None) as read:
             looks, unread = look_at_all(found, read, lambda d, t: say(STAGES[0], d, t))
@@ -157,21 +161,19 @@ def prepare_pictures(
         account = _account(found, framed, finished, chosen, cameras, left_out)
         seconds = round(time.perf_counter() - started, 1)
         write_report(folder, account)
-        write_manifest(
-            folder,
-            Manifest(
-                source=found.title,
-                size=options.size,
-                channels=framed.channels,
-                is_plain=framed.is_plain,
-                counts=counts,
-                class_names=found.class_names,
-                has_cameras=cameras is not None,
-                names=tuple(framed.looks[row].file.name for row in chosen.rows),
-                left_out=tuple(left_out),
-                options={**asdict(options), "kind": framed.kind, "seconds": seconds},
-            ),
+        manifest = Manifest(
+            source=found.title,
+            size=options.size,
+            channels=framed.channels,
+            is_plain=framed.is_plain,
+            counts=counts,
+            class_names=found.class_names,
+            has_cameras=cameras is not None,
+            names=tuple(framed.looks[row].file.name for row in chosen.rows),
+            left_out=tuple(left_out),
+            options={**asdict(options), "kind": framed.kind, "seconds": seconds},
         )
+        write_manifest(folder, manifest)
     return PreparedPictures(
         folder=out,
         count=len(chosen.rows),
