@@ -142,7 +142,7 @@ def test_kill_9_and_resume(
         (("--max-splats", "100"), "--max-splats goes with --method splats"),
         (("--refine-poses",), "--refine-poses goes with --method splats"),
         (("--steps", "0"), "--steps must be at least 1"),
-        (("--checkpoint-seconds", "0"), "--checkpoint-seconds must be above 0"),
+        (("--checkpoint-seconds", "-1"), "--checkpoint-seconds must be 0"),
         (("--method", "splats", "--encoding", "dct"), "--encoding goes with --method nerf"),
     ],
 )

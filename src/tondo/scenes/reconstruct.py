@@ -188,9 +188,9 @@ def check_options(options: ReconstructOptions) -> None:
         raise OptionError(f"--steps must be at least 1, got {options.steps}")
     if options.minutes is not None and not 0 < options.minutes < 1e6:
         raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
-    if not options.checkpoint_seconds > 0:
+    if not options.checkpoint_seconds >= 0:
         raise OptionError(
-            f"--checkpoint-seconds must be above 0, got {options.checkpoint_seconds:g}"
+            f"--checkpoint-seconds must be 0 (after each step) or more, got {options.checkpoint_seconds:g}"
         )
     if options.method not in ("splats", "nerf"):
         raise OptionError(f"--method must be splats or nerf, got {options.method}")
