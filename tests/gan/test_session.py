@@ -240,7 +240,7 @@ def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: objec
         ({"kimg": 0.0}, "--kimg must be above 0"),
         ({"size": 48}, "--size must be 16, 32, 64, 128 or 256"),
         ({"seed": -1}, "--seed"),
-        ({"checkpoint_seconds": math.nan}, "--checkpoint-seconds must be 0),
+        ({"checkpoint_seconds": math.nan}, "--checkpoint-seconds must be 0"),
         ({"lora": 4}, "--from RUN"),
         ({"base": "fish", "mirror": True}, "--mirror belongs to a new generator"),
         ({"base": "fish", "axial": True}, "--axial belongs to a new generator"),

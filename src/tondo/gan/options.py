@@ -71,7 +71,8 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
     if not options.checkpoint_seconds >= 0:
         raise OptionError(
-            f"--checkpoint-seconds must be 0 (after each step) or more, got {options.checkpoint_seconds:g}"
+            "--checkpoint-seconds must be 0 (after each step) or more, "
+            f"got {options.checkpoint_seconds:g}"
         )
     if not 0 <= options.seed < 2**63:
         raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")

@@ -190,7 +190,8 @@ def check_options(options: ReconstructOptions) -> None:
         raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
     if not options.checkpoint_seconds >= 0:
         raise OptionError(
-            f"--checkpoint-seconds must be 0 (after each step) or more, got {options.checkpoint_seconds:g}"
+            "--checkpoint-seconds must be 0 (after each step) or more, "
+            f"got {options.checkpoint_seconds:g}"
         )
     if options.method not in ("splats", "nerf"):
         raise OptionError(f"--method must be splats or nerf, got {options.method}")
