@@ -270,6 +270,34 @@ def gan_step_table(results: dict[str, Any]) -> str:
     )
 
 
+def gan_use_table(results: dict[str, Any]) -> str:
+    """What `gan_use.py` found: how long a model and a lifted photograph take."""
+    models = [
+        (name, f"{one['first']:.2f} s", f"{one['median']:.2f} s", f"{one['slowest']:.2f} s")
+        for name, one in results["models"].items()
+    ]
+    lifts = [
+        (
+            name,
+            f"{one['seconds']:.0f} s",
+            f"{one['encoder_seconds']:.0f} s" if "encoder_seconds" in one else "was there",
+            " → ".join(f"{value:.3f}" for value in one["pixels"]),
+            " → ".join(f"{value:.2f}" for value in one["perceptual"]),
+        )
+        for name, one in results["lifts"].items()
+    ]
+    steps = "encoder → style and camera → tuned"
+    lift_head = ("photograph of", "lift", "the encoder, once", f"pixels off: {steps}", "perceptual")
+    return (
+        "### What a user waits for\n\n"
+        "`python benchmarks/gan_use.py NAME=RUN ...`: opening a generator and making one model, "
+        f"mesh included, the first time and {results['times']} times more; and a photograph of the "
+        f"set lifted.\n\n{table(('generator', 'first', 'median', 'slowest'), models)}\n\n"
+        f"{table(lift_head, lifts)}\n\n{results['threads']} threads; {where(results)}"
+        f"{noted(results)}\n"
+    )
+
+
 def nerf_tables(results: dict[str, Any]) -> str:
     """What `nerf.py` found: speed beside the machine's ceilings, quality beside splats."""
     head = (
@@ -294,7 +322,8 @@ def nerf_tables(results: dict[str, Any]) -> str:
         "### Samples a second\n\n"
         "`paper`: 16 levels of 2 features, tables of 2^19, finest 2,048 cells, 64 wide; `default`: "
         "8 levels of 4, tables of 2^17. The floor is the multiply-adds of the networks alone, "
-        "three times for both ways, at the machine's measured rate.\n\n"
+        "three times for both ways, at the machine's measured rate. Random reads: torch's gather of "
+        "rows of two numbers, which is no ceiling: the kernel asks for its rows ahead.\n\n"
         f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n"
         f"{where(results)}{noted(results)}"
     )
@@ -358,7 +387,9 @@ def main() -> None:
     gan, found = ROOT / "docs" / "gan.md", load("gan")
     if found is not None:
         step = load("gan_step")
+        use = load("gan_use")
         text = gan_tables(found) + ("" if step is None else f"\n{gan_step_table(step)}")
+        text += "" if use is None else f"\n{gan_use_table(use)}"
         write_text(gan, between_markers(gan.read_text(encoding="utf-8"), text))
     nerf, found = ROOT / "docs" / "nerf.md", load("nerf")
     if found is not None:
