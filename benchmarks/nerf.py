@@ -21,6 +21,7 @@ from torch import Generator, Tensor
 
 from common import all_threads, best_seconds, ceilings, load, save, shared_data
 from quality import SETS, reconstruct
+from tondo import _native
 from tondo.data.field import Field, Space
 from tondo.kernels.field import Tape, ends_of, render_rays
 from tondo.kernels.field_torch import colors, densities, encode_hash
@@ -114,18 +115,18 @@ def eager(config: NerfConfig) -> dict[str, float]:
     }
 
 
-def gathers() -> float:
-    """Random reads of 8 bytes from 64 MB, millions a second, by torch."""
-    table = torch.zeros(2**23, 2)
-    at = torch.randint(len(table), (2**20,), generator=Generator().manual_seed(0))
-    return round(2**20 / best_seconds(lambda: table.index_select(0, at), 1.0) / 1e6)
+def gather_floor(config: NerfConfig, threads: int) -> float:
+    """Thousand samples a second, forwards, if they did nothing but read their rows: eight a level,
+    at random places of the level's table."""
+    level = 4 * config.features << config.log2_entries
+    return _native.gather_peak(threads, level) / (8 * config.levels) / 1e3
 
 
 def speed() -> list[dict[str, Any]]:
     found = []
     for threads in THREADS:
         with all_threads(threads):
-            top, reads = ceilings(threads), gathers()
+            top = ceilings(threads)
             for name, config in NETWORKS.items():
                 row: dict[str, Any] = {"network": name, "threads": threads}
                 row |= {"native": native(config), "eager": eager(config)}
@@ -133,7 +134,7 @@ def speed() -> list[dict[str, Any]]:
                 row |= {
                     "multiply_add_floor": round(floor),
                     "ceilings": asdict(top),
-                    "gathers": reads,
+                    "gather_floor": round(gather_floor(config, threads)),
                 }
                 row["times_eager"] = round(row["native"]["both"] / row["eager"]["both"], 1)
                 found.append(row)

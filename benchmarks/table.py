@@ -302,7 +302,7 @@ def nerf_tables(results: dict[str, Any]) -> str:
     """What `nerf.py` found: speed beside the machine's ceilings, quality beside splats."""
     head = (
         "network", "threads", "forward", "both ways", "eager PyTorch, forward", "eager, both",
-        "times eager", "floor by multiply-adds, both", "random reads a second",
+        "times eager", "floor by multiply-adds, both", "by reads, forward",
     )  # fmt: skip
     rows = [
         (
@@ -314,7 +314,7 @@ def nerf_tables(results: dict[str, Any]) -> str:
             f"{row['eager']['both']:,} k/s",
             f"{row['times_eager']:.0f}×",
             f"{row['multiply_add_floor']:,} k/s",
-            f"{row['gathers']:,} M",
+            f"{row['gather_floor']:,} k/s",
         )
         for row in results["speed"]
     ]
@@ -322,8 +322,8 @@ def nerf_tables(results: dict[str, Any]) -> str:
         "### Samples a second\n\n"
         "`paper`: 16 levels of 2 features, tables of 2^19, finest 2,048 cells, 64 wide; `default`: "
         "8 levels of 4, tables of 2^17. The floor is the multiply-adds of the networks alone, "
-        "three times for both ways, at the machine's measured rate. Random reads: torch's gather of "
-        "rows of two numbers, which is no ceiling: the kernel asks for its rows ahead.\n\n"
+        "three times for both ways, at the machine's measured rate. By reads: if samples did "
+        "nothing but read their rows of a level's table at random, as fast as the machine can.\n\n"
         f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n"
         f"{where(results)}{noted(results)}"
     )

@@ -335,6 +335,8 @@ NB_MODULE(_native, m) {
   m.def("num_threads", &tondo::num_threads);
   m.def("set_num_threads", &tondo::set_num_threads, "n"_a);
   m.def("simd", &tondo::simd_name);
+  m.def("gather_peak", &tondo::gather_peak, "threads"_a, "bytes"_a,
+        nb::call_guard<nb::gil_scoped_release>());
   m.def("fma_peak", &tondo::fma_peak, "threads"_a, nb::call_guard<nb::gil_scoped_release>());
 
   m.def("project_forward", &project_forward, "means"_a, "quats"_a, "scales"_a, "opacities"_a,
