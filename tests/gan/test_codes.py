@@ -13,7 +13,7 @@ from tiny_generators import SHAPE
 from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
 from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
-from tondo.gan.first_look import look_first
+from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.health import BrokenTraining
 from tondo.gan.kinds import EVERY
 from tondo.gan.poses import BELL, NAMED
@@ -106,7 +106,12 @@ def test_the_first_look_makes_objects_like_the_photographs() -> None:
     training = begin(setting, SHAPE, seed=0)
     before = far_off(training, setting)
     told: list[tuple[int, int]] = []
-    look_first(training, setting, 400, lambda done, of: told.append((done, of)))
+
+    def tell(done: int, of: int) -> bool:
+        told.append((done, of))
+        return False
+
+    look_first(training, setting, first_optimiser(training, setting.config), 400, tell)
     assert told[-1] == (400, 400)
     assert far_off(training, setting) < 0.6 * before
     for name, tensor in training.G.state_dict().items():
@@ -258,14 +263,16 @@ def test_a_first_look_that_breaks_says_so() -> None:
     training = begin(setting, SHAPE, seed=0)
     with torch.no_grad():
         training.G.conv1.weight[0] = float("nan")
+    learned = first_optimiser(training, setting.config)
     with pytest.raises(BrokenTraining, match=r"NaN after 8 of 400 photographs.*What to try"):
-        look_first(training, setting, 400, lambda done, of: None)
+        look_first(training, setting, learned, 400, lambda done, of: False)
 
 
 def test_random_z_come_to_lie_as_the_codes_do() -> None:
     setting = setting_of(squares(), Watched())
     training = begin(setting, replace(SHAPE, kinds=3), seed=0)
-    look_first(training, setting, EVERY + 64, lambda done, of: None)
+    learned = first_optimiser(training, setting.config)
+    look_first(training, setting, learned, EVERY + 64, lambda done, of: False)
     centre, spread = training.G.centre.clone(), training.G.spread.clone()
     assert torch.equal(training.G_ema.spread, spread)
     assert bool((training.G.shares > 0).all())

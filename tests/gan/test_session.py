@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from tondo.cli.main import main
 from tondo.errors import OptionError
-from tondo.gan import health, session
+from tondo.gan import first_look, health, session
 from tondo.gan.config import GanConfig
 from tondo.gan.generator_file import load_generator
 from tondo.gan.health import BrokenTraining
@@ -101,6 +103,38 @@ def test_stopping_and_going_on_ends_where_going_straight_does(
         assert torch.equal(tensor, second[name]), name
     moved = [n for n, t in first.items() if t.dim() > 1 and float(t.float().std()) > 0]
     assert len(moved) > 10
+
+
+def test_a_first_look_that_is_stopped_goes_on(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in it leaves a run; going on ends where going straight does."""
+    monkeypatch.setattr(session, "FIRST_SHARE", 0.8)
+    monkeypatch.setattr(first_look, "EVERY", 3)
+    options = replace(SMALL, kimg=0.06)
+    looks: list[tuple[int, int]] = []
+
+    def stage(name: str, done: int, of: int) -> None:
+        if name == "first look":
+            looks.append((done, of))
+            if len(looks) == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    straight = train_generator(prepared, tmp_path / "a", options).trained.generator
+    with pytest.raises(session.Interrupted):
+        train_generator(prepared, tmp_path / "b", options, watch=Watch(stage=stage))
+    assert looks[-1][0] == 24
+    assert load_generator(tmp_path / "b" / "generator.safetensors").card.kimg == 0
+    stopped = weights(tmp_path / "b")
+    told: list[str] = []
+    watch = Watch(note=told.append, stage=stage)
+    found = train_generator(prepared, tmp_path / "b", options, resume=True, watch=watch)
+    assert "going on with the first look" in told
+    assert looks[3][0] == 24
+    wanted = straight.state_dict()
+    for name, tensor in found.trained.generator.state_dict().items():
+        assert torch.equal(tensor, wanted[name]), name
+    assert any(not torch.equal(tensor, wanted[name]) for name, tensor in stopped.items())
 
 
 def test_pictures_of_another_size_are_refused(prepared: Path, tmp_path: Path) -> None:
@@ -238,7 +272,7 @@ def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: objec
         ({"minutes": 1.0, "kimg": 1.0}, "not both"),
         ({"minutes": -1.0}, "--minutes must be above 0"),
         ({"kimg": 0.0}, "--kimg must be above 0"),
-        ({"size": 48}, "--size must be 16, 32, 64, 128 or 256"),
+        ({"size": 48}, "--size must be 32, 64, 128 or 256"),
         ({"seed": -1}, "--seed"),
         ({"checkpoint_seconds": math.nan}, "--checkpoint-seconds must be 0"),
         ({"lora": 4}, "--from RUN"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,10 @@ def run(args: argparse.Namespace) -> None:
     open_scene(args.scene)  # before anything is written
     if args.output.resolve() == args.scene.resolve():
         raise OptionError(f"{args.output} is the scene itself: choose another folder with -o")
-    again = f"tondo convert {args.scene} -o {args.output} --method {args.method} --resume"
+    again = shlex.join(
+        ["tondo", "convert", str(args.scene), "-o", str(args.output), "--method", args.method]
+    )
+    again += " --resume"
     print_result(reconstruct_shown(args.scene, args, options, again))
     print(f"measured against held-out pictures of {args.scene}, not against photos")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> None:
     """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
     check_target(args)
-    again = f"tondo reconstruct {args.photos} -o {args.output} --resume"
+    again = shlex.join(
+        ["tondo", "reconstruct", str(args.photos), "-o", str(args.output), "--resume"]
+    )
     print_result(reconstruct_shown(args.photos, args, _options(args), again))
 
 
@@ -204,4 +207,4 @@ def print_result(result: Result) -> None:
         table.add_row("before training", f"{s['seconds_before']:.1f} s")
     table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
     result_console().print(table)
-    print(f"next: tondo export {result.run.path} -o model.glb")
+    print(f"next: tondo export {shlex.quote(str(result.run.path))} -o model.glb")

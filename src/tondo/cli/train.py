@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,9 +153,10 @@ def run(args: argparse.Namespace) -> None:
                 )
         except Interrupted as stopped:
             screen.close()
+            again = (str(args.pictures), "-o", str(args.output))
             print(
                 f"\nstopped after {stopped.kimg:.1f} thousand pictures; go on with:\n"
-                f"  tondo train {args.pictures} -o {args.output} --resume"
+                f"  {shlex.join(['tondo', 'train', *again, '--resume'])}"
             )
             raise KeyboardInterrupt from None
     parallel.stop()
@@ -235,5 +237,6 @@ def _print_result(result: Result) -> None:
     table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
     result_console().print(table)
     print(f"samples: {result.run.renders_dir / 'grid.png'}")
-    print(f"next: tondo generate {result.run.path} --seeds 0-7 -o models")
-    print(f"      tondo evaluate {result.run.path}")
+    run = shlex.quote(str(result.run.path))
+    print(f"next: tondo generate {run} --seeds 0-7 -o models")
+    print(f"      tondo evaluate {run}")

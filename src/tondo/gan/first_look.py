@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from tondo.gan.config import GanConfig
 from tondo.gan.health import ADVICE, BrokenTraining
 from tondo.gan.rebuild import rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
@@ -21,33 +22,44 @@ FIRST_REACH, WIDENS = 0.1, 1.2
 EVERY = 10  # steps between reports
 
 
+def first_optimiser(training: Training, config: GanConfig) -> torch.optim.Adam:
+    """Adam of a first look, of a training with codes."""
+    assert training.codes is not None
+    groups = ((training.G, config.lr_g), (training.codes, config.lr_codes))
+    return torch.optim.Adam(
+        [{"params": to_train(x), "lr": lr} for x, lr in groups], betas=BETAS, fused=True
+    )
+
+
 def look_first(
     training: Training,
     setting: Setting,
+    learned: torch.optim.Adam,
     count: int,
-    told: Callable[[int, int], None],
-    enough: Callable[[], bool] = lambda: False,
+    told: Callable[[int, int], bool],
+    begin: int = 0,
 ) -> None:
-    """Train G without D on `count` photographs, or until it is `enough`; nothing without codes.
+    """Train G without D on `count` photographs.
 
     Of several processes the first one does it, and the others read what came of it.
 
     Args:
-        told: called with (photographs seen, count).
+        learned: what `first_optimiser` made.
+        told: called with (photographs seen, count) now and then; says whether it is enough.
+        begin: photographs that were seen before this.
 
     Raises:
         BrokenTraining: a number became infinite or NaN.
     """
     t, config = training, setting.config
-    if t.codes is None:
-        return
+    assert t.codes is not None
     t.codes.shared = False
-    groups = ((t.G, config.lr_g), (t.codes, config.lr_codes))
-    learned = torch.optim.Adam(
-        [{"params": to_train(x), "lr": lr} for x, lr in groups], betas=BETAS, fused=True
-    )
     steps = count // config.batch
-    for step in range(steps):
+    for step in range(begin // config.batch, steps):
+        if step % EVERY == 0:
+            t.G_ema.load_state_dict(t.G.state_dict())
+            if told(step * config.batch, count):
+                break
         t.codes.reach = min(1.0, FIRST_REACH + WIDENS * step / steps)
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
         photographs = reals(setting, rows)
@@ -67,10 +79,6 @@ def look_first(
         learned.step()
         if t.lately.add(styled.z):
             t.G.follow(t.lately.all)
-        if step % EVERY == 0:
-            told(step * config.batch, count)
-            if enough():
-                break
     t.G_ema.load_state_dict(t.G.state_dict())
     t.codes.shared, t.codes.reach = True, 1.0
     told(count, count)

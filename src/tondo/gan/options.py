@@ -67,8 +67,8 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
     if options.kimg is not None and not 0 < options.kimg < 1e7:
         raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
-    if options.size < 16 or options.size > 256 or options.size & (options.size - 1):
-        raise OptionError(f"--size must be 16, 32, 64, 128 or 256, got {options.size}")
+    if options.size < 32 or options.size > 256 or options.size & (options.size - 1):
+        raise OptionError(f"--size must be 32, 64, 128 or 256, got {options.size}")
     if not options.checkpoint_seconds >= 0:
         raise OptionError(
             "--checkpoint-seconds must be 0 (after each step) or more, "

@@ -16,18 +16,19 @@ from tondo.errors import InputError
 from tondo.gan import health, parallel, state
 from tondo.gan.config import GanConfig, GeneratorShape
 from tondo.gan.directions import fingerprint
-from tondo.gan.first_look import look_first
+from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.generator_file import Card, Trained, save_generator
 from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
 from tondo.gan.setting import Setting, Training
 from tondo.gan.sheets import grid, latents
+from tondo.gan.state import into_optimiser, of_optimiser
 from tondo.gan.train import StepReport, begin, one_step, plain_generator
 from tondo.gan.watch import Watch
 from tondo.io.images import write_png
 from tondo.kernels.threads import num_threads
-from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
+from tondo.training.checkpoints import Checkpoint, load_latest_checkpoint, save_checkpoint
 from tondo.training.events import GanStep, Note, Saved, append_event
 from tondo.training.interrupt import ctrl_c_flag
 from tondo.training.memory import peak_memory_mb
@@ -50,6 +51,7 @@ MOST_SETBACKS = 1
 FIRST_SHARE = 0.15  # of a training
 DEFAULTS = TrainOptions()
 SILENT = Watch()
+FIRST = "first_look"  # of a checkpoint within it: photographs seen
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ def train_generator(
         pictures = training_set(source, run, options, watch)
         setting, shape = setting_of(pictures, options, watch, base)
         training, progress = _begin_or_resume(run, setting, shape, options, resume, watch)
+    except Interrupted:
+        raise
     except BaseException:
         if not resume:
             abandon_run(run)  # nothing in it is worth keeping
@@ -138,8 +142,7 @@ def _begin_or_resume(
         if resume:
             watch.note("no checkpoint yet: starting from the first step")
         training = begin(setting, shape, options.seed)
-        _first_look(training, setting, options, watch)
-        save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
+        _first_look(run, training, setting, options, watch, None)
         return training, _Progress()
     for skipped in checkpoint.skipped:
         watch.note(f"checkpoint not usable, taking the one before: {skipped}")
@@ -153,6 +156,10 @@ def _begin_or_resume(
             f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
             f"this training ({reason}): start again with --force"
         ) from error
+    if FIRST in checkpoint.state:
+        watch.note("going on with the first look")
+        _first_look(run, training, setting, options, watch, checkpoint)
+        return training, _Progress()
     slow_down(training, setting.config, setbacks)
     watch.note(f"going on after {training.pictures / 1000:.1f} thousand pictures")
     append_event(run, Note(training.step, "resumed", training.seconds))
@@ -160,26 +167,58 @@ def _begin_or_resume(
     return training, _Progress(setbacks, now, now, now, training.pictures)
 
 
-def _first_look(training: Training, setting: Setting, options: TrainOptions, watch: Watch) -> None:
-    """What `tondo.gan.first_look` does before the game; its time counts, its pictures do not. It is
-    at most `FIRST_SHARE` of the whole."""
-    if training.codes is None:
-        return
-    started = time.perf_counter()
-    kpictures, seconds = setting.config.first_kpictures, math.inf
+def _first_look(
+    run: RunDirectory,
+    training: Training,
+    setting: Setting,
+    options: TrainOptions,
+    watch: Watch,
+    kept: Checkpoint | None,
+) -> None:
+    """What `tondo.gan.first_look` does before the game, with checkpoints, the last one where the
+    game begins; its time counts, its pictures do not. It is at most `FIRST_SHARE` of the whole.
+    `kept`: a checkpoint within it."""
+    if training.codes is not None:
+        _look(run, training, setting, options, watch, kept)
+    save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
+
+
+def _look(
+    run: RunDirectory,
+    training: Training,
+    setting: Setting,
+    options: TrainOptions,
+    watch: Watch,
+    kept: Checkpoint | None,
+) -> None:
+    config = setting.config
+    kpictures, seconds = config.first_kpictures, math.inf
     if options.kimg is not None:
         kpictures = min(kpictures, FIRST_SHARE * options.kimg)
     else:
         seconds = FIRST_SHARE * 60 * (options.minutes or DEFAULT_MINUTES)
-    with _both_pools():
-        look_first(
-            training,
-            setting,
-            int(1000 * kpictures),
-            lambda done, of: watch.stage("first look", done, of),
-            lambda: time.perf_counter() - started > seconds,
-        )
-    training.seconds = time.perf_counter() - started
+    learned, begin = first_optimiser(training, config), 0
+    if kept is not None:
+        into_optimiser(FIRST, learned, kept.tensors)
+        begin = int(kept.state[FIRST])
+    before, started, saved = training.seconds, time.perf_counter(), training.seconds
+    with ctrl_c_flag() as stop, _both_pools():
+
+        def told(done: int, of: int) -> bool:
+            nonlocal saved
+            watch.stage("first look", done, of)
+            training.seconds = now = before + time.perf_counter() - started
+            if stop or now - saved >= options.checkpoint_seconds:
+                saved = now
+                tensors = state.to_tensors(training) | of_optimiser(FIRST, learned)
+                save_checkpoint(run, 0, tensors, {"setbacks": 0, FIRST: done})
+            if stop:
+                _write_generator(run, training, setting, options)
+                raise Interrupted(0.0)
+            return now > seconds
+
+        look_first(training, setting, learned, int(1000 * kpictures), told, begin)
+    training.seconds = before + time.perf_counter() - started
 
 
 def slow_down(training: Training, config: GanConfig, setbacks: int) -> None:
@@ -211,12 +250,12 @@ def _train(
     vitals = health.Vitals(setting.config)
     parallel.order(parallel.RELOAD + progress.setbacks)
     with ctrl_c_flag() as stop, _both_pools():
-        while (fraction := _fraction(training, options)) < 1:
+        while _fraction(training, options) < 1:
             parallel.order(parallel.STEP)
             report = one_step(training, setting)
             training.seconds = before + time.perf_counter() - started
             rate = (training.pictures - progress.pictures_before) / (training.seconds - before)
-            watch.step(report, fraction, rate)
+            watch.step(report, _fraction(training, options), rate)
             vitals.note(report)
             now = training.seconds
             due = stop or now - progress.saved >= options.checkpoint_seconds

@@ -18,10 +18,7 @@ def to_tensors(training: Training) -> dict[str, Tensor]:
     for part in _parts(training):
         module: nn.Module = getattr(training, part)
         found.update({f"{part}.{name}": value for name, value in module.state_dict().items()})
-    for name, optimiser in (("opt_g", training.opt_g), ("opt_d", training.opt_d)):
-        for index, moments in optimiser.state_dict()["state"].items():
-            for kind in _MOMENTS:
-                found[f"{name}.{index}.{kind}"] = torch.as_tensor(moments[kind])
+    found |= of_optimiser("opt_g", training.opt_g) | of_optimiser("opt_d", training.opt_d)
     found["chance"] = training.chance.get_state()
     found["stood"] = training.stood
     found["queue"] = torch.tensor(training.queue, dtype=torch.int64)
@@ -44,15 +41,8 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
         prefix = f"{part}."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
         getattr(training, part).load_state_dict(weights)
-    for name, optimiser in (("opt_g", training.opt_g), ("opt_d", training.opt_d)):
-        state = optimiser.state_dict()
-        count = sum(len(group["params"]) for group in state["param_groups"])
-        if f"{name}.0.step" in tensors:
-            state["state"] = {
-                index: {kind: tensors[f"{name}.{index}.{kind}"].clone() for kind in _MOMENTS}
-                for index in range(count)
-            }
-        optimiser.load_state_dict(state)
+    into_optimiser("opt_g", training.opt_g, tensors)
+    into_optimiser("opt_d", training.opt_d, tensors)
     training.chance.set_state(tensors["chance"])
     training.stood.copy_(tensors["stood"])
     training.queue = tensors["queue"].tolist()
@@ -62,6 +52,27 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorS
     training.augment_p, training.seconds = (float(value) for value in tensors["numbers"])
     training.signs = tensors["signs"].tolist()
     return training
+
+
+def of_optimiser(name: str, optimiser: torch.optim.Adam) -> dict[str, Tensor]:
+    """Adam's moments as tensors; none before its first step."""
+    return {
+        f"{name}.{index}.{kind}": torch.as_tensor(moments[kind]).detach().clone()
+        for index, moments in optimiser.state_dict()["state"].items()
+        for kind in _MOMENTS
+    }
+
+
+def into_optimiser(name: str, optimiser: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
+    """The inverse of `of_optimiser`, in place. Raises KeyError."""
+    state = optimiser.state_dict()
+    count = sum(len(group["params"]) for group in state["param_groups"])
+    if f"{name}.0.step" in tensors:
+        state["state"] = {
+            index: {kind: tensors[f"{name}.{index}.{kind}"].clone() for kind in _MOMENTS}
+            for index in range(count)
+        }
+    optimiser.load_state_dict(state)
 
 
 def _parts(training: Training) -> list[str]:

@@ -10,8 +10,9 @@ from tondo.training.run_directory import RunDirectory
 
 
 def open_tensorboard(run: RunDirectory, *, from_step: int = 0) -> SummaryWriter:
-    """A writer into `RUN/tensorboard`; curves of a resumed run go on at `from_step`."""
-    return SummaryWriter(str(run.tensorboard_dir), purge_step=from_step or None, flush_secs=15)
+    """A writer into `RUN/tensorboard`; curves of a resumed run go on after `from_step`."""
+    hidden_from = from_step + 1 if from_step else None  # what came after the checkpoint
+    return SummaryWriter(str(run.tensorboard_dir), purge_step=hidden_from, flush_secs=15)
 
 
 def log_event(writer: SummaryWriter, event: Event) -> None:
