@@ -177,9 +177,10 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     """
     config, t = setting.config, training
     drawn = _draw(t, setting).map(parallel.part)
-    with torch.no_grad():
-        w = t.G.styles(drawn.z)
-        t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
+    if setting.base is None or setting.base.lora == 0:  # adapters leave the styles as they are
+        with torch.no_grad():
+            w = t.G.styles(drawn.z)
+            t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
     count = config.accumulate
     pieces = [drawn.map(partial(parallel.piece, k, count)) for k in range(count)]
     shown = _show(t, setting, pieces[0]) if count == 1 else None
