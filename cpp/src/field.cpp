@@ -11,7 +11,7 @@
 namespace tondo {
 namespace {
 
-constexpr int kWave = 4;  // samples that a ray takes before the next look at its light
+constexpr int kWave = 2;  // samples that a ray takes before the next look at its light
 
 // One ray on its way.
 struct Walker {
