@@ -58,6 +58,7 @@ PackedHeads::PackedHeads(const Heads& h) : heads(h), at(parts_of(h.inputs, h.hid
   w1.resize(E * H);
   w2.resize(H * kGeometry);
   w3.resize(H * kGeometry);
+  w3_direction.resize(H * kHarmonics);
   back3.resize(H * kGeometry);
   w4.assign(H * kOut, 0.0f);
   back4.assign(H * kOut, 0.0f);
@@ -65,6 +66,8 @@ PackedHeads::PackedHeads(const Heads& h) : heads(h), at(parts_of(h.inputs, h.hid
   transpose(h.hidden, h.inputs, part(at.w1), h.inputs, w1.data());
   transpose(kGeometry, h.hidden, part(at.w2), h.hidden, w2.data());
   transpose(h.hidden, kGeometry, part(at.w3), kGeometry + kHarmonics, w3.data());
+  transpose(h.hidden, kHarmonics, part(at.w3) + kGeometry, kGeometry + kHarmonics,
+            w3_direction.data());
   for (size_t j = 0; j < H; ++j) {
     for (int g = 0; g < kGeometry; ++g)
       back3[j * kGeometry + g] = part(at.w3)[j * (kGeometry + kHarmonics) + g];
@@ -87,27 +90,19 @@ void harmonics_of(int64_t count, const float* directions, float* Y) {
 
 void ray_bias(const PackedHeads& p, int64_t count, const float* harmonics, float* bias) {
   const int64_t H = p.heads.hidden;
-  const float* w3 = p.part(p.at.w3);
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t j = 0; j < H; ++j) {
-      const float* row = w3 + j * (kGeometry + kHarmonics) + kGeometry;
-      float sum = p.part(p.at.b3)[j];
-      for (int k = 0; k < kHarmonics; ++k) sum += row[k] * harmonics[r * kHarmonics + k];
-      bias[r * H + j] = sum;
-    }
+  fill_rows(count, H, p.part(p.at.b3), bias);
+  add_product(count, H, kHarmonics, {harmonics, kHarmonics, 1}, p.w3_direction.data(), bias);
 }
 
 void ray_bias_backward(const PackedHeads& p, int64_t count, const float* harmonics,
                        const float* v_bias, float* v_heads) {
   const int64_t H = p.heads.hidden;
-  float* v_w3 = v_heads + p.at.w3;
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t j = 0; j < H; ++j) {
-      const float v = v_bias[r * H + j];
-      float* row = v_w3 + j * (kGeometry + kHarmonics) + kGeometry;
-      for (int k = 0; k < kHarmonics; ++k) row[k] += v * harmonics[r * kHarmonics + k];
-      v_heads[p.at.b3 + j] += v;
-    }
+  float w3[256 * kHarmonics] = {};
+  add_product(H, kHarmonics, count, {v_bias, 1, H}, harmonics, w3);
+  for (int64_t j = 0; j < H; ++j)
+    for (int k = 0; k < kHarmonics; ++k)
+      v_heads[p.at.w3 + j * (kGeometry + kHarmonics) + kGeometry + k] += w3[j * kHarmonics + k];
+  add_rows(count, H, v_bias, v_heads + p.at.b3);
 }
 
 void heads_density(const PackedHeads& p, int64_t n, const float* features, Activations& a) {

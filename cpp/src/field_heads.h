@@ -18,6 +18,7 @@ struct PackedHeads {
   Heads heads;
   HeadParts at;
   std::vector<float> w1, w2, w3, w4, b4;  // [E, H], [H, 16], [16, H] of geometry, [H, 8], [8]
+  std::vector<float> w3_direction;        // [16, H] of the harmonics
   std::vector<float> back3, back4;        // [H, 16], [8, H]
 
   explicit PackedHeads(const Heads& heads);
