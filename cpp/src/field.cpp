@@ -71,14 +71,16 @@ struct Line {
   // `stride` at eight places: most of what a ray passes is empty.
   void strides(const f8& t, int found[8]) const {
     f8 y[3], squared = splat8(0);
+    const float per_radius = 1.0f / space.radius;
     for (int k = 0; k < 3; ++k) {
-      y[k] = (o[k] + d[k] * t - space.center[k]) / splat8(space.radius);
+      y[k] = (o[k] + d[k] * t - space.center[k]) * per_radius;
       squared += y[k] * y[k];
     }
     f8 scale = splat8(0.5f);
     if (space.contracted) {
       const f8 norm = sqrt8(squared);
-      scale = select8(norm > 1.0f, (2.0f - 1.0f / norm) / norm * 0.25f, splat8(0.25f));
+      const f8 inverse = 1.0f / norm;
+      scale = select8(norm > 1.0f, (2.0f - inverse) * inverse * 0.25f, splat8(0.25f));
     }
     const int32_t cells = space.cells;
     i8 inside = i8{} - 1, at[3];
@@ -89,9 +91,12 @@ struct Line {
       const i8 cell = __builtin_convertvector(keep8(within, u) * static_cast<float>(cells), i8);
       at[k] = cell < cells ? cell : i8{} + (cells - 1);
     }
-    for (int l = 0; l < 8; ++l)
-      found[l] = inside[l] ? space.strides[(int64_t{at[2][l]} * cells + at[1][l]) * cells + at[0][l]]
-                           : 0;
+    // fits: at most 1,024 cells along a side
+    const i8 flat = ((at[2] * cells + at[1]) * cells + at[0]) & inside;
+    int32_t place[8], within[8];
+    std::memcpy(place, &flat, sizeof(flat));
+    std::memcpy(within, &inside, sizeof(inside));
+    for (int l = 0; l < 8; ++l) found[l] = space.strides[place[l]] & within[l];
   }
 };
 
