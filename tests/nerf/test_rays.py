@@ -10,7 +10,10 @@ from torch import Tensor
 
 import tondo
 from ball_field import CENTER, COLOR, RADIUS, ball_scene, log_density
+from kernels import test_frequency
 from small_photos import known_scene
+from tondo.kernels.field import log_densities
+from tondo.nerf.first import range_of
 
 SLOPE, DENSITY = 8.0, 1.5
 
@@ -85,3 +88,33 @@ def test_splats_are_refused() -> None:
         tondo.render_rays(known_scene(), rays_o, rays_d)
     with pytest.raises(TypeError, match="radiance field, got Scene"):
         tondo.opacity_along(known_scene(), rays_o, rays_d, torch.ones(2))
+
+
+@pytest.mark.parametrize("contracted", [False, True])
+def test_opacity_of_the_first_nerf_grows_and_is_the_integral_of_its_density(
+    contracted: bool,
+) -> None:
+    field = test_frequency.small_field()
+    field = replace(field, space=replace(field.space, contracted=contracted))
+    scene = replace(ball_scene(), field=field)
+    chance = torch.Generator().manual_seed(2)
+    rays_o = torch.tensor(field.space.center) + 0.5 * torch.randn(7, 3, generator=chance)
+    rays_d = torch.nn.functional.normalize(torch.randn(7, 3, generator=chance), dim=1)
+    distances = torch.tensor([0.0, 0.2, 0.7, 1.1])
+    found = tondo.opacity_along(scene, rays_o, rays_d, distances)
+    assert bool((found.diff(dim=1) >= 0).all())
+    near = range_of(field.space)[0]
+    for k, until in enumerate(distances.tolist()):
+        if until <= near:
+            assert float(found[:, k].abs().max()) < 1e-6
+            continue
+        t = near + (until - near) * (torch.arange(4000) + 0.5) / 4000
+        points = rays_o[:, None] + t[:, None] * rays_d[:, None]
+        if not contracted:  # nothing is outside of the cube
+            inside = ((points - torch.tensor(field.space.center)).abs() < field.space.radius).all(2)
+        else:
+            inside = torch.ones(points.shape[:2], dtype=torch.bool)
+        sigmas = log_densities(field, points.view(-1, 3)).view(7, -1).exp() * inside
+        wanted = -torch.expm1(-sigmas.sum(dim=1) * (until - near) / 4000)
+        torch.testing.assert_close(found[:, k], wanted, atol=0.01, rtol=0)
+    assert float(found[:, -1].max()) > 0.1

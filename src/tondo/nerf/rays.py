@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_finite, check_shape
-from tondo.data.field import FieldScene
-from tondo.kernels.field import RayPictures, ends_of, render_rays
+from tondo.data.field import FieldScene, FrequencyField
+from tondo.kernels.field import RayPictures, ends_of, log_densities, render_rays
+from tondo.kernels.field_torch import even_distances
+from tondo.kernels.frequency import distances_at
 from tondo.nerf.first import range_of
 
+PARTS = 512  # of a ray through a field without steps of its own
 UNIT = 1e-3  # how far from 1 the length of a direction may be
 
 
@@ -74,12 +77,33 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     space = scene.field.space
     ends = ends_of(space, rays_o, rays_d, *range_of(space))
     until = torch.minimum(ends[:, 1:], torch.maximum(ends[:, :1], distances.float()))  # [R, K]
+    if isinstance(scene.field, FrequencyField):
+        return _integrated(scene.field, rays_o, rays_d, ends, until)
     pairs = torch.stack([ends[:, :1].expand_as(until), until], dim=2).view(-1, 2)
     origins, directions = (x.repeat_interleave(count, dim=0) for x in (rays_o, rays_d))
     # Step by step: steps taken together would end elsewhere for each distance.
     single = replace(scene.field, space=replace(space, occupied=space.occupied > 0))
     found = render_rays(single, origins, directions, pairs, scene.marching)
     return found.opacities.view(-1, count)
+
+
+def _integrated(
+    field: FrequencyField, rays_o: Tensor, rays_d: Tensor, ends: Tensor, until: Tensor
+) -> Tensor:
+    """[R, K] opacities up to distances `until`. A picture's samples lie elsewhere for every end of a
+    ray: here the density is summed over `PARTS` parts of the whole ray, even as distortion measures.
+    """
+    space = field.space
+    first, last = even_distances(space, ends).split(1, dim=1)
+    shares = torch.linspace(0, 1, PARTS + 1, device=ends.device)
+    edges = distances_at(space, first + (last - first) * shares)  # [R, P + 1]
+    middle = 0.5 * (edges[:, 1:] + edges[:, :-1])
+    points = rays_o[:, None] + rays_d[:, None] * middle[..., None]
+    sigmas = log_densities(field, points.view(-1, 3)).view_as(middle).exp()
+    before = torch.nn.functional.pad((sigmas * edges.diff(dim=1)).cumsum(dim=1), (1, 0))
+    part = (torch.searchsorted(edges, until, right=True) - 1).clamp(0, PARTS - 1)
+    within = sigmas.gather(1, part) * (until - edges.gather(1, part))
+    return -torch.expm1(-(before.gather(1, part) + within))
 
 
 def _check(scene: FieldScene, rays_o: Tensor, rays_d: Tensor) -> None:
