@@ -90,8 +90,10 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
 def _integrated(
     field: FrequencyField, rays_o: Tensor, rays_d: Tensor, ends: Tensor, until: Tensor
 ) -> Tensor:
-    """[R, K] opacities up to distances `until`. A picture's samples lie elsewhere for every end of a
-    ray: here the density is summed over `PARTS` parts of the whole ray, even as distortion measures.
+    """[R, K] opacities up to distances `until`.
+
+    A picture's samples lie elsewhere for every end of a ray. Here the density is summed over
+    `PARTS` parts of the whole ray, even as the distortion measures distances.
     """
     space = field.space
     first, last = even_distances(space, ends).split(1, dim=1)
