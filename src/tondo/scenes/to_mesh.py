@@ -29,11 +29,12 @@ from tondo.mesh.visible import color_from_views
 from tondo.scenes.render import render_view
 from tondo.splats.render import surface_depth
 
-# More views than this add time but no detail.
-_MOST_VIEWS = 150
+# More views than this add time but no detail; a picture of a field takes far longer.
+_MOST_VIEWS, _MOST_VIEWS_OF_A_FIELD = 150, 32
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24
-# Of a field, the density of the surface is chosen by so many smaller pictures and fewer voxels.
+# Of a field, the density of the surface is chosen by so many pictures, smaller ones as those of a
+# first look, and fewer voxels.
 _LEVEL_VIEWS, _LEVEL_SIZE, _LEVEL_RESOLUTION = 8, 200, 128
 
 # Passes cameras on while showing how far it is; gets them and what is being done.
@@ -84,7 +85,10 @@ def plan_mesh(
     if not cameras:
         raise ValueError("a mesh needs at least one camera to look through")
     limit = fuse.cube(scene.center, options.reach * scene.radius)
-    views = [render_view(scene, camera) for camera in _spread(cameras, _SCOUTS)]
+    scouts = _spread(cameras, _SCOUTS)
+    if isinstance(scene, FieldScene):
+        scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
+    views = [render_view(scene, camera) for camera in scouts]
     closed = options.surface == "closed" or (
         options.surface == "auto" and empty_border(views) > 0.75
     )
@@ -112,7 +116,8 @@ def scene_mesh(
         The mesh; without any vertex where the cameras see no surface.
     """
     plan = plan or plan_mesh(scene, cameras, options)
-    chosen = _spread(cameras, _MOST_VIEWS)
+    of_field = isinstance(scene, FieldScene)
+    chosen = _spread(cameras, _MOST_VIEWS_OF_A_FIELD if of_field else _MOST_VIEWS)
 
     def views() -> Iterator[View]:
         for camera in watch(chosen, "fusing depth"):
