@@ -9,12 +9,12 @@ import torch
 
 from ball_field import CENTER, COLOR, RADIUS, ball_scene
 from tondo.data.mesh import Mesh
-from tondo.mesh.clean import is_closed
+from tondo.mesh.clean import is_closed, select_faces
 from tondo.mesh.extract import surface
 from tondo.mesh.fuse import Box, cube
 from tondo.mesh.iso import best_level, density_grid, unlike_view
 from tondo.scenes.render import render_view
-from tondo.scenes.to_mesh import MeshOptions, cameras_around, scene_mesh
+from tondo.scenes.to_mesh import MeshOptions, cameras_around, likest, scene_mesh
 
 
 def radii(mesh: Mesh) -> torch.Tensor:
@@ -75,3 +75,16 @@ def test_a_field_becomes_a_closed_coloured_mesh() -> None:
     assert mesh.colors is not None
     wanted = 255 * torch.tensor(COLOR)
     assert float((mesh.colors.float() - wanted).abs().mean()) < 6
+
+
+def test_of_a_given_surface_and_those_of_densities_the_likest_is_taken() -> None:
+    scene = ball_scene(slope=60.0, density=10.0)
+    cameras = cameras_around(scene.center, 1.0, count=4, size=90)
+    box, options = cube(scene.center, 1.0), MeshOptions(resolution=40)
+    whole = surface(density_grid(scene.field, box, 60, 10.0), closed=True)
+    holed = select_faces(whole, whole.vertices[whole.faces[:, 0], 2] < CENTER[2] + 0.2)
+    chosen = likest(scene, holed, cameras, options, box)
+    assert chosen is not holed
+    assert is_closed(chosen)
+    assert float((radii(chosen) - RADIUS).abs().mean()) < 0.05
+    assert likest(scene, chosen, cameras, options, box) is chosen  # the first of equals

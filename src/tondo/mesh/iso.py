@@ -83,9 +83,13 @@ def best_level(volume: Volume, views: Sequence[View]) -> Level:
         planes = volume.planes.clone()
         planes[0] += math.log(density) / REACH
         mesh = surface(replace(volume, planes=planes), closed=True)
-        off = sum(unlike_view(mesh, view, OFF * spacing) for view in views) / len(views)
-        tried.append(Level(density, off))
+        tried.append(Level(density, unlike_views(mesh, views, OFF * spacing)))
     return min(tried, key=lambda level: level.off)
+
+
+def unlike_views(mesh: Mesh, views: Sequence[View], limit: float) -> float:
+    """The mean of `unlike_view` over `views`, at least one."""
+    return sum(unlike_view(mesh, view, limit) for view in views) / len(views)
 
 
 def unlike_view(mesh: Mesh, view: View, limit: float) -> float:

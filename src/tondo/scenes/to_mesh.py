@@ -7,7 +7,7 @@ in docs/notes/mesh.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,14 +23,15 @@ from tondo.geometry.paths import look_at
 from tondo.mesh import fuse
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh, surface
-from tondo.mesh.iso import best_level, density_grid
+from tondo.mesh.iso import OFF, best_level, density_grid, unlike_views
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
 from tondo.scenes.render import render_view
 from tondo.splats.render import surface_depth
 
-# More views than this add time but no detail; a picture of a field takes far longer.
-_MOST_VIEWS, _MOST_VIEWS_OF_A_FIELD = 150, 32
+# More views than this add time but no detail. A picture of a field takes far longer, and all are
+# kept.
+_MOST_VIEWS, _MOST_OF_A_FIELD, _FIELD_SIZE = 150, 32, 640
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24
 # Of a field, the density of the surface is chosen by so many pictures, smaller ones as those of a
@@ -116,29 +117,18 @@ def scene_mesh(
         The mesh; without any vertex where the cameras see no surface.
     """
     plan = plan or plan_mesh(scene, cameras, options)
-    of_field = isinstance(scene, FieldScene)
-    chosen = _spread(cameras, _MOST_VIEWS_OF_A_FIELD if of_field else _MOST_VIEWS)
-
-    def views() -> Iterator[View]:
-        for camera in watch(chosen, "fusing depth"):
-            yield surface_view(scene, camera)
-
-    def pictures() -> Iterator[View]:
-        for camera in watch(chosen, "colouring"):
-            yield render_view(scene, camera)
-
-    if isinstance(scene, FieldScene) and plan.closed:
-        mesh = iso_surface(scene, held_out or chosen, options, plan.box)
+    if isinstance(scene, FieldScene):
+        smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
+        kept = [render_view(scene, camera) for camera in watch(smaller, "looking at the field")]
+        mesh = fused(scene, map(solid, kept), options, plan)
+        pictures: Iterable[View] = kept
+        if plan.closed:
+            mesh = likest(scene, mesh, held_out or smaller, options, plan.box)
     else:
-        mesh = extract_mesh(
-            views(),
-            center=scene.center,
-            radius=options.reach * scene.radius,
-            resolution=options.resolution,
-            closed=plan.closed,
-            smoothing=options.smoothing,
-            box=plan.box,
-        )
+        chosen = _spread(cameras, _MOST_VIEWS)
+        views = (surface_view(scene, camera) for camera in watch(chosen, "fusing depth"))
+        mesh = fused(scene, views, options, plan)
+        pictures = (render_view(scene, camera) for camera in watch(chosen, "colouring"))
     mesh = drop_small_parts(mesh, options.min_part)
     if options.fill_holes:
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
@@ -146,28 +136,48 @@ def scene_mesh(
         mesh = simplify(mesh, options.faces)
     if not len(mesh.faces):
         return mesh
-    mesh, seen = color_from_views(mesh, pictures())
+    mesh, seen = color_from_views(mesh, pictures)
     return drop_unseen_parts(mesh, seen)
 
 
-def iso_surface(
-    scene: FieldScene, cameras: Sequence[Camera], options: MeshOptions, box: fuse.Box
+def fused(
+    scene: Scene | FieldScene, views: Iterable[View], options: MeshOptions, plan: MeshPlan
 ) -> Mesh:
-    """The surface of one density of a field, without colours: that which looks most like the field
-    through some of the cameras (`mesh.iso.best_level`)."""
-    coarse = density_grid(scene.field, box, min(options.resolution, _LEVEL_RESOLUTION))
+    """The surface that the depths of `views` agree on, without colours."""
+    return extract_mesh(
+        views,
+        center=scene.center,
+        radius=options.reach * scene.radius,
+        resolution=options.resolution,
+        closed=plan.closed,
+        smoothing=options.smoothing,
+        box=plan.box,
+    )
+
+
+def likest(
+    scene: FieldScene, other: Mesh, cameras: Sequence[Camera], options: MeshOptions, box: fuse.Box
+) -> Mesh:
+    """Of `other` and the surfaces of single densities of a field that which looks most like the
+    field through some of the cameras, by silhouettes and depths (`mesh.iso`); without colours."""
     looks = [fitted(camera, _LEVEL_SIZE) for camera in _spread(cameras, _LEVEL_VIEWS)]
-    level = best_level(coarse, [render_view(scene, camera) for camera in looks])
-    volume = density_grid(scene.field, box, options.resolution, level.density)
-    return surface(volume, closed=True, smoothing=options.smoothing)
+    views = [render_view(scene, camera) for camera in looks]
+    coarse = density_grid(scene.field, box, min(options.resolution, _LEVEL_RESOLUTION))
+    volume = density_grid(scene.field, box, options.resolution, best_level(coarse, views).density)
+    of_density = surface(volume, closed=True, smoothing=options.smoothing)
+    limit = OFF * float(volume.grid[3])
+    return min((other, of_density), key=lambda mesh: unlike_views(mesh, views, limit))
 
 
-def surface_view(scene: Scene | FieldScene, camera: Camera) -> View:
-    """As `render_view`, but the depth is that of the surface. Of splats: where most of the light is
-    still left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
-    view = render_view(scene, camera)
-    depth = view.depth if isinstance(scene, FieldScene) else surface_depth(scene, camera)
-    return replace(view, depth=torch.where(view.alpha >= fuse.MIN_ALPHA, depth, 0.0))
+def solid(view: View) -> View:
+    """The view with depth only where it is covered."""
+    return replace(view, depth=torch.where(view.alpha >= fuse.MIN_ALPHA, view.depth, 0.0))
+
+
+def surface_view(scene: Scene, camera: Camera) -> View:
+    """As `render_view`, but the depth is that of the surface: where most of the light is still
+    left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
+    return solid(replace(render_view(scene, camera), depth=surface_depth(scene, camera)))
 
 
 def cameras_around(center: Tensor, radius: float, count: int = 48, size: int = 400) -> list[Camera]:
