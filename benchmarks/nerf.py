@@ -75,10 +75,9 @@ def native(config: NerfConfig) -> dict[str, float]:
             render_rays(field, rays_o, rays_d, ends, marching)
 
     def both() -> None:
-        tables.grad = weights.grad = None
-        render_rays(
-            field, rays_o, rays_d, ends, marching, tape=tape
-        ).colors.square().sum().backward()
+        found = render_rays(field, rays_o, rays_d, ends, marching, tape=tape)
+        # as training does: `backward` would copy what lies in the tape
+        torch.autograd.grad(found.colors.square().sum(), [tables, weights])
 
     both()
     samples = tape.native.samples
