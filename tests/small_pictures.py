@@ -42,3 +42,9 @@ def prepared(source: Path, out: Path, size: int) -> Path:
     """A training set of all pictures of a folder, alike or blurred as they may be."""
     options = PictureOptions(size=size, similar=0, keep_blurred=True)
     return prepare_pictures(source, out, options).folder
+
+
+def training_set_of_balls(folder: Path) -> Path:
+    """Twenty balls of 32 pixels."""
+    balls = write_pictures(folder / "balls", [ball(k) for k in range(20)])
+    return prepared(balls, folder / "set", 32)

@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from one_thread import one_thread
-from small_pictures import ball, blocks, prepared, write_pictures
+from small_pictures import ball, blocks, training_set_of_balls, write_pictures
 from tiny_generators import tiny_run
 from tondo.cli.main import main
 from tondo.gan import session
@@ -53,9 +53,7 @@ def quickly() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training set of twenty balls."""
-    folder = tmp_path_factory.mktemp("train")
-    balls = write_pictures(folder / "balls", [ball(k) for k in range(20)])
-    return prepared(balls, folder / "set", 32)
+    return training_set_of_balls(tmp_path_factory.mktemp("train"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import trimesh
 from torch import Tensor, nn
 
 from one_thread import one_thread
-from small_pictures import ball, prepared, write_pictures
+from small_pictures import training_set_of_balls
 from tiny_generators import SHAPE
 from tiny_trainings import Watched, setting_of, squares
 from tondo.cli.main import main
@@ -45,10 +45,7 @@ def calmly() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training set of balls."""
-    folder = tmp_path_factory.mktemp("choices")
-    return prepared(
-        write_pictures(folder / "balls", [ball(k) for k in range(20)]), folder / "p", 32
-    )
+    return training_set_of_balls(tmp_path_factory.mktemp("choices"))
 
 
 def tiny_training(config: GanConfig, shape: GeneratorShape = SHAPE) -> tuple[Training, Setting]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from one_thread import one_thread
-from small_pictures import ball, prepared, write_pictures
+from small_pictures import training_set_of_balls
 from tondo.cli.main import main
 from tondo.gan import health, session
 from tondo.gan.config import GanConfig
@@ -44,9 +44,7 @@ def calmly() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training set of balls."""
-    folder = tmp_path_factory.mktemp("setbacks")
-    balls = write_pictures(folder / "balls", [ball(k) for k in range(20)])
-    return prepared(balls, folder / "set", 32)
+    return training_set_of_balls(tmp_path_factory.mktemp("setbacks"))
 
 
 @pytest.fixture

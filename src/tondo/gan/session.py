@@ -111,9 +111,8 @@ def train_generator(
         run = open_run(out)
         options, source = stored_options(run, options)
         create_run(out, {}, resume=True)
-        base = base_of(options)
-    else:
-        base = base_of(options)
+    base = base_of(options)
+    if not resume:
         run = create_run(out, config_json(source, options), force=force)
     try:
         pictures = training_set(source, run, options, watch)
@@ -178,19 +177,9 @@ def _first_look(
     """What `tondo.gan.first_look` does before the game, with checkpoints, the last one where the
     game begins; its time counts, its pictures do not. It is at most `FIRST_SHARE` of the whole.
     `kept`: a checkpoint within it."""
-    if training.codes is not None:
-        _look(run, training, setting, options, watch, kept)
-    save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
-
-
-def _look(
-    run: RunDirectory,
-    training: Training,
-    setting: Setting,
-    options: TrainOptions,
-    watch: Watch,
-    kept: Checkpoint | None,
-) -> None:
+    if training.codes is None:
+        save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
+        return
     config = setting.config
     kpictures, seconds = config.first_kpictures, math.inf
     if options.kimg is not None:
@@ -219,6 +208,7 @@ def _look(
 
         look_first(training, setting, learned, int(1000 * kpictures), told, begin)
     training.seconds = before + time.perf_counter() - started
+    save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
 
 
 def slow_down(training: Training, config: GanConfig, setbacks: int) -> None:

@@ -29,8 +29,8 @@ from tondo.mesh.visible import color_from_views
 from tondo.scenes.render import render_view
 from tondo.splats.render import surface_depth
 
-# More views than this add time but no detail. A picture of a field takes far longer, and all are
-# kept.
+# More views than this add time but no detail. Of an object that is a field fewer are enough: each
+# takes far longer, and all are kept.
 _MOST_VIEWS, _MOST_OF_A_FIELD, _FIELD_SIZE = 150, 32, 640
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24
@@ -117,13 +117,12 @@ def scene_mesh(
         The mesh; without any vertex where the cameras see no surface.
     """
     plan = plan or plan_mesh(scene, cameras, options)
-    if isinstance(scene, FieldScene):
+    if isinstance(scene, FieldScene) and plan.closed:
         smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
         kept = [render_view(scene, camera) for camera in watch(smaller, "looking at the field")]
         mesh = fused(scene, map(solid, kept), options, plan)
+        mesh = likest(scene, mesh, held_out or smaller, options, plan.box)
         pictures: Iterable[View] = kept
-        if plan.closed:
-            mesh = likest(scene, mesh, held_out or smaller, options, plan.box)
     else:
         chosen = _spread(cameras, _MOST_VIEWS)
         views = (surface_view(scene, camera) for camera in watch(chosen, "fusing depth"))
@@ -174,10 +173,13 @@ def solid(view: View) -> View:
     return replace(view, depth=torch.where(view.alpha >= fuse.MIN_ALPHA, view.depth, 0.0))
 
 
-def surface_view(scene: Scene, camera: Camera) -> View:
-    """As `render_view`, but the depth is that of the surface: where most of the light is still
-    left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
-    return solid(replace(render_view(scene, camera), depth=surface_depth(scene, camera)))
+def surface_view(scene: Scene | FieldScene, camera: Camera) -> View:
+    """As `render_view`, but the depth is that of the surface. Of splats: where most of the light is
+    still left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
+    view = render_view(scene, camera)
+    if isinstance(scene, FieldScene):
+        return solid(view)
+    return solid(replace(view, depth=surface_depth(scene, camera)))
 
 
 def cameras_around(center: Tensor, radius: float, count: int = 48, size: int = 400) -> list[Camera]:
