@@ -99,8 +99,9 @@ def look(images: Tensor) -> tuple[list[Tensor], Tensor]:
 def rotations_from_six(six: Tensor) -> Tensor:
     """[B, 3, 3] from [B, 6]: the first two rows, made orthonormal (Zhou et al. 2019, section 4)."""
     a = F.normalize(six[:, :3] + six.new_tensor([1e-4, 0, 0]), dim=1)
-    b = six[:, 3:] - (a * six[:, 3:]).sum(dim=1, keepdim=True) * a
-    b = F.normalize(b + six.new_tensor([0, 1e-6, 0]), dim=1)
+    b = six[:, 3:] + six.new_tensor([0, 1e-6, 0])
+    for _ in range(2):  # what is left of nearly parallel rows is rounding: that is projected again
+        b = F.normalize(b - (a * b).sum(dim=1, keepdim=True) * a, dim=1)
     return torch.stack([a, b, torch.linalg.cross(a, b)], dim=1)
 
 
