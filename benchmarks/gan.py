@@ -53,7 +53,7 @@ def choice(*words: str, first: tuple[str, ...] = APPLES) -> Case:
 CASES = {
     "apples": Case("apples", 60, APPLES, shown=True, after="default"),
     "faces": Case("faces", 60, FACES, shown=True),
-    "fish": Case("fish", 95, FISH, shown=True),
+    "fish": Case("fish", 90, FISH, shown=True),
     "default": choice(),
     "plain D": choice("--discriminator", "plain"),
     "nonsaturating": choice("--loss", "nonsaturating"),

@@ -25,7 +25,7 @@ from tondo.training.checkpoints import load_latest_checkpoint
 from tondo.training.events import Note, read_events
 from tondo.training.run_directory import open_run
 
-CONFIG = GanConfig(batch=4)
+CONFIG = GanConfig(batch=4, fall=0.0)  # even rates, that halves may be seen
 SMALL = TrainOptions(size=32, poses="turntable", kimg=0.016, config=CONFIG, checkpoint_seconds=0.0)
 RATES = [CONFIG.lr_g, CONFIG.lr_codes, CONFIG.lr_d]
 HALF = [0.5 * rate for rate in RATES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 REBUILD_LEAST = 1 / 3
+RATE_LEAST = 0.02
 TRAITS = 32  # of a new generator of splats
 KINDS = 8  # of a new generator
 ROWS, SMALL_ROWS, SMALL = 64, 48, 64  # latitudes of its grid, and for pictures up to `SMALL` pixels
@@ -53,6 +54,8 @@ class GanConfig:
     Attributes:
         batch: pictures a step. accumulate: parts in which it is computed, for less memory.
         lr_g, lr_d, lr_codes: Adam's rates of G, D and photographs' codes; betas (beta1, beta2).
+        fall: share of a training, at its end, over which all rates fall evenly to nearly nothing:
+            the networks circle around each other, and settle as their steps get small.
         loss: "hinge" | "nonsaturating" | "minimax" | "minimax-log" | "relativistic".
         discriminator: "projected" | "plain".
         r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9), on what `judge` of D sees; None:
@@ -81,6 +84,7 @@ class GanConfig:
     lr_codes: float = 5e-4
     beta1: float = 0.0
     beta2: float = 0.99
+    fall: float = 0.5
     loss: str = "hinge"
     discriminator: str = "projected"
     r1_gamma: float | None = None
@@ -109,6 +113,11 @@ class GanConfig:
         if self.r1_gamma is not None:
             return self.r1_gamma
         return 200.0 if self.discriminator == "projected" else 1.0
+
+    def rate_after(self, share: float) -> float:
+        """By what all rates are multiplied after `share` 0..1 of the training."""
+        left = (1 - share) / self.fall if self.fall > 0 else 1.0
+        return min(1.0, max(RATE_LEAST, left))
 
     def rebuild_after(self, pictures: int) -> float:
         """The weight of rebuilding after so many pictures."""

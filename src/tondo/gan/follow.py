@@ -14,9 +14,9 @@ from tondo.errors import InputError, TondoError
 from tondo.gan import parallel, state
 from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.options import TrainOptions, stored_options
-from tondo.gan.session import Interrupted, slow_down
+from tondo.gan.session import Interrupted
 from tondo.gan.setting import Setting, Training
-from tondo.gan.train import one_step
+from tondo.gan.train import one_step, set_rates
 from tondo.gan.watch import Watch
 from tondo.training.checkpoints import load_latest_checkpoint
 from tondo.training.interrupt import ctrl_c_flag
@@ -46,16 +46,19 @@ def follow(out: Path, options: TrainOptions) -> None:
         InputError: the run that the first process made cannot be read here.
     """
     training: tuple[Training, Setting] | None = None
+    setbacks = 0
     with ctrl_c_flag():
         while (order := int(parallel.of_first(parallel.END))) != parallel.END:
             if order != parallel.STEP:
-                training = _newest(out, options, order - parallel.RELOAD)
+                training, setbacks = _newest(out, options), order - parallel.RELOAD
             elif training is not None:
+                share = parallel.of_first(0.0)
+                set_rates(training[0], training[1].config, setbacks, share)
                 one_step(*training)
 
 
-def _newest(out: Path, options: TrainOptions, setbacks: int) -> tuple[Training, Setting]:
-    """The training as in the newest checkpoint, its rates halved `setbacks` times."""
+def _newest(out: Path, options: TrainOptions) -> tuple[Training, Setting]:
+    """The training as in the newest checkpoint."""
     run = open_run(out)
     options, source = stored_options(run, options)
     pictures = training_set(source, run, options, Watch())
@@ -66,6 +69,4 @@ def _newest(out: Path, options: TrainOptions, setbacks: int) -> tuple[Training, 
             f"there is no checkpoint in {run.checkpoints_dir}: all processes of torchrun must "
             "see the same files as the first"
         )
-    training = state.from_tensors(checkpoint.tensors, setting, shape)
-    slow_down(training, setting.config, setbacks)
-    return training, setting
+    return state.from_tensors(checkpoint.tensors, setting, shape), setting

@@ -14,7 +14,7 @@ import torch
 
 from tondo.errors import InputError
 from tondo.gan import health, parallel, state
-from tondo.gan.config import GanConfig, GeneratorShape
+from tondo.gan.config import GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.generator_file import Card, Trained, save_generator
@@ -24,7 +24,7 @@ from tondo.gan.options import TrainOptions, check_options, config_json, stored_o
 from tondo.gan.setting import Setting, Training
 from tondo.gan.sheets import grid, latents
 from tondo.gan.state import into_optimiser, of_optimiser
-from tondo.gan.train import StepReport, begin, one_step, plain_generator
+from tondo.gan.train import StepReport, begin, one_step, plain_generator, set_rates
 from tondo.gan.watch import Watch
 from tondo.io.images import write_png
 from tondo.kernels.threads import num_threads
@@ -159,7 +159,6 @@ def _begin_or_resume(
         watch.note("going on with the first look")
         _first_look(run, training, setting, options, watch, checkpoint)
         return training, _Progress()
-    slow_down(training, setting.config, setbacks)
     watch.note(f"going on after {training.pictures / 1000:.1f} thousand pictures")
     append_event(run, Note(training.step, "resumed", training.seconds))
     now = training.seconds
@@ -211,14 +210,6 @@ def _first_look(
     save_checkpoint(run, 0, state.to_tensors(training), {"setbacks": 0})
 
 
-def slow_down(training: Training, config: GanConfig, setbacks: int) -> None:
-    """Half the rates for every setback."""
-    groups = [*training.opt_g.param_groups, *training.opt_d.param_groups]
-    rates = [config.lr_g, *([config.lr_codes] if training.codes else []), config.lr_d]
-    for group, rate in zip(groups, rates, strict=True):
-        group["lr"] = rate * 0.5**setbacks
-
-
 def _fraction(training: Training, options: TrainOptions) -> float:
     if options.kimg is not None:
         return min(1.0, training.pictures / (1000 * options.kimg))
@@ -242,6 +233,8 @@ def _train(
     with ctrl_c_flag() as stop, _both_pools():
         while _fraction(training, options) < 1:
             parallel.order(parallel.STEP)
+            share = parallel.of_first(_fraction(training, options))
+            set_rates(training, setting.config, progress.setbacks, share)
             report = one_step(training, setting)
             training.seconds = before + time.perf_counter() - started
             rate = (training.pictures - progress.pictures_before) / (training.seconds - before)
@@ -305,7 +298,6 @@ def _go_back(
             f"the last good one, is in {run.generator_path}. {health.ADVICE}"
         )
     progress.setbacks += 1
-    slow_down(healthy, setting.config, progress.setbacks)
     # at once: a training that is killed now must not begin anew with all its rates
     save_checkpoint(run, healthy.step, state.to_tensors(healthy), {"setbacks": progress.setbacks})
     parallel.order(parallel.RELOAD + progress.setbacks)

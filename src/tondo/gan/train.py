@@ -142,6 +142,13 @@ def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
     )
 
 
+def set_rates(t: Training, config: GanConfig, setbacks: int, share: float) -> None:
+    """Adam's rates after `share` 0..1 of the training: half for every setback."""
+    rates = [config.lr_g, *([config.lr_codes] if t.codes else []), config.lr_d]
+    for group, rate in zip([*t.opt_g.param_groups, *t.opt_d.param_groups], rates, strict=True):
+        group["lr"] = rate * 0.5**setbacks * config.rate_after(share)
+
+
 class Drawn(NamedTuple):
     """The chance of one step: rows of the photographs [B], cameras [B], z [B, Z], and cameras
     [B, T] that may have taken the photographs (`tries_of`)."""
