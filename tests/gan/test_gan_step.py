@@ -93,6 +93,15 @@ def test_rebuilding_counts_less_as_training_goes_on() -> None:
     assert config.rebuild_after(90_000) == pytest.approx(100 / 3)
 
 
+def test_rates_fall_evenly_at_the_end_of_a_training() -> None:
+    config = GanConfig(fall=0.4)
+    assert config.rate_after(0.0) == config.rate_after(0.6) == 1.0
+    assert config.rate_after(0.8) == pytest.approx(0.5)
+    assert config.rate_after(0.9) == pytest.approx(0.25)
+    assert config.rate_after(1.0) == pytest.approx(0.02)
+    assert GanConfig(fall=0.0).rate_after(1.0) == 1.0
+
+
 def test_d_sees_blurred_pictures_at_first() -> None:
     config = GanConfig(blur=0.04, blur_kpictures=10.0)
     assert config.blur_after(0) == 0.04

@@ -127,6 +127,20 @@ def test_it_goes_back_once_with_half_the_rates_and_ends_well(
     assert all(bool(torch.isfinite(p).all()) for p in found.parameters())
 
 
+def test_rates_fall_over_the_end_also_where_it_goes_on(
+    pictures: Path, tmp_path: Path, taken: list
+) -> None:
+    """By the share of the whole that is done, in one go and after a stop."""
+    options = replace(SMALL, config=GanConfig(batch=4, fall=0.5))
+    train_generator(pictures, tmp_path / "run", options)
+    shares = [1.0, 1.0, 1.0, 0.5]
+    assert taken == [(i + 1, pytest.approx([x * r for r in RATES])) for i, x in enumerate(shares)]
+    taken.clear()
+    train_generator(pictures, tmp_path / "run", replace(options, kimg=0.024), resume=True)
+    shares = [4 / 6, 1 / 3]
+    assert taken == [(i + 5, pytest.approx([x * r for r in RATES])) for i, x in enumerate(shares)]
+
+
 def test_a_training_that_went_back_is_careful_when_it_goes_on(
     pictures: Path, tmp_path: Path, taken: list, collapse: Spoil
 ) -> None:
