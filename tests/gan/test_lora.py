@@ -91,6 +91,7 @@ def test_nothing_changes_before_training_and_only_adapters_learn() -> None:
 def test_file_and_merging(tmp_path: Path) -> None:
     base = wide()
     generator = adapted(base)
+    generator.follow(torch.randn(600, 8, generator=torch.Generator().manual_seed(1)) * 0.1 + 0.5)
     path = tmp_path / "adapter.safetensors"
     card = AdapterCard("runs/base", fingerprint(base), 1, 2.5, "pears")
     save_adapter(path, generator, card)
@@ -99,6 +100,9 @@ def test_file_and_merging(tmp_path: Path) -> None:
     assert path.stat().st_size < 0.1 * whole
     again = with_adapter(base, path)
     assert torch.equal(grid(again), grid(generator))
+    z = torch.randn(5, 8, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(again.styles(z, 0.7), generator.styles(z, 0.7)), "z lie as they learned to"
+    assert not torch.allclose(again.styles(z), base.styles(z), atol=0.1)
     plain = merged(again)
     assert torch.allclose(grid(plain), grid(generator), atol=1e-5)
     assert plain.state_dict().keys() == base.state_dict().keys()

@@ -26,7 +26,8 @@ from tondo.gan.generator_file import check_tensors, read_tensors
 from tondo.gan.layers import Linear, StyledConv
 from tondo.io.atomic import write_bytes
 
-FORMAT = "tondo adapter 2"
+FORMAT = "tondo adapter 3"
+WHERE = ("shares", "centre", "spread", "w_mean")  # of a generator: how z and styles lie
 MOST_SHARE = 0.03
 MOST_RANK = 64
 
@@ -125,8 +126,10 @@ def merged(generator: Generator) -> Generator:
 
 
 def adapter_tensors(generator: nn.Module) -> dict[str, Tensor]:
-    """The adapters' parameters by their places, detached."""
-    return {
+    """The adapters' parameters by their places, and where in the base's space the new kind lies;
+    detached."""
+    there = {name: x for name, x in generator.state_dict().items() if name in WHERE}
+    return there | {
         f"{name}.{part}": parameter.detach()
         for name, module in generator.named_modules()
         if isinstance(module, LowRank)
@@ -135,14 +138,14 @@ def adapter_tensors(generator: nn.Module) -> dict[str, Tensor]:
 
 
 def save_adapter(path: Path, generator: Generator, card: AdapterCard) -> None:
-    """Write the adapters of `generator`, and nothing of its own weights.
+    """Write the adapters of `generator` and how its z lie, and nothing of its own weights.
 
     Raises:
         ValueError: there are none, or values that are not finite.
         OutputError: the file cannot be written.
     """
     tensors = {name: t.cpu().contiguous() for name, t in adapter_tensors(generator).items()}
-    if not tensors:
+    if not adapter_parameters(generator):
         raise ValueError("this generator has no adapters")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ValueError("an adapter holds values that are not finite: not saved")

@@ -132,7 +132,7 @@ def _new_discriminator(
 
 def _new_codes(setting: Setting, shape: GeneratorShape) -> Codes | None:
     """Cameras that are not known are looked for if all stood on one side, and drawn if not."""
-    if setting.base is not None or setting.config.rebuild == 0:
+    if setting.config.rebuild == 0:
         return None
     if setting.camera_angles is not None:
         return Codes(setting.extractor, shape.size, shape.z)
@@ -184,10 +184,9 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     """
     config, t = setting.config, training
     drawn = _draw(t, setting).map(parallel.part)
-    if setting.base is None or setting.base.lora == 0:  # adapters leave the styles as they are
-        with torch.no_grad():
-            w = t.G.styles(drawn.z)
-            t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
+    with torch.no_grad():
+        w = t.G.styles(drawn.z)
+        t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
     count = config.accumulate
     pieces = [drawn.map(partial(parallel.piece, k, count)) for k in range(count)]
     shown = _show(t, setting, pieces[0]) if count == 1 else None
