@@ -356,6 +356,36 @@ def nerf_quality(quality: dict[str, Any]) -> str:
     )
 
 
+def fields_tables(results: dict[str, Any]) -> str:
+    """What `fields.py` found: encodings side by side, and what conversions lose."""
+    head = (
+        "run", "of", "how", "minutes", "PSNR", "SSIM", "perceptual", "steps", "file KiB",
+        "memory MB",
+    )  # fmt: skip
+    rows = [
+        (
+            f"`{name}`",
+            f"`{run['source']}`",
+            f"`{run['words']}`",
+            f"{run['train_seconds'] / 60:.0f}",
+            f"{run['test']['psnr']:.2f}",
+            f"{run['test']['ssim']:.4f}",
+            f"{run['test']['perceptual']:.4f}",
+            f"{run['steps']:,}",
+            f"{run['kilobytes']:,}",
+            f"{run['peak_memory_mb']:.0f}",
+        )
+        for name, run in results["runs"].items()
+    ]
+    return (
+        "\n\n### Encodings, and conversions\n\n"
+        "`python benchmarks/fields.py`. Of photos: measured on held-out photos. Of another run (a "
+        "conversion): measured on held-out pictures of that run, so it is what the conversion "
+        "lost.\n\n"
+        f"{table(head, rows)}\n\n{where(results)}{noted(results)}"
+    )
+
+
 def page() -> str:
     parts = ["# Benchmarks\n", "Written by `benchmarks/table.py`; see benchmarks/README.md.\n"]
     for name, make in (("quality", quality_page), ("kernels", kernels_page), ("step", step_page)):
@@ -393,7 +423,9 @@ def main() -> None:
         write_text(gan, between_markers(gan.read_text(encoding="utf-8"), text))
     nerf, found = ROOT / "docs" / "nerf.md", load("nerf")
     if found is not None:
-        write_text(nerf, between_markers(nerf.read_text(encoding="utf-8"), nerf_tables(found)))
+        text, fields = nerf_tables(found), load("fields")
+        text += "" if fields is None else fields_tables(fields)
+        write_text(nerf, between_markers(nerf.read_text(encoding="utf-8"), text))
 
 
 if __name__ == "__main__":

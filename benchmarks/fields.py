@@ -1,0 +1,89 @@
+"""What do the three encodings make of the same photos, and what does a conversion lose?
+
+    python fields.py [--runs FOLDER] [--threads N]
+
+Runs of `tondo reconstruct` and `tondo convert`, one after the other. Those that are finished are
+left as they are; all stay in the folder, to be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import ROOT, save, shared_data
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run: of which photos (or, for a conversion, of which run), for how many minutes, how."""
+
+    source: str
+    minutes: float
+    words: tuple[str, ...]
+
+
+def field(photos: str, encoding: str, max_size: int, minutes: float) -> Case:
+    words = ("--method", "nerf", "--encoding", encoding, "--max-size", str(max_size))
+    return Case(photos, minutes, words)
+
+
+ENCODINGS = {
+    "chair_dct": field("chair", "dct", 400, 4),
+    "fox_dct": field("fox", "dct", 480, 4),
+    "chair_small_hash": field("chair", "hash", 100, 1),
+    "chair_small_frequency": field("chair", "frequency", 100, 9),
+    "fox_small_hash": field("fox", "hash", 120, 1),
+    "fox_small_frequency": field("fox", "frequency", 120, 9),
+}
+SCENES = {
+    "chair_nerf": field("chair", "hash", 400, 3),
+    "chair_splats": Case("chair", 3, ("--method", "splats", "--max-size", "400")),
+    "fox_nerf": field("fox", "hash", 480, 3),
+    "fox_splats": Case("fox", 3, ("--method", "splats", "--max-size", "480")),
+}
+CONVERSIONS = {
+    "chair_splats_of_nerf": Case("chair_nerf", 3, ("--method", "splats")),
+    "chair_nerf_of_splats": Case("chair_splats", 3, ("--method", "nerf")),
+    "fox_splats_of_nerf": Case("fox_nerf", 3, ("--method", "splats")),
+    "fox_nerf_of_splats": Case("fox_splats", 3, ("--method", "nerf")),
+}
+
+
+def done(command: str, source: Path, case: Case, run: Path, threads: int) -> dict[str, Any]:
+    """The figures of a run, made now if it is not there."""
+    if not (run / "metrics.json").exists():
+        words = [command, str(source), "-o", str(run), "--minutes", str(case.minutes), *case.words]
+        words += ["--threads", str(threads), "--force"]
+        subprocess.run([sys.executable, "-m", "tondo", *words], check=True)
+    metrics = json.loads((run / "metrics.json").read_text())
+    kept = ("steps", "train_seconds", "peak_memory_mb", "test")
+    found = {"source": case.source, "words": " ".join(case.words), "threads": threads}
+    found |= {name: metrics[name] for name in kept}
+    found["kilobytes"] = round((run / "scene.safetensors").stat().st_size / 1024)
+    print(f"{run.name}: {found['test']['psnr']:.2f} dB", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "fields")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    args.runs.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {"runs": {}}
+    for cases, command in ((ENCODINGS | SCENES, "reconstruct"), (CONVERSIONS, "convert")):
+        for name, case in cases.items():
+            base = args.runs if command == "convert" else shared_data()
+            run = args.runs / name
+            found["runs"][name] = done(command, base / case.source, case, run, args.threads)
+            save("fields", found)
+
+
+if __name__ == "__main__":
+    main()
