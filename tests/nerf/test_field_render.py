@@ -45,6 +45,8 @@ def test_a_picture_is_the_mean_of_two_and_nearer_to_the_truth_than_one() -> None
     assert float(truth.std()) > 0.1
     off, off_by_one = (float((x - truth).square().mean()) for x in (picture, seen(scene, 0.5)))
     assert off < 0.6 * off_by_one
+    quick = render_field(scene, camera(), quick=True).color
+    torch.testing.assert_close(quick, seen(scene, 0.5).clamp(0, 1), rtol=0, atol=1e-6)
 
 
 def test_depth_is_along_the_cameras_axis_and_normals_face_outwards() -> None:

@@ -89,7 +89,7 @@ def plan_mesh(
     scouts = _spread(cameras, _SCOUTS)
     if isinstance(scene, FieldScene):
         scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
-    views = [render_view(scene, camera) for camera in scouts]
+    views = [render_view(scene, camera, quick=True) for camera in scouts]
     closed = options.surface == "closed" or (
         options.surface == "auto" and empty_border(views) > 0.75
     )
@@ -119,7 +119,10 @@ def scene_mesh(
     plan = plan or plan_mesh(scene, cameras, options)
     if isinstance(scene, FieldScene) and plan.closed:
         smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
-        kept = [render_view(scene, camera) for camera in watch(smaller, "looking at the field")]
+        kept = [
+            render_view(scene, camera, quick=True)
+            for camera in watch(smaller, "looking at the field")
+        ]
         mesh = fused(scene, map(solid, kept), options, plan)
         mesh = likest(scene, mesh, held_out or smaller, options, plan.box)
         pictures: Iterable[View] = kept
@@ -127,7 +130,7 @@ def scene_mesh(
         chosen = _spread(cameras, _MOST_VIEWS)
         views = (surface_view(scene, camera) for camera in watch(chosen, "fusing depth"))
         mesh = fused(scene, views, options, plan)
-        pictures = (render_view(scene, camera) for camera in watch(chosen, "colouring"))
+        pictures = (render_view(scene, camera, quick=True) for camera in watch(chosen, "colouring"))
     mesh = drop_small_parts(mesh, options.min_part)
     if options.fill_holes:
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
@@ -160,7 +163,7 @@ def likest(
     """Of `other` and the surfaces of single densities of a field that which looks most like the
     field through some of the cameras, by silhouettes and depths (`mesh.iso`); without colours."""
     looks = [fitted(camera, _LEVEL_SIZE) for camera in _spread(cameras, _LEVEL_VIEWS)]
-    views = [render_view(scene, camera) for camera in looks]
+    views = [render_view(scene, camera, quick=True) for camera in looks]
     coarse = density_grid(scene.field, box, min(options.resolution, _LEVEL_RESOLUTION))
     volume = density_grid(scene.field, box, options.resolution, best_level(coarse, views).density)
     of_density = surface(volume, closed=True, smoothing=options.smoothing)
@@ -176,7 +179,7 @@ def solid(view: View) -> View:
 def surface_view(scene: Scene | FieldScene, camera: Camera) -> View:
     """As `render_view`, but the depth is that of the surface. Of splats: where most of the light is
     still left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
-    view = render_view(scene, camera)
+    view = render_view(scene, camera, quick=True)
     if isinstance(scene, FieldScene):
         return solid(view)
     return solid(replace(view, depth=surface_depth(scene, camera)))
