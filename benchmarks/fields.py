@@ -3,7 +3,7 @@
     python fields.py [--runs FOLDER] [--threads N]
 
 Runs of `tondo reconstruct` and `tondo convert`, one after the other. Those that are finished are
-left as they are; all stay in the folder, to be looked at.
+left as they are, also those of `nerf.py --runs`; all stay in the folder, to be looked at.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ ENCODINGS = {
     "fox_small_frequency": field("fox", "frequency", 120, 9),
 }
 SCENES = {
-    "chair_nerf": field("chair", "hash", 400, 3),
-    "chair_splats": Case("chair", 3, ("--method", "splats", "--max-size", "400")),
-    "fox_nerf": field("fox", "hash", 480, 3),
-    "fox_splats": Case("fox", 3, ("--method", "splats", "--max-size", "480")),
+    "chair_nerf": field("chair", "hash", 400, 5),
+    "chair_splats": Case("chair", 5, ("--method", "splats", "--max-size", "400")),
+    "fox_nerf": field("fox", "hash", 480, 5),
+    "fox_splats": Case("fox", 5, ("--method", "splats", "--max-size", "480")),
 }
 CONVERSIONS = {
-    "chair_splats_of_nerf": Case("chair_nerf", 3, ("--method", "splats")),
-    "chair_nerf_of_splats": Case("chair_splats", 3, ("--method", "nerf")),
-    "fox_splats_of_nerf": Case("fox_nerf", 3, ("--method", "splats")),
-    "fox_nerf_of_splats": Case("fox_splats", 3, ("--method", "nerf")),
+    "chair_splats_of_nerf": Case("chair_nerf", 2, ("--method", "splats")),
+    "chair_nerf_of_splats": Case("chair_splats", 2, ("--method", "nerf")),
+    "fox_splats_of_nerf": Case("fox_nerf", 2, ("--method", "splats")),
+    "fox_nerf_of_splats": Case("fox_splats", 2, ("--method", "nerf")),
 }
 
 
@@ -62,8 +62,8 @@ def done(command: str, source: Path, case: Case, run: Path, threads: int) -> dic
         words += ["--threads", str(threads), "--force"]
         subprocess.run([sys.executable, "-m", "tondo", *words], check=True)
     metrics = json.loads((run / "metrics.json").read_text())
-    kept = ("steps", "train_seconds", "peak_memory_mb", "test")
-    found = {"source": case.source, "words": " ".join(case.words), "threads": threads}
+    kept = ("steps", "train_seconds", "threads", "peak_memory_mb", "test")
+    found = {"source": case.source, "words": " ".join(case.words)}
     found |= {name: metrics[name] for name in kept}
     found["kilobytes"] = round((run / "scene.safetensors").stat().st_size / 1024)
     print(f"{run.name}: {found['test']['psnr']:.2f} dB", flush=True)

@@ -141,12 +141,12 @@ def speed() -> list[dict[str, Any]]:
     return found
 
 
-def quality(name: str, methods: Sequence[str]) -> dict[str, Any]:
-    """One run of each method, measured on the way with the clock stopped."""
+def quality(name: str, methods: Sequence[str], runs: Path | None) -> dict[str, Any]:
+    """One run of each method, measured on the way with the clock stopped; kept in `runs`, if any."""
     found = {}
     for method in methods:
         with tempfile.TemporaryDirectory() as folder:
-            run, data = Path(folder) / "run", shared_data() / name
+            run, data = (runs or Path(folder)) / f"{name}_{method}", shared_data() / name
             *at, seconds = SECONDS
             found[method] = reconstruct(data, SETS[name], seconds, run, method, at)
         way = ", ".join(f"{x['psnr']:.2f}" for x in found[method]["on_the_way"])
@@ -158,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--runs", type=Path, help="keep the runs here, for fields.py")
     parser.add_argument("--no-speed", action="store_true", help="keep the figures of before")
     args = parser.parse_args()
     found = load("nerf") or {"speed": [], "quality": {}}
@@ -168,7 +169,7 @@ def main() -> None:
         found["speed"] = speed()
         save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
     for name in args.sets:
-        rows = found["quality"].get(name, {}) | quality(name, args.methods)
+        rows = found["quality"].get(name, {}) | quality(name, args.methods, args.runs)
         found["quality"][name] = {method: rows[method] for method in METHODS if method in rows}
         save("nerf", {**found, "seconds": round(time.perf_counter() - started)})
 

@@ -359,7 +359,7 @@ def nerf_quality(quality: dict[str, Any]) -> str:
 def fields_tables(results: dict[str, Any]) -> str:
     """What `fields.py` found: encodings side by side, and what conversions lose."""
     head = (
-        "run", "of", "how", "minutes", "PSNR", "SSIM", "perceptual", "steps", "file KiB",
+        "run", "of", "how", "minutes", "threads", "PSNR", "SSIM", "perceptual", "steps", "file KiB",
         "memory MB",
     )  # fmt: skip
     rows = [
@@ -368,6 +368,7 @@ def fields_tables(results: dict[str, Any]) -> str:
             f"`{run['source']}`",
             f"`{run['words']}`",
             f"{run['train_seconds'] / 60:.0f}",
+            f"{run['threads']}",
             f"{run['test']['psnr']:.2f}",
             f"{run['test']['ssim']:.4f}",
             f"{run['test']['perceptual']:.4f}",
