@@ -142,7 +142,7 @@ def speed() -> list[dict[str, Any]]:
 
 
 def quality(name: str, methods: Sequence[str], runs: Path | None) -> dict[str, Any]:
-    """One run of each method, measured on the way with the clock stopped; kept in `runs`, if any."""
+    """One run of each method, measured on the way with the clock stopped; `runs`: kept here."""
     found = {}
     for method in methods:
         with tempfile.TemporaryDirectory() as folder:
