@@ -36,10 +36,10 @@ def field(photos: str, encoding: str, max_size: int, minutes: float) -> Case:
 ENCODINGS = {
     "chair_dct": field("chair", "dct", 400, 4),
     "fox_dct": field("fox", "dct", 480, 4),
-    "chair_small_hash": field("chair", "hash", 100, 1),
-    "chair_small_frequency": field("chair", "frequency", 100, 9),
-    "fox_small_hash": field("fox", "hash", 120, 1),
-    "fox_small_frequency": field("fox", "frequency", 120, 9),
+    "chair_small_hash": field("chair", "hash", 40, 1),
+    "chair_small_frequency": field("chair", "frequency", 40, 8),
+    "fox_small_hash": field("fox", "hash", 40, 1),
+    "fox_small_frequency": field("fox", "frequency", 40, 8),
 }
 SCENES = {
     "chair_nerf": field("chair", "hash", 400, 5),
