@@ -44,8 +44,8 @@ ENCODINGS = {
 SCENES = {
     "chair_nerf": field("chair", "hash", 400, 5),
     "chair_splats": Case("chair", 5, ("--method", "splats", "--max-size", "400")),
-    "fox_nerf": field("fox", "hash", 480, 5),
-    "fox_splats": Case("fox", 5, ("--method", "splats", "--max-size", "480")),
+    "fox_nerf": field("fox", "hash", 480, 2),
+    "fox_splats": Case("fox", 2, ("--method", "splats", "--max-size", "480")),
 }
 CONVERSIONS = {
     "chair_splats_of_nerf": Case("chair_nerf", 2, ("--method", "splats")),
