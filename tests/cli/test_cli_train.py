@@ -278,7 +278,7 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
     before = {path: path.read_bytes() for path in base.rglob("*") if path.is_file()}
     few = write_pictures(tmp_path / "few", [ball(100 + k) for k in range(10)])
     run = tmp_path / "run"
-    words = ["--size", "32", "--batch", "4", "--kimg", "0.024", "--lora", "8"]
+    words = ["--size", "32", "--batch", "4", "--kimg", "0.008", "--lora", "8"]
     assert train(few, run, *words, "--from", str(base)) == 0
     assert {path: path.read_bytes() for path in base.rglob("*") if path.is_file()} == before
     small, large = (run / "adapter.safetensors").stat().st_size, (base / FILE).stat().st_size
@@ -287,17 +287,15 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
     models = {}
     for name, source in (("base", base), ("run", run), ("alone", run / "adapter.safetensors")):
         out = tmp_path / "models" / name
-        more = ["--seeds", "3", "--format", "glb", "--truncation", "0.6"]
+        more = ["--seeds", "4", "--format", "glb", "--truncation", "0.6"]
         assert main(["generate", str(source), "-o", str(out), *more]) == 0
-        models[name] = read_mesh(out / "seed0003.glb")
+        models[name] = read_mesh(out / "seed0004.glb")
     mesh = models["run"]
     assert trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy()).is_watertight
-    moved, alone = (
-        (mesh.vertices - models[name].vertices).norm(dim=1) for name in ("base", "alone")
-    )
-    assert float(moved.max()) > 5e-3
-    # not the farthest: a vertex that is put right where the surface folds may go either way
-    assert float(alone.mean()) < 0.05 * float(moved.mean()), "base and adapter make the run's"
+    moved = float((mesh.vertices - models["base"].vertices).abs().max())
+    alone = float((mesh.vertices - models["alone"].vertices).abs().max())
+    assert moved > 5e-3
+    assert alone < 0.1 * moved, "the adapter and its base make what the run makes"
     assert Image.open(tmp_path / "models" / "run" / "grid.png").size[0] > 0
 
 
