@@ -1,6 +1,6 @@
 """What do the three encodings make of the same photos, and what does a conversion lose?
 
-    python fields.py [--runs FOLDER] [--threads N]
+    python fields.py [NAME ...] [--runs FOLDER] [--threads N]
 
 Runs of `tondo reconstruct` and `tondo convert`, one after the other. Those that are finished are
 left as they are, also those of `nerf.py --runs`; all stay in the folder, to be looked at.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, save, shared_data
+from common import ROOT, load, save, shared_data
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ def field(photos: str, encoding: str, max_size: int, minutes: float) -> Case:
 ENCODINGS = {
     "chair_dct": field("chair", "dct", 400, 4),
     "fox_dct": field("fox", "dct", 480, 4),
-    "chair_small_hash": field("chair", "hash", 40, 1),
-    "chair_small_frequency": field("chair", "frequency", 40, 8),
-    "fox_small_hash": field("fox", "hash", 40, 1),
-    "fox_small_frequency": field("fox", "frequency", 40, 8),
+    "chair_small_hash": field("chair", "hash", 80, 1),
+    "chair_small_frequency": field("chair", "frequency", 80, 30),
+    "fox_small_hash": field("fox", "hash", 80, 1),
+    "fox_small_frequency": field("fox", "frequency", 80, 30),
 }
 SCENES = {
     "chair_nerf": field("chair", "hash", 400, 5),
@@ -72,17 +72,23 @@ def done(command: str, source: Path, case: Case, run: Path, threads: int) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    every = ENCODINGS | SCENES | CONVERSIONS
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(every))
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "fields")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
+    for name in args.names:
+        if name not in every:
+            parser.error(f"no run is called {name!r}: choose from {', '.join(every)}")
     args.runs.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"runs": {}}
-    for cases, command in ((ENCODINGS | SCENES, "reconstruct"), (CONVERSIONS, "convert")):
-        for name, case in cases.items():
-            base = args.runs if command == "convert" else shared_data()
-            run = args.runs / name
-            found["runs"][name] = done(command, base / case.source, case, run, args.threads)
-            save("fields", found)
+    found: dict[str, Any] = load("fields") or {"runs": {}}
+    for name in args.names or list(every):
+        command, base = "reconstruct", shared_data()
+        if name in CONVERSIONS:
+            command, base = "convert", args.runs
+        case, run = every[name], args.runs / name
+        found["runs"][name] = done(command, base / case.source, case, run, args.threads)
+        save("fields", found)
 
 
 if __name__ == "__main__":

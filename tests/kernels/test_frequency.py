@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from dataclasses import replace
@@ -13,7 +14,14 @@ from torch import Tensor
 from tondo.data.field import FrequencyField, FrequencyShape, Marching, Space
 from tondo.kernels.field import ends_of, log_densities, render_rays
 from tondo.kernels.field_torch import into_cube
-from tondo.kernels.frequency import distances_at, even_distances, gamma, more_where, network
+from tondo.kernels.frequency import (
+    distances_at,
+    even_distances,
+    gamma,
+    half_products,
+    more_where,
+    network,
+)
 
 SHAPE = FrequencyShape(places=3, directions=2, width=12, depth=4, samples=(5, 7))
 SPACE = Space((0.2, -0.1, 0.3), 1.5, False, torch.ones(2, 2, 2, dtype=torch.bool))
@@ -175,6 +183,32 @@ def test_a_ray_that_misses_sees_nothing_and_pieces_change_nothing(
     monkeypatch.setattr("tondo.kernels.frequency.AT_ONCE", 40)
     pieces = render_rays(field, origins, directions, ends, Marching(1.0), offsets=offsets)
     torch.testing.assert_close(pieces.colors, whole.colors)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_half_the_bits_are_nearly_the_same(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    field = small_field()
+    origins, directions, offsets = small_rays()
+    ends = ends_of(SPACE, origins, directions, 0.1, 9.0)
+
+    def seen(quick: bool, field: FrequencyField = field) -> tuple[Tensor, Tensor]:
+        own = replace(field, fine=field.fine.clone().requires_grad_(True))
+        with half_products(own) if quick else contextlib.nullcontext():
+            found = render_rays(own, origins, directions, ends, Marching(1.0), offsets=offsets)
+        assert found.colors.dtype == field.fine.dtype
+        (gradient,) = torch.autograd.grad(found.colors.square().sum(), own.fine)
+        assert not torch.is_autocast_enabled("cpu")
+        return found.colors.detach(), gradient
+
+    (colors, gradient), (wanted, right) = seen(True), seen(False)
+    assert torch.equal(colors, wanted) != able
+    torch.testing.assert_close(colors, wanted, atol=0.01, rtol=0)
+    assert float(torch.cosine_similarity(gradient, right, dim=0)) > 0.99
+    exact = small_field(torch.float64)
+    origins, directions, offsets = small_rays(torch.float64)
+    ends = ends.double()
+    assert torch.equal(seen(True, exact)[0], seen(False, exact)[0])
 
 
 def test_weights_of_another_shape_are_refused() -> None:

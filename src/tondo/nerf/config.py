@@ -123,5 +123,5 @@ def config_for(encoding: str) -> NerfConfig:
     if encoding == "dct":
         return NerfConfig(encoding, batch=65_536, lr_tables=1e-2, lr_heads=5e-3)
     if encoding == "frequency":  # as in its paper, section 5.3
-        return NerfConfig(encoding, lr_end=0.1, decay=1.0, beta2=0.999)
+        return NerfConfig(encoding, batch=16_384, lr_end=0.1, decay=1.0, beta2=0.999)
     return NerfConfig(encoding)

@@ -9,6 +9,7 @@ from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene, FrequencyField
 from tondo.data.views import View
 from tondo.kernels.field import ends_of, render_rays
+from tondo.kernels.frequency import half_products
 from tondo.nerf.first import range_of
 from tondo.nerf.pixels import camera_rays
 
@@ -61,17 +62,18 @@ def _seen(
     """Colours [R, 3], opacities [R] and depths [R] of rays, as `render_rays` gives them."""
     if isinstance(scene.field, FrequencyField):  # its fine network's samples are where the light is
         places = (0.5,)
-    found = [
-        render_rays(
-            scene.field,
-            rays_o,
-            rays_d,
-            ends,
-            scene.marching,
-            offsets=torch.full_like(ends[:, 0], at),
-        )
-        for at in places
-    ]
+    with half_products(scene.field):
+        found = [
+            render_rays(
+                scene.field,
+                rays_o,
+                rays_d,
+                ends,
+                scene.marching,
+                offsets=torch.full_like(ends[:, 0], at),
+            )
+            for at in places
+        ]
     mean = [
         torch.stack(each).mean(dim=0)
         for each in zip(*((x.colors, x.opacities, x.depths) for x in found), strict=True)

@@ -23,6 +23,7 @@ from tondo.data.field import (
 from tondo.kernels.adam import adam_touched_, adam_visible_
 from tondo.kernels.cell_memory import MemoryRule, remember_samples_
 from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
+from tondo.kernels.frequency import half_products
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.first import first_field, range_of
 from tondo.nerf.occupancy import forget_, look_again, rule_of, rule_with
@@ -222,9 +223,16 @@ def _rendered(
     space = learned.space
     ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
     offsets = torch.rand(len(ends), generator=chance)
-    return render_rays(
-        learned, rays.origins, rays.directions, ends, setting.marching, offsets=offsets, tape=tape
-    )
+    with half_products(learned):
+        return render_rays(
+            learned,
+            rays.origins,
+            rays.directions,
+            ends,
+            setting.marching,
+            offsets=offsets,
+            tape=tape,
+        )
 
 
 def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
