@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -21,8 +23,8 @@ def test_a_share_of_the_pictures_stays_as_it_is() -> None:
     images = torch.rand(64, 3, 12, 10)
     changed = augmented(images, 0.3, chance())
     same = ((changed - images).abs().amax(dim=(1, 2, 3)) < 1e-4).sum()
-    # all four changes are left out with probability 0.7^4 = 0.24: 15 of 64, standard deviation 3.4
-    assert 5 <= int(same) <= 26
+    # nothing is changed with probability 0.7^5 * 0.85 = 0.14: 9 of 64, standard deviation 2.8
+    assert 1 <= int(same) <= 18
 
 
 def test_the_same_chance_gives_the_same_pictures() -> None:
@@ -52,6 +54,31 @@ def test_coverage_moves_with_its_picture_and_keeps_its_values() -> None:
         places.append((x.sum(dim=1) * column).sum(dim=1) / x.sum(dim=(1, 2)))
     assert float(places[0].std()) > 0.5
     torch.testing.assert_close(places[0], places[1], atol=0.05, rtol=0)
+
+
+def test_turns_and_mirror_images_keep_distances() -> None:
+    """Of three marks in a picture that is not square, when all of them are still in it."""
+    cover = torch.zeros(200, 3, 60, 44)
+    marks = torch.tensor([[30, 20], [22, 26], [34, 27]])  # rows, columns
+    for k, (row, column) in enumerate(marks.tolist()):
+        cover[:, k, row - 1 : row + 2, column - 1 : column + 2] = 1
+    images = torch.cat([torch.zeros(200, 3, 60, 44), cover], dim=1)
+    changed = augmented(images, 1.0, chance(5))[:, 3:]
+    mass = changed.sum(dim=(2, 3))
+    whole = ((mass - 9).abs() < 0.5).all(dim=1)
+    assert int(whole.sum()) > 100
+    rows = (changed.sum(dim=3) * torch.arange(60.0)).sum(dim=2) / mass
+    columns = (changed.sum(dim=2) * torch.arange(44.0)).sum(dim=2) / mass
+    found = torch.stack([rows, columns], dim=2)[whole]
+    wanted = torch.pdist(marks.float())
+    for places in found:
+        torch.testing.assert_close(torch.pdist(places), wanted, atol=0.3, rtol=0)
+    a, b = (found[:, k] - found[:, 0] for k in (1, 2))
+    handed = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] > 0
+    assert 0.3 < float(handed.float().mean()) < 0.7
+    turns = torch.atan2(a[:, 0], a[:, 1])
+    for low in (-math.pi, -math.pi / 2, 0.0, math.pi / 2):
+        assert 0.1 < float(((turns > low) & (turns < low + math.pi / 2)).float().mean()) < 0.4
 
 
 def test_blurred_is_a_gaussian_that_keeps_means_and_leaves_borders_alone() -> None:

@@ -12,14 +12,22 @@ from torch.distributions import Independent, Normal, kl_divergence
 from tiny_generators import SHAPE
 from tiny_trainings import Watched, setting_of, squares
 from tondo.gan import state
-from tondo.gan.codes import Code, Codes, unlike, unlike_in_form
+from tondo.gan.codes import (
+    FIRST_LOG_SPREAD,
+    MOST_LOG_SPREAD,
+    Code,
+    Codes,
+    unlike,
+    unlike_in_form,
+)
 from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.health import BrokenTraining
 from tondo.gan.kinds import EVERY
-from tondo.gan.poses import BELL, NAMED
+from tondo.gan.poses import BELL, NAMED, parse_poses
 from tondo.gan.rebuild import (
     TRIES,
     likeliest,
+    priors_found,
     rebuilding,
     styles_of_photographs,
     tries_of,
@@ -53,6 +61,37 @@ def test_codes_come_from_photographs_and_angles() -> None:
     assert code.means.shape == code.log_spreads.shape == (20, 6)
     for other in (codes(images, angles + 1), codes(images.flip(0), angles)):
         assert not torch.isclose(other.means, code.means, rtol=0, atol=1e-4).all(dim=1).any()
+
+
+def test_no_photograph_has_a_code_that_is_drawn_from_nearly_anywhere() -> None:
+    torch.manual_seed(1)
+    codes = Codes(Watched(), 32, 6)
+    images, angles = torch.rand(7, 3, 32, 32), torch.rand(7, 3)
+    codes.calibrate(images)
+    with torch.no_grad():
+        codes.to_z.weight.zero_()
+        codes.to_z.bias[6:] = torch.tensor([-300.0, -5.0, -0.1, 0.0, 3.0, 1e4])
+    code = codes(images, angles)
+    found = code.log_spreads[0]
+    assert float(found.detach().max()) == MOST_LOG_SPREAD
+    assert float(found[3].detach()) == pytest.approx(FIRST_LOG_SPREAD, abs=1e-6)
+    assert bool((found.detach().diff() >= 0).all())
+    assert float((found[2] - found[1]).detach()) == pytest.approx(4.9, rel=0.15)
+    assert bool(code.nats().isfinite().all())
+
+
+def test_cameras_are_drawn_from_priors_as_often_as_photographs_were_found_there() -> None:
+    priors = parse_poses("turntable+tumble")
+    setting = replace(setting_of(squares(), Watched()), priors=priors)
+    t = begin(setting, SHAPE, 0)
+    assert bool((t.stood[:, 3] < 0).all())
+    assert [prior.weight for prior in priors_found(t, setting)] == [0.5, 0.25, 0.25]
+    t.stood[:3, 3], t.stood[3:7, 3] = 0, 2
+    found = priors_found(t, setting)
+    assert [prior.weight for prior in found] == pytest.approx([3.5 / 8, 0.25 / 8, 4.25 / 8])
+    assert tuple(replace(one, weight=1.0) for one in found) == tuple(
+        replace(one, weight=1.0) for one in priors
+    )
 
 
 def test_unlike_is_a_mean_over_sizes() -> None:

@@ -15,6 +15,7 @@ and random z between these.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,10 @@ SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
 LEAST_SPREAD = 1e-3  # of a channel of features
 LEAST_CONTRAST = 0.1  # of a pixel of the small picture
 FIRST_LOG_SPREAD = -1.0  # of codes, before anything is learned
+# Never much wider than random z. Without an end to it a single photograph in a thousand once had a
+# spread of e^10: its z stretched the distributions of all kinds of codes (`tondo.gan.kinds`) until
+# random objects had one look for each end of that stretch.
+MOST_LOG_SPREAD = 0.5
 
 
 class Code(NamedTuple):
@@ -123,8 +128,8 @@ class Codes(nn.Module):
                 twin = self.to_angles(self._hidden(images.flip(3), turned, None))
                 raw = raw + twin * twin.new_tensor([-1.0, 1.0, -1.0])
             angles = self._within_prior(raw)
-        means, log_spreads = self.to_z(x).chunk(2, dim=1)
-        return Code(means, FIRST_LOG_SPREAD + log_spreads, angles, found)
+        means, raw = self.to_z(x).chunk(2, dim=1)
+        return Code(means, _log_spreads(raw), angles, found)
 
     def _hidden(self, images: Tensor, found: list[Tensor], angles: Tensor | None) -> Tensor:
         x = (self._pooled(images, found) - self.pooled_mean) / self.pooled_spread
@@ -187,6 +192,13 @@ class Codes(nn.Module):
         parts = [F.adaptive_avg_pool2d(x, self._side).flatten(1) for x in found]
         parts.append(F.adaptive_avg_pool2d(images[:, :3], GLANCE).flatten(1))
         return torch.cat(parts, dim=1)
+
+
+def _log_spreads(raw: Tensor) -> Tensor:
+    """At most `MOST_LOG_SPREAD`, far below it `raw` and a constant, and `FIRST_LOG_SPREAD` at 0."""
+    room = MOST_LOG_SPREAD - FIRST_LOG_SPREAD
+    start = math.log(math.expm1(room))
+    return MOST_LOG_SPREAD - F.softplus(start - raw)
 
 
 def unlike_in_form(first: Tensor, second: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ looks at the origin, or at a prior's pivot.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -158,6 +158,17 @@ class Cameras(NamedTuple):
     angles: Tensor
     viewmats: Tensor
     Ks: Tensor
+
+
+def found_oftener(priors: tuple[PosePrior, ...], chosen: Tensor) -> tuple[PosePrior, ...]:
+    """`priors` with weights by how often cameras `chosen` [N] were found to be of each; what was
+    said of them beforehand counts as much as one camera."""
+    counts = torch.bincount(chosen.long(), minlength=len(priors)).tolist()
+    given = sum(prior.weight for prior in priors)
+    return tuple(
+        replace(prior, weight=(count + prior.weight / given) / (len(chosen) + 1))
+        for prior, count in zip(priors, counts, strict=True)
+    )
 
 
 def draw_cameras(

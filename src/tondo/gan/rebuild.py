@@ -11,7 +11,14 @@ from torch import Tensor
 from tondo.gan import parallel
 from tondo.gan.codes import Code, unlike, unlike_in_form
 from tondo.gan.generator import Skins
-from tondo.gan.poses import cameras_by, cameras_of, draw_angles, within
+from tondo.gan.poses import (
+    PosePrior,
+    cameras_by,
+    cameras_of,
+    draw_angles,
+    found_oftener,
+    within,
+)
 from tondo.gan.render import repeated, seen, thinned
 from tondo.gan.setting import Setting, Training, as_seen
 from tondo.kernels.tri_planes_torch import Planes
@@ -113,6 +120,13 @@ def tries_of(t: Training, setting: Setting, rows: Tensor) -> Tries:
     flat = cameras_of(setting.priors, angles.flatten(0, 1), priors.flatten(), size)
     _, viewmats, Ks = (x.unflatten(0, (count, TRIES)) for x in flat)
     return Tries(angles, viewmats, Ks, priors)
+
+
+def priors_found(t: Training, setting: Setting) -> tuple[PosePrior, ...]:
+    """The setting's priors, as often as the photographs' cameras are found to be of each. A user
+    says from where pictures were taken, and hardly how many from each."""
+    chosen = t.stood[:, 3]
+    return found_oftener(setting.priors, chosen[chosen >= 0])
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from tondo.gan.generator_file import Card, Trained, save_generator
 from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
+from tondo.gan.rebuild import priors_found
 from tondo.gan.setting import Setting, Training
 from tondo.gan.sheets import grid, latents
 from tondo.gan.state import into_optimiser, of_optimiser
@@ -375,7 +376,7 @@ def _write_generator(
         licence=options.licence,
         poses="known" if setting.camera_angles is not None else (options.poses or "assumed"),
     )
-    trained = Trained(plain_generator(training.G_ema), setting.priors, card)
+    trained = Trained(plain_generator(training.G_ema), priors_found(training, setting), card)
     save_generator(run.generator_path, trained)
     if setting.base is not None and setting.base.lora:
         about = AdapterCard(

@@ -24,7 +24,7 @@ from tondo.gan.kinds import KEPT, Lately
 from tondo.gan.lora import add_adapters, merged
 from tondo.gan.losses import gradient_penalty, loss_named
 from tondo.gan.poses import Cameras, draw_cameras
-from tondo.gan.rebuild import Tries, rebuilding, styles_of_photographs, tries_of
+from tondo.gan.rebuild import Tries, priors_found, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import first_of, objects_of, seen
 from tondo.gan.setting import Setting, Training, as_seen, reals
@@ -328,7 +328,7 @@ def _next_photo(t: Training, setting: Setting) -> int:
 def _cameras(t: Training, setting: Setting) -> Cameras:
     count, known = setting.config.batch, setting.pictures
     if setting.camera_angles is None or known.viewmats is None or known.Ks is None:
-        return draw_cameras(setting.priors, count, t.G.shape.size, t.chance)
+        return draw_cameras(priors_found(t, setting), count, t.G.shape.size, t.chance)
     rows = torch.randint(len(known.images), (count,), generator=t.chance)
     return Cameras(setting.camera_angles[rows], known.viewmats[rows], known.Ks[rows])
 
