@@ -12,11 +12,12 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, load, save, shared_data
+from common import RESULTS, ROOT, load, machine, shared_data
+from tondo.io.atomic import write_json
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ CONVERSIONS = {
 
 def done(command: str, source: Path, case: Case, run: Path, threads: int) -> dict[str, Any]:
     """The figures of a run, made now if it is not there."""
+    where = machine()
     if not (run / "metrics.json").exists():
         words = [command, str(source), "-o", str(run), "--minutes", str(case.minutes), *case.words]
         words += ["--threads", str(threads), "--force"]
         subprocess.run([sys.executable, "-m", "tondo", *words], check=True)
     metrics = json.loads((run / "metrics.json").read_text())
     kept = ("steps", "train_seconds", "threads", "peak_memory_mb", "test")
-    found = {"source": case.source, "words": " ".join(case.words)}
+    found = {"source": case.source, "words": " ".join(case.words), "machine": asdict(where)}
     found |= {name: metrics[name] for name in kept}
     found["kilobytes"] = round((run / "scene.safetensors").stat().st_size / 1024)
     print(f"{run.name}: {found['test']['psnr']:.2f} dB", flush=True)
@@ -88,7 +90,7 @@ def main() -> None:
             command, base = "convert", args.runs
         case, run = every[name], args.runs / name
         found["runs"][name] = done(command, base / case.source, case, run, args.threads)
-        save("fields", found)
+        write_json(RESULTS / "fields.json", found)
 
 
 if __name__ == "__main__":

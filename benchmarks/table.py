@@ -31,10 +31,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def where(results: dict[str, Any]) -> str:
     m = results["machine"]
+    return f"{hardware(m)}; commit `{m['commit']}`; load when measured {m['load']}."
+
+
+def hardware(m: dict[str, Any]) -> str:
     return (
         f"{m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB, {m['system']}, "
-        f"{m['simd']}; Python {m['python']}, torch {m['torch']}; commit `{m['commit']}`; "
-        f"load when measured {m['load']}."
+        f"{m['simd']}; Python {m['python']}, torch {m['torch']}"
     )
 
 
@@ -360,7 +363,7 @@ def fields_tables(results: dict[str, Any]) -> str:
     """What `fields.py` found: encodings side by side, and what conversions lose."""
     head = (
         "run", "of", "how", "minutes", "threads", "PSNR", "SSIM", "perceptual", "steps", "file KiB",
-        "memory MB",
+        "memory MB", "commit", "load",
     )  # fmt: skip
     rows = [
         (
@@ -375,15 +378,18 @@ def fields_tables(results: dict[str, Any]) -> str:
             f"{run['steps']:,}",
             f"{run['kilobytes']:,}",
             f"{run['peak_memory_mb']:.0f}",
+            f"`{run['machine']['commit']}`",
+            f"{run['machine']['load']}",
         )
         for name, run in results["runs"].items()
     ]
+    last = list(results["runs"].values())[-1]["machine"]
     return (
         "\n\n### Encodings, and conversions\n\n"
         "`python benchmarks/fields.py`. Of photos: measured on held-out photos. Of another run (a "
         "conversion): measured on held-out pictures of that run, so it is what the conversion "
         "lost.\n\n"
-        f"{table(head, rows)}\n\n{where(results)}{noted(results)}"
+        f"{table(head, rows)}\n\n{hardware(last)}.{noted(results)}"
     )
 
 
