@@ -1,8 +1,9 @@
 """Differentiable augmentation of what D sees, photographs and generated pictures alike.
 
-Zhao et al. 2020 (Differentiable Augmentation), its changes of colour and its translation; turns and
-mirror images, and the strength p that follows D's overfitting, as in Karras et al. 2020 (Training
-GANs with Limited Data, sections 2 and 3, appendix B).
+Zhao et al. 2020 (Differentiable Augmentation), its changes of colour and its translation; mirror
+images, and the strength p that follows D's overfitting, as in Karras et al. 2020 (Training GANs
+with Limited Data, section 3, appendix B). Pixels stay as they are: where four of five pictures that
+D sees are interpolated, it has no say in the finest details, and G makes any there.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from tondo.gan import parallel
 
 STEP_KPICTURES = 25.0  # thousands of pictures in which p can go from 0 to 1
 MOST = 0.8
+MOST_SHIFT = 0.125  # of a picture's side
 
 
 def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
-    """Each picture changed with probability p for each of six changes: brightness, saturation,
-    contrast, a turn by any angle in its plane, half of the time a mirror image, a shift.
+    """Each picture changed with probability p for each of five changes: brightness, saturation,
+    contrast, a shift by whole pixels, and half of the time a mirror image.
 
     Args:
         images: [B, 3, H, W] 0..1, or with coverage as a fourth channel, which keeps its values;
@@ -48,15 +50,14 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     images = mean + (images - mean) * (1 + chosen() * (draw(1, 1, 1) * 2 - 1))  # saturation
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     images = mean + (images - mean) * (1 + chosen() * (draw(1, 1, 1) - 0.5))  # contrast
-    shift = chosen().view(batch, 1) * (draw(2) * 2 - 1) * 0.25  # translation, in half widths
-    angle = chosen().flatten() * (draw(1).flatten() * 2 - 1) * math.pi
-    mirrored = torch.where(chosen().flatten() * draw(1).flatten() > 0.5, -1.0, 1.0)
-    cos, sin, aspect = angle.cos(), angle.sin(), images.shape[2] / images.shape[3]
-    rows = [mirrored * cos, -sin * aspect, shift[:, 0], mirrored * sin / aspect, cos, shift[:, 1]]
-    theta = torch.stack(rows, dim=1).view(batch, 2, 3)
+    size = torch.tensor([images.shape[3], images.shape[2]])
+    shift = chosen().view(batch, 1) * (draw(2) * 2 - 1) * MOST_SHIFT
+    theta = torch.eye(2, 3).expand(batch, 2, 3).clone()
+    theta[:, :, 2] = (shift * size).round() / (0.5 * size)
+    theta[:, 0, 0] = torch.where(chosen().flatten() * draw(1).flatten() > 0.5, -1.0, 1.0)
     images = torch.cat([images, cover], dim=1)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
+    return F.grid_sample(images, grid, "nearest", "border", align_corners=False)
 
 
 def blurred(images: Tensor, sigma: float) -> Tensor:
