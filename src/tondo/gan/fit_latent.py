@@ -23,7 +23,7 @@ from tondo.gan.layers import unit_rms
 from tondo.gan.photo import Target
 from tondo.gan.poses import PosePrior, cameras_by, draw_cameras, looking
 from tondo.gan.regularise import roughness
-from tondo.gan.render import Shots, pictures_of
+from tondo.gan.render import Shots, enlarged, objects_of, pictures_of, repeated, seen
 from tondo.gan.sheets import turning_angles
 
 PIXELS, LOOKS, OUTLINE = 2.0, 1.0, 2.0  # weights of the three losses
@@ -209,21 +209,24 @@ def tune(
     parameters = [p for p in tuned.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, 1e-3, betas=(0.9, 0.99))
     chance = torch.Generator().manual_seed(seed)
-    viewmat, size = fitted.pose.viewmats(), judge.size
-    w = fitted.w.expand(2, -1)
+    viewmat, size, w = fitted.pose.viewmats(), judge.size, fitted.w
+    larger = enlarged(generator, size)
     with torch.no_grad():
-        bends = _bends(generator(fitted.w))
+        first, behind_first = objects_of(generator, w), generator.backdrop(w, size)
+        bends = _bends(first)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = 1e-3 * min(1.0, 2.0 * (1 - step / steps) + 0.05)
         other = draw_cameras(priors, 1, size, chance)
         cameras = torch.cat([viewmat, other.viewmats]), torch.cat([fitted.pose.K[None], other.Ks])
         with torch.no_grad():
-            before, _ = pictures_of(generator, fitted.w, other.viewmats, other.Ks, size)
-        shots, skins = pictures_of(tuned, w, *cameras, size)
+            before = seen(first, other.viewmats, other.Ks, behind_first, larger)
+        made = objects_of(tuned, w)
+        behind = tuned.backdrop(w, size).expand(2, -1, -1, -1)
+        shots = seen(repeated(made, 2), *cameras, behind, larger)
         mine = Shots(*(tensor[:1] for tensor in shots))
         stay = (shots.images[1] - before.images[0]).square().mean()
         stay = stay + (shots.alphas[1] - before.alphas[0]).square().mean()
-        bent = torch.relu(_bends(skins) - bends)
+        bent = torch.relu(_bends(made) - bends)
         optimiser.zero_grad(set_to_none=True)
         (judge.losses(mine)[0] + STAY * stay + SMOOTH * bent).backward()
         optimiser.step()

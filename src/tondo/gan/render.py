@@ -72,8 +72,13 @@ def pictures_of(
 ) -> tuple[Shots, Skins | Planes]:
     """Styles w [B, W] to pictures and the splats or fields that they show."""
     made = objects_of(generator, w)
-    enlarged = max(1.0, size / generator.shape.size)
-    return seen(made, viewmats, Ks, generator.backdrop(w, size), enlarged), made
+    behind = generator.backdrop(w, size)
+    return seen(made, viewmats, Ks, behind, enlarged(generator, size)), made
+
+
+def enlarged(generator: Generator, size: int) -> float:
+    """How much larger than in its training pictures of `size` pixels a side are, at least 1."""
+    return max(1.0, size / generator.shape.size)
 
 
 def objects_of(generator: Generator, w: Tensor) -> Skins | Planes:
@@ -82,13 +87,13 @@ def objects_of(generator: Generator, w: Tensor) -> Skins | Planes:
 
 
 def seen(
-    made: Skins | Planes, viewmats: Tensor, Ks: Tensor, behind: Tensor, enlarged: float = 1.0
+    made: Skins | Planes, viewmats: Tensor, Ks: Tensor, behind: Tensor, larger: float = 1.0
 ) -> Shots:
-    """Object b seen by camera b before `behind` [B, S, S, 3]. `enlarged`: how much larger than in
-    training the pictures are; splats have learned to look right as soft as they were there."""
+    """Object b seen by camera b before `behind` [B, S, S, 3]. `larger`: how much larger than in
+    training the pictures are (`enlarged`); splats have learned to look right as soft as there."""
     size = behind.shape[1]
     if isinstance(made, Skins):
-        return photograph(made, viewmats, Ks, size, behind, LOW_PASS * enlarged**2)
+        return photograph(made, viewmats, Ks, size, behind, LOW_PASS * larger**2)
     images, depths, alphas = march(made, viewmats, Ks, size)
     depths = torch.where(alphas > 1e-3, depths / alphas.clamp_min(1e-6), 0.0)
     return Shots(images + (1 - alphas[..., None]) * behind, depths, alphas)
