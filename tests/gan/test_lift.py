@@ -65,6 +65,9 @@ def test_an_encoder_learns_and_comes_back_from_its_file(tmp_path: Path) -> None:
         trained.generator.from_w.weight.mul_(0.2)
         trained.generator.skin.weight[4:].mul_(6)
     encoder, report = train_encoder(trained, samples=200, rounds=40)
+    twin, _ = train_encoder(trained, samples=200, rounds=40)
+    for own, other in zip(encoder.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(own, other)
     assert report.degrees < 75  # guessing gives 90 and more
     assert report.explained > 0.1
     assert report.samples == 200

@@ -122,13 +122,31 @@ def train_encoder(
     if samples < 20:
         raise ValueError(f"an encoder needs at least 20 samples, got {samples}")
     chance = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        encoder = Encoder(trained.generator.shape.w)
     maps, coarse, truth = _samples(trained, samples, chance, watch)
     kept = samples - max(2, samples // 10)
-    encoder.mean.copy_(truth.w[:kept].mean(dim=0))
-    spread = (truth.w[:kept] - encoder.mean).square().mean().clamp_min(1e-6)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # of first weights and of what is dropped
+        encoder = Encoder(trained.generator.shape.w)
+        learned = Guess(truth.w[:kept], truth.rotations[:kept])
+        looks = ([x[:kept] for x in maps], coarse[:kept])
+        _learn(encoder, looks, learned, rounds, chance, watch)
+    encoder.eval().requires_grad_(False)
+    test = encoder.head([x[kept:].float() for x in maps], coarse[kept:].float())
+    return encoder, _report(test, Guess(truth.w[kept:], truth.rotations[kept:]), truth.w)
+
+
+def _learn(
+    encoder: Encoder,
+    looks: tuple[list[Tensor], Tensor],
+    truth: Guess,
+    rounds: int,
+    chance: torch.Generator,
+    watch: Callable[[str, int, int], None] | None,
+) -> None:
+    maps, coarse = looks
+    kept = len(coarse)
+    encoder.mean.copy_(truth.w.mean(dim=0))
+    spread = (truth.w - encoder.mean).square().mean().clamp_min(1e-6)
     optimiser = torch.optim.AdamW(encoder.parameters(), 1e-3, weight_decay=1e-2)
     steps = rounds * max(1, kept // BATCH)
     for step in range(steps):
@@ -143,9 +161,6 @@ def train_encoder(
         optimiser.step()
         if watch is not None:
             watch("encoder", step + 1, steps)
-    encoder.eval().requires_grad_(False)
-    test = encoder.head([x[kept:].float() for x in maps], coarse[kept:].float())
-    return encoder, _report(test, Guess(truth.w[kept:], truth.rotations[kept:]), truth.w)
 
 
 @torch.no_grad()
