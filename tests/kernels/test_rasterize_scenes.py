@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tondo import _native
+from tondo.kernels import rasterize_scenes_torch
 from tondo.kernels.rasterize import rasterize
 from tondo.kernels.rasterize_scenes import rasterize_scenes
 
@@ -81,6 +82,29 @@ def test_the_plain_path_gives_the_same() -> None:
         rasterize_scenes(*tensors, W, H), rasterize_scenes(*doubles, W, H), strict=True
     ):
         torch.testing.assert_close(a, b.float(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("most", [2**25, 20_000])
+def test_the_twin_and_its_gradients_in_one_go_and_in_parts(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(rasterize_scenes_torch, "MOST", most)
+    ours = [tensor.requires_grad_() for tensor in scenes()[:6]]
+    theirs = [tensor.double().requires_grad_() for tensor in scenes()[:6]]
+    Ks = scenes()[6]
+    found = rasterize_scenes(*ours, Ks, W, H)
+    images, alphas = rasterize_scenes_torch.rasterize_scenes_torch(
+        *theirs, Ks.double(), W, H, near_plane=0.01, eps2d=0.3
+    )
+    wanted = (images[..., :3], images[..., 3:], alphas)
+    for part, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(part, other.float(), rtol=1e-5, atol=1e-5)
+    total(tuple(found)).backward()
+    total(tuple(x.float() for x in wanted)).backward()  # type: ignore[arg-type]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(one.grad, other.grad.float(), rtol=1e-4, atol=1e-4)
 
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:

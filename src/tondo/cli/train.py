@@ -85,6 +85,12 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
     add("--force", action="store_true", help="replace a run that is there")
     add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to train (auto: on the GPU, where PyTorch finds one for each process)",
+    )
     add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
     add("--licence", default="", metavar="TEXT", help="of the pictures, kept in the generator")
     add("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="(%(default)s)")
@@ -203,6 +209,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         licence=args.licence,
         config=dataclasses.replace(GanConfig(), **tuned),
         checkpoint_seconds=args.checkpoint_seconds,
+        device=args.device,
     )
     check_options(options)
     return options

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tondo.checks import check_shape
+from tondo.features.extractor import Copies
 from tondo.features.weights import load_weights, read_weights
 
 EXPANSION = 4  # of a bottleneck's output over its inner width
@@ -35,12 +36,13 @@ RESNET50 = ResNetShape()
 
 
 class ResNet:
-    """The network, frozen, on the CPU, in channels_last layout."""
+    """The network, frozen, in channels_last layout."""
 
     def __init__(self, network: ResNetStages) -> None:
         network.eval().requires_grad_(False)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = network
+        self._copies = Copies(network, lambda network: network)
         self._mean = torch.tensor(IMAGENET_MEAN)[:, None, None]
         self._std = torch.tensor(IMAGENET_STD)[:, None, None]
 
@@ -56,8 +58,11 @@ class ResNet:
         sizes = check_shape("images", images, "B 3 H W")
         if min(sizes["H"], sizes["W"]) < SMALLEST_SIDE:
             raise ValueError(f"images must be at least 32x32, got {sizes['W']}x{sizes['H']}")
-        x = (images - self._mean) / self._std
-        return self._network(x.contiguous(memory_format=torch.channels_last))
+        x = (images - self._mean.to(images)) / self._std.to(images)
+        found: list[Tensor] = self._copies.on(x.device)(
+            x.contiguous(memory_format=torch.channels_last)
+        )
+        return found
 
 
 def load_resnet50(path: Path, shape: ResNetShape = RESNET50) -> ResNet:

@@ -40,7 +40,7 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
 
     def draw(*shape: int) -> Tensor:
         drawn = torch.rand(batch * parallel.processes(), *shape, generator=generator)
-        return parallel.part(drawn)
+        return parallel.part(drawn).to(images.device)
 
     def chosen() -> Tensor:
         return (draw(1, 1, 1) < p).float()
@@ -50,9 +50,9 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     images = mean + (images - mean) * (1 + chosen() * (draw(1, 1, 1) * 2 - 1))  # saturation
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     images = mean + (images - mean) * (1 + chosen() * (draw(1, 1, 1) - 0.5))  # contrast
-    size = torch.tensor([images.shape[3], images.shape[2]])
+    size = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
     shift = chosen().view(batch, 1) * (draw(2) * 2 - 1) * MOST_SHIFT
-    theta = torch.eye(2, 3).expand(batch, 2, 3).clone()
+    theta = torch.eye(2, 3, device=images.device).expand(batch, 2, 3).clone()
     theta[:, :, 2] = (shift * size).round() / (0.5 * size)
     theta[:, 0, 0] = torch.where(chosen().flatten() * draw(1).flatten() > 0.5, -1.0, 1.0)
     images = torch.cat([images, cover], dim=1)

@@ -64,7 +64,7 @@ def march(planes: Planes, viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tens
         [B, size, size], alphas [B, size, size].
     """
     rays_o, rays_d = _rays(viewmats, Ks, size)
-    pixel = torch.arange(size, dtype=torch.float32) + 0.5
+    pixel = torch.arange(size, dtype=torch.float32, device=Ks.device) + 0.5
     shifts = (pixel[:, None] * 0.5698402910 + pixel * 0.7548776662).remainder(1.0).flatten()
     images, alphas = march_planes(planes, rays_o, rays_d, shifts)
     images = images.unflatten(1, (size, size))
@@ -73,7 +73,7 @@ def march(planes: Planes, viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tens
 
 def _rays(viewmats: Tensor, Ks: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """World space: the cameras' centres [B, 3] and directions [B, size^2, 3], camera z 1."""
-    pixel = torch.arange(size, dtype=torch.float32) + 0.5
+    pixel = torch.arange(size, dtype=torch.float32, device=Ks.device) + 0.5
     x = (pixel - Ks[:, 0, 2:3]) / Ks[:, 0, 0:1]  # [B, size]
     y = (pixel - Ks[:, 1, 2:3]) / Ks[:, 1, 1:2]
     across = x[:, None].expand(-1, size, -1)
@@ -98,7 +98,7 @@ def surface(planes: Planes, outward: Tensor) -> tuple[Tensor, Tensor]:
     rows, columns = outward.shape[1:]
     batch = len(planes.maps)
     directions = outward.flatten(1).T  # [N, 3]
-    radii = torch.linspace(1.0, 0.02, SHELLS)
+    radii = torch.linspace(1.0, 0.02, SHELLS, device=outward.device)
     points = (radii[:, None, None] * directions).reshape(1, -1, 3).expand(batch, -1, 3)
     density, _ = look_up(planes, points)
     step = float(radii[0] - radii[1])
@@ -132,7 +132,7 @@ def field_terms(planes: Planes) -> FieldTerms:
     """Regularisers of the fields, means over the batch."""
     maps = planes.maps
     rough = maps.diff(dim=3).square().mean() + maps.diff(dim=4).square().mean()
-    even = (torch.arange(INSIDE) + 0.5) * (2 / INSIDE) - 1
+    even = (torch.arange(INSIDE, device=maps.device) + 0.5) * (2 / INSIDE) - 1
     grid = torch.stack(torch.meshgrid(even, even, even, indexing="ij"), dim=-1).view(-1, 3)
     grid = grid[grid.norm(dim=1) < 1]
     density, _ = look_up(planes, grid.expand(len(maps), -1, 3))

@@ -63,8 +63,8 @@ def look_first(
         t.codes.reach = min(1.0, FIRST_REACH + WIDENS * step / steps)
         rows = torch.randint(len(setting.pictures.images), (config.batch,), generator=t.chance)
         photographs = reals(setting, rows)
-        tries = tries_of(t, setting, rows)
-        noise = torch.randn(len(rows), t.G.shape.z, generator=t.chance)
+        tries = tries_of(t, setting, rows).map(lambda x: x.to(setting.device))
+        noise = torch.randn(len(rows), t.G.shape.z, generator=t.chance).to(setting.device)
         styled = styles_of_photographs(t, setting, rows, photographs, noise)
         made = objects_of(t.G, styled.w)
         behind = t.G.backdrop(styled.w, t.G.shape.size)
@@ -77,7 +77,7 @@ def look_first(
         learned.zero_grad(set_to_none=True)
         (PIXELS * loss + geometry_loss(made, config, setting.one_side)).backward()
         learned.step()
-        if t.lately.add(styled.z):
+        if t.lately.add(styled.z.cpu()):
             t.G.follow(t.lately.all)
     t.G_ema.load_state_dict(t.G.state_dict())
     t.codes.shared, t.codes.reach = True, 1.0

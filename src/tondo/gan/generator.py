@@ -137,14 +137,19 @@ class Generator(nn.Module):
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return self.w_mean.device
+
+    @property
     def kinds(self) -> Kinds:
         """How codes lie, and so z are drawn."""
         many, z = len(self.shares), self.shape.z
         return Kinds(self.shares, self.centre.view(many, z), self.spread.view(many, z, z))
 
     def follow(self, codes: Tensor) -> None:
-        """Let random z lie as the codes [N, Z] of photographs do."""
-        found = fit_kinds(codes, self.kinds)
+        """Let random z lie as the codes [N, Z] of photographs, on any device, do."""
+        found = fit_kinds(codes, Kinds(*(x.to(codes.device) for x in self.kinds)))
         self.shares.copy_(found.shares)
         self.centre.copy_(found.centres.view_as(self.centre))
         self.spread.copy_(found.spreads.view_as(self.spread))
@@ -190,7 +195,7 @@ class Generator(nn.Module):
     def backdrop(self, w: Tensor, size: int) -> Tensor:
         """[B, H, W, 3] sRGB: what stands behind the objects."""
         if self.behind is None:
-            return torch.ones(len(w), size, size, 3)
+            return torch.ones(len(w), size, size, 3, device=w.device)
         return self.behind(w, size)
 
 

@@ -73,8 +73,8 @@ def diversity(training: Training) -> float:
     """Mean root mean square difference between pictures of fixed samples from one side, 0..1."""
     G = training.G_ema
     size = G.shape.size
-    z = latents(list(range(WATCHED_SEED, WATCHED_SEED + WATCHED)), G.shape.z)
-    viewmats, Ks = cameras_at(torch.zeros(WATCHED, 3), 20.0, 5.8, size)
+    z = latents(list(range(WATCHED_SEED, WATCHED_SEED + WATCHED)), G.shape.z).to(G.device)
+    viewmats, Ks = cameras_at(torch.zeros(WATCHED, 3, device=G.device), 20.0, 5.8, size)
     shots, _ = pictures_of(G, G.styles(z), viewmats, Ks, size)
     return _mean_distance(shots.images.flatten(1))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from tondo.data.pictures import PictureSet, of_classes
 from tondo.errors import OptionError
 from tondo.features.choose import load_extractor
 from tondo.gan.config import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
+from tondo.gan.device import training_device
 from tondo.gan.generator_file import Trained
 from tondo.gan.named import open_generator
 from tondo.gan.options import TrainOptions
@@ -15,6 +18,7 @@ from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
 from tondo.gan.setting import Base, Setting
 from tondo.gan.watch import Watch
 from tondo.io.picture_shards import is_prepared, load_pictures
+from tondo.kernels.rasterize import rasterize_path
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
 from tondo.training.run_directory import RunDirectory
 
@@ -116,5 +120,8 @@ def setting_of(
         base, shape = Base(start.generator, options.lora), start.generator.shape
         if shape.background != behind:
             watch.note(f"{options.base} makes its background {shape.background!r}: kept")
-    features = load_extractor(options.features)
-    return Setting(pictures, priors, features, options.config, angles, base), shape
+    features, device = load_extractor(options.features), training_device(options.device)
+    if device.type == "cuda":
+        path, why = rasterize_path(device)
+        watch.note(f"training on {torch.cuda.get_device_name(device)}, splats by {path} ({why})")
+    return Setting(pictures, priors, features, options.config, angles, base, device), shape

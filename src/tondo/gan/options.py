@@ -11,6 +11,7 @@ import tondo
 from tondo.errors import InputError, OptionError
 from tondo.features.choose import DEFAULT
 from tondo.gan.config import GanConfig
+from tondo.gan.device import training_device
 from tondo.gan.poses import parse_poses
 from tondo.training.run_directory import RunDirectory, read_config
 
@@ -37,6 +38,7 @@ class TrainOptions:
         axial: the things look much alike from all round (`GeneratorShape.axial`).
         licence: of the pictures, for the generator's card.
         checkpoint_seconds: time between checkpoints.
+        device: "auto", "cpu" or "cuda" (`tondo.gan.device`); a run can go on on another one.
     """
 
     size: int = 64
@@ -56,6 +58,11 @@ class TrainOptions:
     licence: str = ""
     config: GanConfig = field(default_factory=GanConfig)
     checkpoint_seconds: float = 30.0
+    device: str = "auto"
+
+
+# What belongs to the machine and not to the run
+_OF_NOW = ("checkpoint_seconds", "device")
 
 
 def check_options(options: TrainOptions) -> None:
@@ -94,6 +101,7 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
     if options.poses is not None:
         parse_poses(options.poses)
+    training_device(options.device)
 
 
 def _check_shape_untouched(options: TrainOptions) -> None:
@@ -115,7 +123,8 @@ def _check_shape_untouched(options: TrainOptions) -> None:
 def config_json(source: Path, options: TrainOptions) -> dict[str, Any]:
     """`config.json`: everything needed to repeat the run."""
     stored = dataclasses.asdict(options)
-    del stored["checkpoint_seconds"]
+    for name in _OF_NOW:
+        del stored[name]
     return {
         "tondo": tondo.__version__,
         "command": "train",
@@ -129,12 +138,12 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     config = read_config(run)
     if config.get("command") != "train":
         raise InputError(f"{run.path} is a run of `tondo {config.get('command', '?')}`, not train")
-    names = {one.name for one in dataclasses.fields(TrainOptions)} - {"checkpoint_seconds"}
+    names = {one.name for one in dataclasses.fields(TrainOptions)} - set(_OF_NOW)
     try:
         values = {name: config[name] for name in names}
         values["classes"] = tuple(str(name) for name in config["classes"])
         values["config"] = GanConfig(**config["config"])
-        stored = TrainOptions(**values, checkpoint_seconds=options.checkpoint_seconds)
+        stored = TrainOptions(**values, **{name: getattr(options, name) for name in _OF_NOW})
         source = Path(config["source"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

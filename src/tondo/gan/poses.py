@@ -227,7 +227,7 @@ def _angles(prior: PosePrior, even: Tensor) -> Tensor:
 
 def bell_angles(prior: PosePrior, normal: Tensor) -> Tensor:
     """[B, 3] radians about the middle of the ranges, from normally distributed numbers [B, 3]."""
-    ranges = torch.tensor((prior.azimuth, prior.elevation, prior.roll))
+    ranges = normal.new_tensor((prior.azimuth, prior.elevation, prior.roll))
     low, high = torch.deg2rad(ranges).unbind(1)
     return 0.5 * (low + high) + 0.5 * (high - low) * (BELL * normal).clamp(-1, 1)
 
@@ -253,7 +253,7 @@ def cameras_at(
     rotations = torch.stack([cr * right + sr * down, cr * down - sr * right, -back], dim=1)
     viewmats = looking(rotations, distance, pivot)
     focal = 0.5 * size / math.tan(math.radians(fov) / 2)
-    K = torch.tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
+    K = viewmats.new_tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
     return viewmats.float(), K.float().expand(len(angles), 3, 3).contiguous()
 
 

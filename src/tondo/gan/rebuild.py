@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ from tondo.gan.poses import (
     within,
 )
 from tondo.gan.render import repeated, seen, thinned
-from tondo.gan.setting import Setting, Training, as_seen
+from tondo.gan.setting import Setting, Training, as_seen, known_cameras
 from tondo.kernels.tri_planes_torch import Planes
 
 TRIES = 4  # cameras tried for each photograph whose own is not known
@@ -40,6 +41,10 @@ class Tries(NamedTuple):
     Ks: Tensor
     priors: Tensor
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> Tries:
+        """All of it changed."""
+        return Tries(*map(change, self))
+
 
 class Styled(NamedTuple):
     """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
@@ -57,14 +62,13 @@ def styles_of_photographs(
     """Of the photographs `rows` [B] (as `reals` gives them), for normally distributed noise [B, Z].
     Their cameras are known, looked for, or None."""
     assert t.codes is not None
-    known, angles = setting.pictures, setting.camera_angles
-    cameras = None
-    if angles is not None and known.viewmats is not None and known.Ks is not None:
-        code = t.codes(photographs, angles[rows])
-        cameras = (known.viewmats[rows], known.Ks[rows])
+    known, cameras = known_cameras(setting, rows), None
+    if known is not None:
+        code = t.codes(photographs, known.angles)
+        cameras = (known.viewmats, known.Ks)
     else:
         code = t.codes(photographs, None)
-    if code.angles is not None and angles is None:
+    if code.angles is not None and known is None:
         cameras = cameras_by(setting.priors[0], code.angles, t.G.shape.size)
     z = code.drawn(noise)
     return Styled(t.G.mapping(z), cameras, code, z.detach())
@@ -87,9 +91,9 @@ def rebuilding(
     assert t.codes is not None
     if cameras is None:
         best = likeliest(setting, made, behind, photographs, tries)
-        each = torch.arange(len(rows))
+        each = torch.arange(len(rows), device=best.device)
         cameras = (tries.viewmats[each, best], tries.Ks[each, best])
-        found = torch.cat([tries.angles[each, best], tries.priors[each, best, None]], dim=1)
+        found = torch.cat([tries.angles[each, best], tries.priors[each, best, None]], dim=1).cpu()
         if t.codes.shared:
             t.stood[parallel.all_of(rows)] = parallel.all_of(found)
         else:
@@ -104,7 +108,7 @@ def rebuilding(
 
 def tries_of(t: Training, setting: Setting, rows: Tensor) -> Tries:
     """`TRIES` cameras for the photographs `rows` [B] from unknown places: the one that was the best
-    before, one near it, and others drawn. None if cameras are known or looked for."""
+    before, one near it, and others drawn; on the CPU. None if cameras are known or looked for."""
     count, size = len(rows), t.G.shape.size
     if setting.camera_angles is not None or t.codes is None or t.codes.finds_cameras:
         shapes = ((3,), (4, 4), (3, 3), ())

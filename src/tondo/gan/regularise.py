@@ -73,7 +73,7 @@ def relief(skins: Skins, direction: Tensor) -> Tensor:
     body.
     """
     assert skins.offset is not None
-    return torch.einsum("bchw,c->bhw", skins.offset, direction).square().mean()
+    return torch.einsum("bchw,c->bhw", skins.offset, direction.to(skins.offset)).square().mean()
 
 
 def off_centre(skins: Skins) -> Tensor:

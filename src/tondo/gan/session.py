@@ -342,7 +342,7 @@ def _draw(run: RunDirectory, writer: Any, training: Training, setting: Setting) 
     """The same seeds from eight sides, with depth: for TensorBoard, and as RUN/renders/grid.png."""
     G = training.G_ema
     with torch.no_grad():
-        w = G.styles(latents(list(range(GRID_SEEDS)), G.shape.z))
+        w = G.styles(latents(list(range(GRID_SEEDS)), G.shape.z).to(G.device))
     picture = grid(G, w, setting.priors, G.shape.size, with_depth=True)
     log_picture(writer, "samples", picture, training.step)
     write_png(run.renders_dir / "grid.png", picture)

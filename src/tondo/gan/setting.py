@@ -15,9 +15,10 @@ from tondo.gan.config import GanConfig
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.generator import Generator
 from tondo.gan.kinds import Lately
-from tondo.gan.poses import PosePrior
+from tondo.gan.poses import Cameras, PosePrior
 from tondo.gan.render import Shots
 
+CPU = torch.device("cpu")
 MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
 
 
@@ -39,6 +40,8 @@ class Setting:
         priors: where the cameras stand if the photographs do not say.
         extractor: the frozen CNN of a projected discriminator.
         base: the generator to start from, or None for a new one.
+        device: where the networks are trained; photographs, cameras and chance stay on the CPU
+            until a step takes them.
     """
 
     pictures: PictureSet
@@ -47,6 +50,7 @@ class Setting:
     config: GanConfig
     camera_angles: Tensor | None = None
     base: Base | None = None
+    device: torch.device = CPU
 
     @property
     def one_side(self) -> Tensor | None:
@@ -77,9 +81,9 @@ class Training:
         pictures: photographs shown so far.
         augment_p: strength of the augmentation. seconds: of training.
         codes: of photographs that are rebuilt; None where none are.
-        stood: [N, 4] of every photograph, where its camera stood as far as one knows: angles in
-            radians and the number of the prior, or -1 where it was not looked for yet.
-        lately: photographs' codes.
+        stood: [N, 4] on the CPU, of every photograph, where its camera stood as far as one knows:
+            angles in radians and the number of the prior, or -1 where it was not looked for yet.
+        lately: photographs' codes, on the CPU.
     """
 
     G: Generator
@@ -100,13 +104,22 @@ class Training:
 
 
 def reals(setting: Setting, rows: Tensor) -> Tensor:
-    """Photographs [B, 3, S, S] float 0..1; transparent ones over white, and with their coverage as
-    a fourth channel."""
-    images = setting.pictures.images[rows].float() / 255
+    """Photographs [B, 3, S, S] float 0..1 on the training's device; transparent ones over white,
+    and with their coverage as a fourth channel."""
+    images = setting.pictures.images[rows].to(setting.device).float() / 255
     if images.shape[1] == 4:
         alphas = images[:, 3:]
         images = torch.cat([images[:, :3] * alphas + (1 - alphas), alphas], dim=1)
     return images
+
+
+def known_cameras(setting: Setting, rows: Tensor) -> Cameras | None:
+    """The cameras of photographs, if they are known, on the training's device."""
+    angles, known = setting.camera_angles, setting.pictures
+    if angles is None or known.viewmats is None or known.Ks is None:
+        return None
+    found = (x[rows].to(setting.device) for x in (angles, known.viewmats, known.Ks))
+    return Cameras(*found)
 
 
 def as_seen(shots: Shots, setting: Setting) -> Tensor:

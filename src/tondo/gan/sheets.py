@@ -39,7 +39,7 @@ def views(
     generator: Generator, w: Tensor, priors: tuple[PosePrior, ...], size: int, count: int = SIDES
 ) -> Shots:
     """One style w [1, W] from `count` sides: images [count, size, size, 3]."""
-    angles = turning_angles(priors, count)
+    angles = turning_angles(priors, count).to(w.device)
     viewmats, Ks = cameras_by(priors[0], angles, size)
     shots, _ = pictures_of(generator, w.expand(count, -1), viewmats, Ks, size)
     return shots
@@ -50,7 +50,7 @@ def view_from(
     generator: Generator, w: Tensor, priors: tuple[PosePrior, ...], angle: Tensor, size: int
 ) -> Tensor:
     """[B, size, size, 3] 0..1: styles w [B, W] all seen from one direction, angle [3] radians."""
-    angles = angle.expand(len(w), 3)
+    angles = angle.to(w.device).expand(len(w), 3)
     viewmats, Ks = cameras_by(priors[0], angles, size)
     return pictures_of(generator, w, viewmats, Ks, size)[0].images.clamp(0, 1)
 
@@ -64,8 +64,8 @@ def grid(
     *,
     with_depth: bool = False,
 ) -> Tensor:
-    """[rows * size, SIDES * size, 3] 0..1: each style a row, each side a column; with depth, a row
-    of depths (near is bright) under each."""
+    """[rows * size, SIDES * size, 3] 0..1 on the CPU: each style a row, each side a column; with
+    depth, a row of depths (near is bright) under each."""
     rows = []
     for style in w:
         shots = views(generator, style[None], priors, size)
@@ -74,4 +74,4 @@ def grid(
             reach = priors[0].distance
             near = ((reach + 1 - shots.depths) / 2).clamp(0, 1) * (shots.alphas > 0.5)
             rows.append(torch.cat(list(near[..., None].expand(*near.shape, 3)), dim=1))
-    return torch.cat(rows, dim=0).clamp(0, 1)
+    return torch.cat(rows, dim=0).clamp(0, 1).cpu()

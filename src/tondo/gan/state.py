@@ -13,7 +13,7 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 def to_tensors(training: Training) -> dict[str, Tensor]:
-    """All of a training's state as tensors."""
+    """All of a training's state as tensors on the CPU."""
     found: dict[str, Tensor] = {}
     for part in _parts(training):
         module: nn.Module = getattr(training, part)
@@ -27,7 +27,7 @@ def to_tensors(training: Training) -> dict[str, Tensor]:
     found["counts"] = torch.tensor(counts, dtype=torch.int64)
     found["numbers"] = torch.tensor([training.augment_p, training.seconds], dtype=torch.float64)
     found["signs"] = torch.tensor(training.signs, dtype=torch.float64)
-    return {name: value.detach().contiguous().clone() for name, value in found.items()}
+    return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
 
 
 def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorShape) -> Training:

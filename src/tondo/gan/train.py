@@ -27,7 +27,7 @@ from tondo.gan.poses import Cameras, draw_cameras
 from tondo.gan.rebuild import Tries, priors_found, rebuilding, styles_of_photographs, tries_of
 from tondo.gan.regularise import geometry_loss
 from tondo.gan.render import first_of, objects_of, seen
-from tondo.gan.setting import Setting, Training, as_seen, reals
+from tondo.gan.setting import Setting, Training, as_seen, known_cameras, reals
 from tondo.kernels.tri_planes_torch import Planes
 
 AUGMENT_EVERY = 4
@@ -63,6 +63,8 @@ def begin(setting: Setting, shape: GeneratorShape, seed: int) -> Training:
         G = _first_generator(setting, shape)
         D = _new_discriminator(setting, shape)
         codes = _new_codes(setting, shape)
+    for network in filter(None, (G, D, codes)):
+        network.to(setting.device)
     chance = torch.Generator().manual_seed(seed)
     some = reals(setting, torch.randint(len(setting.pictures.images), (64,), generator=chance))
     if isinstance(D, ProjectedDiscriminator):
@@ -159,8 +161,12 @@ class Drawn(NamedTuple):
     tries: Tries
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
-        cameras, tries = Cameras(*map(change, self.cameras)), Tries(*map(change, self.tries))
-        return Drawn(change(self.rows), cameras, change(self.z), tries)
+        cameras = Cameras(*map(change, self.cameras))
+        return Drawn(change(self.rows), cameras, change(self.z), self.tries.map(change))
+
+    def on(self, device: torch.device) -> Drawn:
+        """With everything but the rows on `device`."""
+        return self.map(lambda x: x.to(device))._replace(rows=self.rows)
 
 
 class Shown(NamedTuple):
@@ -183,7 +189,7 @@ def one_step(training: Training, setting: Setting) -> StepReport:
     With `accumulate` n both gradients are sums over n parts of the batch, one in memory at a time.
     """
     config, t = setting.config, training
-    drawn = _draw(t, setting).map(parallel.part)
+    drawn = _draw(t, setting).map(parallel.part).on(setting.device)
     with torch.no_grad():
         w = t.G.styles(drawn.z)
         t.G.w_mean.lerp_(parallel.mean_of(w.mean(dim=0)), W_MEAN_RATE)
@@ -213,7 +219,7 @@ def _draw(t: Training, setting: Setting) -> Drawn:
 
 
 def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
-    known, size = setting.camera_angles, t.G.shape.size
+    size = t.G.shape.size
     photographs = reals(setting, drawn.rows)
     w = t.G.styles(drawn.z)
     half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
@@ -228,15 +234,16 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     fake = t.D.looks(_for_d(t, setting.config, as_seen(shots, setting)))
     with torch.no_grad():
         real = t.D.looks(_for_d(t, setting.config, photographs))
-    off, codes = torch.zeros(()), torch.zeros(0, t.G.shape.z)
+    off, codes = w.new_zeros(()), w.new_zeros(0, t.G.shape.z)
     if half:
         codes = own.z
-        tries = Tries(*(x[:half] for x in drawn.tries))
+        tries = drawn.tries.map(lambda x: x[:half])
         some = (drawn.rows[:half], photographs[:half])
         off = rebuilding(t, setting, own, first_of(made, half), behind[:half], *some, tries)
+    known = known_cameras(setting, drawn.rows)
     if known is None:
         return Shown(fake, real, None, None, made, off, codes)
-    return Shown(fake, real, drawn.cameras.angles, known[drawn.rows], made, off, codes)
+    return Shown(fake, real, drawn.cameras.angles, known.angles, made, off, codes)
 
 
 def _for_d(t: Training, config: GanConfig, images: Tensor) -> Tensor:
@@ -313,7 +320,7 @@ def _step_g(
     parallel.average_gradients(trained)
     grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
     t.opt_g.step()
-    if len(codes[0]) and t.lately.add(parallel.all_of(torch.cat(codes))):
+    if len(codes[0]) and t.lately.add(parallel.all_of(torch.cat(codes)).cpu()):
         t.G.follow(t.lately.all)
     _require(t, True)
     return torch.stack(told).mean(), grad
@@ -326,11 +333,13 @@ def _next_photo(t: Training, setting: Setting) -> int:
 
 
 def _cameras(t: Training, setting: Setting) -> Cameras:
-    count, known = setting.config.batch, setting.pictures
-    if setting.camera_angles is None or known.viewmats is None or known.Ks is None:
+    count = setting.config.batch
+    if setting.camera_angles is None:
         return draw_cameras(priors_found(t, setting), count, t.G.shape.size, t.chance)
-    rows = torch.randint(len(known.images), (count,), generator=t.chance)
-    return Cameras(setting.camera_angles[rows], known.viewmats[rows], known.Ks[rows])
+    rows = torch.randint(len(setting.pictures.images), (count,), generator=t.chance)
+    known = known_cameras(setting, rows)
+    assert known is not None
+    return known
 
 
 def _require(t: Training, wanted: bool) -> None:

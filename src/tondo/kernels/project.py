@@ -59,6 +59,9 @@ class Projection:
     compensations: Tensor
 
 
+_PARTS = ("radii", "means2d", "depths", "conics", "compensations")
+
+
 @dataclass(frozen=True)
 class _Footprints:
     means2d: Tensor  # [M, 2]
@@ -92,12 +95,38 @@ def project(
         _project_one(means, quats, scales, opacities, viewmat, K, options)
         for viewmat, K in zip(viewmats, Ks, strict=True)
     ]
-    return Projection(
-        *(
-            torch.stack([getattr(one, name) for one in each])
-            for name in ("radii", "means2d", "depths", "conics", "compensations")
-        )
+    return Projection(*(torch.stack([getattr(one, name) for one in each]) for name in _PARTS))
+
+
+def project_scenes(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    options: ProjectionOptions,
+) -> Projection:
+    """Project B scenes of N splats, scene b into camera b: `project` of each, in one go.
+
+    Args:
+        means, quats, scales, opacities: as of `project`, [B, N, ...].
+        viewmats: [B, 4, 4]. Ks: [B, 3, 3].
+
+    Returns:
+        A `Projection` with B in the place of C.
+    """
+    shape = means.shape[:2]
+    found = _project_one(
+        means.flatten(0, 1),
+        quats.flatten(0, 1),
+        scales.flatten(0, 1),
+        opacities.flatten(0, 1),
+        viewmats.repeat_interleave(shape[1], dim=0),
+        Ks.repeat_interleave(shape[1], dim=0),
+        options,
     )
+    return Projection(*(getattr(found, name).unflatten(0, shape) for name in _PARTS))
 
 
 def _project_one(
@@ -109,16 +138,19 @@ def _project_one(
     K: Tensor,
     options: ProjectionOptions,
 ) -> Projection:
+    """[N, ...], by one camera viewmat [4, 4], K [3, 3], or by one of each splat, [N, ...]."""
     # The culled splats must not reach autograd: their infinities would come back as NaN.
     with torch.no_grad():
-        z = means @ viewmat[2, :3] + viewmat[2, 3]
+        z = (means * viewmat[..., 2, :3]).sum(dim=-1) + viewmat[..., 2, 3]
         ahead = ((z >= options.near_plane) & (z <= options.far_plane)).nonzero().squeeze(1)
-        tried = _footprints(means[ahead], quats[ahead], scales[ahead], viewmat, K, options)
+        camera = _of(viewmat, K, ahead)
+        tried = _footprints(means[ahead], quats[ahead], scales[ahead], *camera, options)
         box = _radii(tried, opacities[ahead], options)
         visible = ahead[(box > 0).all(dim=1)]
         radii = torch.zeros(len(means), 2, dtype=torch.int32, device=means.device)
         radii[ahead] = box
-    seen = _footprints(means[visible], quats[visible], scales[visible], viewmat, K, options)
+    camera = _of(viewmat, K, visible)
+    seen = _footprints(means[visible], quats[visible], scales[visible], *camera, options)
     xx, xy, yy = seen.cov2d.unbind(-1)
     conics = torch.stack([yy, -xy, xx], dim=-1) / seen.determinants[:, None]
 
@@ -135,6 +167,11 @@ def _project_one(
     )
 
 
+def _of(viewmat: Tensor, K: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The cameras of some splats: the only one, or each splat's own."""
+    return (viewmat, K) if viewmat.dim() == 2 else (viewmat[rows], K[rows])
+
+
 def _footprints(
     means: Tensor,
     quats: Tensor,
@@ -143,9 +180,9 @@ def _footprints(
     K: Tensor,
     options: ProjectionOptions,
 ) -> _Footprints:
-    rotation, translation = viewmat[:3, :3], viewmat[:3, 3]
-    x, y, z = (means @ rotation.T + translation).unbind(-1)
-    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    rotation, translation = viewmat[..., :3, :3], viewmat[..., :3, 3]
+    x, y, z = ((rotation @ means[..., None])[..., 0] + translation).unbind(-1)
+    fx, fy, cx, cy = K[..., 0, 0], K[..., 1, 1], K[..., 0, 2], K[..., 1, 2]
 
     # Far outside the picture the affine approximation explodes: there the Jacobian (not the
     # position) is taken at the nearest point within 15 % of the picture's size around it.
@@ -178,7 +215,7 @@ def _radii(seen: _Footprints, opacities: Tensor, options: ProjectionOptions) -> 
     """[M, 2] int32 half sizes of the boxes, (0, 0) where the splat cannot be seen."""
     opacities = opacities * seen.compensations
     extent = (2 * (opacities / ALPHA_THRESHOLD).log()).sqrt().clamp(max=_LARGEST_EXTENT)
-    radii = (extent[:, None] * seen.cov2d[:, [0, 2]].sqrt()).ceil()
+    radii = (extent[:, None] * seen.cov2d[:, ::2].sqrt()).ceil()
     size = seen.means2d.new_tensor([options.width, options.height])
     touches = (seen.means2d + radii > 0) & (seen.means2d - radii < size)
     visible = (

@@ -141,9 +141,7 @@ def _layers_gsplat(request: Request) -> Layers:
     if len(request.means) == 0:  # nothing to launch a kernel on
         return layers_torch(request)
     rasterization = _gsplat_rasterization()
-    # gsplat divides them by their length
-    some = request.quats.any(dim=-1, keepdim=True)
-    quats = torch.where(some, request.quats, request.quats.new_tensor([1.0, 0.0, 0.0, 0.0]))
+    quats = _not_zero(request.quats)
 
     def run(colors: Tensor, sh_degree: int | None, mode: str) -> tuple[Tensor, Tensor, dict]:
         return rasterization(
@@ -180,6 +178,46 @@ def _layers_gsplat(request: Request) -> Layers:
         alphas=alphas,
         meta={name: meta[name] for name in ("radii", "means2d", "depths", "conics", "opacities")},
     )
+
+
+def scenes_gsplat(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float,
+    eps2d: float,
+) -> tuple[Tensor, Tensor]:
+    """B scenes by gsplat at once, scene b into camera b: [B, H, W, 4] colour and depth, summed by
+    weight, and alphas [B, H, W, 1]. Inputs as of `rasterize_scenes`, at least one splat."""
+    picture, alphas, _ = _gsplat_rasterization()(
+        means,
+        _not_zero(quats),
+        scales,
+        opacities,
+        colors,
+        viewmats[:, None],
+        Ks[:, None],
+        width,
+        height,
+        near_plane=near_plane,
+        eps2d=eps2d,
+        packed=False,
+        render_mode="RGB+D",
+    )
+    return picture[:, 0], alphas[:, 0]
+
+
+def _not_zero(quats: Tensor) -> Tensor:
+    """The identity for quaternions of zero: gsplat divides them by their length."""
+    some = quats.any(dim=-1, keepdim=True)
+    return torch.where(some, quats, quats.new_tensor([1.0, 0.0, 0.0, 0.0]))
 
 
 def _gsplat_rasterization() -> Callable[..., tuple[Tensor, Tensor, dict[str, Any]]]:

@@ -10,7 +10,8 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_one_device, check_shape
-from tondo.kernels.rasterize import rasterize
+from tondo.kernels.rasterize import rasterize_path, scenes_gsplat
+from tondo.kernels.rasterize_scenes_torch import rasterize_scenes_torch
 
 NEAR_PLANE = 0.01
 
@@ -45,8 +46,8 @@ def rasterize_scenes(
     """Render B scenes of N Gaussians, scene b into camera b; differentiable.
 
     The same pictures as B calls of `tondo.rasterize` (whose twin defines them), in one native call
-    that gives each thread a scene of its own. float32 on the CPU takes the native path; elsewhere
-    the scenes go through `tondo.rasterize` one by one.
+    that gives each thread a scene of its own. float32 on the CPU takes the native path; on a GPU
+    gsplat draws all scenes at once where it is installed, and the twin in torch does elsewhere.
 
     Args:
         means: [B, N, 3] world space. quats: [B, N, 4] (w, x, y, z), any length.
@@ -78,26 +79,14 @@ def rasterize_scenes(
             means, quats, scales, opacities, colors, viewmats, Ks, (width, height), eps2d
         )
         return ScenePictures(images[..., :3], images[..., 3:], alphas[..., None])
-    each = [
-        rasterize(
-            means[b],
-            quats[b],
-            scales[b],
-            opacities[b],
-            colors[b],
-            viewmats[b : b + 1],
-            Ks[b : b + 1],
-            width,
-            height,
-            near_plane=NEAR_PLANE,
-            eps2d=eps2d,
-            render_mode="RGB+D",
-        )[:2]
-        for b in range(len(means))
-    ]
-    none = means.new_empty(0, height, width, 4)
-    images = torch.cat([none, *(picture for picture, _ in each)])
-    alphas = torch.cat([none[..., :1], *(alpha for _, alpha in each)])
+    arguments = (means, quats, scales, opacities, colors, viewmats, Ks, width, height)
+    path, _ = rasterize_path(means.device, means.dtype)
+    # gsplat 1.5.3 has wrong gradients of viewmats where there are several scenes
+    posing = torch.is_grad_enabled() and viewmats.requires_grad
+    if path == "gsplat" and means.numel() > 0 and not posing:
+        images, alphas = scenes_gsplat(*arguments, near_plane=NEAR_PLANE, eps2d=eps2d)
+    else:
+        images, alphas = rasterize_scenes_torch(*arguments, near_plane=NEAR_PLANE, eps2d=eps2d)
     return ScenePictures(images[..., :3], images[..., 3:], alphas)
 
 

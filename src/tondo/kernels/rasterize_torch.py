@@ -300,7 +300,7 @@ def _blend_camera(
             ).flip(-1)
             # Recomputed in the backward pass: memory for one tile instead of all of them.
             tile = checkpoint(
-                _blend,
+                blend,
                 pixels + 0.5,
                 means2d[near],
                 conics[near],
@@ -314,20 +314,28 @@ def _blend_camera(
     return torch.cat(rows, dim=0)
 
 
-def _blend(
+def blend(
     pixels: Tensor, means2d: Tensor, conics: Tensor, opacities: Tensor, channels: Tensor
 ) -> Tensor:
-    """[P, X] sums of w_i channels_i over M splats from front to back, at P pixel centres."""
-    dx, dy = (means2d[None, :, :] - pixels[:, None, :]).unbind(-1)  # [P, M]
-    xx, xy, yy = conics.unbind(-1)
+    """Sums of w_i channels_i over M splats from front to back, at P pixel centres.
+
+    Args:
+        pixels: [..., P, 2]. means2d: [..., M, 2]. conics: [..., M, 3]. opacities: [..., M].
+        channels: [..., M, X].
+
+    Returns:
+        [..., P, X].
+    """
+    dx, dy = (means2d[..., None, :, :] - pixels[..., :, None, :]).unbind(-1)  # [..., P, M]
+    xx, xy, yy = conics[..., None, :, :].unbind(-1)
     sigma = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    alpha = (opacities * (-sigma).exp()).clamp_max(_MAX_ALPHA)
+    alpha = (opacities[..., None, :] * (-sigma).exp()).clamp_max(_MAX_ALPHA)
     with torch.no_grad():
         used = (sigma >= 0) & (alpha >= ALPHA_THRESHOLD)
         # Transmittance only falls, so "stop at the first that would bring it to the limit" is
         # "use those that leave it above".
-        used &= torch.cumprod(1 - alpha * used, dim=1) > _MIN_TRANSMITTANCE
+        used &= torch.cumprod(1 - alpha * used, dim=-1) > _MIN_TRANSMITTANCE
     alpha = alpha * used
-    after = torch.cumprod(1 - alpha, dim=1)
-    before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], dim=1)
+    after = torch.cumprod(1 - alpha, dim=-1)
+    before = torch.cat([torch.ones_like(after[..., :1]), after[..., :-1]], dim=-1)
     return (alpha * before) @ channels
