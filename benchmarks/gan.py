@@ -54,7 +54,7 @@ CASES = {
     "apples": Case("apples", 60, APPLES, shown=True),
     "apples 35": Case("apples", 35, APPLES, after="default"),
     "faces": Case("faces", 60, FACES, shown=True),
-    "fish": Case("fish", 90, FISH, shown=True),
+    "fish": Case("fish", 120, FISH, shown=True),
     "default": choice(),
     "plain D": choice("--discriminator", "plain"),
     "nonsaturating": choice("--loss", "nonsaturating"),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tondo.gan.generator import Generator
 from tondo.gan.poses import PosePrior, cameras_by
-from tondo.gan.render import Shots, pictures_of
+from tondo.gan.render import Shots, enlarged, objects_of, pictures_of, repeated, seen
 
 SIDES = 8
 
@@ -41,8 +41,9 @@ def views(
     """One style w [1, W] from `count` sides: images [count, size, size, 3]."""
     angles = turning_angles(priors, count).to(w.device)
     viewmats, Ks = cameras_by(priors[0], angles, size)
-    shots, _ = pictures_of(generator, w.expand(count, -1), viewmats, Ks, size)
-    return shots
+    made = repeated(objects_of(generator, w), count)
+    behind = generator.backdrop(w, size).expand(count, -1, -1, -1)
+    return seen(made, viewmats, Ks, behind, enlarged(generator, size))
 
 
 @torch.no_grad()
