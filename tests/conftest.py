@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import tondo  # noqa: F401, it says how threads wait before torch is loaded
+
+# isort: split
 import pytest
 import torch
 

@@ -191,3 +191,16 @@ def test_the_command_itself_and_a_closed_pipe() -> None:
     assert piped.wait(30) == 141
     assert piped.stderr.read() == ""
     piped.stderr.close()
+
+
+@pytest.mark.parametrize("asked", [None, "active"])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
+    asked: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must be said before torch is loaded, so importing the package does not load it."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", asked)
+    code = "import os, sys, tondo; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [asked or "passive", "False"]
