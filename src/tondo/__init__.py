@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 # The OpenMP that torch brings reads this as torch is loaded. It waits for its threads by spinning
 # unless told otherwise; where another program fills a core, the thread that is waited for gets its
-# turn only when the waiting one's time is up, thousands of times a second (docs/notes/gan.md).
+# turn only when the waiting one's time is up, at every small operation (docs/notes/gan.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
