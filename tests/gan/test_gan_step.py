@@ -86,13 +86,6 @@ def gradients(optimiser: torch.optim.Adam) -> Tensor:
     return torch.cat([moments["exp_avg"].flatten() for moments in optimiser.state.values()])
 
 
-def test_rebuilding_counts_less_as_training_goes_on() -> None:
-    config = GanConfig(rebuild=100.0, rebuild_kpictures=10.0)
-    assert config.rebuild_after(0) == 100.0
-    assert config.rebuild_after(10_000) == pytest.approx(50.0)
-    assert config.rebuild_after(90_000) == pytest.approx(100 / 3)
-
-
 def test_rates_fall_evenly_at_the_end_of_a_training() -> None:
     config = GanConfig(fall=0.4)
     assert config.rate_after(0.0) == config.rate_after(0.6) == 1.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-REBUILD_LEAST = 1 / 3
 RATE_LEAST = 0.02
 TRAITS = 32  # of a new generator of splats
 KINDS = 8  # of a new generator
@@ -66,9 +65,8 @@ class GanConfig:
         augment_target: share of reals that D may call real before augmentation grows.
         blur: standard deviation, as a share of the pictures' side, of the Gaussian through which D
             sees all pictures at first; it falls to none within `blur_kpictures` thousand.
-        rebuild: weight of rebuilding photographs (`tondo.gan.codes`) at first; it halves every
-            `rebuild_kpictures` thousand pictures, down to a third: it holds the body while D is
-            young, and blurs details later.
+        rebuild: weight of rebuilding photographs (`tondo.gan.codes`): it holds the body, and teaches
+            what D alone is slow to.
         rebuild_features: weight of differences that the frozen CNN sees, beside those of pixels.
         nat: what a nat of a photograph's code costs, in differences of its rebuilt picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.
@@ -96,8 +94,7 @@ class GanConfig:
     blur: float = 0.03
     blur_kpictures: float = 20.0
     rebuild: float = 100.0
-    rebuild_kpictures: float = 30.0
-    rebuild_features: float = 1.0
+    rebuild_features: float = 3.0
     nat: float = 3e-4
     first_kpictures: float = 16.0
     smooth: float = 1.0
@@ -118,10 +115,6 @@ class GanConfig:
         """By what all rates are multiplied after `share` 0..1 of the training."""
         left = (1 - share) / self.fall if self.fall > 0 else 1.0
         return min(1.0, max(RATE_LEAST, left))
-
-    def rebuild_after(self, pictures: int) -> float:
-        """The weight of rebuilding after so many pictures."""
-        return self.rebuild * max(REBUILD_LEAST, 0.5 ** (pictures / 1000 / self.rebuild_kpictures))
 
     def blur_after(self, pictures: int) -> float:
         """The share of the pictures' side by which D's view is blurred after so many pictures."""

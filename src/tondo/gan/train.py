@@ -312,7 +312,7 @@ def _step_g(
                 on_real = t.D.judge(now.real, now.angles_real)
         loss = chosen.of_g(on_real, on_fake)
         whole = loss + geometry_loss(now.made, config, setting.one_side)
-        whole = whole + config.rebuild_after(t.pictures) * now.unlike
+        whole = whole + config.rebuild * now.unlike
         (whole / len(pieces)).backward()
         told.append(loss.detach())
         codes.append(now.codes)
