@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import parallel_end
 import parallel_setback
 import parallel_steps
 import pytest
@@ -83,6 +84,18 @@ def test_the_two_stay_the_same_bit_for_bit(states: dict[str, dict[str, Tensor]])
         if name.startswith("reports"):
             continue  # gradient norms are summed in each for itself
         assert torch.equal(states["1"][name], tensor), name
+
+
+def test_nothing_of_the_others_is_left_when_a_process_ends() -> None:
+    words = ["--standalone", "--nproc-per-node", "2", parallel_end.__file__]
+    for _ in range(2):
+        found = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", *words],
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert found.returncode == 0, found.stderr
 
 
 def blocks_in(folder: Path) -> Path:

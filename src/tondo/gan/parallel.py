@@ -8,6 +8,7 @@ Outside torchrun every function here does nothing, or says what holds for one pr
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable
 
@@ -32,6 +33,9 @@ def start() -> None:
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ or _running():
         return
+    # This module's default arguments hold the group if it is first loaded once there is one, as
+    # Adam's first step does: `stop` would not end gloo's threads, which abort at the exit.
+    importlib.import_module("torch.distributed.nn.functional")
     backend = "gloo"
     if torch.cuda.is_available() and dist.is_nccl_available():
         backend = "cpu:gloo,cuda:nccl"
