@@ -65,8 +65,8 @@ class GanConfig:
         augment_target: share of reals that D may call real before augmentation grows.
         blur: standard deviation, as a share of the pictures' side, of the Gaussian through which D
             sees all pictures at first; it falls to none within `blur_kpictures` thousand.
-        rebuild: weight of rebuilding photographs (`tondo.gan.codes`): it holds the body, and teaches
-            what D alone is slow to.
+        rebuild: weight of rebuilding photographs (`tondo.gan.codes`): it holds the body, and
+            teaches what D alone is slow to.
         rebuild_features: weight of differences that the frozen CNN sees, beside those of pixels.
         nat: what a nat of a photograph's code costs, in differences of its rebuilt picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.
