@@ -35,6 +35,7 @@ from tondo.gan.train import StepReport
 from tondo.gan.watch import Watch
 from tondo.io.mesh_files import read_mesh
 from tondo.io.picture_shards import load_pictures, read_manifest
+from tondo.io.ply import read_splats
 from tondo.training.events import Note, read_events
 
 FILE = "generator.safetensors"
@@ -284,17 +285,19 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
     small, large = (run / "adapter.safetensors").stat().st_size, (base / FILE).stat().st_size
     assert 0 < small < 0.15 * large
     capsys.readouterr()
-    models = {}
+    meshes, means = {}, {}
     for name, source in (("base", base), ("run", run), ("alone", run / "adapter.safetensors")):
         out = tmp_path / "models" / name
-        more = ["--seeds", "4", "--format", "glb", "--truncation", "0.6"]
+        more = ["--seeds", "4", "--format", "glb,splats", "--truncation", "0.6"]
         assert main(["generate", str(source), "-o", str(out), *more]) == 0
-        models[name] = read_mesh(out / "seed0004.glb")
-    mesh = models["run"]
+        meshes[name] = read_mesh(out / "seed0004.glb")
+        means[name] = read_splats(out / "seed0004_splats.ply").means
+    mesh = meshes["run"]
     assert trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy()).is_watertight
-    moved = float((mesh.vertices - models["base"].vertices).abs().max())
-    alone = float((mesh.vertices - models["alone"].vertices).abs().max())
-    assert moved > 5e-3
+    assert float((mesh.vertices - meshes["base"].vertices).abs().max()) > 5e-3
+    # Of the mesh a vertex that is pulled flat at a fold may go either way with a rounding.
+    moved = float((means["run"] - means["base"]).abs().max())
+    alone = float((means["run"] - means["alone"]).abs().max())
     assert alone < 0.1 * moved, "the adapter and its base make what the run makes"
     assert Image.open(tmp_path / "models" / "run" / "grid.png").size[0] > 0
 
