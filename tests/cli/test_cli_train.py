@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -300,6 +301,28 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
     alone = float((means["run"] - means["alone"]).abs().max())
     assert alone < 0.1 * moved, "the adapter and its base make what the run makes"
     assert Image.open(tmp_path / "models" / "run" / "grid.png").size[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({"rebuild_kpictures": 30.0}, "begun by another version .* no setting 'rebuild_kpictures'"),
+        (7, "not the config of a training"),
+    ],
+)
+def test_a_run_with_other_settings_does_not_go_on(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], stored: object, said: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(base, run)
+    config = json.loads((run / "config.json").read_text())
+    config["config"] = {**config["config"], **stored} if isinstance(stored, dict) else stored
+    (run / "config.json").write_text(json.dumps(config))
+    assert train(tmp_path, run, "--resume") == 2
+    error = capsys.readouterr().err
+    assert re.search(said, error)
+    assert "--force" in error
+    assert "Traceback" not in error
 
 
 def test_progress_grows_to_the_end(pictures: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     try:
         values = {name: config[name] for name in names}
         values["classes"] = tuple(str(name) for name in config["classes"])
-        values["config"] = GanConfig(**config["config"])
+        values["config"] = _config_of(run, config["config"])
         stored = TrainOptions(**values, **{name: getattr(options, name) for name in _OF_NOW})
         source = Path(config["source"])
     except (KeyError, TypeError, ValueError) as error:
@@ -154,3 +154,13 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
         stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
     check_options(stored)
     return stored, source
+
+
+def _config_of(run: RunDirectory, stored: dict[str, Any]) -> GanConfig:
+    unknown = set(stored) - {one.name for one in dataclasses.fields(GanConfig)}
+    if unknown:
+        raise InputError(
+            f"{run.path} was begun by another version of Tondo: this one has no setting "
+            f"{min(unknown)!r}. Start again with --force, or go on with that version"
+        )
+    return GanConfig(**stored)
