@@ -51,7 +51,7 @@ def choice(*words: str, first: tuple[str, ...] = APPLES) -> Case:
 
 
 CASES = {
-    "apples": Case("apples", 60, APPLES, shown=True),
+    "apples": Case("apples", 60, APPLES, shown=True, threads=2),
     "apples 35": Case("apples", 35, APPLES, after="default"),
     "faces": Case("faces", 60, FACES, shown=True),
     "fish": Case("fish", 120, FISH, shown=True),

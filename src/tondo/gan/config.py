@@ -7,7 +7,7 @@ from dataclasses import dataclass
 RATE_LEAST = 0.02
 TRAITS = 32  # of a new generator of splats
 KINDS = 8  # of a new generator
-ROWS, SMALL_ROWS, SMALL = 64, 48, 64  # latitudes of its grid, and for pictures up to `SMALL` pixels
+ROWS, SMALL_ROWS, SMALL = 64, 48, 32  # latitudes of its grid, and for pictures up to `SMALL` pixels
 
 
 @dataclass(frozen=True)
