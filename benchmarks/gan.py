@@ -24,21 +24,19 @@ from tondo.io.atomic import write_json
 
 SAMPLES = 2000
 FISH_PICTURES = 8000
+THREADS = "1"
 IMAGES = ROOT / "docs" / "images"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One training: of which set, for how many minutes in all, and what differs from the defaults;
-    `after`: the shorter one that it goes on with; on how many `threads`. The grid of one that is
-    `shown` stands in the document."""
+    """One training: of which set, for how many minutes in all, and what differs from the defaults.
+    The grid of one that is `shown` stands in the document."""
 
     data: str
     minutes: float
     words: tuple[str, ...] = ()
     shown: bool = False
-    after: str | None = None
-    threads: int = 1
 
 
 APPLES = ("--poses", "turntable+tumble", "--axial")
@@ -51,8 +49,7 @@ def choice(*words: str, first: tuple[str, ...] = APPLES) -> Case:
 
 
 CASES = {
-    "apples": Case("apples", 60, APPLES, shown=True, threads=2),
-    "apples 35": Case("apples", 35, APPLES, after="default"),
+    "apples": Case("apples", 60, APPLES, shown=True),
     "faces": Case("faces", 60, FACES, shown=True),
     "fish": Case("fish", 120, FISH, shown=True),
     "default": choice(),
@@ -93,13 +90,10 @@ def trained(name: str, runs: Path) -> dict[str, Any]:
     """The figures of a finished training, after as much training and measuring as is missing."""
     case, run = CASES[name], run_of(name, runs)
     figures = run / "metrics.json"
-    if case.after is not None and not run.exists():
-        trained(case.after, runs)
-        shutil.copytree(run_of(case.after, runs), run, ignore=shutil.ignore_patterns(figures.name))
     if not figures.exists():
         source = str(prepared(case.data, runs))
         words = ["--resume"] if run.exists() else list(case.words)
-        words += ["--minutes", str(case.minutes), "--threads", str(case.threads)]
+        words += ["--minutes", str(case.minutes), "--threads", THREADS]
         tondo("train", source, "-o", str(run), *words)
     found: dict[str, Any] = json.loads(figures.read_text())
     if "generator" not in found:
@@ -119,7 +113,7 @@ def kept(name: str, found: dict[str, Any], where: dict[str, Any]) -> None:
             "data": case.data,
             "minutes": case.minutes,
             "shown": case.shown,
-            "words": " ".join((*case.words, "--threads", str(case.threads))),
+            "words": " ".join((*case.words, "--threads", THREADS)),
             "machine": where,
             "figures": found,
         }
@@ -139,12 +133,10 @@ def main() -> None:
     for name in names:
         prepared(CASES[name].data, args.runs)
     where = asdict(machine())
-    first = [name for name in names if CASES[name].after is None]
     with ThreadPoolExecutor(max_workers=2) as beside:
-        for some in (first, [name for name in names if name not in first]):
-            measured = beside.map(lambda name: trained(name, args.runs), some)
-            for name, found in zip(some, measured, strict=True):
-                kept(name, found, where)
+        measured = beside.map(lambda name: trained(name, args.runs), names)
+        for name, found in zip(names, measured, strict=True):
+            kept(name, found, where)
 
 
 if __name__ == "__main__":
