@@ -143,6 +143,7 @@ def likeliest(
     small = F.avg_pool2d(behind.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
     many = [x.repeat_interleave(count, dim=0) for x in (small, F.avg_pool2d(photographs, 2))]
     Ks = tries.Ks.flatten(0, 1) * tries.Ks.new_tensor([0.5, 0.5, 1.0])[:, None]
-    shots = seen(repeated(thinned(made), count), tries.viewmats.flatten(0, 1), Ks, many[0])
+    viewmats = tries.viewmats.flatten(0, 1)
+    shots = seen(repeated(thinned(made), count), viewmats, Ks, many[0], 0.5)
     off = unlike_in_form(as_seen(shots, setting), many[1]).view(-1, count)
     return off.argmin(dim=1)

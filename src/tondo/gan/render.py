@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan.field import march
@@ -26,6 +27,9 @@ class Shots(NamedTuple):
     alphas: Tensor
 
 
+# Of a splat that stands for four, along the skin and across it: nearly closed, and no larger, or
+# outlines swell.
+LARGER = (1.6, 1.6, 1.0)
 LOW_PASS = 0.3  # pixels^2, added to the splats' covariances in the picture
 
 
@@ -110,22 +114,23 @@ def repeated(made: Skins | Planes, count: int) -> Skins | Planes:
 
 
 def thinned(made: Skins | Planes) -> Skins | Planes:
-    """Splats of every second row and column, twice as large: for a quarter of the work they look
-    nearly the same from afar. Fields stay as they are."""
+    """One splat for each two by two, in their middle and larger: for a quarter of the work they
+    look nearly the same in pictures of half the size. Fields stay as they are."""
     if isinstance(made, Planes):
         return made
     rows, columns = made.grid.shape[2:]
 
-    def every_second(x: Tensor) -> Tensor:
-        return x.unflatten(1, (rows, columns))[:, ::2, ::2].flatten(1, 2)
+    def mean(x: Tensor) -> Tensor:
+        squares = x.reshape(len(x), rows // 2, 2, columns // 2, 2, -1)
+        return squares.mean(dim=(2, 4)).flatten(1, 2)
 
     return made._replace(
-        means=every_second(made.means),
-        quats=every_second(made.quats),
-        scales=2 * every_second(made.scales),
-        opacities=every_second(made.opacities),
-        colors=every_second(made.colors),
-        grid=made.grid[:, :, ::2, ::2],
+        means=mean(made.means),
+        quats=made.quats.unflatten(1, (rows, columns))[:, ::2, ::2].flatten(1, 2),
+        scales=mean(made.scales) * made.scales.new_tensor(LARGER),
+        opacities=mean(made.opacities).squeeze(-1),
+        colors=mean(made.colors),
+        grid=F.avg_pool2d(made.grid, 2),
         offset=None,
     )
 
