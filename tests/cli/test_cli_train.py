@@ -280,7 +280,7 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
     before = {path: path.read_bytes() for path in base.rglob("*") if path.is_file()}
     few = write_pictures(tmp_path / "few", [ball(100 + k) for k in range(10)])
     run = tmp_path / "run"
-    words = ["--size", "32", "--batch", "4", "--kimg", "0.008", "--lora", "8"]
+    words = ["--size", "32", "--batch", "4", "--kimg", "0.016", "--lora", "8"]
     assert train(few, run, *words, "--from", str(base)) == 0
     assert {path: path.read_bytes() for path in base.rglob("*") if path.is_file()} == before
     small, large = (run / "adapter.safetensors").stat().st_size, (base / FILE).stat().st_size
