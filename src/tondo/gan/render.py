@@ -27,9 +27,7 @@ class Shots(NamedTuple):
     alphas: Tensor
 
 
-# Of a splat that stands for four, along the skin and across it: nearly closed, and no larger, or
-# outlines swell.
-LARGER = (1.6, 1.6, 1.0)
+LARGER = 1.6  # of a splat that stands for four: nearly closed, and no larger, or outlines swell
 LOW_PASS = 0.3  # pixels^2, added to the splats' covariances in the picture
 
 
@@ -127,7 +125,7 @@ def thinned(made: Skins | Planes) -> Skins | Planes:
     return made._replace(
         means=mean(made.means),
         quats=made.quats.unflatten(1, (rows, columns))[:, ::2, ::2].flatten(1, 2),
-        scales=mean(made.scales) * made.scales.new_tensor(LARGER),
+        scales=LARGER * mean(made.scales),
         opacities=mean(made.opacities).squeeze(-1),
         colors=mean(made.colors),
         grid=F.avg_pool2d(made.grid, 2),
