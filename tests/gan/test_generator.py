@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from tiny_generators import SHAPE, tiny_generator
 from tondo.gan.poses import cameras_at
-from tondo.gan.render import photograph, pictures_of, seen, shaded, thinned
+from tondo.gan.render import pictures_of, shaded
 
 ROUND = torch.tensor([[0.4, 0.3, 0.0], [2.0, -0.5, 0.2], [-1.2, 1.1, 0.0]])
 
@@ -98,19 +98,6 @@ def test_light_on_places_that_are_no_numbers_neither_crashes_nor_hides_them() ->
         shade.sum().backward()
 
 
-def test_the_skin_is_closed_even_with_the_smallest_splats() -> None:
-    generator = tiny_generator()
-    with torch.no_grad():
-        generator.skin.weight.zero_()
-        generator.skin.bias[:3] = -50.0
-    w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
-    size = 200  # several pixels a splat: the low pass of the picture closes nothing
-    viewmats, Ks = cameras_at(ROUND, 20.0, 5.8, size)
-    shot = photograph(generator(w), viewmats, Ks, size, torch.ones(3, size, size, 3))
-    middle = shot.alphas[:, size // 2 - 20 : size // 2 + 20, size // 2 - 20 : size // 2 + 20]
-    assert float(middle.min()) > 0.98
-
-
 def test_larger_pictures_are_as_soft_as_those_of_training() -> None:
     generator = tiny_generator()
     w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
@@ -118,27 +105,6 @@ def test_larger_pictures_are_as_soft_as_those_of_training() -> None:
     large = pictures_of(generator, w, *cameras_at(ROUND, 20.0, 5.8, 128), 128)[0].images
     shrunk = F.avg_pool2d(large.permute(0, 3, 1, 2), 4).permute(0, 2, 3, 1)
     assert float((shrunk - small).abs().mean()) < 0.01
-
-
-def test_a_quarter_of_the_splats_looks_nearly_the_same_in_pictures_of_half_the_size() -> None:
-    shape = replace(SHAPE, light="camera", rows=64, columns=128)  # of cells of about a pixel
-    generator = tiny_generator(shape=shape)
-    w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
-    with torch.no_grad():
-        generator.skin.bias[:3] = -50.0  # as small as they may be, as trained ones are
-        generator.axes.fill_(0.3)  # and bodies fill the picture
-    whole = generator(w)
-    few = thinned(whole)
-    assert few.means.shape[1] * 4 == whole.means.shape[1]
-    viewmats, Ks = cameras_at(ROUND, 20.0, 5.8, 64)
-    wanted = seen(whole, viewmats, Ks, torch.ones(3, 64, 64, 3))
-    half = Ks * Ks.new_tensor([0.5, 0.5, 1.0])[:, None]
-    found = seen(few, viewmats, half, torch.ones(3, 32, 32, 3), 0.5)
-    images = F.avg_pool2d(wanted.images.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
-    alphas = F.avg_pool2d(wanted.alphas[:, None], 2)[:, 0]
-    assert float((found.images - images).abs().mean()) < 0.012
-    assert float((found.alphas - alphas).abs().mean()) < 0.02
-    assert float((1 - images).mean()) > 0.1  # there is something to be unlike
 
 
 def test_what_all_have_in_common_is_the_same_all_round_where_asked() -> None:

@@ -29,6 +29,8 @@ class GeneratorShape:
             noise; what one has of its own need not be. Displacements turn with the azimuth.
         traits: maps of features of which every object has a mixture of its own; of splats alone.
         kinds: normal distributions that random z are drawn from (`tondo.gan.kinds`).
+        lined: a second, coarse skin lies inside the first one, whose splats may then be small
+            (`tondo.gan.lining`); of splats alone.
     """
 
     z: int = 64
@@ -44,6 +46,7 @@ class GeneratorShape:
     axial: bool = False
     traits: int = 0
     kinds: int = 1
+    lined: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ COARSE, MIDDLE, FINE = 0.5, 0.2, 0.06  # reach of the displacements, in object r
 FIRST_RADIUS = 0.7
 FOURTH, FIFTH = 24, 16  # channels of the finest maps
 # A splat's standard deviation relative to its cell, and how far its logarithm may go from there: at
-# 2/3 of a cell neighbours still close the skin, below it shows the inside.
-SPREAD, MOST_STRETCH = 0.8, 0.4
+# 2/3 of a cell neighbours still close the skin, below it shows the inside: as far as
+# `MOST_SHRINK` they go only where a lining hides that.
+SPREAD, MOST_STRETCH, MOST_SHRINK = 0.8, 0.4, 0.9
 LIGHT = 8  # the lit ball's picture, pixels a side
 PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
 FIRST_TRAIT = 0.02
@@ -47,6 +48,8 @@ class Skins(NamedTuple):
         light: [B, 2, LIGHT, LIGHT] over the x and y (right and down, -1..1) of normals in camera
             space: log gain of the colours, zero on average, and what is added to them; or None.
         offset: [B, 3, rows, columns] how far `grid` is from G's first body, or None.
+        lined: a second skin belongs inside these (`tondo.gan.lining`), which pictures of them and
+            splats for viewers hold.
     """
 
     means: Tensor
@@ -57,6 +60,7 @@ class Skins(NamedTuple):
     grid: Tensor
     light: Tensor | None = None
     offset: Tensor | None = None
+    lined: bool = False
 
 
 class Generator(nn.Module):
@@ -178,7 +182,7 @@ class Generator(nn.Module):
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
         radius = FIRST_RADIUS * torch.exp(self.axes)
         grid = self.template * radius[:, None, None] + offset
-        skins = _skins(grid, raw)._replace(offset=offset)
+        skins = _skins(grid, raw, self.shape.lined)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
     def _of_place(self, level: int, w: Tensor) -> Tensor:
@@ -295,13 +299,15 @@ def _bounded(x: Tensor) -> Tensor:
     return torch.tanh(0.5 * x)
 
 
-def _skins(grid: Tensor, raw: Tensor) -> Skins:
+def _skins(grid: Tensor, raw: Tensor, lined: bool = False) -> Skins:
     """Splats that cover the cells of `grid`, from the maps raw [B, 7, rows, columns]."""
     batch = len(grid)
     # The cells' own directions say how the splats lie: as data, or the skin would be bent to
     # turn its splats.
     quats, reach = frames(grid, THICKNESS)
-    scales = SPREAD * reach * torch.exp(MOST_STRETCH * _bounded(raw[:, :3]))
+    size = _bounded(raw[:, :3])
+    shrink = MOST_SHRINK if lined else MOST_STRETCH
+    scales = SPREAD * reach * torch.exp(torch.where(size < 0, shrink, MOST_STRETCH) * size)
     return Skins(
         means=_rows(grid),
         quats=quats,
@@ -309,6 +315,7 @@ def _skins(grid: Tensor, raw: Tensor) -> Skins:
         opacities=torch.sigmoid(OPAQUE + _bounded(raw[:, 3])).view(batch, -1),
         colors=torch.sigmoid(_rows(raw[:, 4:7])),
         grid=grid,
+        lined=lined,
     )
 
 

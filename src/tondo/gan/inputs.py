@@ -114,6 +114,7 @@ def setting_of(
         axial=options.axial,
         traits=TRAITS if splats else 0,
         kinds=KINDS,
+        lined=splats,
     )
     base = None
     if start is not None:

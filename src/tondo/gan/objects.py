@@ -11,6 +11,7 @@ from torch import Tensor
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene, Splats
 from tondo.gan.generator import Skins
+from tondo.gan.lining import with_lining
 from tondo.kernels.sphere_maps_torch import softened_torch, wrap
 
 SH_C0 = 0.28209479177387814  # the constant harmonic
@@ -23,7 +24,8 @@ LEAST_SHAPE = 1e-4  # twice a face's area by its longest side squared; below it 
 
 
 def scene_of(skins: Skins, index: int) -> Scene:
-    """Object `index` as a scene of splats, on white."""
+    """Object `index` as a scene of splats, on white, with its lining where it has one."""
+    skins = with_lining(skins)
     opacities = skins.opacities[index].clamp(1e-6, 1 - 1e-6)
     splats = Splats(
         means=skins.means[index].contiguous(),

@@ -12,6 +12,7 @@ from torch import Tensor
 from tondo.gan import parallel
 from tondo.gan.codes import Code, unlike, unlike_in_form
 from tondo.gan.generator import Skins
+from tondo.gan.lining import thinned
 from tondo.gan.poses import (
     PosePrior,
     cameras_by,
@@ -20,7 +21,7 @@ from tondo.gan.poses import (
     found_oftener,
     within,
 )
-from tondo.gan.render import repeated, seen, thinned
+from tondo.gan.render import repeated, seen
 from tondo.gan.setting import Setting, Training, as_seen, known_cameras
 from tondo.kernels.tri_planes_torch import Planes
 

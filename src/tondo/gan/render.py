@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan.field import march
 from tondo.gan.generator import Generator, Skins
+from tondo.gan.lining import with_lining
 from tondo.kernels.lit import lit
 from tondo.kernels.rasterize_scenes import rasterize_scenes
 from tondo.kernels.tri_planes_torch import Planes
@@ -27,7 +27,6 @@ class Shots(NamedTuple):
     alphas: Tensor
 
 
-LARGER = 1.6  # of a splat that stands for four: nearly closed, and no larger, or outlines swell
 LOW_PASS = 0.3  # pixels^2, added to the splats' covariances in the picture
 
 
@@ -39,12 +38,13 @@ def photograph(
     behind: Tensor,
     low_pass: float = LOW_PASS,
 ) -> Shots:
-    """Object b seen by camera b.
+    """Object b seen by camera b, with its lining where it has one.
 
     Args:
         viewmats: [B, 4, 4]. Ks: [B, 3, 3] pixels. size: pixels a side.
         behind: [B, H, W, 3] sRGB, the background.
     """
+    skins = with_lining(skins)
     seen = rasterize_scenes(
         skins.means,
         skins.quats,
@@ -111,30 +111,8 @@ def repeated(made: Skins | Planes, count: int) -> Skins | Planes:
     return _each(made, lambda x: x.repeat_interleave(count, dim=0))
 
 
-def thinned(made: Skins | Planes) -> Skins | Planes:
-    """One splat for each two by two, in their middle and larger: for a quarter of the work they
-    look nearly the same in pictures of half the size. Fields stay as they are."""
-    if isinstance(made, Planes):
-        return made
-    rows, columns = made.grid.shape[2:]
-
-    def mean(x: Tensor) -> Tensor:
-        squares = x.reshape(len(x), rows // 2, 2, columns // 2, 2, -1)
-        return squares.mean(dim=(2, 4)).flatten(1, 2)
-
-    return made._replace(
-        means=mean(made.means),
-        quats=made.quats.unflatten(1, (rows, columns))[:, ::2, ::2].flatten(1, 2),
-        scales=LARGER * mean(made.scales),
-        opacities=mean(made.opacities).squeeze(-1),
-        colors=mean(made.colors),
-        grid=F.avg_pool2d(made.grid, 2),
-        offset=None,
-    )
-
-
 def _each(made: Skins | Planes, change: Callable[[Tensor], Tensor]) -> Skins | Planes:
     """Objects of which everything that is their own was changed along the batch."""
     if isinstance(made, Planes):
         return made._replace(maps=change(made.maps))
-    return Skins(*(None if x is None else change(x) for x in made))  # type: ignore[arg-type]
+    return Skins(*(change(x) if isinstance(x, Tensor) else x for x in made))  # type: ignore[arg-type]
