@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 
 from tiny_generators import CARD, SHAPE, tiny_generator, tiny_trained
 from tondo.errors import InputError
-from tondo.gan.generator_file import Trained, load_generator, save_generator
+from tondo.gan.generator_file import Trained, load_generator, save_generator, shape_of
 from tondo.gan.poses import NAMED, cameras_at
 from tondo.gan.render import pictures_of
 
@@ -99,6 +101,9 @@ def test_other_tensors(file: Path, tensors: dict[str, torch.Tensor], expected: s
     [
         ("shape", "rows", 24, "rows cannot be 24"),
         ("shape", "rows", 64, "is .*, expected"),
+        ("shape", "columns", 4096, "is .*, expected"),
+        ("shape", "rows", 4096, "is .*, expected"),
+        ("shape", "lined", 1, "lined cannot be 1"),
         ("shape", "background", "sky", "background must be one of"),
         ("shape", "w", 10**9, "w cannot be"),
         ("shape", "z", -1, "z cannot be"),
@@ -129,3 +134,18 @@ def test_a_broken_generator_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="w_mean"):
         save_generator(tmp_path / "a.safetensors", Trained(generator))
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_more_splats_than_there_can_be(file: Path) -> None:
+    with pytest.raises(ValueError, match="2048 x 2048 are more than 2097152 splats"):
+        shape_of({"rows": 2048, "columns": 2048})
+    assert shape_of({"rows": 1024, "columns": 2048}).rows == 1024
+
+
+def test_opening_a_generator_and_making_a_model_does_not_load_torchs_compiler() -> None:
+    """It would take a second, of a command that takes another one."""
+    words = "import sys, tondo; list(tondo.generate('fish', [0])); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    loaded = ran.stdout.split()
+    assert "tondo.gan.generator_file" in loaded
+    assert not {"torch._dynamo", "torch._inductor", "sympy"} & set(loaded)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from tondo.errors import OptionError
 from tondo.geometry.paths import look_at
 from tondo.io.atomic import atomic_path, write_json
 from tondo.io.mesh_files import write_mesh
+from tondo.kernels.threads import torch_threads
 
 FIELD_OF_VIEW = 0.62  # radians, across
 DISTANCE = 3.6
@@ -65,7 +65,8 @@ def photograph_object(
         raise OptionError("counts, size and samples must be at least 1, the grid at least 32")
     cameras = [(f"train/r_{i:03d}", c) for i, c in enumerate(hemisphere(count, size))]
     cameras += [(f"test/r_{i:03d}", c) for i, c in enumerate(hemisphere(test_count, size, 0.37))]
-    with _torch_on_one_thread():
+    # Whole pictures are shared out among threads: sharing out each small step costs more.
+    with torch_threads(1):
         grid = build_grid(grid_resolution)
         depths = _take(out, cameras, grid, samples, progress)
         seen_by = [camera for _, camera in cameras[:count]]
@@ -97,17 +98,6 @@ def _take(
             if progress is not None:
                 progress(len(depths), len(cameras))
     return depths
-
-
-@contextlib.contextmanager
-def _torch_on_one_thread() -> Iterator[None]:
-    """Whole pictures are shared out among threads: sharing out each small step costs more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def hemisphere(count: int, size: int, phase: float = 0.0) -> list[Camera]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tondo.gan.layers import Linear, StyledConv, leaky_conv
+from tondo.gan.layers import Linear, StyledConv, leaky_conv, normals
 from tondo.kernels.tri_planes import march_planes
 from tondo.kernels.tri_planes_torch import Planes, look_up
 
@@ -29,7 +29,7 @@ class TriPlanes(nn.Module):
     def __init__(self, w: int, resolution: int, channels: tuple[int, int, int]) -> None:
         super().__init__()
         first, second, third = channels
-        self.start = nn.Parameter(torch.randn(1, first, 4, 4))
+        self.start = nn.Parameter(normals(1, first, 4, 4))
         self.from_w = Linear(w, first * 16)
         widths = [first, first, second, third]
         levels = max(1, int(math.log2(resolution)) - 2)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tondo.gan.config import GeneratorShape
 from tondo.gan.field import TriPlanes, surface
 from tondo.gan.kinds import Kinds, codes_of, first_kinds, fit_kinds
-from tondo.gan.layers import Linear, Mapping, StyledConv, finer_conv, leaky, leaky_conv
+from tondo.gan.layers import Linear, Mapping, StyledConv, finer_conv, leaky, leaky_conv, normals
 from tondo.kernels.sphere_maps import doubled, frames
 from tondo.kernels.tri_planes_torch import Planes
 
@@ -97,7 +97,7 @@ class Generator(nn.Module):
     def _add_skin(self, shape: GeneratorShape) -> None:
         rows, columns = shape.rows // 16, shape.columns // 16
         first, second, third = shape.channels
-        self.start = nn.Parameter(torch.randn(1, first, rows, columns))
+        self.start = nn.Parameter(normals(1, first, rows, columns))
         self.from_w = Linear(shape.w, first * rows * columns)
         self.conv1 = StyledConv(shape.w, first, first, 3)
         self.conv2 = StyledConv(shape.w, first, second, 3)
@@ -122,7 +122,7 @@ class Generator(nn.Module):
         traited = TRAITED if shape.traits else 0
         # Not nothing at first: mixtures of it would have no gradient.
         self.traits = nn.ParameterList(
-            FIRST_TRAIT * torch.randn(shape.traits, *place.shape[1:])
+            normals(shape.traits, *place.shape[1:]).mul_(FIRST_TRAIT)
             for place in self.places[:traited]
         )
         self.mixtures = nn.ModuleList(Linear(shape.w, shape.traits) for _ in self.traits)
@@ -130,7 +130,7 @@ class Generator(nn.Module):
         noisy = sizes[:3] if shape.axial else ()
         self.loudness = nn.ParameterList(torch.zeros(1, one, 1, 1) for one, _ in noisy)
         for level, (_, times) in enumerate(noisy):
-            self.register_buffer(f"noise{level}", torch.randn(1, 1, times * rows, times * columns))
+            self.register_buffer(f"noise{level}", normals(1, 1, times * rows, times * columns))
         self.axes = nn.Parameter(torch.zeros(3))
         self.register_buffer("twin", torch.tensor([-1.0, 1.0, 1.0]), persistent=False)
 
@@ -235,7 +235,7 @@ class Light(nn.Module):
 
     def __init__(self, w: int) -> None:
         super().__init__()
-        even = (torch.arange(LIGHT) + 0.5) * (2 / LIGHT) - 1
+        even = (torch.arange(LIGHT, device="cpu") + 0.5) * (2 / LIGHT) - 1
         y, x = torch.meshgrid(even, even, indexing="ij")
         z = (1 - x * x - y * y).clamp_min(0).sqrt()
         harmonics = torch.stack([x, y, z, x * y, x * z, y * z, x * x - y * y, z * z])
@@ -267,9 +267,10 @@ def _covering(planes: Planes, template: Tensor) -> Skins:
 
 
 def sphere_map(rows: int, columns: int) -> Tensor:
-    """[3, rows, columns] points of the unit sphere, +y at the north, even in latitude."""
-    polar = (torch.arange(rows) + 0.5) * (math.pi / rows)
-    around = (torch.arange(columns) + 0.5) * (2 * math.pi / columns)
+    """[3, rows, columns] points of the unit sphere, +y at the north, even in latitude; on the CPU,
+    also where networks are described on the meta device (`normals`)."""
+    polar = (torch.arange(rows, device="cpu") + 0.5) * (math.pi / rows)
+    around = (torch.arange(columns, device="cpu") + 0.5) * (2 * math.pi / columns)
     sin, cos = polar.sin()[:, None], polar.cos()[:, None].expand(rows, columns)
     return torch.stack([sin * around.sin(), cos, sin * around.cos()])
 

@@ -1,8 +1,8 @@
 """Trained generators as files: safetensors with JSON metadata, checked before use.
 
 A file from outside decides nothing before it is checked: its size and header first, then the
-description, then every tensor's shape against a network of that description that holds no memory,
-and only then the values.
+description, then every tensor's shape against a network of that description that holds no memory
+but its sphere's places, and only then the values.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ FORMAT = "tondo generator 1"
 MOST_BYTES = 512 * 2**20
 MOST_PRIORS = 64
 LARGEST_NUMBER = 4096  # of any count in a generator's shape
+MOST_CELLS = 2**21  # of its grid, whose places are computed before anything else is checked
 COMPUTED = ("template",)  # buffers that follow from the shape
 KNOWN_WORDS = {
     "background": ("white", "scene"),
@@ -221,7 +222,10 @@ def shape_of(fields: dict[str, Any]) -> GeneratorShape:
         value = values.get(name, 16)
         if value < 16 or value % 16:
             raise ValueError(f"{name} cannot be {value}: it is not a multiple of 16")
-    return GeneratorShape(**values)
+    shape = GeneratorShape(**values)
+    if shape.rows * shape.columns > MOST_CELLS:
+        raise ValueError(f"{shape.rows} x {shape.columns} are more than {MOST_CELLS} splats")
+    return shape
 
 
 def _prior_of(fields: dict[str, Any]) -> PosePrior:

@@ -63,9 +63,10 @@ class Lately:
 
 def first_kinds(count: int, z: int) -> Kinds:
     """One standard normal distribution, and `count` - 1 that nothing is of."""
-    shares = torch.zeros(count)
+    shares, spreads = torch.zeros(count), torch.zeros(count, z, z)
     shares[0] = 1.0
-    return Kinds(shares, torch.zeros(count, z), torch.eye(z).expand(count, z, z).clone())
+    spreads.diagonal(dim1=1, dim2=2).fill_(1.0)
+    return Kinds(shares, torch.zeros(count, z), spreads)
 
 
 def fit_kinds(codes: Tensor, before: Kinds) -> Kinds:

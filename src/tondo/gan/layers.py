@@ -14,12 +14,19 @@ LEAK = 0.2
 GAIN = math.sqrt(2.0)  # before or after a leaky ReLU of inputs of unit variance, keeps it
 
 
+def normals(*sizes: int, over: float = 1.0) -> Tensor:
+    """Normally distributed numbers, divided by `over`. On the meta device, where they have none,
+    nothing is drawn: torch would load its compiler for that, which takes a second."""
+    x = torch.empty(*sizes)
+    return x if x.is_meta else x.normal_().div_(over)
+
+
 class Linear(nn.Module):
     """y = x W / sqrt(in) * rate + b: equal step sizes for all layers (Karras et al. 2018, 4.1)."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: float = 0.0, rate: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.weight = nn.Parameter(normals(outputs, inputs, over=rate))
         self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
         self.rate = rate
 
@@ -61,7 +68,7 @@ class StyledConv(nn.Module):
         super().__init__()
         if kernel not in (1, 3):
             raise ValueError(f"a kernel is 1 or 3 wide, got {kernel}")
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.weight = nn.Parameter(normals(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style = Linear(w, inputs, bias=1.0)
         self.kernel = kernel

@@ -29,6 +29,7 @@ from tondo.gan.named import Opened, open_generator
 from tondo.gan.photo import Target, read_target
 from tondo.gan.poses import draw_cameras
 from tondo.gan.render import pictures_of
+from tondo.kernels.threads import torch_threads
 
 LATENT_STEPS, TUNING_STEPS = 240, 120
 SIZE = 64  # pixels at which the photo is compared: the smallest generators' own size at least
@@ -134,6 +135,7 @@ def encoder_of(
     return load_encoder(path, opened.trained)  # the same as every later time
 
 
+@torch_threads(1)  # its many operations are small: sharing them out costs more than it saves
 def lift_target(
     opened: Opened,
     target: Target,

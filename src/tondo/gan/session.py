@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from tondo.gan.state import into_optimiser, of_optimiser
 from tondo.gan.train import StepReport, begin, one_step, plain_generator, set_rates
 from tondo.gan.watch import Watch
 from tondo.io.images import write_png
-from tondo.kernels.threads import num_threads
+from tondo.kernels.threads import num_threads, torch_threads
 from tondo.training.checkpoints import Checkpoint, load_latest_checkpoint, save_checkpoint
 from tondo.training.events import GanStep, Note, Saved, append_event
 from tondo.training.interrupt import ctrl_c_flag
@@ -191,7 +191,7 @@ def _first_look(
         into_optimiser(FIRST, learned, kept.tensors)
         begin = int(kept.state[FIRST])
     before, started, saved = training.seconds, time.perf_counter(), training.seconds
-    with ctrl_c_flag() as stop, _both_pools():
+    with ctrl_c_flag() as stop, _all_threads():
 
         def told(done: int, of: int) -> bool:
             nonlocal saved
@@ -231,7 +231,7 @@ def _train(
     before, started = training.seconds, time.perf_counter()
     vitals = health.Vitals(setting.config)
     parallel.order(parallel.RELOAD + progress.setbacks)
-    with ctrl_c_flag() as stop, _both_pools():
+    with ctrl_c_flag() as stop, _all_threads():
         while _fraction(training, options) < 1:
             parallel.order(parallel.STEP)
             share = parallel.of_first(_fraction(training, options))
@@ -268,15 +268,9 @@ def _train(
     return training
 
 
-@contextmanager
-def _both_pools() -> Iterator[None]:
+def _all_threads() -> AbstractContextManager[None]:
     """torch's convolutions and our kernels take turns, so each may have all threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return torch_threads(num_threads())
 
 
 def _go_back(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tondo.errors import InputError, OptionError
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
 from tondo.io.scene import save_scene
-from tondo.kernels.threads import num_threads
+from tondo.kernels.threads import num_threads, torch_threads
 from tondo.measure.evaluate import ReconstructionMetrics, composited, metrics_json
 from tondo.nerf import fitting as nerf
 from tondo.nerf.config import NerfConfig
@@ -344,17 +343,6 @@ def _begin(
     return begun, {"points": count, "points_from": start.origin}
 
 
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """The kernels have threads of their own; two pools would fight for the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _train(
     run: RunDirectory,
     fitting: Fitting,
@@ -370,7 +358,8 @@ def _train(
     cost = 0.0
     pending = [at for at in sorted(options.evaluate_at) if at > started]
     psnr: list[float] = []
-    with ctrl_c_flag() as stop, _one_torch_thread():
+    # The kernels have threads of their own; two pools would fight for the cores.
+    with ctrl_c_flag() as stop, torch_threads(1):
         for report in fitting.reports():
             watch.step(report)
             if report.note is not None:
