@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from tondo.cli.main import main
 from tondo.errors import OptionError
-from tondo.gan import first_look, health, session
+from tondo.gan import first_look, health, inputs, session
 from tondo.gan.config import GanConfig
 from tondo.gan.generator_file import load_generator
 from tondo.gan.health import BrokenTraining
@@ -103,6 +103,24 @@ def test_stopping_and_going_on_ends_where_going_straight_does(
         assert torch.equal(tensor, second[name]), name
     moved = [n for n, t in first.items() if t.dim() > 1 and float(t.float().std()) > 0]
     assert len(moved) > 10
+
+
+def test_a_run_goes_on_with_the_shape_that_it_was_begun_with(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version of the program begins others."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as before:
+        before.setattr(inputs, "SMALL_ROWS", 32)
+        before.setattr(inputs, "KINDS", 4)
+        first = train_generator(prepared, run, replace(SMALL, kimg=0.008)).trained.generator
+    found = train_generator(prepared, run, replace(SMALL, kimg=0.016), resume=True).trained
+    assert (first.shape.rows, first.shape.kinds) == (32, 4)
+    assert found.generator.shape == first.shape
+    assert found.card.kimg == pytest.approx(0.016)
+    assert not torch.equal(found.generator.start, first.start)
+    other = train_generator(prepared, tmp_path / "other", replace(SMALL, kimg=0.008)).trained
+    assert other.generator.shape != first.shape
 
 
 def test_a_first_look_that_is_stopped_goes_on(

@@ -17,7 +17,7 @@ from tondo.gan import health, parallel, state
 from tondo.gan.config import GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.first_look import first_optimiser, look_first
-from tondo.gan.generator_file import Card, Trained, save_generator
+from tondo.gan.generator_file import Card, Trained, load_generator, save_generator
 from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
@@ -148,7 +148,7 @@ def _begin_or_resume(
         watch.note(f"checkpoint not usable, taking the one before: {skipped}")
         append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
     try:
-        training = state.from_tensors(checkpoint.tensors, setting, shape)
+        training = state.from_tensors(checkpoint.tensors, setting, _shape_begun(run) or shape)
         setbacks = int(checkpoint.state.get("setbacks", 0))
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -164,6 +164,15 @@ def _begin_or_resume(
     append_event(run, Note(training.step, "resumed", training.seconds))
     now = training.seconds
     return training, _Progress(setbacks, now, now, now, training.pictures)
+
+
+def _shape_begun(run: RunDirectory) -> GeneratorShape | None:
+    """The shape of a run's generator as far as it has written one: another version of the program
+    may begin others."""
+    try:
+        return load_generator(run.generator_path).generator.shape
+    except InputError:
+        return None
 
 
 def _first_look(
