@@ -26,6 +26,9 @@ from tondo.gan.setting import Setting, Training, as_seen, known_cameras
 from tondo.kernels.tri_planes_torch import Planes
 
 TRIES = 4  # cameras tried for each photograph whose own is not known
+# Of a round thing it is anyone's choice from which side it was photographed. If always from the
+# front, its code can say where its colours are; but then nobody says what is behind.
+FRONT = 0.75  # of photographs of such things
 NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it
 
 
@@ -122,9 +125,20 @@ def tries_of(t: Training, setting: Setting, rows: Tensor) -> Tries:
     for place, now in enumerate((stood, within(setting.priors, stood + beside, prior))):
         angles[:, place] = torch.where(known[:, None], now, angles[:, place])
         priors[:, place] = torch.where(known, prior, priors[:, place])
+    if t.G.shape.axial:
+        angles[..., 0] = _mostly_front(setting.priors, priors, t.chance)
     flat = cameras_of(setting.priors, angles.flatten(0, 1), priors.flatten(), size)
     _, viewmats, Ks = (x.unflatten(0, (count, TRIES)) for x in flat)
     return Tries(angles, viewmats, Ks, priors)
+
+
+def _mostly_front(priors: tuple[PosePrior, ...], chosen: Tensor, chance: torch.Generator) -> Tensor:
+    """[B, T] azimuths of the tries [B, T] of these priors: the middle of their ranges for `FRONT`
+    of the photographs, for the others anywhere, the same for all tries of a photograph."""
+    even = torch.rand(2, len(chosen), 1, generator=chance)
+    away = torch.where(even[0] < FRONT, 0.0, 2 * even[1] - 1)
+    low, high = torch.tensor([prior.azimuth for prior in priors]).deg2rad().T[:, chosen]
+    return 0.5 * (low + high + away * (high - low))
 
 
 def priors_found(t: Training, setting: Setting) -> tuple[PosePrior, ...]:
