@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -23,8 +24,9 @@ from tondo.gan.codes import (
 from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.health import BrokenTraining
 from tondo.gan.kinds import EVERY
-from tondo.gan.poses import BELL, NAMED, parse_poses
+from tondo.gan.poses import BELL, NAMED, PosePrior, cameras_by, parse_poses
 from tondo.gan.rebuild import (
+    FRONT,
     TRIES,
     likeliest,
     priors_found,
@@ -326,3 +328,30 @@ def test_random_z_come_to_lie_as_the_codes_do() -> None:
     alone = begin(without, SHAPE, seed=0)
     one_step(alone, without)
     assert torch.equal(alone.G.spread, torch.eye(SHAPE.z))
+
+
+@pytest.mark.parametrize("azimuth", [(-180.0, 180.0), (20.0, 60.0)])
+def test_things_alike_all_round_are_seen_from_their_front_mostly(
+    azimuth: tuple[float, float],
+) -> None:
+    known = setting_of(squares(), Watched())
+    many = known.pictures.images.repeat(200, 1, 1, 1)
+    pictures = replace(known.pictures, images=many, viewmats=None, Ks=None)
+    priors = (PosePrior(azimuth, (-90.0, 90.0), (90.0, 90.0)), PosePrior(azimuth, (-5.0, 15.0)))
+    setting = replace(known, pictures=pictures, camera_angles=None, priors=priors)
+    training = begin(setting, replace(SHAPE, axial=True), seed=0)
+    rows = torch.arange(len(many))
+    training.stood[::2] = torch.tensor([1.0, 0.1, 0.0, 1.0])  # known, from wherever
+    tries = tries_of(training, setting, rows)
+    middle, half = (math.radians(0.5 * (azimuth[1] + sign * azimuth[0])) for sign in (1, -1))
+    away = (tries.angles[..., 0] - middle).abs()
+    assert float(away.max()) <= half + 1e-5
+    assert float((away.amax(dim=1) - away.amin(dim=1)).max()) < 1e-5  # a photograph's are the same
+    at_front = (away[:, 0] < 1e-5).float().mean()
+    assert float(at_front) == pytest.approx(FRONT, abs=0.03)  # 3.4 standard deviations
+    assert float(away[:, 0].mean()) == pytest.approx((1 - FRONT) * 0.5 * half, rel=0.1)
+    # all else is tried as for any other thing: what is known first, and drawn elevations
+    torch.testing.assert_close(tries.angles[::2, 0, 1], torch.full((len(many) // 2,), 0.1))
+    assert float(tries.angles[:, 2:, 1].std()) > 0.2
+    wanted, _ = cameras_by(priors[1], tries.angles[0, :1], 32)
+    torch.testing.assert_close(tries.viewmats[0, 0], wanted[0])
