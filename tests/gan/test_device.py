@@ -20,7 +20,7 @@ from tondo.gan.setting import Setting
 from tondo.gan.sheets import grid, latents
 from tondo.gan.train import begin, one_step, plain_generator
 
-SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2)
+SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2, lined=True)
 SPLATS = replace(SHAPE, light="camera", mirror=True, axial=True, traits=4, background="scene")
 FIELD = replace(SHAPE, representation="field")
 
