@@ -18,6 +18,7 @@ import torch
 
 from tondo import _native
 from tondo.io.atomic import write_json
+from tondo.kernels.threads import torch_threads
 from tondo.splats import step as step_
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,16 +105,6 @@ def ceilings(threads: int) -> Ceilings:
 def _matmul_rate() -> float:
     a = torch.rand(1024, 1024)
     return 1024**3 / best_seconds(lambda: a @ a, 0.6)
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

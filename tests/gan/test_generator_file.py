@@ -136,7 +136,7 @@ def test_a_broken_generator_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "a.safetensors").exists()
 
 
-def test_more_splats_than_there_can_be(file: Path) -> None:
+def test_more_splats_than_there_can_be() -> None:
     with pytest.raises(ValueError, match="2048 x 2048 are more than 2097152 splats"):
         shape_of({"rows": 2048, "columns": 2048})
     assert shape_of({"rows": 1024, "columns": 2048}).rows == 1024

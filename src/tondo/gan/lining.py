@@ -7,8 +7,6 @@ they are a quarter of the work.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,15 +20,6 @@ from tondo.kernels.tri_planes_torch import Planes
 # are `LARGER` times those that they stand for, or nearly closed; larger, outlines swell.
 LINING_SIZE, THINNED_SIZE, LARGER = 0.6, 0.45, 1.6
 LINING_DEPTH = 0.5  # how far inside a lining lies, in cells' smaller sides
-
-
-class _Coarse(NamedTuple):
-    means: Tensor
-    quats: Tensor
-    scales: Tensor
-    opacities: Tensor
-    colors: Tensor
-    grid: Tensor
 
 
 def with_lining(skins: Skins) -> Skins:
@@ -56,7 +45,7 @@ def thinned(made: Skins | Planes) -> Skins | Planes:
         return made
     few = _coarse(made, THINNED_SIZE, 0.0)
     scales = torch.maximum(few.scales, LARGER * _mean(made, made.scales))
-    return made._replace(**few._replace(scales=scales)._asdict(), offset=None, lined=False)
+    return few._replace(scales=scales)
 
 
 def _mean(skins: Skins, x: Tensor) -> Tensor:
@@ -66,17 +55,19 @@ def _mean(skins: Skins, x: Tensor) -> Tensor:
     return squares.mean(dim=(2, 4)).flatten(1, 2)
 
 
-def _coarse(skins: Skins, size: float, depth: float) -> _Coarse:
+def _coarse(skins: Skins, size: float, depth: float) -> Skins:
     """Means of two by two splats, each `size` of its cell large, `depth` of it further inside."""
     grid = F.avg_pool2d(skins.grid, 2)
     quats, reach = frames(grid, THICKNESS)
     reach = reach.flatten(2).transpose(1, 2)
     inwards = -third_axis(quats) * reach[..., :2].amin(dim=2, keepdim=True)
-    return _Coarse(
+    return skins._replace(
         means=_mean(skins, skins.means) + depth * inwards,
         quats=quats,
         scales=size * reach,
         opacities=_mean(skins, skins.opacities).squeeze(-1),
         colors=_mean(skins, skins.colors),
         grid=grid,
+        offset=None,
+        lined=False,
     )

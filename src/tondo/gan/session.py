@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,7 +199,8 @@ def _first_look(
         into_optimiser(FIRST, learned, kept.tensors)
         begin = int(kept.state[FIRST])
     before, started, saved = training.seconds, time.perf_counter(), training.seconds
-    with ctrl_c_flag() as stop, _all_threads():
+    # torch's convolutions and our kernels take turns, so each may have all threads
+    with ctrl_c_flag() as stop, torch_threads(num_threads()):
 
         def told(done: int, of: int) -> bool:
             nonlocal saved
@@ -240,7 +240,8 @@ def _train(
     before, started = training.seconds, time.perf_counter()
     vitals = health.Vitals(setting.config)
     parallel.order(parallel.RELOAD + progress.setbacks)
-    with ctrl_c_flag() as stop, _all_threads():
+    # torch's convolutions and our kernels take turns, so each may have all threads
+    with ctrl_c_flag() as stop, torch_threads(num_threads()):
         while _fraction(training, options) < 1:
             parallel.order(parallel.STEP)
             share = parallel.of_first(_fraction(training, options))
@@ -275,11 +276,6 @@ def _train(
     _draw(run, writer, training, setting)
     writer.close()
     return training
-
-
-def _all_threads() -> AbstractContextManager[None]:
-    """torch's convolutions and our kernels take turns, so each may have all threads."""
-    return torch_threads(num_threads())
 
 
 def _go_back(
