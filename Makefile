@@ -18,7 +18,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 demo: $(VENV)/.installed
 	$(VENV)/bin/python examples/demo.py demo
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(VENV)/blender/.tried
 	$(VENV)/bin/python -m pytest
 
 venv: $(VENV)/.installed
@@ -37,6 +37,14 @@ $(VENV)/.installed-test: $(NATIVE) | $(VENV)/bin/python
 	@$(compiler)
 	$(PIP) -e '.[test]'
 	@touch $(VENV)/.installed $@
+
+# Blender as a Python module, for the tests that open meshes in it; beside, not in, the environment:
+# it wants an older NumPy. Where there is none for this Python, these tests are skipped.
+$(VENV)/blender/.tried: | $(VENV)/.installed-test
+	$(VENV)/bin/python -m venv $(VENV)/blender
+	$(VENV)/blender/bin/python -m pip --disable-pip-version-check install -q 'bpy>=4.2' \
+	  || echo 'No Blender (bpy) for this Python: what needs one is skipped.'
+	@touch $@
 
 $(VENV)/.installed-dev: $(NATIVE) | $(VENV)/bin/python
 	@$(compiler)
