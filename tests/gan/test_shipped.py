@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trimesh
 
 import tondo
+from tondo.cli.main import main
 from tondo.gan.encoder import load_encoder
 from tondo.gan.named import open_generator, shipped_folder, shipped_names
 
@@ -27,3 +30,16 @@ def test_it_works_right_after_installation(name: str | None) -> None:
     if encoder.is_file():
         load_encoder(encoder, opened.trained)
         assert encoder.stat().st_size + opened.path.stat().st_size < MOST_BYTES
+
+
+@pytest.mark.skipif(not shipped_names(), reason="no generator is shipped with this version")
+def test_a_folder_of_its_models_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = shipped_names()[0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert open_generator(name).path.parent == shipped_folder()
+    assert main(["generate", name, "--seeds", "0", "--format", "glb", "-o", name]) == 0
+    assert main(["generate", name, "--seeds", "1", "--format", "glb", "-o", name]) == 0
+    assert {p.name for p in (tmp_path / name).glob("*.glb")} == {"seed0000.glb", "seed0001.glb"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from tondo.errors import InputError
 from tondo.gan.generator_file import Trained, load_generator
 from tondo.gan.lora import is_adapter, merged, read_adapter_card, with_adapter
-from tondo.training.run_directory import RunDirectory, open_run, read_config
+from tondo.training.run_directory import RunDirectory, is_run, open_run, read_config
 
 FILE = "generator.safetensors"
 
@@ -50,20 +50,21 @@ def shipped_names() -> list[str]:
 
 def open_generator(text: str | Path) -> Opened:
     """The generator called `text`: a run's folder, the file of a generator or adapter, or the name
-    of an installed generator.
+    of an installed generator, also beside a folder of that name that is no run, such as one of its
+    models.
 
     Raises:
         InputError: there is none, it is not finished, damaged or of another kind.
     """
-    path = Path(text)
-    if path.is_dir():
+    path, shipped = Path(text), str(text) in shipped_names()
+    if path.is_dir() and (is_run(path) or not shipped):
         return _of_run(path)
     if path.is_file():
         trained = _adapted(path) if is_adapter(path) else load_generator(path)
         return Opened(trained, path, None, path.stem)
-    if str(text) in shipped_names():
-        shipped = shipped_folder() / f"{text}.safetensors"
-        return Opened(load_generator(shipped), shipped, None, str(text))
+    if shipped:
+        file = shipped_folder() / f"{text}.safetensors"
+        return Opened(load_generator(file), file, None, str(text))
     raise InputError(_nothing(str(text)))
 
 
