@@ -186,7 +186,7 @@ CREDITS = {
 GAN_HEAD = (
     "training", "minutes", "thousand pictures", "a second", "Fréchet", "kernel", "precision",
     "recall", "diversity (pictures')", "views off by", "thickness", "side / front", "floaters",
-    "memory MB",
+    "hidden", "memory MB",
 )  # fmt: skip
 
 
@@ -207,6 +207,7 @@ def gan_row(name: str, training: dict[str, Any]) -> tuple[str, ...]:
         f"{geometry['thickness']:.2f}",
         f"{geometry['side_ratio']:.2f}",
         f"{geometry['floaters']:.2%}",
+        f"{geometry['hidden']:.1%}",
         f"{found['peak_memory_mb']:.0f}",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -107,8 +108,39 @@ def test_larger_pictures_are_as_soft_as_those_of_training() -> None:
     assert float((shrunk - small).abs().mean()) < 0.01
 
 
-def test_what_all_have_in_common_is_the_same_all_round_where_asked() -> None:
-    generator = tiny_generator(shape=replace(SHAPE, axial=True))
+def times_round(grid: torch.Tensor) -> torch.Tensor:
+    """[B, rows] how many times rings go round the upright axis, of maps [B, 3, rows, columns]."""
+    x, _, z = grid.unbind(1)
+    around = torch.atan2(x, z)
+    steps = torch.diff(torch.cat([around, around[..., :1]], dim=-1), dim=-1)
+    return (torch.remainder(steps + math.pi, 2 * math.pi) - math.pi).sum(dim=-1) / (2 * math.pi)
+
+
+def test_the_skin_of_a_radial_one_goes_once_round_whatever_g_wants() -> None:
+    w = torch.randn(8, SHAPE.w, generator=torch.Generator().manual_seed(1))
+    found = {}
+    for radial in (False, True):
+        generator = tiny_generator(shape=replace(SHAPE, axial=True, radial=radial))
+        with torch.no_grad():
+            generator.axes.fill_(-1.0)
+            generator.coarse.weight.mul_(30.0)
+        generator.coarse.weight.requires_grad_(True)
+        found[radial] = generator(w)
+    sphere, body = generator.template, generator.template * (0.7 * math.exp(-1.0))
+    crossed = (found[False].grid * sphere).sum(dim=1) < 0
+    assert float(crossed.float().mean()) > 0.05
+    made = found[True]
+    torch.testing.assert_close(made.offset, made.grid - body)
+    along = (made.grid * sphere).sum(dim=1)
+    assert float(along.detach().min()) > 0
+    torch.testing.assert_close(times_round(made.grid.detach()), torch.ones(8, SHAPE.rows))
+    along[along < 0.05].sum().backward()
+    assert float(generator.coarse.weight.grad.abs().max()) > 0  # and from there it finds back
+
+
+@pytest.mark.parametrize("radial", [False, True])
+def test_what_all_have_in_common_is_the_same_all_round_where_asked(radial: bool) -> None:
+    generator = tiny_generator(shape=replace(SHAPE, axial=True, radial=radial))
     with torch.no_grad():
         generator.from_w.weight.zero_()
         generator.start.copy_(generator.start[..., :1].expand_as(generator.start))

@@ -104,6 +104,7 @@ def test_other_tensors(file: Path, tensors: dict[str, torch.Tensor], expected: s
         ("shape", "columns", 4096, "is .*, expected"),
         ("shape", "rows", 4096, "is .*, expected"),
         ("shape", "lined", 1, "lined cannot be 1"),
+        ("shape", "radial", "yes", "radial cannot be 'yes'"),
         ("shape", "background", "sky", "background must be one of"),
         ("shape", "w", 10**9, "w cannot be"),
         ("shape", "z", -1, "z cannot be"),

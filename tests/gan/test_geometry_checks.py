@@ -55,6 +55,7 @@ def test_a_ball() -> None:
     assert found.thickness == pytest.approx(1.0, abs=0.15)  # the poles are seen at a slant
     assert found.side_ratio == pytest.approx(1.0, abs=0.05)
     assert found.floaters == 0
+    assert found.hidden == 0
     assert found.empty == 0
     assert found.warp_covered > 0.7
     assert found.warp_error < 0.03
@@ -74,3 +75,13 @@ def test_floaters_haze_and_nothing() -> None:
     ball = scaled(0.8, 0.8, 0.8)
     assert checks(ball, 0.03, 0.15).haze > 3 * checks(ball).haze
     assert checks(ball, 0.03, 0.0).empty == 1
+
+
+def test_skin_within_skin() -> None:
+    dented = scaled(0.8, 0.8, 0.8)
+    around, polar = (torch.arange(96) - 24) / 12.0, torch.arange(48) * (torch.pi / 47)
+    dented *= 1 - 0.5 * torch.exp(-around.square()) * polar.sin().square()[:, None]
+    assert checks(dented).hidden == 0  # one looks in
+    rolled = scaled(0.8, 0.8, 0.8)
+    rolled[:, :, ::4] *= 0.5
+    assert checks(rolled, 0.06).hidden == pytest.approx(0.25, abs=0.05)

@@ -32,6 +32,8 @@ LIGHT = 8  # the lit ball's picture, pixels a side
 PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
 FIRST_TRAIT = 0.02
 TRAITED = 2  # levels of the maps that are mixed for each object, coarsest first
+NEAR_MIDDLE = 0.1  # object radii from the middle within which cells are held back from it
+SIDEWAYS = 0.25  # of displacements along the skin of a radial one
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
@@ -176,12 +178,17 @@ class Generator(nn.Module):
         x = finer_conv(self.conv5, x, w)
         raw = self.skin(x, w, demodulate=False)
         raw = torch.cat([raw[:, :4], raw[:, 4:] + PLACE_RATE * self.places[3]], dim=1)
+        radius = FIRST_RADIUS * torch.exp(self.axes)
         if self.shape.axial:
-            offset = turned_along(offset, self.template)
+            turned = turned_outwards if self.shape.radial else turned_along
+            offset = turned(offset, self.template)
         if self.shape.mirror:
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
-        radius = FIRST_RADIUS * torch.exp(self.axes)
-        grid = self.template * radius[:, None, None] + offset
+        body = self.template * radius[:, None, None]
+        grid = body + offset
+        if self.shape.radial:
+            grid = on_own_side(grid, self.template)
+            offset = grid - body
         skins = _skins(grid, raw, self.shape.lined)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
@@ -287,6 +294,27 @@ def turned_along(offset: Tensor, sphere: Tensor) -> Tensor:
     x, _, z = sphere  # sine and cosine of the azimuth, times the distance from the axis
     across, up, outward = offset.unbind(1)
     return torch.stack([outward * x + across * z, up, outward * z - across * x], dim=1)
+
+
+def turned_outwards(offset: Tensor, sphere: Tensor) -> Tensor:
+    """Displacements [B, 3, rows, columns] across, up along the meridian and away from the middle,
+    to x, y, z; the first two to a share of `SIDEWAYS`, and none at the poles. `sphere`
+    [3, rows, columns] is `sphere_map`."""
+    x, y, z = sphere
+    across, up = SIDEWAYS * offset[:, 0], SIDEWAYS * offset[:, 1]
+    away = offset[:, 2]
+    level = away - y * up
+    return torch.stack(
+        [level * x + across * z, away * y + up * (1 - y * y), level * z - across * x], 1
+    )
+
+
+def on_own_side(grid: Tensor, sphere: Tensor) -> Tensor:
+    """Cells [B, 3, rows, columns] moved along their own directions, `sphere` [3, rows, columns], so
+    that none lies beyond the middle: q = d . p becomes (q + sqrt(q^2 + NEAR_MIDDLE^2)) / 2 > 0."""
+    along = (grid * sphere).sum(dim=1, keepdim=True)
+    kept = 0.5 * (along + (along.square() + NEAR_MIDDLE**2).sqrt())
+    return grid + (kept - along) * sphere
 
 
 def _gently(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from tondo.gan.render import Shots, pictures_of
 
 SOLID = 0.5  # coverage from which a pixel belongs to the object
 DEPTH_SLACK = 0.05  # object radii by which a warped depth may differ and still be the same surface
+BEHIND = 0.1  # object radii behind the surface that is seen from which a splat is hidden
 APART = math.radians(15.0)  # between the two views that are warped into each other
 ANGLES = 12  # views round the object
 
@@ -35,6 +36,8 @@ class GeometryChecks:
             1 for a ball, 0 for a flat card.
         side_ratio: area of the silhouette from the side over that from the front.
         floaters: share of the silhouettes' area that hangs apart from their largest part.
+        hidden: share of the splats that lie more than 0.1 radii behind what is seen from each of 14
+            sides: pockets and skin within skin, which only show when the mesh is cut or printed.
         haze: share of the covered area that is neither solid nor empty (coverage 0.05..0.95),
             edges included.
         empty: share of the samples of which nothing can be seen.
@@ -45,6 +48,7 @@ class GeometryChecks:
     thickness: float
     side_ratio: float
     floaters: float
+    hidden: float
     haze: float
     empty: float
 
@@ -62,31 +66,35 @@ def check_geometry(
     table = torch.tensor(rows, dtype=torch.float64)
     empty = table[:, -1] > 0
     seen = table[~empty]
-    means = seen.mean(dim=0) if len(seen) else torch.zeros(7)
+    means = seen.mean(dim=0) if len(seen) else torch.zeros(8)
     means[-1] = empty.double().mean()
     return GeometryChecks(*means.tolist())
 
 
 def _check_one(
     generator: Generator, w: Tensor, prior: PosePrior, size: int
-) -> tuple[float, float, float, float, float, float, float]:
-    angles = torch.zeros(ANGLES + 4, 3)
+) -> tuple[float, float, float, float, float, float, float, float]:
+    angles = torch.zeros(ANGLES + 6, 3)
     angles[:ANGLES, 0] = torch.arange(ANGLES) * (2 * math.pi / ANGLES)
     angles[:ANGLES, 1] = math.radians(10.0)
     middle = math.radians(0.5 * sum(prior.azimuth)) if prior.azimuth[1] < 180.0 else 0.0
-    angles[ANGLES:, 0] = middle + torch.tensor([0.0, APART, 0.5 * math.pi, 0.5 * math.pi + APART])
+    angles[-2:, 1] = 0.5 * math.pi * torch.tensor([1.0, -1.0])
+    angles[ANGLES:-2, 0] = middle + torch.tensor([0.0, APART, 0.5 * math.pi, 0.5 * math.pi + APART])
     viewmats, Ks = cameras_at(angles, prior.fov, prior.distance, size)
     shots, _ = pictures_of(generator, w.expand(len(angles), -1), viewmats, Ks, size)
     solid = shots.alphas >= SOLID
     if not bool(solid[ANGLES].any()):
-        return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+        return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     pairs = [_warp(shots, viewmats, Ks, a, a + 1) for a in (ANGLES, ANGLES + 2)]
     error, covered = (sum(values) / len(pairs) for values in zip(*pairs, strict=True))
     points = torch.cat([_points(shots, viewmats, Ks, k) for k in range(ANGLES)])
     sides = float(solid[ANGLES + 2].sum()) / float(solid[ANGLES].sum())
+    round_it = [*range(ANGLES), ANGLES + 4, ANGLES + 5]
+    hidden = _hidden(generator(w).means[0], shots, viewmats, Ks, round_it)
     some = (shots.alphas > 0.05).sum()
     haze = float(((shots.alphas > 0.05) & (shots.alphas < 0.95)).sum() / some.clamp_min(1))
-    return (error, covered, _thickness(points), sides, _floaters(solid[:ANGLES]), haze, 0.0)
+    apart = _floaters(solid[:ANGLES])
+    return (error, covered, _thickness(points), sides, apart, hidden, haze, 0.0)
 
 
 def _points(shots: Shots, viewmats: Tensor, Ks: Tensor, index: int) -> Tensor:
@@ -117,6 +125,18 @@ def _warp(shots: Shots, viewmats: Tensor, Ks: Tensor, a: int, b: int) -> tuple[f
     colors = shots.images[a][shots.alphas[a] >= SOLID]
     difference = (fetched[:, :3] - colors).abs().mean(dim=1)
     return float(difference[same].mean()), float(same.float().mean())
+
+
+def _hidden(means: Tensor, shots: Shots, viewmats: Tensor, Ks: Tensor, views: list[int]) -> float:
+    """Share of the splats at means [N, 3] that none of the views sees."""
+    size = shots.alphas.shape[1]
+    local = means @ viewmats[views, :3, :3].mT + viewmats[views, None, :3, 3]
+    projected = local @ Ks[views].mT
+    grid = (projected[..., :2] / projected[..., 2:].clamp_min(1e-6)) * (2 / size) - 1
+    # Where nothing is solid nothing hides
+    depths = torch.where(shots.alphas >= SOLID, shots.depths, torch.inf)[views, None]
+    nearest = F.grid_sample(depths, grid[:, None], "nearest", "border", align_corners=False)
+    return float((local[..., 2] > nearest[:, 0, 0] + BEHIND).all(dim=0).float().mean())
 
 
 def _thickness(points: Tensor) -> float:

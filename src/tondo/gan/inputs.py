@@ -115,6 +115,7 @@ def setting_of(
         traits=TRAITS if splats else 0,
         kinds=KINDS,
         lined=splats,
+        radial=options.axial,
     )
     base = None
     if start is not None:
