@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from tondo.gan.config import GanConfig
 from tondo.gan.discriminator import GROUP, MIXED
 from tondo.gan.generator import FIRST_RADIUS
 from tondo.gan.setting import reals
-from tondo.gan.train import begin, one_step
+from tondo.gan.train import AUGMENT_EVERY, begin, one_step
 
 
 def test_d_is_told_what_pictures_cover() -> None:
@@ -111,6 +112,52 @@ def test_d_sees_blurred_pictures_at_first() -> None:
         _, _, photographs, _ = watched.seen  # after those for codes and G's, before rebuilt ones
         sharpness.append(float(photographs.diff(dim=3).abs().max()))
     assert sharpness[0] < 0.7 * sharpness[1]
+
+
+def sure_and_strength(config: GanConfig, shift: float) -> tuple[float, float]:
+    """D's mean sign on photographs at its first look, its logits moved by `shift`, and how strong
+    augmentation is after as many steps as it waits for."""
+    training = begin(replace(setting_of(squares(), Watched()), config=config), SHAPE, seed=0)
+    judge = training.D.judge
+    training.D.judge = lambda looks, angles: judge(looks, angles) + shift  # type: ignore
+    setting = replace(setting_of(squares(), Watched()), config=config)
+    one_step(training, setting)
+    sign = training.signs[0] if training.signs else math.nan
+    for _ in range(AUGMENT_EVERY - 1):
+        one_step(training, setting)
+    assert not training.signs
+    return sign, training.augment_p
+
+
+def test_augmentation_grows_while_d_is_sure_of_photographs() -> None:
+    config = GanConfig(batch=8, rebuild=0)
+    sign, strength = sure_and_strength(config, shift=100.0)
+    assert sign == 1.0
+    assert strength > 0
+    assert sure_and_strength(config, shift=-100.0) == (-1.0, 0.0)
+    assert sure_and_strength(replace(config, augment="off"), shift=100.0)[1] == 0.0
+
+
+def test_where_d_only_compares_the_zero_of_its_logits_means_nothing() -> None:
+    config = GanConfig(batch=8, rebuild=0, loss="relativistic")
+    sign, strength = sure_and_strength(config, shift=0.0)
+    assert abs(sign) < 1
+    assert sure_and_strength(config, shift=8.0) == pytest.approx((sign, strength))
+
+
+def test_what_d_sees_is_augmented_both_photographs_and_g_s() -> None:
+    seen = []
+    for strength in (0.0, 1.0):
+        watched = Watched()
+        setting = setting_of(squares(), watched)
+        setting = replace(setting, config=replace(setting.config, augment="off", blur=0.0))
+        training = begin(setting, SHAPE, seed=0)
+        training.augment_p = strength
+        watched.seen.clear()
+        one_step(training, setting)
+        seen.append(watched.seen[1:3])
+    for plain, changed in zip(*seen, strict=True):
+        assert float((plain - changed).abs().mean()) > 0.01
 
 
 def test_the_gradient_penalty_suits_the_discriminator() -> None:

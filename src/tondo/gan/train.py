@@ -256,8 +256,8 @@ def _for_d(t: Training, config: GanConfig, images: Tensor) -> Tensor:
 def _step_d(
     t: Training, setting: Setting, pieces: list[Drawn], shown: Shown | None
 ) -> tuple[Tensor, float]:
-    """D's loss, mean logits on photographs and on generated pictures, and mean sign on
-    photographs [4]; and the norm of its gradient."""
+    """D's loss, mean logits on photographs and on generated pictures, and how sure it is of
+    photographs, as a mean sign [4]; and the norm of its gradient."""
     t.opt_d.zero_grad(set_to_none=True)
     told = []
     for piece in pieces:
@@ -285,7 +285,9 @@ def _loss_d(t: Training, config: GanConfig, shown: Shown) -> tuple[Tensor, Tenso
         else:
             on_real, on_fake = judge_both(t.D, real, fake, angles)
     loss = chosen.of_d(on_real, on_fake)
-    numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), on_real.sign().mean()]).detach()
+    # Where D only compares, its logits' zero means nothing
+    sure = on_real - on_fake if chosen.compares else on_real
+    numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), sure.sign().mean()]).detach()
     if penalise:
         penalty = gradient_penalty(on_real, real)
         if config.loss == "relativistic":
