@@ -17,7 +17,8 @@ from tondo.errors import InputError
 Run = Callable[[argparse.Namespace], None]
 
 OUT_OF_MEMORY = (
-    "tondo: error: out of memory: try a smaller --max-size or fewer splats (--max-splats)\n"
+    "tondo: error: out of memory: try a smaller --max-size or fewer splats (--max-splats); in "
+    "`tondo train` a smaller --batch or --size, or --accumulate 2\n"
 )
 
 

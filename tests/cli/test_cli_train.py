@@ -138,6 +138,18 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path) -> N
     assert kimg(run) == pytest.approx((4 * step + 4) / 1000)
 
 
+def test_a_run_goes_on_with_its_own_batch(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether a batch can be shared is asked of the run's, not of the one that is the default."""
+    run = tmp_path / "run"
+    assert train(pictures, run, *FEW[:-1], "0.02", "--batch", "20", "--accumulate", "5") == 0
+    capsys.readouterr()
+    assert train(pictures, run, "--resume", "--kimg", "0.04", "--accumulate", "5") == 0
+    assert "changes nothing" not in capsys.readouterr().out
+    assert kimg(run) == pytest.approx(0.04)
+
+
 def test_the_printed_way_to_go_on_is_one_for_any_name(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 from tiny_generators import SHAPE
 from tiny_trainings import Watched, setting_of, squares
 from tondo.data.pictures import PictureSet
+from tondo.gan import train
 from tondo.gan.config import GanConfig
 from tondo.gan.discriminator import GROUP, MIXED
 from tondo.gan.generator import FIRST_RADIUS
+from tondo.gan.rebuild import rebuilding
 from tondo.gan.setting import reals
 from tondo.gan.train import AUGMENT_EVERY, begin, one_step
 
@@ -80,6 +83,24 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
         a, b = gradients(first), gradients(second)
         assert float(a @ b / (a.norm() * b.norm())) > 0.98
         assert float(b.norm() / a.norm()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_photographs_are_rebuilt_once_a_step_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for accumulate in (1, 2):
+        config = GanConfig(batch=16, accumulate=accumulate)
+        setting = replace(setting_of(squares(), Watched()), config=config)
+        training = begin(setting, SHAPE, seed=0)
+        counts = []
+
+        def counting(*given: Any) -> Tensor:
+            counts.append(len(given[5]))  # noqa: B023
+            return rebuilding(*given)
+
+        monkeypatch.setattr(train, "rebuilding", counting)
+        one_step(training, setting)
+        assert counts == [8 // accumulate] * accumulate
+        assert training.codes.training
+        assert training.lately.count == 8
 
 
 def gradients(optimiser: torch.optim.Adam) -> Tensor:

@@ -14,10 +14,14 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from tiny_generators import SHAPE as TINY_SHAPE
+from tiny_generators import tiny_generator
 from tondo.cli.main import main
 from tondo.errors import OptionError
 from tondo.gan import first_look, health, inputs, session
 from tondo.gan.config import GanConfig
+from tondo.gan.follow import newest
+from tondo.gan.generator import Skins
 from tondo.gan.generator_file import load_generator
 from tondo.gan.health import BrokenTraining
 from tondo.gan.options import TrainOptions, check_options
@@ -119,8 +123,41 @@ def test_a_run_goes_on_with_the_shape_that_it_was_begun_with(
     assert found.generator.shape == first.shape
     assert found.card.kimg == pytest.approx(0.016)
     assert not torch.equal(found.generator.start, first.start)
+    assert newest(run, SMALL)[0].G.shape == first.shape  # as other processes read it
     other = train_generator(prepared, tmp_path / "other", replace(SMALL, kimg=0.008)).trained
     assert other.generator.shape != first.shape
+
+
+def test_a_run_that_is_to_be_longer_stays_so(prepared: Path, tmp_path: Path) -> None:
+    run, told = tmp_path / "run", []
+    watch = Watch(note=told.append)
+    train_generator(prepared, run, replace(SMALL, kimg=0.008))
+    train_generator(prepared, run, replace(SMALL, kimg=0.016), resume=True, watch=watch)
+    assert not any("changes nothing" in text or "pictures that" in text for text in told)
+    config = json.loads((run / "config.json").read_text())
+    assert (config["kimg"], config["minutes"]) == (0.016, None)
+    # as if killed on the way there
+    max((run / "checkpoints").glob("step-*.safetensors")).unlink()
+    other = replace(SMALL, seed=3, base="fish", config=GanConfig(batch=4, loss="relativistic"))
+    found = train_generator(Path("elsewhere"), run, other, resume=True, watch=watch)
+    assert found.trained.card.kimg == pytest.approx(0.016)
+    assert found.summary["steps"] == 4
+    assert any("changes nothing: --seed, --from, --loss (" in text for text in told)
+    assert any(f"the run was begun with: {prepared}" in text for text in told)
+    assert json.loads((run / "config.json").read_text()) == config
+
+
+def test_the_last_step_is_looked_at_too(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter(["a made-up illness", None])
+    monkeypatch.setattr(health.Vitals, "illness", lambda *_: next(found))
+    told: list[str] = []
+    options = replace(SMALL, kimg=0.008, checkpoint_seconds=3600.0)
+    result = train_generator(prepared, tmp_path / "run", options, watch=Watch(note=told.append))
+    assert sum("a made-up illness: going back" in text for text in told) == 1
+    assert result.summary["steps"] == 2
+    assert next(found, "no more") == "no more"
 
 
 def test_a_first_look_that_is_stopped_goes_on(
@@ -180,13 +217,15 @@ def test_classes_are_chosen_and_few_pictures_are_enough_to_adapt(
     ).folder
     part = tmp_path / "part"
     of_set = ["train", str(whole), "-o", str(part), *argv[2:], "--class", "some"]
+    assert main([*of_set[:-1], "few"]) == 2
+    assert "set has 10 pictures of few: training needs at least 16" in capsys.readouterr().err
     assert main(of_set) == 0
     assert main(["evaluate", str(part), "--samples", "5"]) == 0
     assert "5 pictures and 5 samples" in capsys.readouterr().out
     assert main(["evaluate", str(part), "--samples", "40"]) == 0
     assert "17 pictures and 40 samples" in capsys.readouterr().out
     assert main([*argv, "-o", str(tmp_path / "few"), "--class", "few"]) == 2
-    assert "16" in capsys.readouterr().err
+    assert "training needs at least 16" in capsys.readouterr().err
     adapt = [*argv, "-o", str(tmp_path / "few"), "--class", "few", "--lora", "1"]
     assert main([*adapt, "--from", str(tmp_path / "base")]) == 0
     assert len(load_pictures(tmp_path / "few" / "pictures").images) == 10
@@ -258,6 +297,18 @@ def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) 
             parameter.zero_()
     assert health.diversity(training) < 1e-6
     assert "have become alike" in str(vitals.illness(training))
+
+
+def test_varied_backgrounds_do_not_make_samples_varied() -> None:
+    generator = tiny_generator(shape=replace(TINY_SHAPE, background="scene"))
+    generator.behind.start.weight.mul_(100.0)
+    made = generator(torch.randn(1, TINY_SHAPE.w, generator=torch.Generator().manual_seed(1)))
+    same = Skins(*(x.expand(16, *x.shape[1:]) if torch.is_tensor(x) else x for x in made))
+    training = type("T", (), {})()
+    training.G_ema = generator
+    varied = health.diversity(training)
+    generator.forward = lambda _: same
+    assert health.diversity(training) < 1e-6 < varied
 
 
 def test_a_discriminator_that_is_sure_is_noticed(prepared: Path, tmp_path: Path) -> None:

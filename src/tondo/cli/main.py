@@ -129,8 +129,12 @@ def _fail(message: str) -> int:
 
 def _fail_unexpectedly(error: Exception) -> int:
     """A refusal of the machine in one line; anything else is our bug."""
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return _fail("out of memory: try a smaller --max-size or fewer splats (--max-splats)")
+    full = ("can't allocate memory", "out of memory")  # of torch: in memory, on the GPU
+    if isinstance(error, MemoryError) or any(words in str(error) for words in full):
+        return _fail(
+            "out of memory: try a smaller --max-size or fewer splats (--max-splats); in `tondo "
+            "train` a smaller --batch or --size, or --accumulate 2"
+        )
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         place = f" {error.filename}" if error.filename else ""
         return _fail(f"cannot read or write{place}: {error.strerror}")

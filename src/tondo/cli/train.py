@@ -129,22 +129,32 @@ _TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr
 
 def run(args: argparse.Namespace) -> None:
     """Train and print the results. Raises TondoError, KeyboardInterrupt."""
-    from tondo.cli.terminal import Screen
     from tondo.gan import parallel
-    from tondo.gan.follow import follow, leading
-    from tondo.gan.session import Interrupted, train_generator
-    from tondo.training.run_directory import check_run_target
+    from tondo.gan.follow import follow
 
     if args.resume and args.force:
         raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
     options = _options(args)
     parallel.start()
     _share_cores(args.threads)
-    parallel.check_batch(options.config.batch, options.config.accumulate)
-    if not parallel.is_first():
-        follow(args.output, options)
+    try:
+        if not args.resume:  # a run keeps the batch that it was begun with
+            parallel.check_batch(options.config.batch, options.config.accumulate)
+        if parallel.is_first():
+            _lead(args, options)
+        else:
+            follow(args.output, options)
+    finally:
         parallel.stop()
-        return
+
+
+def _lead(args: argparse.Namespace, options: TrainOptions) -> None:
+    """What the first process, or the only one, does."""
+    from tondo.cli.terminal import Screen
+    from tondo.gan.follow import leading
+    from tondo.gan.session import Interrupted, train_generator
+    from tondo.training.run_directory import check_run_target
+
     with Screen() as screen:
         try:
             with leading():
@@ -165,7 +175,6 @@ def run(args: argparse.Namespace) -> None:
                 f"  {shlex.join(['tondo', 'train', *again, '--resume'])}"
             )
             raise KeyboardInterrupt from None
-    parallel.stop()
     _print_result(result)
 
 

@@ -14,10 +14,11 @@ from tondo.errors import InputError, TondoError
 from tondo.gan import parallel, state
 from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.options import TrainOptions, stored_options
-from tondo.gan.session import Interrupted
+from tondo.gan.session import Interrupted, shape_begun
 from tondo.gan.setting import Setting, Training
 from tondo.gan.train import one_step, set_rates
 from tondo.gan.watch import Watch
+from tondo.kernels.threads import num_threads, torch_threads
 from tondo.training.checkpoints import load_latest_checkpoint
 from tondo.training.interrupt import ctrl_c_flag
 from tondo.training.run_directory import open_run
@@ -47,17 +48,17 @@ def follow(out: Path, options: TrainOptions) -> None:
     """
     training: tuple[Training, Setting] | None = None
     setbacks = 0
-    with ctrl_c_flag():
+    with ctrl_c_flag(), torch_threads(num_threads()):  # as the first process has
         while (order := int(parallel.of_first(parallel.END))) != parallel.END:
             if order != parallel.STEP:
-                training, setbacks = _newest(out, options), order - parallel.RELOAD
+                training, setbacks = newest(out, options), order - parallel.RELOAD
             elif training is not None:
                 share = parallel.of_first(0.0)
                 set_rates(training[0], training[1].config, setbacks, share)
                 one_step(*training)
 
 
-def _newest(out: Path, options: TrainOptions) -> tuple[Training, Setting]:
+def newest(out: Path, options: TrainOptions) -> tuple[Training, Setting]:
     """The training as in the newest checkpoint."""
     run = open_run(out)
     options, source = stored_options(run, options)
@@ -69,4 +70,5 @@ def _newest(out: Path, options: TrainOptions) -> tuple[Training, Setting]:
             f"there is no checkpoint in {run.checkpoints_dir}: all processes of torchrun must "
             "see the same files as the first"
         )
-    return state.from_tensors(checkpoint.tensors, setting, shape), setting
+    begun = shape_begun(run) or shape
+    return state.from_tensors(checkpoint.tensors, setting, begun), setting

@@ -11,7 +11,7 @@ from tondo.errors import TondoError
 from tondo.gan.config import GanConfig
 from tondo.gan.losses import loss_named
 from tondo.gan.poses import cameras_at
-from tondo.gan.render import pictures_of
+from tondo.gan.render import objects_of, seen
 from tondo.gan.setting import Training
 from tondo.gan.sheets import latents
 from tondo.gan.train import StepReport
@@ -25,7 +25,8 @@ STEPS = 200
 SURE = 0.05
 ADVICE = (
     "What to try: --augment adaptive (more pictures for D to think of), a larger --r1-gamma, a "
-    "smaller --lr-d, --loss relativistic, more or more varied pictures, another --seed."
+    "smaller --lr-d, --loss relativistic, more or more varied pictures, another --seed: in a new "
+    "run (-o NEW, or --force)."
 )
 
 
@@ -70,12 +71,14 @@ class Vitals:
 
 @torch.no_grad()
 def diversity(training: Training) -> float:
-    """Mean root mean square difference between pictures of fixed samples from one side, 0..1."""
+    """Mean root mean square difference between pictures of fixed samples from one side, before
+    white whatever their backgrounds, 0..1."""
     G = training.G_ema
     size = G.shape.size
     z = latents(list(range(WATCHED_SEED, WATCHED_SEED + WATCHED)), G.shape.z).to(G.device)
     viewmats, Ks = cameras_at(torch.zeros(WATCHED, 3, device=G.device), 20.0, 5.8, size)
-    shots, _ = pictures_of(G, G.styles(z), viewmats, Ks, size)
+    white = torch.ones(WATCHED, size, size, 3, device=G.device)
+    shots = seen(objects_of(G, G.styles(z)), viewmats, Ks, white)
     return _mean_distance(shots.images.flatten(1))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from tondo.data.pictures import PictureSet, of_classes
-from tondo.errors import OptionError
+from tondo.errors import InputError, OptionError
 from tondo.features.choose import load_extractor
 from tondo.gan.config import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
 from tondo.gan.device import training_device
@@ -19,7 +19,7 @@ from tondo.gan.setting import Base, Setting
 from tondo.gan.watch import Watch
 from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.rasterize import rasterize_path
-from tondo.pictures.prepare import PictureOptions, prepare_pictures
+from tondo.pictures.prepare import LEAST, PictureOptions, prepare_pictures
 from tondo.training.run_directory import RunDirectory
 
 FEW = 8  # pictures that adapt a generator
@@ -59,12 +59,22 @@ def training_set(
     pictures = load_pictures(folder)
     if options.classes and folder == source:
         pictures = of_classes(pictures, options.classes)
+        _check_count(pictures, folder, options)
     if pictures.size != options.size:
         raise OptionError(
             f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
             f"train with --size {pictures.size}, or prepare them again"
         )
     return pictures
+
+
+def _check_count(pictures: PictureSet, folder: Path, options: TrainOptions) -> None:
+    count, least = len(pictures.images), LEAST if options.base is None else FEW
+    if count < least:
+        raise InputError(
+            f"{folder} has {count} pictures of {', '.join(options.classes)}: training needs at "
+            f"least {least}; name more classes"
+        )
 
 
 def _picture_options(options: TrainOptions) -> PictureOptions:

@@ -13,6 +13,7 @@ from tondo.features.choose import DEFAULT
 from tondo.gan.config import GanConfig
 from tondo.gan.device import training_device
 from tondo.gan.poses import parse_poses
+from tondo.io.atomic import write_json
 from tondo.training.run_directory import RunDirectory, read_config
 
 
@@ -63,6 +64,7 @@ class TrainOptions:
 
 # What belongs to the machine and not to the run
 _OF_NOW = ("checkpoint_seconds", "device")
+_TYPED = {"classes": "class", "base": "from"}
 
 
 def check_options(options: TrainOptions) -> None:
@@ -154,6 +156,30 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
         stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
     check_options(stored)
     return stored, source
+
+
+def keep_length(run: RunDirectory, options: TrainOptions) -> None:
+    """Into the run's `config.json`: for how long it is now to be trained."""
+    stored = read_config(run)
+    length = {"minutes": options.minutes, "kimg": options.kimg}
+    if any(stored.get(name) != value for name, value in length.items()):
+        write_json(run.config_path, {**stored, **length})
+
+
+def set_aside(given: TrainOptions, stored: TrainOptions) -> list[str]:
+    """The options, as they are typed, that were given to a run that goes on and that it was begun
+    without."""
+
+    def flat(options: TrainOptions) -> dict[str, Any]:
+        found = dataclasses.asdict(options)
+        return found | found.pop("config")
+
+    new, old, default = flat(given), flat(stored), flat(TrainOptions())
+    return [
+        "--" + _TYPED.get(name, name.replace("_", "-"))
+        for name, value in new.items()
+        if name not in (*_OF_NOW, "minutes", "kimg") and value not in (default[name], old[name])
+    ]
 
 
 def _config_of(run: RunDirectory, stored: dict[str, Any]) -> GanConfig:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -22,6 +23,8 @@ from tondo.gan.discriminator import GROUP
 # What the first process may tell the others to do (`order`): end; take a step; or read the newest
 # checkpoint, with so many setbacks added.
 END, STEP, RELOAD = 0, 1, 2
+# The others wait while the first process makes the training set and takes its first look.
+PATIENCE = timedelta(days=7)
 
 
 def start() -> None:
@@ -41,7 +44,7 @@ def start() -> None:
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     try:
-        dist.init_process_group(backend)
+        dist.init_process_group(backend, timeout=PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"the processes of torchrun cannot join each other ({error}): start them by "

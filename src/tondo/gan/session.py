@@ -19,7 +19,14 @@ from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.generator_file import Card, Trained, load_generator, save_generator
 from tondo.gan.inputs import base_of, setting_of, training_set
 from tondo.gan.lora import AdapterCard, save_adapter
-from tondo.gan.options import TrainOptions, check_options, config_json, stored_options
+from tondo.gan.options import (
+    TrainOptions,
+    check_options,
+    config_json,
+    keep_length,
+    set_aside,
+    stored_options,
+)
 from tondo.gan.rebuild import priors_found
 from tondo.gan.setting import Setting, Training
 from tondo.gan.sheets import grid, latents
@@ -109,8 +116,11 @@ def train_generator(
     check_options(options)
     if resume:
         run = open_run(out)
+        given, asked = options, Path(source).absolute()
         options, source = stored_options(run, options)
+        _say_what_stays(given, options, asked, source, watch)
         create_run(out, {}, resume=True)
+        keep_length(run, options)
     base = base_of(options)
     if not resume:
         run = create_run(out, config_json(source, options), force=force)
@@ -126,6 +136,20 @@ def train_generator(
         raise
     training = _train(run, training, setting, options, progress, watch)
     return _finish(run, training, setting, options)
+
+
+def _say_what_stays(
+    given: TrainOptions, begun: TrainOptions, asked: Path, source: Path, watch: Watch
+) -> None:
+    """A run that goes on keeps its pictures and options, whatever is given now."""
+    other = set_aside(given, begun)
+    if asked != source:
+        watch.note(f"going on with the pictures that the run was begun with: {source}")
+    if other:
+        watch.note(
+            f"the run keeps what it was begun with, so this changes nothing: {', '.join(other)} "
+            "(for other settings begin a new one)"
+        )
 
 
 def _begin_or_resume(
@@ -147,7 +171,7 @@ def _begin_or_resume(
         watch.note(f"checkpoint not usable, taking the one before: {skipped}")
         append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
     try:
-        training = state.from_tensors(checkpoint.tensors, setting, _shape_begun(run) or shape)
+        training = state.from_tensors(checkpoint.tensors, setting, shape_begun(run) or shape)
         setbacks = int(checkpoint.state.get("setbacks", 0))
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -165,7 +189,7 @@ def _begin_or_resume(
     return training, _Progress(setbacks, now, now, now, training.pictures)
 
 
-def _shape_begun(run: RunDirectory) -> GeneratorShape | None:
+def shape_begun(run: RunDirectory) -> GeneratorShape | None:
     """The shape of a run's generator as far as it has written one: another version of the program
     may begin others."""
     try:
@@ -252,7 +276,8 @@ def _train(
             watch.step(report, _fraction(training, options), rate)
             vitals.note(report)
             now = training.seconds
-            due = stop or now - progress.saved >= options.checkpoint_seconds
+            last = _fraction(training, options) == 1
+            due = stop or last or now - progress.saved >= options.checkpoint_seconds
             illness = vitals.sudden(report)
             if illness is None and due:
                 illness = vitals.illness(training)
@@ -262,6 +287,8 @@ def _train(
                     f"{illness}: going back, with half the rates, to where it was well: "
                     f"{training.pictures / 1000:.1f} thousand pictures"
                 )
+                writer.close()
+                writer = open_tensorboard(run, from_step=training.step)
                 before, started = training.seconds, time.perf_counter()
                 progress.pictures_before = training.pictures
                 vitals = health.Vitals(setting.config)
@@ -272,7 +299,6 @@ def _train(
             if stop:
                 writer.close()
                 raise Interrupted(training.pictures / 1000)
-    _save(run, training, setting, options, progress)
     _draw(run, writer, training, setting)
     writer.close()
     return training

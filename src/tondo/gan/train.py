@@ -218,12 +218,16 @@ def _draw(t: Training, setting: Setting) -> Drawn:
     return Drawn(rows, cameras, z, tries_of(t, setting, rows))
 
 
-def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
+def _show(t: Training, setting: Setting, drawn: Drawn, for_g: bool = True) -> Shown:
+    """What both are shown; without what G alone learns from, rebuilt photographs, if not `for_g`:
+    running numbers and found cameras then stay, too, and move once a step."""
     size = t.G.shape.size
     photographs = reals(setting, drawn.rows)
     w = t.G.styles(drawn.z)
     half = 0 if t.codes is None else len(w) // 2  # of the objects are photographs' own
     if half:
+        assert t.codes is not None
+        t.codes.train(for_g)
         own = styles_of_photographs(
             t, setting, drawn.rows[:half], photographs[:half], drawn.z[:half]
         )
@@ -235,7 +239,7 @@ def _show(t: Training, setting: Setting, drawn: Drawn) -> Shown:
     with torch.no_grad():
         real = t.D.looks(_for_d(t, setting.config, photographs))
     off, codes = w.new_zeros(()), w.new_zeros(0, t.G.shape.z)
-    if half:
+    if half and for_g:
         codes = own.z
         tries = drawn.tries.map(lambda x: x[:half])
         some = (drawn.rows[:half], photographs[:half])
@@ -262,7 +266,7 @@ def _step_d(
     told = []
     for piece in pieces:
         with torch.no_grad():
-            now = shown or _show(t, setting, piece)
+            now = shown or _show(t, setting, piece, for_g=False)
         total, numbers = _loss_d(t, setting.config, now)
         (total / len(pieces)).backward()
         told.append(numbers)
