@@ -22,7 +22,7 @@ from tondo.errors import OptionError
 from tondo.gan import parallel
 from tondo.training.events import Note, read_events
 
-# A step of Adam moves a weight by 1e-3 (D) or 2e-3 (G): what does not take part shows.
+# A step of Adam moves a weight by 5e-4 (D) or 2e-3 (G): what does not take part shows.
 TOLERANCE = 2e-5
 
 

@@ -192,7 +192,11 @@ def test_a_first_look_that_is_stopped_goes_on(
     assert any(not torch.equal(tensor, wanted[name]) for name, tensor in stopped.items())
 
 
-def test_pictures_of_another_size_are_refused(prepared: Path, tmp_path: Path) -> None:
+def test_pictures_of_another_size_are_refused(balls: Path, prepared: Path, tmp_path: Path) -> None:
+    odd = PictureOptions(size=48, similar=0, keep_blurred=True)  # no size that can be trained
+    folder = prepare_pictures(balls, tmp_path / "odd", odd).folder
+    with pytest.raises(OptionError, match="--size is 32: prepare them again with --size 32"):
+        train_generator(folder, tmp_path / "run", replace(SMALL, kimg=0.01))
     with pytest.raises(OptionError, match="train with --size 32"):
         train_generator(prepared, tmp_path / "run", replace(SMALL, size=64, kimg=0.01))
     assert not (tmp_path / "run").exists()

@@ -48,14 +48,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="where the cameras stood: frontal, turntable, tumble, upper-hemisphere, sphere, "
         'several joined by "+", or ranges such as azimuth=-40:40,elevation=-10:20,fov=25,'
         "distance=5 (default: the pictures' own cameras; without, turntable for a plain "
-        "background and frontal for scenery)",
+        "background and frontal for scenery; with --from as in it)",
     )
     add("--background", choices=("white", "scene"), help="behind the object (default: as seen)")
     add(
         "--light",
         choices=("camera", "none"),
         help="camera: light that stays with the camera while the object turns; none: painted on "
-        "(default: none where the pictures' own cameras are used, else camera)",
+        "(default: none where the pictures' own cameras are used, and for fields; else camera)",
     )
     add(
         "--representation",

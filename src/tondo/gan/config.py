@@ -69,7 +69,9 @@ class GanConfig:
         lazy: steps between regularisations of D (Karras et al. 2020, section 3.1).
         ema_kpictures: half-life of the averaged generator, thousands of pictures.
         augment: "adaptive" | "off", or a fixed strength is `augment_p`.
-        augment_target: share of reals that D may call real before augmentation grows.
+        augment_target: mean sign of D's logits on photographs above which augmentation grows (where
+            the loss compares, of what they are above those on generated pictures); at 0.6 D calls
+            80 % real.
         blur: standard deviation, as a share of the pictures' side, of the Gaussian through which D
             sees all pictures at first; it falls to none within `blur_kpictures` thousand.
         rebuild: weight of rebuilding photographs (`tondo.gan.codes`): it holds the body, and

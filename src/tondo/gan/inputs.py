@@ -13,7 +13,7 @@ from tondo.gan.config import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorSh
 from tondo.gan.device import training_device
 from tondo.gan.generator_file import Trained
 from tondo.gan.named import open_generator
-from tondo.gan.options import TrainOptions
+from tondo.gan.options import SIZES, TrainOptions
 from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
 from tondo.gan.setting import Base, Setting
 from tondo.gan.watch import Watch
@@ -61,9 +61,10 @@ def training_set(
         pictures = of_classes(pictures, options.classes)
         _check_count(pictures, folder, options)
     if pictures.size != options.size:
+        same = f"train with --size {pictures.size}, or " if pictures.size in SIZES else ""
         raise OptionError(
             f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
-            f"train with --size {pictures.size}, or prepare them again"
+            f"{same}prepare them again with --size {options.size}"
         )
     return pictures
 

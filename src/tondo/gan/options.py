@@ -30,7 +30,7 @@ class TrainOptions:
             they are known, else "turntable" for a plain background and "frontal" for scenery.
         background: "white", "scene", or None to choose by the pictures.
         light: "camera" or "none" (`GeneratorShape.light`), or None: "none" where the pictures' own
-            cameras are used, else "camera".
+            cameras are used, and for fields, else "camera".
         features: the frozen network of the discriminator (`tondo.features.choose`).
         base: a run, file or name of a generator to start from. lora: rank of adapters that alone
             are trained, 0 to train everything.
@@ -64,6 +64,7 @@ class TrainOptions:
 
 # What belongs to the machine and not to the run
 _OF_NOW = ("checkpoint_seconds", "device")
+SIZES = (32, 64, 128, 256)
 _TYPED = {"classes": "class", "base": "from"}
 
 
@@ -76,7 +77,7 @@ def check_options(options: TrainOptions) -> None:
         raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
     if options.kimg is not None and not 0 < options.kimg < 1e7:
         raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
-    if options.size < 32 or options.size > 256 or options.size & (options.size - 1):
+    if options.size not in SIZES:
         raise OptionError(f"--size must be 32, 64, 128 or 256, got {options.size}")
     if not options.checkpoint_seconds >= 0:
         raise OptionError(

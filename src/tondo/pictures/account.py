@@ -197,7 +197,7 @@ def _pose_advice(found: Diversity) -> list[str]:
     if found.sectors is None or found.elevations is None:
         return [
             "No cameras are known: tell tondo train where they stood with --poses (frontal, "
-            "turntable, upper-hemisphere, sphere, or ranges)."
+            "turntable, tumble, upper-hemisphere, sphere, or ranges)."
         ]
     lines = []
     empty = [share < 0.1 / len(found.sectors) for share in found.sectors]
