@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tiny_generators import SHAPE
+from tiny_trainings import Watched, setting_of, squares
+from tiny_weights import tiny_densenet, tiny_resnet
+from tondo.features.densenet import DenseNetShape, load_densenet121
+from tondo.features.resnet import ResNetShape, load_resnet50
 from tondo.gan.discriminator import (
     MIXED,
     PlainDiscriminator,
@@ -13,6 +22,7 @@ from tondo.gan.discriminator import (
     judge_both,
     with_spread,
 )
+from tondo.gan.train import begin, one_step
 
 
 class TinyExtractor:
@@ -104,3 +114,49 @@ def test_spread_is_none_for_a_generator_that_repeats_itself() -> None:
     # groups are of pictures 0 2 4 6 and 1 3 5 7
     torch.testing.assert_close(varied[0, 5], varied[2, 5])
     assert not torch.allclose(varied[0, 5], varied[1, 5])
+
+
+def test_heads_keep_lengths_by_their_spectral_norms() -> None:
+    D = new("projected")
+    convs = [x for head in D.heads for x in head.children() if isinstance(x, nn.Conv2d)]
+    assert len(convs) == 7  # the scale of 4 x 4 places is not halved
+    with torch.no_grad():
+        for conv in convs:
+            conv.parametrizations.weight.original.mul_(30.0)
+        for _ in range(30):
+            D.judge(D.looks(torch.rand(8, 3, 32, 32)), None)
+    for conv in convs:
+        longest = torch.linalg.matrix_norm(conv.weight.detach().flatten(1), 2)
+        assert float(longest) == pytest.approx(1.0, abs=0.1)
+
+
+def test_coarse_features_are_mixed_into_finer_ones() -> None:
+    D = new("projected")
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    before = D.looks(images)
+    with torch.no_grad():
+        D._extractor.second.weight.mul_(2.0)
+    after = D.looks(images)
+    assert [x.shape for x in after] == [x.shape for x in before]
+    for fresh, old in zip(after, before, strict=True):
+        assert float((fresh - old).abs().mean()) > 0.05 * float(old.std())
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121"])
+def test_other_networks_carry_a_training(name: str, tmp_path: Path) -> None:
+    """By local weight files, tiny ones: D looks through them, G learns from what they see."""
+    path = tmp_path / "weights.safetensors"
+    if name == "resnet50":
+        save_file(tiny_resnet(2, (1, 1, 1, 1)), path)
+        extractor = load_resnet50(path, ResNetShape(width=2, blocks=(1, 1, 1, 1)))
+    else:
+        save_file(tiny_densenet(4, 2, (1, 1, 1, 1), 4), path)
+        thin = DenseNetShape(width=4, growth=2, layers=(1, 1, 1, 1), bottleneck=2)
+        extractor = load_densenet121(path, thin)
+    setting = replace(setting_of(squares(), Watched()), extractor=extractor)
+    training = begin(setting, SHAPE, seed=0)
+    before = training.G.start.detach().clone()
+    report = one_step(training, setting)
+    assert report.finite
+    assert report.grad_d > 0
+    assert not torch.equal(training.G.start, before)

@@ -8,8 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tiny_trainings import Watched, setting_of, squares
 from tondo.errors import OptionError
-from tondo.gan.poses import BELL, NAMED, PosePrior, angles_of, draw_cameras, parse_poses
+from tondo.gan.poses import (
+    BELL,
+    NAMED,
+    PosePrior,
+    angles_of,
+    draw_angles,
+    draw_cameras,
+    parse_poses,
+)
 
 
 @pytest.mark.parametrize("bell", [True, False])
@@ -84,3 +93,38 @@ def test_ranges_are_read_and_unknown_words_are_refused() -> None:
             parse_poses(text)
     with pytest.raises(OptionError, match="distance"):
         replace(prior, distance=0.5)
+    for weight in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(OptionError, match="weight must lie within"):
+            replace(prior, weight=weight)
+    lone = (replace(prior, weight=1e-30),)
+    assert len(draw_cameras(lone, 3, 32, torch.Generator().manual_seed(0)).angles) == 3
+
+
+def test_named_priors_lie_where_their_names_say() -> None:
+    chance = torch.Generator().manual_seed(0)
+    found = {name: draw_angles(NAMED[name], 4000, chance)[0].rad2deg() for name in NAMED}
+    for name, low, high in (
+        ("sphere", -90, 90),
+        ("upper-hemisphere", 0, 80),
+        ("turntable", -5, 15),
+    ):
+        elevation = found[name][:, 1]
+        assert low <= float(elevation.min()) < low + 3
+        assert high - 3 < float(elevation.max()) <= high
+        assert float(found[name][:, 0].abs().max()) > 179
+    # even on the sphere: as many between the poles and 30 degrees as nearer to them
+    assert float((found["sphere"][:, 1].abs() < 30).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(found["frontal"][:, 0].abs().max()) <= 45
+
+
+def test_one_side_is_the_middle_of_cameras_that_are_not_known() -> None:
+    setting = setting_of(squares(), Watched())
+    unknown = replace(setting, camera_angles=None)
+    assert replace(unknown, priors=NAMED["turntable"]).one_side is None
+    assert replace(setting, priors=NAMED["frontal"]).one_side is None  # known
+    side = replace(unknown, priors=NAMED["frontal"]).one_side
+    assert side is not None
+    torch.testing.assert_close(side, torch.tensor([0.0, 0.0, 1.0]))
+    side = replace(unknown, priors=parse_poses("azimuth=60:120,elevation=20:40")).one_side
+    half = math.sqrt(0.75)
+    torch.testing.assert_close(side, torch.tensor([half, 0.5, 0.0]))
