@@ -31,15 +31,24 @@ class Pooled:
         return [F.avg_pool2d(images, 2), F.avg_pool2d(images, 4)]
 
 
-def two_steps(folder: Path, *, known: bool) -> None:
-    """Leaves reports.json and state.safetensors in `folder`. known: the cameras."""
+CAMERAS = ("known", "drawn", "frontal")
+
+
+def two_steps(folder: Path, cameras: str) -> None:
+    """Leaves reports.json and state.safetensors in `folder`. cameras: known, or drawn from all
+    round, or looked for on one side, then of pictures with scenery."""
     chance = torch.Generator().manual_seed(3)
-    images = torch.randint(0, 256, (40, 4, 32, 32), dtype=torch.uint8, generator=chance)
+    scene, known = cameras == "frontal", cameras == "known"
+    channels = 3 if scene else 4
+    images = torch.randint(0, 256, (40, channels, 32, 32), dtype=torch.uint8, generator=chance)
     angles = torch.rand(40, 3, generator=chance) - 0.5
     pictures = PictureSet(images, *(cameras_at(angles, 20.0, 5.8, 32) if known else ()))
-    priors = NAMED["turntable"]
+    priors = NAMED["frontal" if scene else "turntable"]
     setting = Setting(pictures, priors, Pooled(), CONFIG, angles if known else None)
-    training = begin(setting, SHAPE, seed=1)
+    shape = dataclasses.replace(SHAPE, background="scene") if scene else SHAPE
+    training = begin(setting, shape, seed=1)
+    assert training.codes is not None
+    assert training.codes.finds_cameras == scene
     reports = [dataclasses.asdict(one_step(training, setting)) for _ in range(2)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "reports.json").write_text(json.dumps(reports))
@@ -49,6 +58,6 @@ def two_steps(folder: Path, *, known: bool) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     parallel.start()
-    for name in ("known", "drawn"):
-        two_steps(Path(sys.argv[1]) / name / str(parallel.rank()), known=name == "known")
+    for name in CAMERAS:
+        two_steps(Path(sys.argv[1]) / name / str(parallel.rank()), name)
     parallel.stop()

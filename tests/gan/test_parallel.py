@@ -30,8 +30,8 @@ TOLERANCE = 2e-5
 def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `parallel_steps` left what it did, alone and by two."""
     out = tmp_path_factory.mktemp("parallel")
-    parallel_steps.two_steps(out / "known" / "one", known=True)
-    parallel_steps.two_steps(out / "drawn" / "one", known=False)
+    for cameras in parallel_steps.CAMERAS:
+        parallel_steps.two_steps(out / cameras / "one", cameras)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", parallel_steps.__file__, str(out)]
     found = subprocess.run(
@@ -45,7 +45,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(params=["known", "drawn"])
+@pytest.fixture(params=parallel_steps.CAMERAS)
 def states(steps: Path, request: pytest.FixtureRequest) -> dict[str, dict[str, Tensor]]:
     """The states after two steps with cameras of one kind: of one process, and of the first and
     second of two."""
