@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,22 @@ def test_strips_and_the_file_for_move(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 ENDS = ("-00", "-01", "-02")
+
+
+def test_without_o_the_strips_lie_in_the_run_or_in_a_folder_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tiny_run(tmp_path / "run")
+    own = run / "lumps.safetensors"
+    shutil.copy(run / "generator.safetensors", own)
+    for source, place in (
+        (run, run / "renders" / "directions"),
+        (own, tmp_path / "lumps_directions"),
+    ):
+        assert main(["directions", str(source), "--count", "1"]) == 0
+        assert f"{place.name}: 1 closed-form directions" in capsys.readouterr().out
+        assert (place / "closed-00.png").is_file()
 
 
 def test_too_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

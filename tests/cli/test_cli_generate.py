@@ -15,6 +15,7 @@ import tondo
 from tiny_generators import tiny_run
 from tondo.cli.main import main
 from tondo.gan import named
+from tondo.gan.generator_file import load_generator, save_generator
 from tondo.io.mesh_files import read_mesh
 from tondo.io.ply import read_splats
 from tondo.training.run_directory import create_run
@@ -58,6 +59,37 @@ def test_the_same_seed_gives_the_same_file(run: Path, tmp_path: Path) -> None:
     first, second = (tmp_path / name / "seed0002.glb" for name in "ab")
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes() != (tmp_path / "a" / "seed0001.glb").read_bytes()
+
+
+def test_without_o_the_models_lie_in_a_folder_of_the_generators_name(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--seeds", "0", "--format", "ply", "--size", "16"]
+    for source, place in (
+        (run, "run_models"),
+        (run / "generator.safetensors", "generator_models"),
+        ("fish", "fish_models"),
+    ):
+        assert generate(source, *words) == 0
+        assert f"{place}: 1 model" in capsys.readouterr().out
+        assert {p.name for p in (tmp_path / place).iterdir()} == {"seed0000.ply", "grid.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("w_mean", 3e38), ("conv5.bias", 3e38), ("conv3.style.bias", -3e38)]
+)
+def test_weights_that_are_finite_but_too_large(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: float
+) -> None:
+    trained = load_generator(run / "generator.safetensors")
+    trained.generator.state_dict()[name].fill_(value)
+    save_generator(run / "generator.safetensors", trained)
+    assert generate(run, "-o", tmp_path / "a", "--seeds", "0") == 2
+    message = capsys.readouterr().err
+    assert f"{run / 'generator.safetensors'} is damaged" in message
+    assert "copy it again" in message
+    assert not (tmp_path / "a").exists()
 
 
 def test_truncation_and_moves_do_something(run: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tiny_generators import tiny_run
 from tondo.cli.main import main
 from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
-from tondo.gan.explain import heat_maps, load_discriminator
+from tondo.gan.explain import colored, heat_maps, load_discriminator
 from tondo.training.checkpoints import save_checkpoint
 from tondo.training.run_directory import RunDirectory
 
@@ -60,6 +60,15 @@ def test_a_plain_d_points_at_what_changes_its_mind() -> None:
     heat = heat_maps(D, torch.rand(4, 3, 32, 32, generator=chance), None)
     assert float(heat[:, :, :10].min()) > 0.1
     assert float(heat[:, :, 24:].abs().max()) < 1e-4
+
+
+def test_what_looks_real_is_blue_and_what_looks_generated_is_red() -> None:
+    heat = torch.ones(1, 6, 8)
+    heat[:, :, 4:] = -1.0
+    images = torch.rand(1, 6, 8, 3, generator=torch.Generator().manual_seed(0))
+    red, _, blue = colored(heat, images).unbind(3)
+    assert bool((blue[:, :, :4] > 1.5 * red[:, :, :4]).all())
+    assert bool((red[:, :, 4:] > 1.5 * blue[:, :, 4:]).all())
 
 
 @pytest.mark.parametrize("kind", ["projected", "plain"])

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 import trimesh
 from PIL import Image
@@ -13,7 +14,17 @@ from PIL import Image
 from tiny_generators import tiny_run, tiny_trained
 from tondo.cli.main import main
 from tondo.errors import InputError
-from tondo.gan.encoder import load_encoder, rotations_from_six, save_encoder, train_encoder
+from tondo.gan.directions import fingerprint
+from tondo.gan.encoder import (
+    FORMAT,
+    Encoder,
+    EncoderReport,
+    OtherGeneratorError,
+    load_encoder,
+    rotations_from_six,
+    save_encoder,
+    train_encoder,
+)
 from tondo.gan.fit_latent import Pose
 from tondo.gan.lift import encoder_of
 from tondo.gan.named import open_generator
@@ -81,6 +92,44 @@ def test_an_encoder_learns_and_comes_back_from_its_file(tmp_path: Path) -> None:
         load_encoder(path, tiny_trained(1))
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        "[1, 2, NaN]",
+        "[Infinity, 0.5, 200]",
+        f"[{'9' * 400}, 0.5, 200]",
+        f"[1, 2, {'9' * 400}]",
+        "[1, 2]",
+        '["1", "2", "3"]',
+        "null",
+    ],
+)
+def test_an_encoder_with_a_damaged_description(tmp_path: Path, report: str) -> None:
+    trained, path = tiny_trained(), tmp_path / "encoder.safetensors"
+    tensors = {name: t.contiguous() for name, t in Encoder(12).state_dict().items()}
+    about = {"format": FORMAT, "generator": fingerprint(trained.generator), "report": "REPORT"}
+    text = json.dumps(about).replace('"REPORT"', report)
+    path.write_bytes(safetensors.torch.save(tensors, metadata={"tondo_encoder": text}))
+    with pytest.raises(InputError, match=r"description is damaged .* delete it: it is made again"):
+        load_encoder(path, trained)
+
+
+def test_only_an_encoder_of_another_generator_is_made_again(tmp_path: Path) -> None:
+    """Whatever the folder is called."""
+    opened = open_generator(tiny_run(tmp_path / "of another generator"))
+    path = opened.companion("encoder")
+    path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"cut off or damaged.* delete it: it is made again"):
+        encoder_of(opened, samples=40)
+    assert path.read_bytes() == b"damaged"
+    other = tiny_trained(1)
+    save_encoder(path, Encoder(12), other, EncoderReport(1.0, 0.5, 40))
+    with pytest.raises(OtherGeneratorError):
+        load_encoder(path, opened.trained)
+    encoder_of(opened, samples=40)
+    assert load_encoder(path, opened.trained)[1].samples == 40
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a small encoder beside it."""
@@ -121,12 +170,38 @@ def test_something_else_works_and_says_so(run: Path, tmp_path: Path) -> None:
     photos = {"else": tmp_path / "stripes.png", "own": photo_of_sample(tmp_path / "own.png")}
     share = {}
     for name, photo in photos.items():
-        assert lift(photo, "--generator", run, "-o", tmp_path / f"{name}.ply") == 0
-        report = json.loads((tmp_path / f"{name}.json").read_text())
+        assert lift(photo, "--generator", run, "-o", tmp_path / f"{name}_model.ply") == 0
+        report = json.loads((tmp_path / f"{name}_model.json").read_text())
         distance = report["stages"]["style and camera"]["perceptual"]
         share[name] = distance / report["typical_perceptual_between_models"]
     assert share["else"] > 1.3 * share["own"]
-    assert json.loads((tmp_path / "else.json").read_text())["verdict"].startswith("far off")
+    report = json.loads((tmp_path / "else_model.json").read_text())
+    assert report["verdict"].startswith("far off")
+
+
+@pytest.mark.parametrize("how", ["its name", "link", "hard link", "other spelling", "as model"])
+def test_the_photo_is_never_written_over(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    photo, out = photo_of_sample(tmp_path / "photo.png"), tmp_path / "photo.glb"
+    (tmp_path / "sub").mkdir()
+    if how == "link":
+        out = tmp_path / "other.glb"
+        out.with_suffix(".png").symlink_to(photo)
+    elif how == "hard link":
+        out = tmp_path / "other.glb"
+        out.with_suffix(".json").hardlink_to(photo)
+    elif how == "other spelling":
+        out = tmp_path / "sub" / ".." / "photo.glb"
+    elif how == "as model":
+        photo = photo.rename(out)
+    before = photo.read_bytes()
+    assert lift(photo, "--generator", run, "-o", out) == 2
+    message = capsys.readouterr().err
+    assert "choose another name with -o" in message
+    assert str(out) in message
+    assert photo.read_bytes() == before
+    assert not list((tmp_path / "sub").iterdir())
 
 
 @pytest.mark.parametrize(

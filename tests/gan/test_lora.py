@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from tiny_generators import CARD, tiny_generator
@@ -16,8 +18,10 @@ from tondo.gan.directions import fingerprint
 from tondo.gan.generator import Generator
 from tondo.gan.generator_file import Trained, save_generator
 from tondo.gan.lora import (
+    FORMAT,
     AdapterCard,
     adapter_parameters,
+    adapter_tensors,
     add_adapters,
     merged,
     read_adapter_card,
@@ -117,6 +121,29 @@ def test_an_adapter_of_another_generator_is_refused(tmp_path: Path) -> None:
         with_adapter(wide(1), path)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(InputError, match="cut off or damaged"):
+        with_adapter(base, path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("rank", "Infinity"),
+        ("rank", "NaN"),
+        ("rank", "9" * 400),
+        ("rank", '"one"'),
+        ("kimg", "9" * 400),
+        ("kimg", "NaN"),
+    ],
+)
+def test_an_adapter_with_a_damaged_description(tmp_path: Path, entry: str, value: str) -> None:
+    base, path = wide(), tmp_path / "a.safetensors"
+    card = asdict(AdapterCard("one", fingerprint(base), 1)) | {entry: "VALUE"}
+    about = json.dumps({"format": FORMAT, "card": card}).replace('"VALUE"', value)
+    tensors = {name: t.contiguous() for name, t in adapter_tensors(adapted(base)).items()}
+    path.write_bytes(safetensors.torch.save(tensors, metadata={"tondo_adapter": about}))
+    with pytest.raises(InputError, match=r"description is damaged .* copy it again"):
+        read_adapter_card(path)
+    with pytest.raises(InputError, match="description is damaged"):
         with_adapter(base, path)
 
 

@@ -13,8 +13,6 @@ MOST_BYTES = 8_000_000
 MEASURES = ("frechet", "kernel", "precision", "recall", "diversity")
 NAMES = shipped_names()
 
-pytestmark = pytest.mark.skipif(not NAMES, reason="no generator is shipped with this version")
-
 
 def card_of(name: str) -> Card:
     return open_generator(name).trained.card
@@ -74,5 +72,6 @@ def test_the_model_card_has_the_measures_and_how_they_were_taken(name: str) -> N
 
 
 def test_every_page_is_of_a_generator_and_every_generator_has_one() -> None:
+    assert "fish" in NAMES
     pages = {path.stem for path in shipped_folder().glob("*.md")}
     assert pages == set(NAMES)

@@ -15,6 +15,7 @@ from drawn import blob, scenery, write_all
 from PIL import Image, ImageFilter
 
 from tondo.errors import InputError, OptionError, OutputError, TondoError
+from tondo.gan.inputs import FEW
 from tondo.io.picture_shards import load_pictures, read_manifest
 from tondo.pictures import prepare as prepare_module
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
@@ -154,7 +155,7 @@ def test_sizes_of_all_kinds(tmp_path: Path) -> None:
     [
         ([], "no pictures in"),
         (blobs(1), "has 1 picture that can be used: training needs at least 16"),
-        (blobs(10), r"has 10 pictures that can be used.*--lora 8"),
+        (blobs(10), rf"has 10 pictures that can be used.* {FEW} are enough .*--lora 8"),
         ([blob(1)] * 20, "all 20 pictures of in show the same"),
         ([blob(n % 3) for n in range(20)], "has 3 pictures .*17 nearly the same as"),
         ([Image.new("RGB", (30, 30), "white")] * 20, r"no pictures .*20 nothing on it"),

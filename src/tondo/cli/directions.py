@@ -32,7 +32,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     add = parser.add_argument
     add("generator", metavar="RUN|NAME")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the strips")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="(default: RUN/renders/directions, without a run NAME_directions)",
+    )
     add("--count", type=positive_int, default=10, metavar="N", help="of each kind (%(default)s)")
     add("--truncation", type=float, default=0.8, metavar="T", help="of the models (%(default)s)")
 
@@ -49,15 +55,22 @@ def run(args: argparse.Namespace) -> None:
         raise OptionError(f"--count: w has {generator.shape.w} numbers, got {args.count}")
     w = styles_of(opened, SEEDS, args.truncation)
     directions = find_directions(generator, args.count)
+    folder = args.output or _folder(opened)
     # a strip's name must mean the same to --move: what is drawn is what is saved
-    save_directions(args.output / "directions.safetensors", directions, generator)
-    _draw(args.output, opened, w, directions)
+    save_directions(folder / "directions.safetensors", directions, generator)
+    _draw(folder, opened, w, directions)
     try:
         save_directions(opened.companion("directions"), directions, generator)
         print(f"saved for --move: {opened.companion('directions')}")
     except OutputError:
         print("the generator's own folder cannot be written to: --move finds them anew each time")
-    print(f"{args.output}: {args.count} closed-form directions and {args.count} principal ones")
+    print(f"{folder}: {args.count} closed-form directions and {args.count} principal ones")
+
+
+def _folder(opened: Opened) -> Path:
+    if opened.run is not None:
+        return opened.run.renders_dir / "directions"
+    return Path(f"{opened.name}_directions")
 
 
 def _draw(folder: Path, opened: Opened, w: Tensor, directions: Directions) -> None:

@@ -34,7 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "pictures; with --mesh chamfer distance and F-score. A run of `tondo train`: Fréchet and "
         "kernel distance, precision, recall, diversity and 3D checks. Results go to metrics.json.",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
+    parser.add_argument(
+        "run", metavar="RUN|NAME", type=Path, help="a run, .safetensors, splat .ply or generator"
+    )
     parser.add_argument(
         "--cameras",
         type=Path,

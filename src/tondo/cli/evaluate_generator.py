@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,32 +21,31 @@ LEAST = 5
 
 
 def is_generator(path: Path) -> bool:
-    """Whether `path` is a run of `tondo train`, a generator's file or an installed generator."""
+    """Whether `path` is a run of `tondo train`, the file of a generator or adapter, or an installed
+    generator, also beside a folder of that name that is no run. What is nowhere counts as one, too:
+    `open_generator` says which there are."""
     from tondo.gan.named import shipped_names
+    from tondo.training.run_directory import is_run, open_run, read_config
 
     if path.is_dir():
-        try:
-            config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return isinstance(config, dict) and config.get("command") == "train"
-    if path.is_file():
-        if path.suffix.lower() != ".safetensors":
-            return False
-        import safetensors
+        if is_run(path):
+            return read_config(open_run(path)).get("command") == "train"
+        return str(path) in shipped_names()
+    return not path.is_file() or _says_generator(path)
 
-        try:
-            with safetensors.safe_open(str(path), framework="pt") as file:
-                return "tondo_generator" in (file.metadata() or {})
-        except Exception:  # whatever is wrong with it, the scene's reader says it
-            return False
-    return str(path) in shipped_names()
+
+def _says_generator(path: Path) -> bool:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            return not {"tondo_generator", "tondo_adapter"}.isdisjoint(file.metadata() or {})
+    except Exception:  # whatever is wrong with it, the scene's reader says it
+        return False
 
 
 def evaluate_run(args: argparse.Namespace) -> None:
     """Measure, print, write metrics.json and pictures. Raises TondoError."""
-    _refuse_others(args)
-
     from rich.progress import Progress
 
     from tondo.cli.terminal import progress_console
@@ -57,6 +55,7 @@ def evaluate_run(args: argparse.Namespace) -> None:
     from tondo.training.run_directory import read_metrics
 
     opened = open_generator(args.run)
+    _refuse_others(args)
     if opened.run is None and args.output is None:
         raise OptionError(f"{args.run} is not a run's folder: say with -o DIR where to write")
     if opened.run is not None:
@@ -96,7 +95,8 @@ def _refuse_others(args: argparse.Namespace) -> None:
 
 
 def _pictures(opened: Opened, source: Path | None) -> PictureSet:
-    """The training set of a run, with its cameras only if these were used."""
+    """The training set of a run, or of `source` what is of the run's classes; with its cameras only
+    if these were used."""
     import dataclasses
 
     from tondo.data.pictures import of_classes
@@ -116,9 +116,9 @@ def _pictures(opened: Opened, source: Path | None) -> PictureSet:
             "folder that `tondo prepare --for gan` made"
         )
     pictures = load_pictures(found)
-    if opened.run is not None and found != opened.run.path / "pictures":
+    if opened.run is not None and found.resolve() != (opened.run.path / "pictures").resolve():
         classes = read_config(opened.run).get("classes") or []
-        if source is None and classes:  # only these were trained on
+        if classes:  # only these were trained on
             pictures = of_classes(pictures, tuple(map(str, classes)))
     size = opened.trained.generator.shape.size
     if pictures.size != size:

@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add = parser.add_argument
     add("generator", metavar="RUN|NAME")
     add("--seeds", type=seeds, default=list(range(8)), metavar="A-B,C", help="(0-7)")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add("-o", "--output", type=Path, metavar="DIR", help="(default: NAME_models)")
     add(
         "--format",
         type=formats,
@@ -75,21 +75,24 @@ def run(args: argparse.Namespace) -> None:
     opened = open_generator(args.generator)
     w = styles_of(opened, args.seeds, args.truncation, args.move)
     size = args.size or max(128, opened.trained.generator.shape.size)
+    folder = args.output or Path(f"{opened.name}_models")
     started = time.perf_counter()
-    _write_models(args, opened, w, size)
-    _write_grid(args.output / "grid.png", opened, w, size)
+    _write_models(args, folder, opened, w, size)
+    _write_grid(folder / "grid.png", opened, w, size)
     if args.interpolate:
-        _write_interpolation(args.output / "interpolation.mp4", opened, w, size)
+        _write_interpolation(folder / "interpolation.mp4", opened, w, size)
     seconds = time.perf_counter() - started
     count = len(args.seeds)
-    print(f"{args.output}: {count} model{'s' if count != 1 else ''} in {seconds:.1f} s")
-    print(f"pictures: {args.output / 'grid.png'}")
+    print(f"{folder}: {count} model{'s' if count != 1 else ''} in {seconds:.1f} s")
+    print(f"pictures: {folder / 'grid.png'}")
     licence = opened.trained.card.licence
     if licence:
         print(f"made from pictures under: {licence}")
 
 
-def _write_models(args: argparse.Namespace, opened: Opened, w: Tensor, size: int) -> None:
+def _write_models(
+    args: argparse.Namespace, folder: Path, opened: Opened, w: Tensor, size: int
+) -> None:
     import torch
     from rich.progress import track
 
@@ -105,8 +108,8 @@ def _write_models(args: argparse.Namespace, opened: Opened, w: Tensor, size: int
     generator, priors = opened.trained.generator, opened.trained.priors
     pairs = list(zip(args.seeds, w, strict=True))
     for seed, style in track(pairs, "models", console=progress_console()):
-        model = model_of(generator, style, seed)
-        stem = args.output / f"seed{seed:04d}"
+        model = model_of(generator, style, seed, opened.path)
+        stem = folder / f"seed{seed:04d}"
         for ending in args.format:
             if ending == "png":
                 shots = views(generator, style[None], priors, size)

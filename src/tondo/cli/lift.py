@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
         )
     if args.output.is_dir():
         raise OutputError(f"cannot write {args.output}: a folder of that name is there already")
+    sheet, report = (args.output.with_suffix(ending) for ending in (".png", ".json"))
+    _spare_photo(args.photo, {"model": args.output, "sheet": sheet, "report": report})
 
     import torch
     from rich.progress import Progress
@@ -77,10 +79,19 @@ def run(args: argparse.Namespace) -> None:
             watch=watch,
         )
     write_mesh(args.output, lifted.model.mesh, torch.tensor(UP))
-    sheet, report = (args.output.with_suffix(ending) for ending in (".png", ".json"))
     write_png(sheet, _sheet(lifted, opened.trained.priors))
     write_json(report, report_json(lifted, args.photo, str(args.generator)))
     _print(lifted, args.output, sheet, report)
+
+
+def _spare_photo(photo: Path, written: dict[str, Path]) -> None:
+    """Raises OptionError where a file that is to be written is the photo, by whatever name."""
+    for what, path in written.items():
+        if photo.exists() and path.exists() and path.samefile(photo):
+            raise OptionError(
+                f"-o {written['model']}: the {what} would be written over the photo, {path}: "
+                "choose another name with -o"
+            )
 
 
 def _sheet(lifted: Lifted, priors: tuple[PosePrior, ...]) -> Tensor:

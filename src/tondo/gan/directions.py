@@ -31,6 +31,7 @@ FORMAT = "tondo directions 2"
 COUNT = 10
 SAMPLES = 4096
 MOST_STEPS = 20.0
+ADVICE = "make it again with `tondo directions`"
 _MOVE = re.compile(r"(p?)(\d{1,3})=([+-]?\d+(?:\.\d*)?)")
 
 
@@ -186,14 +187,11 @@ def load_directions(path: Path, generator: Generator) -> Directions:
     Raises:
         InputError: missing, damaged, or made for another generator.
     """
-    about, tensors = read_tensors(path, "tondo_directions", "a file of directions")
+    about, tensors = read_tensors(path, "tondo_directions", "a file of directions", ADVICE)
     if about.get("format") != FORMAT or about.get("generator") != fingerprint(generator):
-        raise InputError(
-            f"{path} was made for another generator or by another version: "
-            "make it again with `tondo directions`"
-        )
+        raise InputError(f"{path} was made for another generator or by another version: {ADVICE}")
     counts = {name: len(tensor) for name, tensor in tensors.items() if tensor.dim()}
     width = generator.shape.w
     wanted = {name: torch.empty(counts.get(name, 0), width) for name in ("closed", "principal")}
-    check_tensors(path, tensors, wanted)
+    check_tensors(path, tensors, wanted, ADVICE)
     return Directions(tensors["closed"].float(), tensors["principal"].float())

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tondo.errors import InputError
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
 from tondo.gan.directions import fingerprint
-from tondo.gan.generator_file import Trained, check_tensors, read_tensors
+from tondo.gan.generator_file import Trained, check_tensors, is_number, read_tensors
 from tondo.gan.poses import draw_cameras
 from tondo.gan.render import pictures_of
 from tondo.io.atomic import write_bytes
@@ -37,6 +37,11 @@ COARSE = 16  # side of the small picture that is looked at directly, for its col
 CHANNELS = ((40, 16), (112, 48), (320, 96))  # of the maps that are used, and what becomes of them
 TURN_WEIGHT = 1.0
 DROPPED = 0.2
+ADVICE = "delete it: it is made again"
+
+
+class OtherGeneratorError(InputError):
+    """An encoder's file is of another generator, or of another version: no fault of the file's."""
 
 
 class Guess(NamedTuple):
@@ -222,18 +227,23 @@ def load_encoder(path: Path, trained: Trained) -> tuple[Encoder, EncoderReport]:
     """What `save_encoder` wrote for this generator.
 
     Raises:
-        InputError: missing, damaged, or made for another generator.
+        OtherGeneratorError: made for another generator, or by another version.
+        InputError: missing or damaged.
     """
-    about, tensors = read_tensors(path, "tondo_encoder", "an encoder of Tondo")
+    about, tensors = read_tensors(path, "tondo_encoder", "an encoder of Tondo", ADVICE)
     if about.get("format") != FORMAT or about.get("generator") != fingerprint(trained.generator):
-        raise InputError(f"{path} is an encoder of another generator or version")
+        raise OtherGeneratorError(f"{path} is an encoder of another generator or version: {ADVICE}")
     with torch.random.fork_rng(devices=[]):
         encoder = Encoder(trained.generator.shape.w)
-    check_tensors(path, tensors, encoder.state_dict())
+    check_tensors(path, tensors, encoder.state_dict(), ADVICE)
     encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     try:
-        degrees, explained, samples = (float(value) for value in about["report"])
+        degrees, explained, samples = about["report"]
+        if not all(is_number(value) for value in (degrees, explained, samples)):
+            raise ValueError("its report must be three numbers")
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: the encoder's description is damaged ({error})") from None
-    report = EncoderReport(degrees, explained, int(samples))
+        raise InputError(
+            f"{path}: the encoder's description is damaged ({error}): {ADVICE}"
+        ) from None
+    report = EncoderReport(float(degrees), float(explained), int(samples))
     return encoder.eval().requires_grad_(False), report

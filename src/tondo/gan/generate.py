@@ -11,9 +11,10 @@ from torch import Tensor
 
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
-from tondo.errors import OptionError
+from tondo.errors import InputError, OptionError
 from tondo.gan.directions import Directions, find_directions, load_directions, moved, parse_move
 from tondo.gan.generator import Generator
+from tondo.gan.generator_file import AGAIN
 from tondo.gan.named import Opened, open_generator
 from tondo.gan.objects import mesh_of, scene_of
 from tondo.gan.sheets import latents
@@ -58,7 +59,7 @@ def generate(
     opened = open_generator(generator)
     w = styles_of(opened, seeds, truncation, moves)
     made = opened.trained.generator
-    return [model_of(made, each, seed) for each, seed in zip(w, seeds, strict=True)]
+    return [model_of(made, each, seed, opened.path) for each, seed in zip(w, seeds, strict=True)]
 
 
 @torch.no_grad()
@@ -68,6 +69,7 @@ def styles_of(
     """[len(seeds), W] the seeds' styles, truncated and moved.
 
     Raises:
+        InputError: the generator's weights make styles that are not finite.
         OptionError: a truncation outside 0..1.5, or a move that cannot be used.
     """
     if not 0.0 <= truncation <= 1.5:
@@ -76,6 +78,7 @@ def styles_of(
     # one by one: in a batch of another size the same seed would be rounded otherwise
     z = latents(list(seeds), generator.shape.z)
     w = torch.cat([generator.styles(each[None], truncation) for each in z])
+    _check_numbers(opened.path, w)
     wanted = tuple(parse_move(text) for text in moves)
     return moved(w, wanted, directions_of(opened)) if wanted else w
 
@@ -92,7 +95,25 @@ def directions_of(opened: Opened) -> Directions:
 
 
 @torch.no_grad()
-def model_of(generator: Generator, w: Tensor, seed: int = 0) -> Model:
-    """The object of one style w [W]."""
+def model_of(
+    generator: Generator, w: Tensor, seed: int = 0, file: Path | str = "the generator"
+) -> Model:
+    """The object of one style w [W]; `file`: the generator's, for the error.
+
+    Raises:
+        InputError: the weights, each of which may be finite, make an object that is not.
+    """
     skins = generator(w[None])
-    return Model(seed, w, scene_of(skins, 0), mesh_of(skins, 0))
+    scene = scene_of(skins, 0)
+    _check_numbers(file, *vars(scene.splats).values())
+    mesh = mesh_of(skins, 0)
+    _check_numbers(file, mesh.vertices)
+    return Model(seed, w, scene, mesh)
+
+
+def _check_numbers(file: Path | str, *made: Tensor) -> None:
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in made):
+        raise InputError(
+            f"{file} is damaged, its weights make objects of numbers that are NaN or infinite: "
+            f"{AGAIN}"
+        )

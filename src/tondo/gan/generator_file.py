@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ KNOWN_WORDS = {
     "representation": ("splats", "field"),
 }
 HALF_LIMIT = 6e4  # float16 ends at 65504
+AGAIN = "copy it again, train again or give another file"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def load_generator(path: Path) -> Trained:
             wanted = Generator(shape).state_dict()
     except (ValueError, RuntimeError, TypeError, ArithmeticError) as error:
         raise InputError(
-            f"{path}: no generator can have the shape that it names: {error}"
+            f"{path}: no generator can have the shape that it names ({error}): {AGAIN}"
         ) from None
     wanted = {name: tensor for name, tensor in wanted.items() if name not in COMPUTED}
     check_tensors(path, tensors, wanted)
@@ -133,8 +134,13 @@ def load_generator(path: Path) -> Trained:
     return Trained(generator.eval().requires_grad_(False), priors, card)
 
 
-def read_tensors(path: Path, key: str, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_tensors(
+    path: Path, key: str, kind: str, advice: str = AGAIN
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The JSON object under `key` of a safetensors file's metadata, and the file's tensors.
+
+    Args:
+        kind: what the file should be. advice: what to do where it is not.
 
     Raises:
         InputError: missing, too large, cut off, damaged, or without that entry (so not `kind`).
@@ -142,27 +148,31 @@ def read_tensors(path: Path, key: str, kind: str) -> tuple[dict[str, Any], dict[
     if not path.is_file():
         raise InputError(f"there is no file {path}: expected {kind}")
     if path.stat().st_size > MOST_BYTES:
-        raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MB: it is not {kind}")
+        raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MB: it is not {kind}: {advice}")
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
             text = (file.metadata() or {}).get(key)
             if text is None:
-                raise InputError(f"{path} is a safetensors file, but not {kind}")
+                raise InputError(f"{path} is a safetensors file, but not {kind}: {advice}")
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} is cut off or damaged, or not {kind}: {error}") from None
+        raise InputError(
+            f"{path} is cut off or damaged, or not {kind} ({error}): {advice}"
+        ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     try:
         about = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: its description is damaged ({error})") from None
+        raise InputError(f"{path}: its description is damaged ({error}): {advice}") from None
     if not isinstance(about, dict):
-        raise InputError(f"{path}: its description is damaged (not a JSON object)")
+        raise InputError(f"{path}: its description is damaged (not a JSON object): {advice}")
     return about, tensors
 
 
-def check_tensors(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+def check_tensors(
+    path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor], advice: str = AGAIN
+) -> None:
     """Every tensor of `wanted` is there, with its shape, as finite floats, and nothing else is.
 
     Raises:
@@ -170,19 +180,19 @@ def check_tensors(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor
     """
     for name, tensor in wanted.items():
         if name not in found:
-            raise InputError(f"{path} does not hold what it announces: {name} is missing")
+            raise InputError(f"{path} does not hold what it announces, {name} is missing: {advice}")
         here = found[name]
         if here.shape != tensor.shape or here.dtype not in (torch.float16, torch.float32):
             kind = str(here.dtype).removeprefix("torch.")
             raise InputError(
-                f"{path} does not hold what it announces: {name} is {list(here.shape)} {kind}, "
-                f"expected {list(tensor.shape)} float16 or float32"
+                f"{path} does not hold what it announces, {name} is {list(here.shape)} {kind}, "
+                f"expected {list(tensor.shape)} float16 or float32: {advice}"
             )
         if not bool(torch.isfinite(here).all()):
-            raise InputError(f"{path}: {name} holds values that are NaN or infinite")
+            raise InputError(f"{path}: {name} holds values that are NaN or infinite: {advice}")
     extra = sorted(found.keys() - wanted.keys() - set(COMPUTED))
     if extra:
-        raise InputError(f"{path} holds something that it does not announce: {extra[0]}")
+        raise InputError(f"{path} holds something that it does not announce, {extra[0]}: {advice}")
 
 
 def _parse_about(
@@ -190,8 +200,8 @@ def _parse_about(
 ) -> tuple[GeneratorShape, tuple[PosePrior, ...], Card]:
     if about.get("format") != FORMAT:
         raise InputError(
-            f"{path} is a generator of another version ({about.get('format')!r}); this program "
-            f"reads {FORMAT!r}"
+            f"{path} is a generator of another version ({about.get('format')!r:.60}); this program "
+            f"reads {FORMAT!r}: train again, or use the version of Tondo that wrote it"
         )
     try:
         priors = about["priors"]
@@ -203,7 +213,9 @@ def _parse_about(
             _card_of(about["card"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OptionError) as error:
-        raise InputError(f"{path}: the generator's description is damaged ({error})") from None
+        raise InputError(
+            f"{path}: the generator's description is damaged ({error}): {AGAIN}"
+        ) from None
 
 
 def shape_of(fields: dict[str, Any]) -> GeneratorShape:
@@ -234,7 +246,7 @@ def _prior_of(fields: dict[str, Any]) -> PosePrior:
 
 def _card_of(fields: dict[str, Any]) -> Card:
     metrics = fields.get("metrics", {})
-    if not isinstance(metrics, dict) or not all(_is_number(value) for value in metrics.values()):
+    if not isinstance(metrics, dict) or not all(is_number(value) for value in metrics.values()):
         raise ValueError("metrics must be numbers by name")
     rest = {name: value for name, value in fields.items() if name != "metrics"}
     values = _checked(Card, rest, longest=10_000)
@@ -264,7 +276,7 @@ def _value(name: str, annotation: str, value: Any, least: float, longest: int) -
         return value
     if annotation == "str" and isinstance(value, str) and len(value) <= longest:
         return value
-    if annotation in ("int", "float") and _is_number(value) and least <= value <= most:
+    if annotation in ("int", "float") and is_number(value) and least <= value <= most:
         if annotation == "float":
             return float(value)
         if value == int(value):
@@ -272,6 +284,8 @@ def _value(name: str, annotation: str, value: Any, least: float, longest: int) -
     raise ValueError(f"{name} cannot be {value!r:.60}")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value from JSON is a number that a float can hold: not NaN, not infinite, and not
+    one of hundreds of digits, which JSON has too."""
     plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return plain and math.isfinite(value)
+    return plain and abs(value) <= sys.float_info.max

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tondo.errors import InputError, OutputError
+from tondo.errors import OutputError
 from tondo.features.distances import mean_pairwise_distance
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
 from tondo.gan.encoder import (
     Encoder,
     EncoderReport,
+    OtherGeneratorError,
     load_encoder,
     save_encoder,
     train_encoder,
@@ -122,10 +123,8 @@ def encoder_of(
     if path.is_file():
         try:
             return load_encoder(path, opened.trained)
-        except InputError as error:
-            # a run that was trained on has an encoder of the older generator beside it
-            if "another generator" not in str(error):
-                raise
+        except OtherGeneratorError:
+            pass  # a run that was trained on has an encoder of the older generator beside it
     wanted = {} if samples is None else {"samples": samples}
     encoder, report = train_encoder(opened.trained, watch=watch, **wanted)
     try:
@@ -160,7 +159,7 @@ def lift_target(
     stages.append(_stage("tuned", tuned, fitted, judge))
     typical = _typical_distance(opened, judge.size)
     return Lifted(
-        model_of(tuned, fitted.w[0]),
+        model_of(tuned, fitted.w[0], file=opened.path),
         tuned,
         fitted.w,
         fitted.pose.viewmats()[0],

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tondo.errors import InputError, OptionError
 from tondo.gan.directions import fingerprint
 from tondo.gan.generator import Generator
-from tondo.gan.generator_file import check_tensors, read_tensors
+from tondo.gan.generator_file import AGAIN, check_tensors, is_number, read_tensors
 from tondo.gan.layers import Linear, StyledConv
 from tondo.io.atomic import write_bytes
 
@@ -177,7 +177,8 @@ def with_adapter(base: Generator, path: Path) -> Generator:
     card = _card_of(path, about)
     if card.base_fingerprint != fingerprint(base):
         raise InputError(
-            f"{path} is an adapter of another generator ({card.base}), not of this one"
+            f"{path} is an adapter of another generator ({card.base}), not of this one: give the "
+            "one that it was trained from, or train the adapter again"
         )
     generator = copy.deepcopy(base)
     try:
@@ -194,17 +195,25 @@ def with_adapter(base: Generator, path: Path) -> Generator:
 def _card_of(path: Path, about: dict[str, object]) -> AdapterCard:
     card = about.get("card")
     if about.get("format") != FORMAT or not isinstance(card, dict):
-        raise InputError(f"{path} is an adapter of another version; this program reads {FORMAT!r}")
+        raise InputError(
+            f"{path} is an adapter of another version ({about.get('format')!r:.60}); this program "
+            f"reads {FORMAT!r}: train again, or use the version of Tondo that wrote it"
+        )
     try:
+        rank, kimg = card["rank"], card.get("kimg", 0.0)
+        if not is_number(rank) or not is_number(kimg):
+            raise ValueError("rank and kimg must be numbers")
         return AdapterCard(
             str(card["base"])[:1000],
             str(card["base_fingerprint"])[:64],
-            int(card["rank"]),
-            float(card.get("kimg", 0.0)),
+            int(rank),
+            float(kimg),
             str(card.get("source", ""))[:1000],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: the adapter's description is damaged ({error})") from None
+        raise InputError(
+            f"{path}: the adapter's description is damaged ({error}): {AGAIN}"
+        ) from None
 
 
 def _places(generator: Generator, rank: int) -> list[tuple[StyledConv | Linear, int]]:

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from tondo.errors import OptionError
 
+LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e6  # float32, in which cameras are drawn, begins at 1e-38
+
 
 @dataclass(frozen=True)
 class PosePrior:
@@ -26,7 +28,7 @@ class PosePrior:
         roll: degrees about the line of sight.
         fov: degrees, the whole angle of view.
         distance: camera to origin, in radii of the object.
-        weight: how often, relative to the other priors of a mixture.
+        weight: how often, relative to the other priors of a mixture, above 0.
         by_angle: elevations are even in angle, as on a turning axis, not over the sphere's area.
         bell: most cameras stand near the middle of the ranges: angles are normally distributed with
             a standard deviation of `BELL` times half a range, and cut off at its ends.
@@ -60,6 +62,11 @@ class PosePrior:
             raise OptionError(f"poses: pivot must lie within -1..1, got {self.pivot:g}")
         if not 1.1 <= self.distance <= 100.0:
             raise OptionError(f"poses: distance must lie within 1.1..100, got {self.distance:g}")
+        if not LEAST_WEIGHT <= self.weight <= MOST_WEIGHT:
+            raise OptionError(
+                f"poses: weight must lie within {LEAST_WEIGHT:g}..{MOST_WEIGHT:g}, "
+                f"got {self.weight:g}"
+            )
 
 
 ROUND = (-180.0, 180.0)
