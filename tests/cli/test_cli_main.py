@@ -88,6 +88,14 @@ def test_our_bug_is_a_traceback_and_status_1(
             "tondo: error: cannot read or write runs/a/events.jsonl: No space left on device\n",
         ),
         (
+            OSError(errno.ENAMETOOLONG, "File name too long", "xxx"),
+            "tondo: error: cannot read or write xxx: File name too long\n",
+        ),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+            OUT_OF_MEMORY,
+        ),
+        (
             MemoryError(),
             OUT_OF_MEMORY,
         ),

@@ -34,7 +34,15 @@ VERBS = {
     "doctor": "what is installed, what is missing, and which path runs",
 }
 # The machine's refusals, not bugs, wherever they come up.
-_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE)
+_REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENAMETOOLONG,
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -138,7 +138,7 @@ class Generator(nn.Module):
 
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """Normally distributed z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean
-        style."""
+        style, above 1 (to 1.5) away from it."""
         w = self.mapping(codes_of(z, self.kinds))
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
 
