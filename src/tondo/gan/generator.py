@@ -32,8 +32,8 @@ LIGHT = 8  # the lit ball's picture, pixels a side
 PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
 FIRST_TRAIT = 0.02
 TRAITED = 2  # levels of the maps that are mixed for each object, coarsest first
-NEAR_MIDDLE = 0.1  # object radii from the middle within which cells are held back from it
-SIDEWAYS = 0.25  # of displacements along the skin of a radial one
+NEAR_AXIS = 0.1  # object radii from the axis within which cells are held back from it
+SIDEWAYS = 0.25  # of displacements round the axis of a radial one
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
@@ -180,15 +180,12 @@ class Generator(nn.Module):
         raw = torch.cat([raw[:, :4], raw[:, 4:] + PLACE_RATE * self.places[3]], dim=1)
         radius = FIRST_RADIUS * torch.exp(self.axes)
         if self.shape.axial:
-            turned = turned_outwards if self.shape.radial else turned_along
-            offset = turned(offset, self.template)
+            if self.shape.radial:
+                offset = once_round(offset, radius)
+            offset = turned_along(offset, self.template)
         if self.shape.mirror:
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
-        body = self.template * radius[:, None, None]
-        grid = body + offset
-        if self.shape.radial:
-            grid = on_own_side(grid, self.template)
-            offset = grid - body
+        grid = self.template * radius[:, None, None] + offset
         skins = _skins(grid, raw, self.shape.lined)._replace(offset=offset)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
@@ -296,25 +293,17 @@ def turned_along(offset: Tensor, sphere: Tensor) -> Tensor:
     return torch.stack([outward * x + across * z, up, outward * z - across * x], dim=1)
 
 
-def turned_outwards(offset: Tensor, sphere: Tensor) -> Tensor:
-    """Displacements [B, 3, rows, columns] across, up along the meridian and away from the middle,
-    to x, y, z; the first two to a share of `SIDEWAYS`, and none at the poles. `sphere`
-    [3, rows, columns] is `sphere_map`."""
-    x, y, z = sphere
-    across, up = SIDEWAYS * offset[:, 0], SIDEWAYS * offset[:, 1]
-    away = offset[:, 2]
-    level = away - y * up
-    return torch.stack(
-        [level * x + across * z, away * y + up * (1 - y * y), level * z - across * x], 1
-    )
+def once_round(offset: Tensor, radius: Tensor) -> Tensor:
+    """Displacements [B, 3, rows, columns] across, up and outward such that every ring of a body
+    with half axes `radius` [3] goes once round the upright axis.
 
-
-def on_own_side(grid: Tensor, sphere: Tensor) -> Tensor:
-    """Cells [B, 3, rows, columns] moved along their own directions, `sphere` [3, rows, columns], so
-    that none lies beyond the middle: q = d . p becomes (q + sqrt(q^2 + NEAR_MIDDLE^2)) / 2 > 0."""
-    along = (grid * sphere).sum(dim=1, keepdim=True)
-    kept = 0.5 * (along + (along.square() + NEAR_MIDDLE**2).sqrt())
-    return grid + (kept - along) * sphere
+    With r the smaller half axis across, q = r + outward becomes (q + sqrt(q^2 + NEAR_AXIS^2)) / 2 >
+    0: no cell crosses the axis; and cells move to the sides by a share of `SIDEWAYS`.
+    """
+    least = torch.minimum(radius[0], radius[2])
+    wanted = least + offset[:, 2:]
+    kept = 0.5 * (wanted + (wanted.square() + NEAR_AXIS**2).sqrt())
+    return torch.cat([SIDEWAYS * offset[:, :1], offset[:, 1:2], kept - least], dim=1)
 
 
 def _gently(x: Tensor) -> Tensor:
