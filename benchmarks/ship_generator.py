@@ -1,6 +1,6 @@
 """Turn a run of `tondo train` into a generator that is installed with the program.
 
-    python benchmarks/ship_generator.py RUN NAME --licence "CC0 1.0" --limits "..."
+    python benchmarks/ship_generator.py RUN NAME --licence "CC0 1.0" --limits "..." --how "..."
 
 Writes src/tondo/generators/NAME.safetensors, its encoder for `tondo lift`, its directions and the
 model card NAME.md. `tondo evaluate RUN` comes first: its numbers go into the card.
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--licence", required=True)
     parser.add_argument("--source", required=True, help="of the pictures, in words")
     parser.add_argument("--limits", required=True)
+    parser.add_argument("--how", required=True, help="it was trained: the command, the commit")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="that the encoder learns from")
     args = parser.parse_args()
     opened = open_generator(args.run)
@@ -54,12 +55,12 @@ def main() -> None:
     save_encoder(shipped.companion("encoder"), encoder, shipped.trained, report)
     generator = shipped.trained.generator
     save_directions(shipped.companion("directions"), find_directions(generator), generator)
-    text = model_card(card, measured, generator.shape.size)
+    text = model_card(card, measured, generator.shape.size, args.how)
     (FOLDER / f"{args.name}.md").write_text(text, encoding="utf-8")
     print(f"{FOLDER / args.name}.*: encoder off by {report.degrees:.0f} degrees")
 
 
-def model_card(card: Card, measured: dict[str, Any], size: int) -> str:
+def model_card(card: Card, measured: dict[str, Any], size: int, how: str) -> str:
     """The page that lies beside the generator."""
     rows = "\n".join(f"| {name} | {measured[name]:.4g} |" for name in NUMBERS)
     checks = "\n".join(f"| {name} | {value:.4g} |" for name, value in measured["geometry"].items())
@@ -70,6 +71,7 @@ A generator of 3D models, {size}x{size} pixels in training.
 - Trained on: {card.source}, {card.pictures:,} pictures, cameras: {card.poses}.
 - Licence of the pictures and of this file: {card.licence}.
 - Training: {card.kimg:.0f} thousand pictures shown, {card.hours:.2f} hours.
+- Made by: {how}.
 - Limits: {card.limits}
 
 | measure, over {measured["extractor"]}, {measured["pictures"]} pictures, \

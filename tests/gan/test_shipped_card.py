@@ -57,6 +57,7 @@ def test_the_model_card_names_data_licence_training_and_limits(name: str) -> Non
     assert kimg == pytest.approx(card.kimg, abs=0.5)
     assert "hours" in training
     assert hours == pytest.approx(card.hours, abs=0.005)
+    assert re.search(r"`tondo train .+`, commit `[0-9a-f]{7}`", line_of(page, "Made by"))
     assert line_of(page, "Limits") == card.limits
 
 
