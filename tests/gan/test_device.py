@@ -21,7 +21,9 @@ from tondo.gan.sheets import grid, latents
 from tondo.gan.train import begin, one_step, plain_generator
 
 SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2, lined=True)
-SPLATS = replace(SHAPE, light="camera", mirror=True, axial=True, traits=4, background="scene")
+SPLATS = replace(
+    SHAPE, light="camera", mirror=True, axial=True, radial=True, traits=4, background="scene"
+)
 FIELD = replace(SHAPE, representation="field")
 
 

@@ -13,7 +13,7 @@ import torch
 
 from tiny_generators import CARD, tiny_generator
 from tondo.errors import InputError, OptionError
-from tondo.gan.config import GeneratorShape
+from tondo.gan.config import KINDS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.generator import Generator
 from tondo.gan.generator_file import Trained, save_generator
@@ -56,14 +56,15 @@ def grid(generator: Generator) -> torch.Tensor:
 
 
 # as training makes them (`inputs.setting_of`)
-SMALLEST = GeneratorShape(rows=48, columns=96, traits=32, kinds=8, light="camera")
+LARGE = GeneratorShape(traits=TRAITS, kinds=KINDS, lined=True, light="camera")
+SMALLEST = replace(LARGE, rows=SMALL_ROWS, columns=2 * SMALL_ROWS, size=SMALL)
 TRAINED = {
     "default": GeneratorShape(),
-    "64 pixels": SMALLEST,
-    "64 pixels, axial": replace(SMALLEST, axial=True),
-    "64 pixels, scene": replace(SMALLEST, background="scene", mirror=True),
-    "128 pixels": GeneratorShape(size=128, traits=32, kinds=8),
-    "field": GeneratorShape(rows=48, columns=96, representation="field", kinds=8),
+    "32 pixels": SMALLEST,
+    "64 pixels": LARGE,
+    "64 pixels, axial": replace(LARGE, axial=True, radial=True),
+    "64 pixels, scene": replace(LARGE, background="scene", mirror=True),
+    "field": GeneratorShape(representation="field", kinds=KINDS),
 }
 
 
