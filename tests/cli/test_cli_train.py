@@ -186,6 +186,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_pictures(tmp_path / "same", [ball(0)] * 16)
     write_pictures(tmp_path / "good", [ball(k) for k in range(16)])
     write_pictures(tmp_path / "tiny", [blocks(k, 8 + k % 8) for k in range(20)])
+    tiny_run(tmp_path / "whole")
     for name, spoil in (("half", cut), ("other", reshaped)):
         spoil(tiny_run(tmp_path / name) / FILE)
     return tmp_path
@@ -194,6 +195,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 REFUSED = {
     "one picture": (["one"], ["one has 1 picture that can be used", "at least 16"]),
     "all the same": (["same"], ["all 16 pictures of same show the same", "different things"]),
+    "all the same, adapting": (
+        ["same", "--from", "whole", "--lora", "1"],
+        ["all 16 pictures of same show the same", "different things"],
+    ),
     "all too small": (["tiny"], ["no pictures that can be used", "too small", "at least 16"]),
     "a typo": (["good", "--poses", "turntabel"], ["turntabel", "turntable", "frontal"]),
     "turned round": (["good", "--poses", "azimuth=9:1,elevation=0:5"], ["azimuth", "9"]),

@@ -54,7 +54,7 @@ class Vitals:
 
     def illness(self, training: Training) -> str | None:
         """What is wrong, in a few words, or None."""
-        if not all(bool(torch.isfinite(p).all()) for p in training.G.parameters()):
+        if not finite(training):
             return f"weights of the generator became NaN or infinite at step {training.step}"
         if training.pictures < BEFORE:
             return None
@@ -67,6 +67,11 @@ class Vitals:
                 f"{self._config.diversity_floor:g})"
             )
         return None
+
+
+def finite(training: Training) -> bool:
+    """Whether no weight of the generator is NaN or infinite."""
+    return all(bool(torch.isfinite(p).all()) for p in training.G.parameters())
 
 
 @torch.no_grad()

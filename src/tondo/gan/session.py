@@ -230,7 +230,7 @@ def _first_look(
             nonlocal saved
             watch.stage("first look", done, of)
             training.seconds = now = before + time.perf_counter() - started
-            if stop or now - saved >= options.checkpoint_seconds:
+            if (stop or now - saved >= options.checkpoint_seconds) and health.finite(training):
                 saved = now
                 tensors = state.to_tensors(training) | of_optimiser(FIRST, learned)
                 save_checkpoint(run, 0, tensors, {"setbacks": 0, FIRST: done})

@@ -154,7 +154,7 @@ def _made_of(
         say(STAGES[2], 0, 1)
         chosen = _choose(finished, framed, options)
         left_out += _named(chosen, framed)
-        _check_different(found, chosen)
+        _check_different(found, chosen, finished.images)
         _check_count(found, len(chosen.rows), options, left_out)
         say(STAGES[2], 1, 1)
         cameras = _cameras(framed, chosen.rows, options.size)
@@ -217,10 +217,14 @@ def _check_count(
     raise InputError(f"{source.title} has {pictures} that can be used{why}: {advice}")
 
 
-def _check_different(source: PictureSource, chosen: _Chosen) -> None:
-    if len(chosen.rows) == 1 and chosen.pairs:
+def _check_different(source: PictureSource, chosen: _Chosen, images: np.ndarray) -> None:
+    """Where near-duplicates are kept, too, pictures must not be all one."""
+    first, *others = chosen.rows or [0]
+    copies = all(np.array_equal(images[row], images[first]) for row in others)
+    if copies and (others or chosen.pairs):
         raise InputError(
-            f"all {len(chosen.pairs) + 1} pictures of {source.title} show the same: a generator "
+            f"all {len(others) + len(chosen.pairs) + 1} pictures of {source.title} show the same: "
+            "a generator "
             "learns from pictures of different things of one kind"
         )
 
