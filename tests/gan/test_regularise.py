@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tondo.gan.config import GanConfig
 from tondo.gan.generator import Skins, sphere_map
-from tondo.gan.regularise import folds, geometry_loss, off_centre, relief, roughness
+from tondo.gan.regularise import folds, geometry_loss, grooves, off_centre, relief, roughness
 
 
 def skins_of(grid: Tensor) -> Skins:
@@ -40,6 +40,24 @@ def test_a_ball_has_no_folds_one_inside_out_has_nothing_else() -> None:
     assert 0.001 < float(folds(skins_of(flat))) < 1.0
 
 
+def test_grooves_down_the_side_cost_and_rings_of_any_size_do_not() -> None:
+    sphere = 0.8 * sphere_map(32, 64)
+    rows, columns = torch.arange(32)[:, None], torch.arange(64)
+    waisted = sphere * (1 - 0.8 * torch.exp(-(((rows - 15.5) / 2.0) ** 2)))
+    assert float(grooves(skins_of(waisted))) == 0.0
+    oval = sphere * torch.tensor([1.0, 1.0, 0.6])[:, None, None]
+    assert float(grooves(skins_of(oval))) == 0.0
+    grooved = sphere * (1 - 0.5 * torch.exp(-(((columns - 0.5) / 2.0) ** 2)))
+    assert float(grooves(skins_of(grooved))) > 0.02
+    rolled = grooved.roll(20, dims=2)  # wherever it is, also across the map's seam
+    torch.testing.assert_close(grooves(skins_of(rolled)), grooves(skins_of(grooved)))
+    config = GanConfig()
+    apart = [
+        geometry_loss(skins_of(grooved)._replace(radial=radial), config) for radial in (False, True)
+    ]
+    torch.testing.assert_close(apart[1] - apart[0], config.rings * grooves(skins_of(grooved)))
+
+
 def test_the_middle_and_the_unit_sphere_are_kept() -> None:
     sphere = 0.7 * sphere_map(16, 32)
     assert float(off_centre(skins_of(sphere))) < 1e-9
@@ -51,7 +69,7 @@ def test_the_middle_and_the_unit_sphere_are_kept() -> None:
 def test_every_term_has_a_gradient_that_lowers_it() -> None:
     noise = 0.1 * torch.randn(3, 16, 32, generator=torch.Generator().manual_seed(1))
     start = 1.1 * sphere_map(16, 32) + noise
-    for term in (roughness, folds, off_centre):
+    for term in (roughness, folds, grooves, off_centre):
         grid = start.clone().requires_grad_()
         before = term(skins_of(grid))
         before.backward()

@@ -52,6 +52,7 @@ class Skins(NamedTuple):
         offset: [B, 3, rows, columns] how far `grid` is from G's first body, or None.
         lined: a second skin belongs inside these (`tondo.gan.lining`), which pictures of them and
             splats for viewers hold.
+        radial: the rows are rings round the upright axis (`GeneratorShape.radial`).
     """
 
     means: Tensor
@@ -63,6 +64,7 @@ class Skins(NamedTuple):
     light: Tensor | None = None
     offset: Tensor | None = None
     lined: bool = False
+    radial: bool = False
 
 
 class Generator(nn.Module):
@@ -186,7 +188,8 @@ class Generator(nn.Module):
         if self.shape.mirror:
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
         grid = self.template * radius[:, None, None] + offset
-        skins = _skins(grid, raw, self.shape.lined)._replace(offset=offset)
+        skins = _skins(grid, raw, self.shape.lined)
+        skins = skins._replace(offset=offset, radial=self.shape.radial)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
     def _of_place(self, level: int, w: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,8 @@ from tondo.gan.generator import Skins
 from tondo.kernels.sphere_maps import padded
 from tondo.kernels.sphere_maps_torch import crossed
 from tondo.kernels.tri_planes_torch import Planes
+
+SMALLEST_RING = 0.02  # object radii: what is nearer to the axis may be as rough as it likes
 
 
 def geometry_loss(
@@ -26,6 +30,8 @@ def geometry_loss(
         + config.folds * folds(made)
         + config.centre * off_centre(made)
     )
+    if made.radial:
+        total = total + config.rings * grooves(made)
     return total if one_side is None else total + config.relief * relief(made, one_side)
 
 
@@ -58,6 +64,17 @@ def folds(skins: Skins) -> Tensor:
     normal = _unit(crossed(south, east))
     away = _unit(grid - grid.mean(dim=(2, 3), keepdim=True))
     return torch.relu(0.1 - (normal * away).sum(dim=1)).square().mean()
+
+
+def grooves(skins: Skins) -> Tensor:
+    """How much steeper than 45 degrees the rings of a radial skin run towards the axis: the mean of
+    max(0, |step of the distance from it| / spacing - 1)^2, of neighbours in a ring and its mean
+    spacing. Rings may be of any size: stems, cavities and necks are free."""
+    away = skins.grid[:, ::2].square().sum(dim=1).clamp_min(1e-12).sqrt()
+    step = (away.roll(-1, dims=2) - away).abs()
+    mean = away.detach().mean(dim=2, keepdim=True)
+    spacing = (2 * math.pi / away.shape[2]) * (mean + SMALLEST_RING)
+    return torch.relu(step / spacing - 1.0).square().mean()
 
 
 def _unit(x: Tensor) -> Tensor:
