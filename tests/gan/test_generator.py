@@ -110,10 +110,15 @@ def test_larger_pictures_are_as_soft_as_those_of_training() -> None:
 
 def times_round(grid: torch.Tensor) -> torch.Tensor:
     """[B, rows] how many times rings go round the upright axis, of maps [B, 3, rows, columns]."""
+    return steps_round(grid).sum(dim=-1) / (2 * math.pi)
+
+
+def steps_round(grid: torch.Tensor) -> torch.Tensor:
+    """[B, rows, columns] angles round the upright axis to the next cell of the ring."""
     x, _, z = grid.unbind(1)
     around = torch.atan2(x, z)
     steps = torch.diff(torch.cat([around, around[..., :1]], dim=-1), dim=-1)
-    return (torch.remainder(steps + math.pi, 2 * math.pi) - math.pi).sum(dim=-1) / (2 * math.pi)
+    return torch.remainder(steps + math.pi, 2 * math.pi) - math.pi
 
 
 def test_the_skin_of_a_radial_one_goes_once_round_whatever_g_wants() -> None:
@@ -134,6 +139,8 @@ def test_the_skin_of_a_radial_one_goes_once_round_whatever_g_wants() -> None:
     away = (made.grid[:, ::2] * flat).sum(dim=1)
     assert float(away.detach().min()) > 0
     torch.testing.assert_close(times_round(made.grid.detach()), torch.ones(8, SHAPE.rows))
+    assert bool((steps_round(made.grid.detach()) > 0).all())  # none passes another
+    assert not bool((steps_round(found[False].grid.detach()) > 0).all())
     away[away < 0.05].sum().backward()
     assert float(generator.coarse.weight.grad.abs().max()) > 0  # and from there it finds back
 

@@ -28,8 +28,8 @@ class GeneratorShape:
         axial: what all objects have in common is the same all round their upright axis, but for
             noise; what one has of its own need not be. Displacements turn with the azimuth.
         radial: the cells of an axial one move away from the axis and along it, little round it, and
-            never through it: where they may do all of that they roll up, and lie skin within skin,
-            from where no small step leads back.
+            neither through it nor past each other: where they may they roll up, and lie skin within
+            skin, from where no small step leads back.
         traits: maps of features of which every object has a mixture of its own; of splats alone.
         kinds: normal distributions that random z are drawn from (`tondo.gan.kinds`).
         lined: a second, coarse skin lies inside the first one, whose splats may then be small

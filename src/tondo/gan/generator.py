@@ -33,7 +33,8 @@ PLACE_RATE = 5.0  # of what places have, relative to other weights' steps
 FIRST_TRAIT = 0.02
 TRAITED = 2  # levels of the maps that are mixed for each object, coarsest first
 NEAR_AXIS = 0.1  # object radii from the axis within which cells are held back from it
-SIDEWAYS = 0.25  # of displacements round the axis of a radial one
+TURN = 0.15  # radians round the axis by a displacement of 1 across, of a radial one: cells that are
+# as far apart as the coarsest ones then keep their order, whatever G wants
 OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
@@ -183,8 +184,9 @@ class Generator(nn.Module):
         radius = FIRST_RADIUS * torch.exp(self.axes)
         if self.shape.axial:
             if self.shape.radial:
-                offset = once_round(offset, radius)
-            offset = turned_along(offset, self.template)
+                offset = once_round(offset, self.template, radius)
+            else:
+                offset = turned_along(offset, self.template)
         if self.shape.mirror:
             offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
         grid = self.template * radius[:, None, None] + offset
@@ -296,17 +298,22 @@ def turned_along(offset: Tensor, sphere: Tensor) -> Tensor:
     return torch.stack([outward * x + across * z, up, outward * z - across * x], dim=1)
 
 
-def once_round(offset: Tensor, radius: Tensor) -> Tensor:
-    """Displacements [B, 3, rows, columns] across, up and outward such that every ring of a body
-    with half axes `radius` [3] goes once round the upright axis.
+def once_round(offset: Tensor, sphere: Tensor, radius: Tensor) -> Tensor:
+    """Displacements [B, 3, rows, columns] across, up and outward, to x, y, z, such that every ring
+    of a body with half axes `radius` [3] goes once round the upright axis. `sphere`
+    [3, rows, columns] is `sphere_map`.
 
     With r the smaller half axis across, q = r + outward becomes (q + sqrt(q^2 + NEAR_AXIS^2)) / 2 >
-    0: no cell crosses the axis; and cells move to the sides by a share of `SIDEWAYS`.
+    0, so no cell crosses the axis; across turns cells round it, too little to pass each other.
     """
+    across, up, outward = offset.unbind(1)
     least = torch.minimum(radius[0], radius[2])
-    wanted = least + offset[:, 2:]
-    kept = 0.5 * (wanted + (wanted.square() + NEAR_AXIS**2).sqrt())
-    return torch.cat([SIDEWAYS * offset[:, :1], offset[:, 1:2], kept - least], dim=1)
+    wanted = least + outward
+    kept = 0.5 * (wanted + (wanted.square() + NEAR_AXIS**2).sqrt()) - least
+    x, z = ((radius[axis] + kept) * sphere[axis] for axis in (0, 2))
+    sin, cos = (TURN * across).sin(), (TURN * across).cos()
+    body = radius[:, None, None] * sphere
+    return torch.stack([x * cos + z * sin - body[0], up, z * cos - x * sin - body[2]], dim=1)
 
 
 def _gently(x: Tensor) -> Tensor:
