@@ -19,10 +19,8 @@ from tondo.gan.setting import Base, Setting
 from tondo.gan.watch import Watch
 from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.rasterize import rasterize_path
-from tondo.pictures.prepare import LEAST, PictureOptions, prepare_pictures
+from tondo.pictures.prepare import FEW, LEAST, PictureOptions, prepare_pictures
 from tondo.training.run_directory import RunDirectory
-
-FEW = 8  # pictures that adapt a generator
 
 
 def base_of(options: TrainOptions) -> Trained | None:
