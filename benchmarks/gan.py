@@ -1,10 +1,10 @@
 """Trains the generators of docs/gan.md from nothing, and measures them.
 
-    python gan.py [NAME ...] [--runs FOLDER]
+    python gan.py [NAME ...] [--runs FOLDER] [--threads N]
 
-Each has one thread; two go side by side. A training goes on where it was stopped; one that is
-finished and measured is left as it is. The results go to results/gan.json, the pictures to
-docs/images; table.py makes the tables.
+Each has one thread, and two go side by side; with --threads 2 one follows the other. A training
+goes on where it was stopped; one that is finished and measured is left as it is. The results go to
+results/gan.json, the pictures to docs/images; table.py makes the tables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tondo.io.atomic import write_json
 
 SAMPLES = 2000
 FISH_PICTURES = 8000
-THREADS = "1"
+CORES = 2  # of the machine that the trainings are meant for
 IMAGES = ROOT / "docs" / "images"
 
 
@@ -86,14 +86,14 @@ def run_of(name: str, runs: Path) -> Path:
     return runs / name.replace(" ", "_").lower()
 
 
-def trained(name: str, runs: Path) -> dict[str, Any]:
+def trained(name: str, runs: Path, threads: int) -> dict[str, Any]:
     """The figures of a finished training, after as much training and measuring as is missing."""
     case, run = CASES[name], run_of(name, runs)
     figures = run / "metrics.json"
     if not figures.exists():
         source = str(prepared(case.data, runs))
         words = ["--resume"] if run.exists() else list(case.words)
-        words += ["--minutes", str(case.minutes), "--threads", THREADS]
+        words += ["--minutes", str(case.minutes), "--threads", str(threads)]
         tondo("train", source, "-o", str(run), *words)
     found: dict[str, Any] = json.loads(figures.read_text())
     if "generator" not in found:
@@ -104,7 +104,7 @@ def trained(name: str, runs: Path) -> dict[str, Any]:
     return found
 
 
-def kept(name: str, found: dict[str, Any], where: dict[str, Any]) -> None:
+def kept(name: str, found: dict[str, Any], where: dict[str, Any], threads: int) -> None:
     """`found` into the file of results, where it is new."""
     results = load("gan") or {"trainings": {}}
     if results["trainings"].get(name, {}).get("figures") != found:
@@ -113,7 +113,7 @@ def kept(name: str, found: dict[str, Any], where: dict[str, Any]) -> None:
             "data": case.data,
             "minutes": case.minutes,
             "shown": case.shown,
-            "words": " ".join((*case.words, "--threads", THREADS)),
+            "words": " ".join((*case.words, "--threads", str(threads))),
             "machine": where,
             "figures": found,
         }
@@ -125,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
+    parser.add_argument("--threads", type=int, choices=range(1, CORES + 1), default=1)
     args = parser.parse_args()
     for name in args.names:
         if name not in CASES:
@@ -133,10 +134,10 @@ def main() -> None:
     for name in names:
         prepared(CASES[name].data, args.runs)
     where = asdict(machine())
-    with ThreadPoolExecutor(max_workers=2) as beside:
-        measured = beside.map(lambda name: trained(name, args.runs), names)
+    with ThreadPoolExecutor(max_workers=CORES // args.threads) as beside:
+        measured = beside.map(lambda name: trained(name, args.runs, args.threads), names)
         for name, found in zip(names, measured, strict=True):
-            kept(name, found, where)
+            kept(name, found, where, args.threads)
 
 
 if __name__ == "__main__":
