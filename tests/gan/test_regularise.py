@@ -7,7 +7,15 @@ from torch import Tensor
 
 from tondo.gan.config import GanConfig
 from tondo.gan.generator import Skins, sphere_map
-from tondo.gan.regularise import folds, geometry_loss, grooves, off_centre, relief, roughness
+from tondo.gan.regularise import (
+    folds,
+    geometry_loss,
+    grooves,
+    off_centre,
+    relief,
+    roughness,
+    wells,
+)
 
 
 def skins_of(grid: Tensor) -> Skins:
@@ -55,7 +63,37 @@ def test_grooves_down_the_side_cost_and_rings_of_any_size_do_not() -> None:
     apart = [
         geometry_loss(skins_of(grooved)._replace(radial=radial), config) for radial in (False, True)
     ]
-    torch.testing.assert_close(apart[1] - apart[0], config.rings * grooves(skins_of(grooved)))
+    ours = config.rings * grooves(skins_of(grooved)) + config.wells * wells(skins_of(grooved))
+    torch.testing.assert_close(apart[1] - apart[0], ours)
+
+
+def test_walls_and_teeth_cost_by_their_area_and_gentle_dimples_do_not() -> None:
+    sphere = 0.8 * sphere_map(64, 128)
+    assert float(wells(skins_of(sphere))) == 0.0
+
+    def sunk(depth: float) -> Tensor:
+        """A cone as wide as a third of the sphere, its tip `depth` below the rim."""
+        across = sphere[::2].norm(dim=0)
+        inside = (across < 0.27) & (sphere[1] > 0)
+        grid = sphere.clone()
+        grid[1] -= inside * depth * (1 - across / 0.27)
+        return grid
+
+    assert float(wells(skins_of(sunk(0.1)))) < 1e-4
+    shallow, deep = wells(skins_of(sunk(0.4))), wells(skins_of(sunk(0.6)))
+    assert 0.001 < float(shallow) < 0.7 * float(deep)
+    torch.testing.assert_close(wells(skins_of(0.5 * sunk(0.4))), shallow)
+    rows = torch.arange(64)
+    teeth = sphere.clone()
+    teeth[1] += 0.1 * (sphere[1] > 0.7) * (-1.0) ** (rows // 2)[:, None]
+    assert float(wells(skins_of(teeth))) > 0.001
+    config = GanConfig()
+    apart = [
+        geometry_loss(skins_of(sunk(0.4))._replace(radial=radial), config)
+        for radial in (False, True)
+    ]
+    ours = config.wells * shallow + config.rings * grooves(skins_of(sunk(0.4)))
+    torch.testing.assert_close(apart[1] - apart[0], ours)
 
 
 def test_the_middle_and_the_unit_sphere_are_kept() -> None:
@@ -69,7 +107,7 @@ def test_the_middle_and_the_unit_sphere_are_kept() -> None:
 def test_every_term_has_a_gradient_that_lowers_it() -> None:
     noise = 0.1 * torch.randn(3, 16, 32, generator=torch.Generator().manual_seed(1))
     start = 1.1 * sphere_map(16, 32) + noise
-    for term in (roughness, folds, grooves, off_centre):
+    for term in (roughness, folds, grooves, wells, off_centre):
         grid = start.clone().requires_grad_()
         before = term(skins_of(grid))
         before.backward()

@@ -79,8 +79,9 @@ class GanConfig:
         rebuild_features: weight of differences that the frozen CNN sees, beside those of pixels.
         nat: what a nat of a photograph's code costs, in differences of its rebuilt picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.
-        smooth, folds, rings, opaque, centre, relief: weights of the geometry's regularisers; folds
-            and relief are of splats alone, rings of radial ones, opaque is of fields alone.
+        smooth, folds, rings, wells, opaque, centre, relief: weights of the geometry's regularisers;
+            folds and relief are of splats alone, rings and wells of radial ones, opaque is of
+            fields alone.
         diversity_floor: mean pairwise distance of a fixed batch under which it has collapsed.
     """
 
@@ -109,6 +110,7 @@ class GanConfig:
     smooth: float = 1.0
     folds: float = 30.0
     rings: float = 1000.0
+    wells: float = 30.0
     opaque: float = 0.1
     centre: float = 0.1
     relief: float = 300.0

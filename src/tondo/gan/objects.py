@@ -20,6 +20,7 @@ ROWS = 64  # of a mesh at least, from pole to pole
 LEAST_WEIGHT = 1e-3  # of a splat that lends its colour to the mesh
 UNFOLDING_ROUNDS = 40
 FOLD_COSINE = 0.0  # a face is part of a fold if it looks away from its vertices' mean normal
+THINNEST_RING = 0.025  # object radii; a line of splats looks so wide in pictures of 64 pixels
 LEAST_SHAPE = 1e-4  # twice a face's area by its longest side squared; below it is a needle
 
 
@@ -54,6 +55,8 @@ def mesh_of(skins: Skins, index: int, finer: int | None = None) -> Mesh:
     rows, columns = skins.grid.shape[2:]
     finer = max(1, ROWS // rows) if finer is None else finer
     grid = _without_ripples(skins.grid[index : index + 1].detach())
+    if skins.radial:
+        grid = _without_needles(grid)
     colors = _visible_colors(skins, index, rows, columns)
     if finer > 1:
         grid, colors = _finer(grid, finer), _finer(colors, finer)
@@ -89,6 +92,18 @@ def _without_ripples(grid: Tensor) -> Tensor:
     """A map [1, 3, H, W] without its shortest waves: (2 S - S^2) grid with S the binomial filter,
     which takes the checkerboard to zero and leaves curvature (Taubin 1995, for a pass-band)."""
     return 2 * softened_torch(grid) - softened_torch(softened_torch(grid))
+
+
+def _without_needles(grid: Tensor) -> Tensor:
+    """A radial skin's map [1, 3, H, W] with its rings as wide as pictures show them: the renderer
+    blurs by 0.3 pixels squared, so that a needle looks like a stem to the generator. Rings keep
+    their order from narrow to wide; those of the body do not change."""
+    flat = grid[:, ::2]
+    middle = flat.mean(dim=3, keepdim=True)
+    width = (flat - middle).square().sum(dim=1).mean(dim=2).clamp_min(1e-12).sqrt()[:, None, :, None]
+    wider = (width.square() + THINNEST_RING**2).sqrt() / width
+    flat = middle + (flat - middle) * wider
+    return torch.stack([flat[:, 0], grid[:, 1], flat[:, 1]], dim=1)
 
 
 def _finer(maps: Tensor, times: int) -> Tensor:

@@ -14,6 +14,7 @@ from tondo.kernels.sphere_maps import padded
 from tondo.kernels.sphere_maps_torch import crossed
 from tondo.kernels.tri_planes_torch import Planes
 
+SIDEWAYS = 0.5  # cosine between a normal and outwards under which a cell of a radial skin costs
 SMALLEST_RING = 0.02  # object radii: what is nearer to the axis may be as rough as it likes
 
 
@@ -31,7 +32,7 @@ def geometry_loss(
         + config.centre * off_centre(made)
     )
     if made.radial:
-        total = total + config.rings * grooves(made)
+        total = total + config.rings * grooves(made) + config.wells * wells(made)
     return total if one_side is None else total + config.relief * relief(made, one_side)
 
 
@@ -75,6 +76,20 @@ def grooves(skins: Skins) -> Tensor:
     mean = away.detach().mean(dim=2, keepdim=True)
     spacing = (2 * math.pi / away.shape[2]) * (mean + SMALLEST_RING)
     return torch.relu(step / spacing - 1.0).square().mean()
+
+
+def wells(skins: Skins) -> Tensor:
+    """How much of a radial skin looks sideways or inwards, as the walls of deep cavities do and
+    teeth that no picture shows: the mean over its area of max(0, 0.5 - n . d), n and d as in
+    `folds`. By area, so that what pictures do not ask for goes flat."""
+    wide = padded(skins.grid)
+    south = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]
+    east = wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
+    cell = crossed(south, east)
+    area = cell.square().sum(dim=1).clamp_min(1e-16).sqrt()
+    away = _unit(skins.grid - skins.grid.mean(dim=(2, 3), keepdim=True))
+    steep = torch.relu(SIDEWAYS * area - (cell * away).sum(dim=1))
+    return (steep.mean(dim=(1, 2)) / area.mean(dim=(1, 2))).mean()
 
 
 def _unit(x: Tensor) -> Tensor:
