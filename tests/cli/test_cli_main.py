@@ -7,6 +7,7 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -213,3 +214,30 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
     code = "import os, sys, tondo; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [asked or "passive", "False"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("", ""), ("GOMP_SPINCOUNT", "7")])
+def test_training_wakes_its_threads_less_often_unless_the_user_says_otherwise(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also this must be said before torch is loaded."""
+    for each in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(each, raising=False)
+    if name:
+        monkeypatch.setenv(name, value)
+    code = """
+import builtins, os, sys
+found, real = [], builtins.__import__
+def watched(name, *rest, **more):
+    if name == "torch" and not found:
+        found.append(os.environ.get("GOMP_SPINCOUNT"))
+    return real(name, *rest, **more)
+builtins.__import__ = watched
+from tondo.cli.main import main
+status = main(["train", "nothing", "-o", "run"])
+print(status, *found)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.split() == ["2", value or "3000"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_weights import tiny_densenet, tiny_resnet
 
+from tiny_weights import tiny_densenet, tiny_resnet
 from tondo.errors import InputError, OptionError
 from tondo.features import choose
 from tondo.features.choose import load_extractor

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_weights import Weights, densenet_maps, tiny_densenet
 
+from tiny_weights import Weights, densenet_maps, tiny_densenet
 from tondo.errors import InputError
 from tondo.features.densenet import DENSENET121, DenseNetBlocks, DenseNetShape, load_densenet121
 

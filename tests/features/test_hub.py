@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_weights import tiny_resnet
 
+from tiny_weights import tiny_resnet
 from tondo.errors import MissingPartError
 from tondo.features import choose, hub
 from tondo.features.choose import load_extractor

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_weights import Weights, resnet_maps, tiny_resnet
 
+from tiny_weights import Weights, resnet_maps, tiny_resnet
 from tondo.errors import InputError
 from tondo.features.resnet import RESNET50, ResNetShape, ResNetStages, load_resnet50
 

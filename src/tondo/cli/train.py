@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tondo.gan.session import Result
     from tondo.gan.train import StepReport
     from tondo.gan.watch import Watch
+
+SPINS = 3000  # more is hardly faster, and beside another program slower (docs/notes/gan.md)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -129,6 +132,7 @@ _TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr
 
 def run(args: argparse.Namespace) -> None:
     """Train and print the results. Raises TondoError, KeyboardInterrupt."""
+    _sleep_later()
     from tondo.gan import parallel
     from tondo.gan.follow import follow
 
@@ -178,10 +182,17 @@ def _lead(args: argparse.Namespace, options: TrainOptions) -> None:
     _print_result(result)
 
 
+def _sleep_later() -> None:
+    """Threads that wait for work look for it some 0.1 ms before they sleep, unless the user says
+    otherwise. A step is of thousands of small operations, and where waking a thread is slow, as in
+    virtual machines, two threads that sleep between them are as fast as one. GNU's OpenMP reads
+    this when torch is loaded."""
+    if os.environ.get("OMP_WAIT_POLICY") == "passive":
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
+
+
 def _share_cores(threads: int | None) -> None:
     """`threads` for this process, or its part of the machine's cores."""
-    import os
-
     from tondo.kernels.threads import num_threads, set_num_threads
 
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

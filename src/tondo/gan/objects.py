@@ -100,8 +100,8 @@ def _without_needles(grid: Tensor) -> Tensor:
     their order from narrow to wide; those of the body do not change."""
     flat = grid[:, ::2]
     middle = flat.mean(dim=3, keepdim=True)
-    width = (flat - middle).square().sum(dim=1).mean(dim=2).clamp_min(1e-12).sqrt()[:, None, :, None]
-    wider = (width.square() + THINNEST_RING**2).sqrt() / width
+    squared = (flat - middle).square().sum(dim=1, keepdim=True).mean(dim=3, keepdim=True)
+    wider = (1.0 + THINNEST_RING**2 / squared.clamp_min(1e-12)).sqrt()
     flat = middle + (flat - middle) * wider
     return torch.stack([flat[:, 0], grid[:, 1], flat[:, 1]], dim=1)
 
