@@ -161,7 +161,7 @@ def _rows(m: GeneratorMetrics) -> list[tuple[str, str, str]]:
         ("thickness", f"{g.thickness:.3f}", "smallest over largest extent; 0 is a flat card"),
         ("side silhouette", f"{g.side_ratio:.3f}", "its area over that from the front"),
         ("floaters", f"{100 * g.floaters:.2f} %", "of the silhouettes' area hangs apart"),
-        ("hidden", f"{100 * g.hidden:.1f} %", "of the surface lies inside: pockets, folds"),
+        ("hidden", f"{100 * g.hidden:.1f} %", "of the splats lie inside: pockets, folds"),
         ("haze", f"{100 * g.haze:.1f} %", "of the area is neither solid nor empty"),
     ]
 
