@@ -97,7 +97,7 @@ def _without_ripples(grid: Tensor) -> Tensor:
 def _without_needles(grid: Tensor) -> Tensor:
     """A radial skin's map [1, 3, H, W] with its rings as wide as pictures show them: the renderer
     blurs by 0.3 pixels squared, so that a needle looks like a stem to the generator. Rings keep
-    their order from narrow to wide; those of the body do not change."""
+    their order from narrow to wide; those of the body hardly change."""
     flat = grid[:, ::2]
     middle = flat.mean(dim=3, keepdim=True)
     squared = (flat - middle).square().sum(dim=1, keepdim=True).mean(dim=3, keepdim=True)

@@ -58,13 +58,8 @@ def folds(skins: Skins) -> Tensor:
     """How far the skin turns from outwards: mean of max(0, 0.1 - n . d)^2, n the unit normal of a
     cell and d its direction from the object's middle. Above 0 everywhere, the skin is
     star-shaped: it cannot fold, turn inside out or be one flat card."""
-    grid = skins.grid[:, :, ::2, ::2]
-    wide = padded(grid)
-    south = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]
-    east = wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
-    normal = _unit(crossed(south, east))
-    away = _unit(grid - grid.mean(dim=(2, 3), keepdim=True))
-    return torch.relu(0.1 - (normal * away).sum(dim=1)).square().mean()
+    cells, away = _cells(skins.grid[:, :, ::2, ::2])
+    return torch.relu(0.1 - (_unit(cells) * away).sum(dim=1)).square().mean()
 
 
 def grooves(skins: Skins) -> Tensor:
@@ -82,14 +77,19 @@ def wells(skins: Skins) -> Tensor:
     """How much of a radial skin looks sideways or inwards, as the walls of deep cavities do and
     teeth that no picture shows: the mean over its area of max(0, 0.5 - n . d), n and d as in
     `folds`. By area, so that what pictures do not ask for goes flat."""
-    wide = padded(skins.grid)
+    cells, away = _cells(skins.grid)
+    area = cells.square().sum(dim=1).clamp_min(1e-16).sqrt()
+    steep = torch.relu(SIDEWAYS * area - (cells * away).sum(dim=1))
+    return (steep.mean(dim=(1, 2)) / area.mean(dim=(1, 2))).mean()
+
+
+def _cells(grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each cell of a grid [B, 3, H, W] the normal, as long as the cell is large, and the unit
+    direction from the object's middle."""
+    wide = padded(grid)
     south = wide[:, :, 2:, 1:-1] - wide[:, :, :-2, 1:-1]
     east = wide[:, :, 1:-1, 2:] - wide[:, :, 1:-1, :-2]
-    cell = crossed(south, east)
-    area = cell.square().sum(dim=1).clamp_min(1e-16).sqrt()
-    away = _unit(skins.grid - skins.grid.mean(dim=(2, 3), keepdim=True))
-    steep = torch.relu(SIDEWAYS * area - (cell * away).sum(dim=1))
-    return (steep.mean(dim=(1, 2)) / area.mean(dim=(1, 2))).mean()
+    return crossed(south, east), _unit(grid - grid.mean(dim=(2, 3), keepdim=True))
 
 
 def _unit(x: Tensor) -> Tensor:
