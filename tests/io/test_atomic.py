@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
 from tondo.errors import OutputError
-from tondo.io.atomic import atomic_path, make_folder, write_json, write_text
+from tondo.io.atomic import atomic_path, full_disk, make_folder, write_json, write_text
 
 
 def write_and_raise(target: Path, error: BaseException) -> None:
@@ -77,3 +78,16 @@ def test_json_refuses_what_json_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"psnr": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """A limit of the file size stands for a full disk: that needs no disk of its own."""
+    assert full_disk(tmp_path) is None
+    assert full_disk(tmp_path / "missing") is None
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    try:
+        assert full_disk(tmp_path) == "File too large"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -12,6 +13,8 @@ from pathlib import Path
 from tondo.errors import OutputError
 
 TEMPORARY_PREFIX = ".tondo-tmp-"
+_TRIAL_BYTES = 4 * 2**20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -73,6 +76,25 @@ def make_folder(path: Path) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _output_error(Path(path), error) from error
+
+
+def full_disk(folder: Path) -> str | None:
+    """Why no file of a few MB can be written in `folder` (space, quota, limit), or None if it can.
+
+    For after a library failed there that does not say why: SQLite in COLMAP gives "cannot commit".
+    """
+    trial = Path(folder) / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+    try:
+        with open(trial, "wb") as file:
+            file.write(bytes(_TRIAL_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror if error.errno in _NO_ROOM else None
+    finally:
+        with contextlib.suppress(OSError):
+            trial.unlink(missing_ok=True)
+    return None
 
 
 def _make_parents(target: Path) -> list[Path]:
