@@ -7,28 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pycolmap
 
 from tondo.data.photos import Skipped
 from tondo.errors import InputError
 from tondo.io.atomic import make_folder, write_json
+from tondo.io.child import in_child
 from tondo.io.result_folder import result_folder
 from tondo.poses.capture import Capture, describe_capture
 from tondo.poses.coverage import Coverage, give_advice
-from tondo.poses.features import choose_pairs
 from tondo.poses.gather import GatheredPhoto, gather_photos, is_video
-from tondo.poses.mapping import map_incrementally, refine_lens
-from tondo.poses.matching import count_inliers, match_pairs, write_database
+from tondo.poses.place import MATCHING, PLACING, Unplaced, place_photos
 from tondo.poses.quiet import quiet_colmap
 from tondo.poses.report import write_report
 
 Progress = Callable[[str, int, int], None]
-STAGES = ("reading photos", "matching", "placing cameras", "writing the report")
+STAGES = ("reading photos", MATCHING, PLACING, "writing the report")
 FORMAT = 1
-# With so many photos of one camera its full lens model (two focal lengths, the principal point,
-# four coefficients of distortion) can be told from them; with fewer a simpler one is safer.
-MIN_PHOTOS_FOR_FULL_LENS = 20
 
 
 @dataclass(frozen=True)
@@ -99,11 +94,21 @@ def prepare(
             on_progress=lambda done, total: say(STAGES[0], done, total),
         )
         _check_enough(source, photos, skipped)
-        inliers, models = _find_poses(
-            photos, result.parent, in_order=is_video(source), seed=seed, say=say
+        inliers, folders = in_child(
+            place_photos,
+            [_unplaced(photo) for photo in photos],
+            result.parent,
+            result / "images",
+            is_video(source),
+            seed,
+            what=f"find the poses of {source}",
+            folder=result.parent,
+            on_progress=say,
         )
-        if models:
-            _write_model(models[0], result / "sparse" / "0")
+        models = [pycolmap.Reconstruction(folder) for folder in folders]
+        if folders:
+            make_folder(result / "sparse")
+            folders[0].rename(result / "sparse" / "0")
         say(STAGES[3], 0, 1)
         capture = describe_capture(photos, skipped, inliers, models)
         coverage = write_report(result, capture, title=_title(source))
@@ -114,10 +119,10 @@ def prepare(
     return _prepared(out, len(photos), capture, tuple(give_advice(capture, coverage)))
 
 
-def _write_model(model: pycolmap.Reconstruction, folder: Path) -> None:
-    refine_lens(model, MIN_PHOTOS_FOR_FULL_LENS)
-    make_folder(folder)
-    model.write_binary(folder)
+def _unplaced(photo: GatheredPhoto) -> Unplaced:
+    return Unplaced(
+        photo.name, photo.width, photo.height, photo.focal, photo.camera_key, photo.features
+    )
 
 
 def _prepared(out: Path, photos: int, capture: Capture, advice: tuple[str, ...]) -> Prepared:
@@ -165,79 +170,6 @@ def _check_half_placed(capture: Capture, out: Path) -> None:
             f"only {placed} of the {total} photos could be placed, fewer than half. What was "
             f"found is kept in {out}, and {out}/report.html says what to photograph again"
         )
-
-
-def _find_poses(
-    photos: Sequence[GatheredPhoto], work: Path, *, in_order: bool, seed: int, say: Progress
-) -> tuple[np.ndarray, list[pycolmap.Reconstruction]]:
-    """Match and map; photos that stay out get a second chance with all pairs.
-
-    Returns [N, N] verified matches, and the models, the largest first.
-    """
-    names = [photo.name for photo in photos]
-    features = [photo.features for photo in photos]
-    database = work / "database.db"
-    cameras, camera_of = _shared_cameras(photos)
-    write_database(database, cameras, names, camera_of, features)
-    pairs = choose_pairs(features, in_order=in_order)
-    models: list[pycolmap.Reconstruction] = []
-    for round_number in (1, 2):
-        match_pairs(
-            database, names, pairs, seed=seed, on_progress=lambda d, t: say(STAGES[1], d, t)
-        )
-        map_folder = work / f"map{round_number}"
-        make_folder(map_folder)
-        say(STAGES[2], 0, len(photos))
-        found = map_incrementally(
-            database,
-            work / "result" / "images",
-            map_folder,
-            seed=seed,
-            on_registered=lambda placed: say(STAGES[2], placed, len(photos)),
-        )
-        if _placed(found) > _placed(models) or not models:
-            models = found
-        tried = set(pairs)
-        left_out = _left_out(names, models)
-        pairs = sorted(
-            {
-                (min(i, j), max(i, j))
-                for i in left_out
-                for j in range(len(photos))
-                if i != j and (min(i, j), max(i, j)) not in tried
-            }
-        )
-        # Hundreds of strays would take longer than the rest; they are hardly one scene anyway.
-        if not pairs or len(left_out) * 2 > len(photos):
-            break
-    return count_inliers(database, len(photos)), models
-
-
-def _placed(models: Sequence[pycolmap.Reconstruction]) -> int:
-    return models[0].num_reg_images() if models else 0
-
-
-def _left_out(names: Sequence[str], models: Sequence[pycolmap.Reconstruction]) -> list[int]:
-    placed = {im.name for im in models[0].images.values() if im.has_pose} if models else set()
-    return [index for index, name in enumerate(names) if name not in placed]
-
-
-def _shared_cameras(photos: Sequence[GatheredPhoto]) -> tuple[list[pycolmap.Camera], list[int]]:
-    """One camera for all photos with the same key, with the focal length of EXIF to start from."""
-    keys = [photo.camera_key for photo in photos]
-    distinct = sorted(set(keys), key=str)
-    cameras = []
-    for number, key in enumerate(distinct, start=1):
-        photo = photos[keys.index(key)]
-        full = keys.count(key) >= MIN_PHOTOS_FOR_FULL_LENS
-        # Without EXIF, that of a usual phone or standard zoom (COLMAP's own guess as well).
-        focal = photo.focal or 1.2 * max(photo.width, photo.height)
-        camera = pycolmap.Camera.create_from_model_name(
-            number, "OPENCV" if full else "SIMPLE_RADIAL", focal, photo.width, photo.height
-        )
-        camera.has_prior_focal_length = photo.focal is not None
-        cameras.append(camera)
-    return cameras, [distinct.index(key) for key in keys]
 
 
 def _facts(
