@@ -11,7 +11,9 @@ import torch
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, PointCloud
 from tondo.poses.dense import densify
-from tondo.poses.triangulate import fundamental_matrix, sampson_error, triangulate
+from tondo.poses.features import Features
+from tondo.poses.tracks import KnownView, fundamental_matrix, sampson_error
+from tondo.poses.triangulate import triangulate
 
 BOARD_Z, WALL_Z, BOARD_HALF = 3.5, 5.0, 0.7
 
@@ -104,12 +106,14 @@ def test_nothing_comes_of_wrong_poses_blank_photos_or_one_photo(
 def test_epipolar_geometry_of_true_points(scene_cameras: list[Camera]) -> None:
     rng = np.random.default_rng(0)
     points = rng.uniform([-1, -1, 3], [1, 1, 6], (20, 3))
-    pixels = []
+    pixels, views = [], []
+    none = Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
     for camera in (scene_cameras[2], scene_cameras[7]):
         viewmat, K = camera.viewmat.double().numpy(), camera.K.double().numpy()
+        views.append(KnownView(K, viewmat, camera.width, camera.height, none))
         local = (points @ viewmat[:3, :3].T + viewmat[:3, 3]) @ K.T
         pixels.append(local[:, :2] / local[:, 2:])
-    F = fundamental_matrix(scene_cameras[2], scene_cameras[7])
+    F = fundamental_matrix(*views)
     assert sampson_error(F, *pixels).max() < 1e-4
     # The cameras stand side by side: a shift across the nearly level epipolar lines is an error.
     error = sampson_error(F, pixels[0], pixels[1] + [0.0, 4.0])
