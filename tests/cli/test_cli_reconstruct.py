@@ -135,7 +135,12 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     assert process.returncode == 130
     assert "--resume" in out
     assert "Traceback" not in err
+    config = json.loads((run / "config.json").read_text())
+    assert f"stopped after step {config['steps_done']};" in out
+    assert config["steps"] == 1_000_000
+    assert config["seconds_done"] > 0.4
     assert main(["reconstruct", str(photos), "-o", str(run), "--resume", "--steps", "1"]) == 0
+    assert json.loads((run / "config.json").read_text())["steps_done"] == config["steps_done"]
 
 
 def test_a_learned_background_goes_into_the_scene(photos: Path, tmp_path: Path) -> None:

@@ -26,12 +26,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add("scene", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
     add("-o", "--output", metavar="RUN2", type=Path, required=True, help="folder to make")
     add("--method", choices=["splats", "nerf"], required=True, help="what it is to be made of")
-    add(
-        "--max-size", type=positive_int, default=480, metavar="N", help="longest side (%(default)s)"
-    )
+    add("--max-size", type=positive_int, metavar="N", help="longest side (480)")
     add("--steps", type=int, metavar="N", help="train so many steps: the same scene every time")
     add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
-    add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
+    add("--seed", type=int, metavar="N", help="of every random choice (0)")
     add("--max-splats", type=int, metavar="N", help="budget of splats")
     add("--encoding", choices=["hash", "dct", "frequency"], help="of a field (hash)")
     add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
@@ -64,19 +62,19 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
-    if args.method == "splats" and args.encoding is not None:
+    begins = not args.resume  # a run that goes on has its own method
+    if begins and args.method == "splats" and args.encoding is not None:
         raise OptionError("--encoding goes with --method nerf, not with splats")
-    if args.method == "nerf" and args.max_splats is not None:
+    if begins and args.method == "nerf" and args.max_splats is not None:
         raise OptionError("--max-splats goes with --method splats, not with nerf")
     splats = SplatConfig()
     if args.max_splats is not None:
         splats = dataclasses.replace(splats, max_splats=args.max_splats)
+    chosen = {name: getattr(args, name) for name in ("method", "max_size", "seed")}
     return ReconstructOptions(
-        method=args.method,
-        max_size=args.max_size,
+        **{name: value for name, value in chosen.items() if value is not None},
         steps=args.steps,
         minutes=args.minutes,
-        seed=args.seed,
         exposure=False,
         splats=splats,
         nerf=config_for(args.encoding or "hash"),

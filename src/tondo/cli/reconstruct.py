@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from tondo.training.fitting import Report
 
 
+# What a run keeps: options of `tondo.scenes.options`, and where argparse puts them.
+_KEPT = {name: name for name in ("method", "max_size", "seed", "holdout", "background", "exposure")}
+_KEPT |= {f"splats.{name}": name for name in ("max_splats", "sh_degree", "refine_poses")}
+_KEPT |= {"nerf.encoding": "encoding"}
+
+
 def _background(text: str) -> str | tuple[float, float, float]:
     if text in ("white", "black", "random", "learned"):
         return text
@@ -51,16 +57,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     add(
         "--method",
         choices=["splats", "nerf"],
-        default="splats",
-        help="what the scene is made of: 3D Gaussian splats, or a radiance field (%(default)s)",
+        help="what the scene is made of: 3D Gaussian splats, or a radiance field (splats)",
     )
-    add(
-        "--max-size", type=positive_int, default=480, metavar="N", help="longest side (%(default)s)"
-    )
+    add("--max-size", type=positive_int, metavar="N", help="longest side (480)")
     add("--steps", type=int, metavar="N", help="train so many steps: the same scene every time")
     add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
-    add("--seed", type=int, default=0, metavar="N", help="of every random choice (%(default)s)")
-    add("--holdout", type=int, default=8, metavar="N", help="keep every Nth photo for testing (8)")
+    add("--seed", type=int, metavar="N", help="of every random choice (0)")
+    add("--holdout", type=int, metavar="N", help="keep every Nth photo for testing (8)")
     add(
         "--background",
         type=_background,
@@ -76,10 +79,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "which are compact, or the first NeRF's sines and cosines, which take many hours",
     )
     add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")
-    add(
-        "--exposure", choices=["auto", "on", "off"], default="auto", help="correct per photo (auto)"
-    )
-    add("--refine-poses", action="store_true", help="fit the cameras' poses too")
+    add("--exposure", choices=["auto", "on", "off"], help="correct per photo (auto)")
+    add("--refine-poses", action="store_true", default=None, help="fit the cameras' poses too")
     add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
     add("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="(%(default)s)")
     add("--evaluate-at", type=_seconds, default=(), metavar="S,S", help="measure at these times")
@@ -127,6 +128,7 @@ def reconstruct_shown(
                 options,
                 force=args.force,
                 resume=args.resume,
+                given=[name for name, at in _KEPT.items() if getattr(args, at, None) is not None],
                 watch=_watch(screen),
             )
         except Interrupted as stopped:
@@ -140,35 +142,39 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
-    if args.method != "splats":
-        for value, name in (
-            (args.max_splats, "--max-splats"),
-            (args.sh_degree, "--sh-degree"),
-            (args.refine_poses or None, "--refine-poses"),
-        ):
-            if value is not None:
-                raise OptionError(f"{name} goes with --method splats, not with {args.method}")
-    elif args.encoding is not None:
-        raise OptionError("--encoding goes with --method nerf, not with splats")
-    given: dict[str, Any] = {"refine_poses": args.refine_poses}
+    if not args.resume:
+        _check_method(args)
+    given: dict[str, Any] = {"refine_poses": bool(args.refine_poses)}
     if args.max_splats is not None:
         given["max_splats"] = args.max_splats
     if args.sh_degree is not None:
         given["sh_degree"] = args.sh_degree
+    chosen = {name: getattr(args, name) for name in ("method", "max_size", "seed", "holdout")}
     return ReconstructOptions(
-        method=args.method,
-        max_size=args.max_size,
+        **{name: value for name, value in chosen.items() if value is not None},
         steps=args.steps,
         minutes=args.minutes,
-        seed=args.seed,
-        holdout=args.holdout,
         background=args.background,
-        exposure={"auto": None, "on": True, "off": False}[args.exposure],
+        exposure={"on": True, "off": False}.get(args.exposure),
         splats=dataclasses.replace(SplatConfig(), **given),
         nerf=config_for(args.encoding or "hash"),
         checkpoint_seconds=args.checkpoint_seconds,
         evaluate_at=args.evaluate_at,
     )
+
+
+def _check_method(args: argparse.Namespace) -> None:
+    """Raises OptionError for an option of the other method; a run that goes on has its own."""
+    if args.method == "nerf":
+        for value, name in (
+            (args.max_splats, "--max-splats"),
+            (args.sh_degree, "--sh-degree"),
+            (args.refine_poses, "--refine-poses"),
+        ):
+            if value is not None:
+                raise OptionError(f"{name} goes with --method splats, not with {args.method}")
+    elif args.encoding is not None:
+        raise OptionError("--encoding goes with --method nerf, not with splats")
 
 
 def _watch(screen: Screen) -> Watch:

@@ -13,8 +13,7 @@ from tondo.features.choose import DEFAULT
 from tondo.gan.config import GanConfig
 from tondo.gan.device import training_device
 from tondo.gan.poses import parse_poses
-from tondo.io.atomic import write_json
-from tondo.training.run_directory import RunDirectory, read_config
+from tondo.training.run_directory import RunDirectory, change_config, read_config
 
 
 @dataclass(frozen=True)
@@ -161,10 +160,7 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
 
 def keep_length(run: RunDirectory, options: TrainOptions) -> None:
     """Into the run's `config.json`: for how long it is now to be trained."""
-    stored = read_config(run)
-    length = {"minutes": options.minutes, "kimg": options.kimg}
-    if any(stored.get(name) != value for name, value in length.items()):
-        write_json(run.config_path, {**stored, **length})
+    change_config(run, {"minutes": options.minutes, "kimg": options.kimg})
 
 
 def set_aside(given: TrainOptions, stored: TrainOptions) -> list[str]:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import tondo
 from tondo.data.field import FieldScene
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
-from tondo.errors import InputError, OptionError
+from tondo.errors import InputError
 from tondo.io.cameras_json import write_cameras
 from tondo.io.photos import has_poses, load_posed
 from tondo.io.scene import save_scene
 from tondo.kernels.threads import num_threads, torch_threads
 from tondo.measure.evaluate import ReconstructionMetrics, composited, metrics_json
 from tondo.nerf import fitting as nerf
-from tondo.nerf.config import NerfConfig
 from tondo.poses.prepare import prepare
 from tondo.scenes.distil import photograph_scene
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.opened import is_scene, open_scene
+from tondo.scenes.options import (
+    ReconstructOptions,
+    check_options,
+    config_json,
+    set_aside,
+    stored_options,
+)
 from tondo.scenes.render import render_view
+from tondo.scenes.same_photos import (
+    check_files,
+    check_photos,
+    note_photos,
+    photo_hashes,
+    source_hashes,
+)
 from tondo.splats import fitting as splats
-from tondo.splats.config import SplatConfig
-from tondo.training.checkpoints import load_latest_checkpoint, save_checkpoint
+from tondo.training.checkpoints import (
+    has_checkpoints,
+    load_latest_checkpoint,
+    save_checkpoint,
+)
 from tondo.training.events import Evaluation, Note, Saved, Step, append_event
 from tondo.training.fitting import Fitting, OtherPhotos, Report, Request
 from tondo.training.horizon import Horizon
@@ -39,10 +53,10 @@ from tondo.training.memory import peak_memory_mb
 from tondo.training.run_directory import (
     RunDirectory,
     abandon_run,
+    change_config,
     create_run,
     finish_run,
     open_run,
-    read_config,
     write_metrics,
 )
 from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
@@ -51,40 +65,6 @@ DEFAULT_MINUTES = 3.0
 EVENT_SECONDS = 1.0
 PICTURE_SECONDS = 30.0
 PICTURE_REST = 20.0  # times what pictures cost: a young field is fog, which takes long to render
-
-
-@dataclass(frozen=True)
-class ReconstructOptions:
-    """What `reconstruct` can be told.
-
-    Attributes:
-        method: "splats" | "nerf".
-        max_size: longest side of the photos in training, pixels.
-        steps, minutes: how long to train; at most one of them (neither: 3 minutes).
-        seed: of every random choice.
-        holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
-        background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
-            behind the scene; "learned": one colour fitted together with the scene, for photos
-            without transparency. "random": trained on a new colour at every step, shown on white.
-            None: "random" with transparency, the photos' mean colour without.
-        exposure: fit a colour correction per photo (None: for photos, not for renders).
-        splats, nerf: everything else, of the method that is used.
-        checkpoint_seconds: time between checkpoints.
-        evaluate_at: seconds of training at which to measure held-out photos, the clock stopped.
-    """
-
-    method: str = "splats"
-    max_size: int = 480
-    steps: int | None = None
-    minutes: float | None = None
-    seed: int = 0
-    holdout: int = 8
-    background: str | tuple[float, float, float] | None = None
-    exposure: bool | None = None
-    splats: SplatConfig = field(default_factory=SplatConfig)
-    nerf: NerfConfig = field(default_factory=NerfConfig)
-    checkpoint_seconds: float = 30.0
-    evaluate_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +87,10 @@ class Result:
     summary: Mapping[str, Any]
 
 
+DEFAULTS = ReconstructOptions()
+SILENT = Watch()
+
+
 class Interrupted(Exception):
     """Ctrl-C during training; everything is saved. `step` steps are done."""
 
@@ -118,11 +102,12 @@ class Interrupted(Exception):
 def reconstruct(
     source: Path,
     out: Path,
-    options: ReconstructOptions = ReconstructOptions(),
+    options: ReconstructOptions = DEFAULTS,
     *,
     force: bool = False,
     resume: bool = False,
-    watch: Watch = Watch(),
+    given: Collection[str] | None = None,
+    watch: Watch = SILENT,
 ) -> Result:
     """Fit splats or a field to photographs and write a run (docs/conventions.md, "Files").
 
@@ -133,7 +118,8 @@ def reconstruct(
         options: with `resume` only steps, minutes, checkpoint_seconds and evaluate_at count; the
             rest is what the run was started with.
         force: replace a run that is there.
-        resume: go on from the newest checkpoint of the run at `out`.
+        resume: go on from the newest checkpoint of the run at `out`, with the same photographs.
+        given: with `resume`, which options were asked for (`scenes.options.set_aside`).
 
     Raises:
         TondoError: something in the photos, options or output folder cannot be used.
@@ -143,7 +129,11 @@ def reconstruct(
     began = time.perf_counter()
     if resume:
         run = open_run(out)
-        options, source = stored_options(run, options)
+        asked = options
+        options, begun_with = stored_options(run, options)
+        for sentence in set_aside(asked, options, given):
+            watch.note(sentence)
+        source = _source_to_go_on(run, Path(source), begun_with, watch)
         create_run(out, {}, resume=True)
     else:
         run = create_run(out, config_json(source, options), force=force)
@@ -151,6 +141,7 @@ def reconstruct(
         posed = _posed(source, run, options, watch)
         photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout)
         watch.note(_found(photos))
+        _note_photos(run, source, posed, photos, options, resume, watch)
         fitting, about = _begin_or_resume(
             run, _request(photos, posed, options), options, resume, watch
         )
@@ -179,82 +170,6 @@ def _write_cameras(run: RunDirectory, fitting: Fitting, photos: PhotoSet) -> Non
     write_cameras(run.cameras_path, [*cameras, *held_out], {name for name, _ in held_out})
 
 
-def check_options(options: ReconstructOptions) -> None:
-    """Raises OptionError for values that cannot be used."""
-    if options.steps is not None and options.minutes is not None:
-        raise OptionError("give --steps or --minutes, not both")
-    if options.steps is not None and options.steps < 1:
-        raise OptionError(f"--steps must be at least 1, got {options.steps}")
-    if options.minutes is not None and not 0 < options.minutes < 1e6:
-        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
-    if not options.checkpoint_seconds >= 0:
-        raise OptionError(
-            "--checkpoint-seconds must be 0 (after each step) or more, "
-            f"got {options.checkpoint_seconds:g}"
-        )
-    if options.method not in ("splats", "nerf"):
-        raise OptionError(f"--method must be splats or nerf, got {options.method}")
-    if options.splats.max_splats < 1:
-        raise OptionError(f"--max-splats must be at least 1, got {options.splats.max_splats}")
-    if options.seed < 0 or options.seed >= 2**63:
-        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
-
-
-def config_json(source: Path, options: ReconstructOptions) -> dict[str, Any]:
-    """`config.json`: everything needed to repeat the run."""
-    stored = dataclasses.asdict(options)
-    for name in {"splats", "nerf"} - {options.method}:
-        del stored[name]
-    del stored["evaluate_at"], stored["checkpoint_seconds"], stored["method"]
-    posed = {} if has_poses(source) and not is_scene(source) else {"posed": "prepared"}
-    return {
-        "tondo": tondo.__version__,
-        "command": "reconstruct",
-        "method": options.method,
-        "source": str(Path(source).absolute()),
-        **posed,
-        **stored,
-    }
-
-
-def stored_options(
-    run: RunDirectory, options: ReconstructOptions
-) -> tuple[ReconstructOptions, Path]:
-    """The options that a run was started with, `options`' length of training where it says one."""
-    config = read_config(run)
-    try:
-        method = config["method"]
-        background = config["background"]
-        stored = ReconstructOptions(
-            method=method,
-            **{name: config[name] for name in ("max_size", "steps", "minutes", "seed", "holdout")},
-            background=tuple(background) if isinstance(background, list) else background,
-            exposure=config["exposure"],
-            splats=_splat_config(config),
-            nerf=NerfConfig(**config["nerf"]) if method == "nerf" else NerfConfig(),
-            checkpoint_seconds=options.checkpoint_seconds,
-            evaluate_at=options.evaluate_at,
-        )
-        source = Path(config["source"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{run.config_path} is not the config of a reconstruction ({error!r}): "
-            "start again with --force"
-        ) from error
-    if options.steps is not None or options.minutes is not None:
-        stored = dataclasses.replace(stored, steps=options.steps, minutes=options.minutes)
-    check_options(stored)
-    return stored, source
-
-
-def _splat_config(config: dict[str, Any]) -> SplatConfig:
-    if config["method"] != "splats":
-        return SplatConfig()
-    stored = dict(config["splats"])
-    stored["coarse"] = tuple((float(f), int(d)) for f, d in stored["coarse"])
-    return SplatConfig(**stored)
-
-
 def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: Watch) -> Path:
     """Where photos with poses are: `source`, or what `prepare` makes of it inside the run; of a
     scene, its pictures."""
@@ -270,6 +185,46 @@ def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: 
         prepare(source, prepared, force=True, seed=options.seed, on_progress=watch.stage)
         watch.note(f"how it went, and what to photograph next: {prepared / 'report.html'}")
     return prepared
+
+
+def _source_to_go_on(run: RunDirectory, given: Path, begun_with: Path, watch: Watch) -> Path:
+    """Where the photos of a run that goes on are: as given now, if they can be told to be those
+    that it was started with."""
+    if given.absolute() == begun_with or given.resolve() == begun_with.resolve():
+        return begun_with
+    if not given.exists():
+        watch.note(f"there is nothing at {given}: going on with {begun_with}")
+        return begun_with
+    if begun_with.exists() and not run.photos_path.exists():
+        watch.note(f"{given} is ignored: the run was started with {begun_with}")
+        return begun_with
+    watch.note(f"the run was started with {begun_with}: comparing {given} with it")
+    return given
+
+
+def _note_photos(
+    run: RunDirectory,
+    source: Path,
+    posed: Path,
+    photos: PhotoSet,
+    options: ReconstructOptions,
+    resume: bool,
+    watch: Watch,
+) -> None:
+    """Into the run: what its photos are; of one that goes on, whether they are the same."""
+    now = photo_hashes(photos)
+    files = {} if posed == source else source_hashes(source, posed)
+    if resume:
+        check_files(run, source, files)
+        is_known = check_photos(run, source, photos, now)
+        if not is_known and has_checkpoints(run):
+            watch.note(
+                "the run does not say what its photos were, as those of older versions: taking "
+                "these for the same"
+            )
+        length = {"steps": options.steps, "minutes": options.minutes}
+        change_config(run, {**length, "source": str(source.absolute())})
+    note_photos(run, now, files)
 
 
 def _found(photos: PhotoSet) -> str:
@@ -382,13 +337,20 @@ def _train(
                 cost = _log_pictures(fitting, photos, writer)
             if stop or now - saved >= options.checkpoint_seconds:
                 saved = now
-                save_checkpoint(run, fitting.step, fitting.tensors(), about)
+                _save(run, fitting, about)
             if stop:
                 writer.close()
                 raise Interrupted(fitting.step)
-    save_checkpoint(run, fitting.step, fitting.tensors(), about)
+    _save(run, fitting, about)
     _log_pictures(fitting, photos, writer)
     writer.close()
+
+
+def _save(run: RunDirectory, fitting: Fitting, about: Mapping[str, Any]) -> None:
+    """A checkpoint; and into `config.json` how far the run has come."""
+    save_checkpoint(run, fitting.step, fitting.tensors(), about)
+    seconds = round(fitting.clock.seconds(), 3)
+    change_config(run, {"steps_done": fitting.step, "seconds_done": seconds})
 
 
 def _measure(run: RunDirectory, fitting: Fitting, photos: PhotoSet, writer: Any) -> None:

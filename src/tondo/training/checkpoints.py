@@ -69,6 +69,11 @@ def save_checkpoint(
     return path
 
 
+def has_checkpoints(run: RunDirectory) -> bool:
+    """Whether any checkpoint was written, whole or not."""
+    return bool(_listed(run.checkpoints_dir))
+
+
 def load_latest_checkpoint(run: RunDirectory) -> Checkpoint | None:
     """The newest checkpoint that is whole, or None where none was written.
 

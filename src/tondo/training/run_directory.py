@@ -1,6 +1,7 @@
 """A run's folder: where training leaves everything, whole or not at all.
 
-RUN/config.json         everything needed to repeat the run, with version and seed
+RUN/config.json         everything needed to repeat the run, with version and seed; the steps done
+RUN/photos.json         what its photographs were, so that it goes on with the same ones
 RUN/events.jsonl        one typed event per line (training/events.py)
 RUN/metrics.json        measurements
 RUN/cameras.json        the training cameras, nerfstudio style
@@ -43,6 +44,10 @@ class RunDirectory:
     @property
     def events_path(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def photos_path(self) -> Path:
+        return self.path / "photos.json"
 
     @property
     def metrics_path(self) -> Path:
@@ -227,9 +232,21 @@ def read_config(run: RunDirectory) -> dict[str, Any]:
     return config
 
 
+def change_config(run: RunDirectory, values: Mapping[str, Any]) -> None:
+    """Put `values` into `config.json` beside what it says. Raises InputError, OutputError."""
+    stored = read_config(run)
+    if any(key not in stored or stored[key] != value for key, value in values.items()):
+        write_json(run.config_path, {**stored, **values})
+
+
 def write_metrics(run: RunDirectory, metrics: Mapping[str, Any]) -> None:
     """Write `metrics.json`. Raises OutputError."""
     write_json(run.metrics_path, dict(metrics))
+
+
+def read_photos(run: RunDirectory) -> dict[str, Any]:
+    """`photos.json` as a dict, empty where there is none. Raises InputError if damaged."""
+    return _read_json_object(run.photos_path) if run.photos_path.exists() else {}
 
 
 def read_metrics(run: RunDirectory) -> dict[str, Any]:

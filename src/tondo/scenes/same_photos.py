@@ -1,0 +1,170 @@
+"""Whether a run goes on with the photographs that it was started with: RUN/photos.json.
+
+Compared is what training sees (pixels, mask, camera, held out or not), so that a folder that was
+moved, or files that were saved again without loss, are the same photographs. Of photos without
+poses, whose copies are in the run, the files are compared too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tondo.data.photos import Photo, PhotoSet
+from tondo.errors import InputError
+from tondo.io.atomic import write_json
+from tondo.io.images import PHOTO_SUFFIXES
+from tondo.scenes.opened import is_scene
+from tondo.training.run_directory import RunDirectory, read_photos
+
+_SHOWN = 3
+_BLOCK = 2**20
+_DIFFERENT = {
+    "pixels": "shows something else",
+    "mask": "has another mask",
+    "camera": "has another camera (pose or lens)",
+}
+Hashes = dict[str, dict[str, Any]]
+
+
+def photo_hashes(photos: PhotoSet) -> Hashes:
+    """For each photo's name, hashes of its pixels, mask and camera, and whether it is held out."""
+    found = {photo.name: {**_hashes(photo), "held_out": False} for photo in photos.train}
+    held_out = {photo.name: {**_hashes(photo), "held_out": True} for photo in photos.test}
+    return dict(sorted((found | held_out).items()))
+
+
+def _hashes(photo: Photo) -> dict[str, str | None]:
+    camera = photo.camera
+    numbers = [*camera.viewmat.flatten().tolist(), *camera.K.flatten().tolist()]
+    pixels = [photo.image, *([] if photo.alpha is None else [photo.alpha])]
+    return {
+        "pixels": _hash(*(tensor.numpy() for tensor in pixels)),
+        "mask": None if photo.valid is None else _hash(photo.valid.numpy()),
+        "camera": _hash(np.array([*numbers, camera.width, camera.height])),
+    }
+
+
+def _hash(*arrays: np.ndarray) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def source_hashes(source: Path, prepared: Path) -> dict[str, str]:
+    """Hashes of the files that `prepared` was made from, by their paths below `source`: the photos
+    in the folders that photos came from, a video, or a scene. Empty where they are gone."""
+    if is_scene(source):
+        source = source / "scene.safetensors" if source.is_dir() else source
+    if source.is_file():
+        return {source.name: _hash_of_file(source)}
+    found = {}
+    for folder in sorted(_folders(source, prepared)):
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file():
+                found[path.relative_to(source).as_posix()] = _hash_of_file(path)
+    return found
+
+
+def _folders(source: Path, prepared: Path) -> set[Path]:
+    """The folders below `source` that hold the photos which prepare.json names."""
+    try:
+        facts = json.loads((prepared / "prepare.json").read_text(encoding="utf-8"))
+        names = [str(image["source"]) for image in facts["images"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    places = (base / name for base in (source, source / "images") for name in names)
+    return {place.parent for place in places if place.is_file()}
+
+
+def _hash_of_file(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def note_photos(run: RunDirectory, photos: Hashes, files: Mapping[str, str]) -> None:
+    """Write `photos.json`. Raises OutputError."""
+    write_json(run.photos_path, {"photos": photos, "files": dict(files)})
+
+
+def check_files(run: RunDirectory, source: Path, now: Mapping[str, str]) -> None:
+    """Raise InputError unless `source_hashes` are those of `photos.json`, where it has any."""
+    stored = _entry(run, "files")
+    if not stored or not now:  # the run has copies of its own to go on with
+        return
+    if len(stored) == len(now) == 1:  # a video, or a scene, whatever its name
+        same = set(stored.values()) == set(now.values())
+        _refuse(source, [] if same else [f"{next(iter(now))} has other contents"])
+        return
+    told = []
+    for name in sorted(stored.keys() | now.keys()):
+        if name not in now:
+            told.append(f"{name} is missing")
+        elif name not in stored:
+            told.append(f"{name} is new")
+        elif stored[name] != now[name]:
+            told.append(f"{name} has other contents")
+    _refuse(source, told)
+
+
+def check_photos(run: RunDirectory, source: Path, photos: PhotoSet, now: Hashes) -> bool:
+    """Compare photos with those of `photos.json`; returns False where a run does not say what they
+    were.
+
+    Raises:
+        InputError: they are others; says which and what differs.
+    """
+    stored = _entry(run, "photos")
+    if not stored:
+        return False
+    unread = {skipped.name: skipped.reason for skipped in photos.skipped}
+    told = []
+    for name in sorted(stored.keys() | now.keys()):
+        if name not in now:
+            told.append(f"{name} is missing" + (f" ({unread[name]})" if name in unread else ""))
+        elif name not in stored:
+            told.append(f"{name} is new")
+        elif (difference := _difference(stored[name], now[name])) is not None:
+            told.append(f"{name} {difference}")
+    _refuse(source, told)
+    return True
+
+
+def _entry(run: RunDirectory, key: str) -> dict[str, Any]:
+    found = read_photos(run).get(key, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{run.photos_path} is damaged: {key} must be an object")
+    return found
+
+
+def _difference(before: Any, now: Mapping[str, Any]) -> str | None:
+    """What differs between two entries of a photo, in words."""
+    before = before if isinstance(before, dict) else {}
+    for key, words in _DIFFERENT.items():
+        if before.get(key) != now[key]:
+            return words
+    if before.get("held_out") != now["held_out"]:
+        return "is held out now" if now["held_out"] else "was held out"
+    return None
+
+
+def _refuse(source: Path, told: list[str]) -> None:
+    if told:
+        more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        raise InputError(
+            f"the photos of {source} are not those that the run was started with: "
+            f"{', '.join(told[:_SHOWN])}{more}; restore them, or start again with --force"
+        )
