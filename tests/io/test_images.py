@@ -215,7 +215,8 @@ def test_fifty_bytes_called_png(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_image(path)
     assert str(caught.value) == (
-        f"{path} (50 bytes) is not a picture that can be read (JPEG, PNG, WebP, TIFF, HEIC)"
+        f"{path} (50 bytes) is not a picture that can be read "
+        "(JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PPM)"
     )
 
 

@@ -363,8 +363,8 @@ def test_what_has_no_poses(tmp_path: Path) -> None:
     write_png(plain / "a.png", picture(1))
     video.touch()
     messages = {
-        empty: "holds no photos (JPEG, PNG, WebP, TIFF, HEIC), no transforms.json and no COLMAP "
-        "model",
+        empty: "holds no photos (JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PPM), no "
+        "transforms.json and no COLMAP model",
         plain: "has photos without poses: no transforms.json and no COLMAP model; run `tondo "
         "prepare` on it first",
         video: "has no poses: expected a transforms.json or a COLMAP model; for a video or photos "

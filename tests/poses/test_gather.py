@@ -23,7 +23,8 @@ _EXIF_IFD, _MODEL, _ORIENTATION, _FOCAL_35MM = 0x8769, 0x0110, 0x0112, 0xA405
 
 def gathered(source: Path, out: Path, frames: int = 5) -> tuple[list[GatheredPhoto], list[Skipped]]:
     out.mkdir()
-    return gather_photos(source, out, frames=frames, max_size=96, max_features=100)
+    found = gather_photos(source, out, frames=frames, max_size=96, max_features=100)
+    return list(found.photos), list(found.skipped)
 
 
 def picture(width: int = 92, height: int = 61) -> Image.Image:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tondo.cli.options import color, positive_float, positive_int
+from tondo.cli.options import MASKS_HELP, color, positive_float, positive_int
 from tondo.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tondo.scenes.opened import OpenedScene
 
 ROWS = 30
+LISTED = 10
 THRESHOLD_SHARE = 0.01
 MOST_POINTS = 2_000_000
 
@@ -45,6 +46,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--source", type=Path, metavar="PHOTOS", help="where the run's photos are, if they moved"
+    )
+    parser.add_argument(
+        "--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (default: as trained)"
     )
     parser.add_argument(
         "--samples",
@@ -136,7 +140,7 @@ def _on_photos(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
     from tondo.measure.evaluate import metrics_json
     from tondo.scenes.evaluate import evaluate_scene
 
-    photos, measured_on = _photos(args, opened)
+    photos, skipped, measured_on = _photos(args, opened)
     pictures = args.output
     if pictures is None and opened.run is not None:
         pictures = opened.run.renders_dir / "evaluate"
@@ -147,23 +151,38 @@ def _on_photos(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
         )
     _print_photos(metrics)
     print(f"pictures: {pictures}")
-    return {**metrics_json(metrics), "measured_on": measured_on}
+    left_out = {"left_out": {one.name: one.reason for one in skipped}} if skipped else {}
+    return {**metrics_json(metrics), **left_out, "measured_on": measured_on}
 
 
-def _photos(args: argparse.Namespace, opened: OpenedScene) -> tuple[list[Photo], str]:
-    """The photos to measure on, and what they are in words."""
+def _photos(
+    args: argparse.Namespace, opened: OpenedScene
+) -> tuple[list[Photo], Sequence[Skipped], str]:
+    """The photos to measure on, those that are left out, and what they are in words."""
+    from tondo.io.mask_files import AUTO, NONE, choice_after
+    from tondo.io.masks import without_masked
     from tondo.io.photos import load_posed
     from tondo.training.run_directory import read_config
 
     config = {} if opened.run is None else read_config(opened.run)
     max_size = args.max_size or _whole_number(config, "max_size")
+    trained = str(config.get("masks", AUTO))
     if args.cameras is not None:
         found = load_posed(
-            args.cameras, max_size=max_size, holdout=0, load_points=False, min_photos=1
+            args.cameras,
+            max_size=max_size,
+            holdout=0,
+            load_points=False,
+            min_photos=1,
+            masks=args.masks or (NONE if trained == NONE else AUTO),
         )
-        _print_skipped(found.skipped)
-        photos = sorted(found.train + found.test, key=lambda photo: photo.name)
-        return photos, f"all photos of {args.cameras}"
+        everything = sorted(found.train + found.test, key=lambda photo: photo.name)
+        photos, unfit = without_masked(everything, {photo.name for photo in everything})
+        skipped = [*found.skipped, *unfit]
+        _print_left_out(found.masks, skipped)
+        if not photos:
+            raise InputError(f"the masks of {args.cameras} leave no photo to measure on")
+        return photos, skipped, f"all photos of {args.cameras}"
     if opened.run is None:
         raise OptionError(f"{args.run} does not say where its photos are: give --cameras")
     source = args.source or _source(opened.run.path, config)
@@ -174,22 +193,29 @@ def _photos(args: argparse.Namespace, opened: OpenedScene) -> tuple[list[Photo],
         )
     holdout = _whole_number(config, "holdout")
     found = load_posed(
-        source, max_size=max_size, holdout=8 if holdout is None else holdout, load_points=False
+        source,
+        max_size=max_size,
+        holdout=8 if holdout is None else holdout,
+        load_points=False,
+        masks=args.masks or choice_after(trained, prepared="posed" in config),
     )
+    _print_left_out(found.masks, found.skipped)
     if not found.test:
+        but = ", but for those that are left out" if found.skipped else ""
         raise InputError(
-            f"no photo of {source} was held out from training (--holdout {holdout}): "
+            f"no photo of {source} was held out from training (--holdout {holdout}){but}: "
             "give --cameras transforms.json with other photos"
         )
-    _print_skipped(found.skipped)
-    return list(found.test), f"held-out photos of {source}"
+    return list(found.test), found.skipped, f"held-out photos of {source}"
 
 
-def _print_skipped(skipped: Sequence[Skipped]) -> None:
-    for one in skipped[:3]:
+def _print_left_out(masks: str, skipped: Sequence[Skipped]) -> None:
+    if masks:
+        print(masks)
+    for one in skipped[:LISTED]:
         print(f"left out: {one.name}: {one.reason}")
-    if len(skipped) > 3:
-        print(f"left out: {len(skipped) - 3} more")
+    if len(skipped) > LISTED:
+        print(f"left out: {len(skipped) - LISTED} more")
 
 
 def _source(run: Path, config: dict[str, Any]) -> Path:

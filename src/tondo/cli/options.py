@@ -30,6 +30,12 @@ def positive_float(text: str) -> float:
     return value
 
 
+MASKS_HELP = (
+    "which pixels of photos count: auto, the masks found beside them by name or named in "
+    "transforms.json; none; or the folder that they are in"
+)
+
+
 def color(text: str) -> tuple[float, float, float]:
     """sRGB 0..1 from "white", "black" or "r,g,b"."""
     if text in NAMED_COLORS:

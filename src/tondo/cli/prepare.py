@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tondo.cli.options import positive_int
+from tondo.cli.options import MASKS_HELP, positive_int
 from tondo.errors import OptionError
 
 # Options of one purpose, refused with the other; their defaults come in at the end.
-_OF_SCENE = {"frames": 120, "feature_size": 960, "seed": 0}
+_OF_SCENE = {"frames": 120, "feature_size": 960, "seed": 0, "masks": "auto"}
 _OF_GAN = {"size": 64, "classes": (), "crop": "auto", "similar": None, "keep_blurred": False}
 _SHOWN = 10
 
@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "photos",
         metavar="PHOTOS",
         type=Path,
-        help="a folder of photos (JPEG, PNG, WebP, TIFF, HEIC), or a video; with --for gan a "
+        help="a folder of photos (sub-folders included), or a video; with --for gan a "
         "folder (sub-folders may be classes), a zip file, or CelebA's folder",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
@@ -66,6 +66,7 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         f"({_OF_SCENE['feature_size']})",
     )
     group.add_argument("--seed", type=int, metavar="N", help=f"({_OF_SCENE['seed']})")
+    group.add_argument("--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (auto)")
 
 
 def _add_gan_options(group: argparse._ArgumentGroup) -> None:
@@ -128,6 +129,7 @@ def _prepare_scene(args: argparse.Namespace) -> None:
             frames=args.frames,
             max_size=args.feature_size,
             seed=args.seed,
+            masks=args.masks,
             on_progress=show,
         )
     console = result_console()
@@ -135,6 +137,8 @@ def _prepare_scene(args: argparse.Namespace) -> None:
         f"{prepared.registered} of {prepared.photos} photos placed, {prepared.points} points, "
         f"reprojection error {prepared.error:.2f} pixels"
     )
+    for note in prepared.notes:
+        console.print(note)
     for skipped in prepared.skipped:
         console.print(f"left out: {skipped.name}: {skipped.reason}")
     _print_advice(prepared.advice, prepared.folder)

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tondo.cli.options import color, positive_int
+from tondo.cli.options import MASKS_HELP, color, positive_int
 from tondo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # What a run keeps: options of `tondo.scenes.options`, and where argparse puts them.
 _KEPT = {name: name for name in ("method", "max_size", "seed", "holdout", "background", "exposure")}
+_KEPT |= {"masks": "masks"}
 _KEPT |= {f"splats.{name}": name for name in ("max_splats", "sh_degree", "refine_poses")}
 _KEPT |= {"nerf.encoding": "encoding"}
 
@@ -71,6 +72,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="white, black, random, learned or r,g,b (with transparency: random in training, "
         "shown on white; others: their mean colour)",
     )
+    add("--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (auto)")
     add("--max-splats", type=int, metavar="N", help="budget of splats")
     add(
         "--encoding",
@@ -138,6 +140,7 @@ def reconstruct_shown(
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
+    from tondo.io.mask_files import stored_choice
     from tondo.nerf.config import config_for
     from tondo.scenes.reconstruct import ReconstructOptions
     from tondo.splats.config import SplatConfig
@@ -150,6 +153,8 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     if args.sh_degree is not None:
         given["sh_degree"] = args.sh_degree
     chosen = {name: getattr(args, name) for name in ("method", "max_size", "seed", "holdout")}
+    if args.masks is not None:
+        chosen["masks"] = stored_choice(args.masks)
     return ReconstructOptions(
         **{name: value for name, value in chosen.items() if value is not None},
         steps=args.steps,

@@ -79,6 +79,7 @@ class PhotoSet:
         is_render: the pictures are synthetic (exposure compensation defaults to off).
         skipped: photos that were left out, with the reason.
         source: where it came from, for reports, e.g. "nerfstudio transforms.json".
+        masks: which masks were found and what they do, one sentence for the user, or "".
     """
 
     train: tuple[Photo, ...]
@@ -88,3 +89,4 @@ class PhotoSet:
     is_render: bool
     skipped: tuple[Skipped, ...]
     source: str
+    masks: str = ""

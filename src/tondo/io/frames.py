@@ -17,6 +17,7 @@ from tondo.data.cameras import Camera, fitted
 from tondo.data.photos import Photo, Skipped
 from tondo.errors import InputError
 from tondo.io.images import ImageData, read_image
+from tondo.io.masks import MaskFile, read_mask
 from tondo.io.undistort import Lens, UndistortionMap, pinhole_matrix, undistort, undistortion_map
 
 # How far R^T R may be from the identity: Camera's own tolerance, with room for rounding.
@@ -34,14 +35,14 @@ class Frame:
         path: the picture's file.
         lens: how it was imaged; its size must be the picture's.
         viewmat: [4, 4] float64, world-to-camera, OpenCV axes.
-        mask: a picture of the same size that is black where the photo does not count, or None.
+        mask: which of its pixels count, or None: all.
     """
 
     name: str
     path: Path
     lens: Lens
     viewmat: NDArray[np.float64]
-    mask: Path | None = None
+    mask: MaskFile | None = None
 
 
 def pinhole_camera(lens: Lens, viewmat: NDArray[np.float64]) -> Camera:
@@ -61,7 +62,7 @@ def load_frames(frames: Sequence[Frame], max_size: int | None) -> tuple[list[Pho
         The photos in the order of `frames`, and those whose file could not be read.
 
     Raises:
-        InputError: a photo has another size than its intrinsics say.
+        InputError: a photo has another size than its intrinsics say, or a mask another shape.
     """
     results: list[Photo | Skipped] = []
     # A lens that many photos share is worked out once; one map is held at a time.
@@ -159,40 +160,42 @@ def _in_threads(
 
 def _load(frame: Frame, lens_map: UndistortionMap | None, max_size: int | None) -> Photo | Skipped:
     try:
-        image = _read_as_imaged(frame.path, frame.lens)
-        mask = None if frame.mask is None else _read_as_imaged(frame.mask, frame.lens)
+        image, upright = _read_as_imaged(frame.path, frame.lens)
     except InputError as error:
         return Skipped(frame.name, str(error))
-    _check_size(frame, frame.path, image)
+    _check_size(frame, image)
     camera = fitted(pinhole_camera(frame.lens, frame.viewmat), max_size)
     picture, valid = undistort(image, lens_map, camera.width, camera.height)
-    if mask is not None and frame.mask is not None:
-        _check_size(frame, frame.mask, mask)
-        counts, _ = undistort(ImageData(mask.rgb, None), lens_map, camera.width, camera.height)
-        kept = counts.rgb.min(dim=2).values >= 128
+    if frame.mask is not None:
+        height, width = image.rgb.shape[:2]
+        counts = read_mask(frame.mask, frame.path, (height, width), upright=upright)
+        grey = torch.from_numpy(counts.astype(np.uint8) * 255)[..., None].expand(-1, -1, 3)
+        seen, _ = undistort(ImageData(grey, None), lens_map, camera.width, camera.height)
+        kept = seen.rgb[..., 0] >= 128
         valid = kept if valid is None else kept & valid
     return Photo(frame.name, camera, picture.rgb, picture.alpha, valid)
 
 
-def _read_as_imaged(path: Path, lens: Lens) -> ImageData:
-    """The picture as its pose was found.
+def _read_as_imaged(path: Path, lens: Lens) -> tuple[ImageData, bool]:
+    """The picture as its pose was found, and whether that is turned upright.
 
     COLMAP and instant-ngp look at the pixels as they are stored, whatever EXIF says of the
     orientation. It counts only where the intrinsics fit the picture that was turned upright.
     """
     image = read_image(path, upright=False)
     if (lens.height, lens.width) == tuple(image.rgb.shape[:2]):
-        return image
+        return image, False
     turned = read_image(path)
-    return turned if (lens.height, lens.width) == tuple(turned.rgb.shape[:2]) else image
+    fits = (lens.height, lens.width) == tuple(turned.rgb.shape[:2])
+    return (turned, True) if fits else (image, False)
 
 
-def _check_size(frame: Frame, path: Path, image: ImageData) -> None:
+def _check_size(frame: Frame, image: ImageData) -> None:
     height, width = image.rgb.shape[:2]
     if (width, height) != (frame.lens.width, frame.lens.height):
         raise InputError(
             f"the intrinsics of {frame.name} are of another size: they say "
-            f"{frame.lens.width}x{frame.lens.height}, {path} is {width}x{height}; "
+            f"{frame.lens.width}x{frame.lens.height}, {frame.path} is {width}x{height}; "
             "scale the photos back, or the intrinsics (w h fl_x fl_y cx cy) to the photos"
         )
 

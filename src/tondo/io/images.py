@@ -1,4 +1,5 @@
-"""Pictures in (JPEG, PNG, WebP, TIFF, HEIC) and out (PNG; depth as PNG and NPY).
+"""Pictures in (JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PPM) and out (PNG; depth as PNG and
+NPY).
 
 Everything is decoded by Pillow, HEIC through pillow-heif. OpenCV's codecs are not used: theirs
 return half a picture for a truncated file without saying so.
@@ -10,7 +11,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pillow_heif
@@ -26,12 +27,27 @@ pillow_heif.register_heif_opener()
 
 # 179 million, where Pillow itself refuses. The largest phone cameras have 200, and bin to 50.
 PIXEL_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
-PHOTO_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif"))
-# Only these decoders ever see a file from outside.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")
+PHOTO_KINDS = "JPEG, PNG, WebP, TIFF, HEIC, AVIF, BMP, GIF, PPM"
+# Only these decoders ever see a file from outside. They are common, and small or much tested.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF", "BMP", "DIB", "GIF", "PPM")
+_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff"),
+    *(".heic", ".heif", ".hif", ".avif", ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+PHOTO_SUFFIXES = frozenset(_SUFFIXES)
+# Pictures that Pillow does not open: of cameras (raw), and of programs.
+_OTHER_PICTURES = frozenset(
+    (
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".iiq", ".insp", ".kdc", ".mrw"),
+        *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw"),
+        *(".x3f", ".exr", ".hdr", ".jxl", ".jxr", ".psb", ".svg", ".svgz", ".xcf", ".ai"),
+    )
+)
+# Endings that Pillow knows but that are usually no pictures.
+_NO_PICTURES = frozenset((".pdf", ".ps", ".h5", ".hdf", ".grib", ".bufr", ".mpg", ".mpeg", ".im"))
 _MOST_PROFILE_BYTES = 4 * 2**20
 _ORIENTATION_TAG = 0x0112
-_TRANSPOSE = {
+TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -68,6 +84,13 @@ def list_photos(folder: Path) -> list[Path]:
         raise InputError(f"cannot list the folder {folder}: {error.strerror or error}") from error
 
 
+def is_unread_picture(path: Path | PurePath) -> bool:
+    """Whether the ending is that of a picture of a kind that is not read."""
+    suffix = path.suffix.lower()
+    known = suffix in Image.registered_extensions() and suffix not in _NO_PICTURES
+    return suffix not in PHOTO_SUFFIXES and (known or suffix in _OTHER_PICTURES)
+
+
 def read_image(path: Path, *, upright: bool = True) -> ImageData:
     """Decode one picture to 8 bits per channel.
 
@@ -76,14 +99,14 @@ def read_image(path: Path, *, upright: bool = True) -> ImageData:
     of other spaces and damaged ones are passed over. Of several frames or pages the first counts.
 
     Args:
-        path: a JPEG, PNG, WebP, TIFF or HEIC file, whatever its ending.
+        path: a file of one of `PHOTO_KINDS`, whatever its ending.
         upright: turn the picture as its EXIF orientation says. (HEIC is always upright.)
 
     Raises:
         InputError: there is no such file, it is no such picture, it is truncated or damaged, or it
             has more than `PIXEL_LIMIT` pixels (said before anything is decoded).
     """
-    with _opened(path) as picture:
+    with opened_picture(path) as picture:
         return _decoded(picture, str(path), upright)
 
 
@@ -105,7 +128,7 @@ def _decoded(picture: Image.Image, name: str, upright: bool) -> ImageData:
         )
     picture.load()
     converted = _in_srgb(_eight_bits(picture), picture.info.get("icc_profile"))
-    if upright and (turn := _TRANSPOSE.get(_orientation(picture))) is not None:
+    if upright and (turn := TRANSPOSE.get(orientation_of(picture))) is not None:
         converted = converted.transpose(turn)
     pixels = torch.from_numpy(np.array(converted))
     if pixels.shape[2] == 3:
@@ -135,11 +158,11 @@ def _in_srgb(picture: Image.Image, profile: object) -> Image.Image:
 
 def image_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
     """(width, height) of a picture, from its header. Raises InputError as `read_image` does."""
-    with _opened(path) as picture:
+    with opened_picture(path) as picture:
         width, height = picture.size
         return (
             (height, width)
-            if upright and _orientation(picture) in (5, 6, 7, 8)
+            if upright and orientation_of(picture) in (5, 6, 7, 8)
             else (width, height)
         )
 
@@ -195,7 +218,7 @@ def write_depth(path_stem: Path, depth: Tensor) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened_picture(path: Path) -> Iterator[Image.Image]:
     """The header of a picture, checked; whatever goes wrong inside becomes an InputError."""
     path = Path(path)
     if not path.is_file():  # also keeps pipes and devices out, which would block
@@ -221,8 +244,7 @@ def _checked(file: Path | io.BytesIO, name: str, length: int) -> Iterator[Image.
         ) from error
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{name} ({length} bytes) is not a picture that can be read "
-            "(JPEG, PNG, WebP, TIFF, HEIC)"
+            f"{name} ({length} bytes) is not a picture that can be read ({PHOTO_KINDS})"
         ) from error
     except Exception as error:
         # Decoders of damaged files raise nearly anything: OSError, SyntaxError, ValueError,
@@ -241,7 +263,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return picture.convert("RGBA" if has_alpha else "RGB")
 
 
-def _orientation(picture: Image.Image) -> int:
+def orientation_of(picture: Image.Image) -> int:
     """The EXIF orientation, 1..8; 1 (upright) where there is none or EXIF is damaged."""
     try:
         value = picture.getexif().get(_ORIENTATION_TAG, 1)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from tondo.data.cameras import Camera
-from tondo.data.photos import PhotoSet, PointCloud, Skipped
+from tondo.data.photos import Photo, PhotoSet, PointCloud, Skipped
 from tondo.errors import InputError, OptionError
 from tondo.io.colmap import ColmapModel, ModelImage, count_images, is_model, read_model
 from tondo.io.colmap_points import initial_points
 from tondo.io.frames import Frame, is_file, load_frames, pinhole_camera, safe_path
-from tondo.io.images import PHOTO_SUFFIXES, image_size, list_photos
+from tondo.io.images import PHOTO_KINDS, PHOTO_SUFFIXES, image_size, list_photos
+from tondo.io.mask_files import AUTO, Masks, find_masks
+from tondo.io.masks import check_not_masked, without_masked
 from tondo.io.ply import read_points
 from tondo.io.transforms_json import ListedFrame, TransformsFile, lens_of, read_transforms
 from tondo.io.undistort import Lens, rescaled
@@ -57,6 +60,7 @@ def load_posed(
     holdout: int = 8,
     load_points: bool = True,
     min_photos: int = 2,
+    masks: str = AUTO,
 ) -> PhotoSet:
     """Read photos with poses, undistorted.
 
@@ -71,6 +75,8 @@ def load_posed(
         load_points: also make the initial points.
         min_photos: least number of photos that must be readable, and, if more than 1, stay for
             training.
+        masks: which pixels count: "auto" takes the masks that are named in the file or lie beside
+            the photos (`find_masks`), "none" none, anything else is the folder that they are in.
 
     Returns:
         The photos. Points come from a COLMAP model's tracks, training photos only; and from the
@@ -78,8 +84,8 @@ def load_posed(
 
     Raises:
         InputError: there are no poses, or too few photos, or something in the files is wrong. A
-            photo that is missing or cannot be decoded only lands in `skipped`.
-        OptionError: `holdout` or `max_size` cannot be used.
+            photo that is missing, cannot be decoded or is wholly masked only lands in `skipped`.
+        OptionError: `holdout`, `max_size` or `masks` cannot be used.
     """
     source = Path(source)
     if holdout < 0 or holdout == 1:
@@ -90,11 +96,12 @@ def load_posed(
     if source.is_file() and holdout == 0:
         files = files[:1]
     if files:
-        result = _load_transforms(files, max_size, holdout, load_points)
+        result = _load_transforms(files, max_size, holdout, load_points, masks)
     elif (folder := _model_folder(source)) is not None:
-        result = _load_model(source, folder, max_size, holdout, load_points)
+        result = _load_model(source, folder, max_size, holdout, load_points, masks)
     else:
         raise _no_poses(source)
+    check_not_masked(result.train, result.skipped, source)
     readable = len(result.train) + len(result.test)
     if readable < min_photos:
         why = f"; {result.skipped[0].name}: {result.skipped[0].reason}" if result.skipped else ""
@@ -154,10 +161,11 @@ def _json_cameras(path: Path, default_size: tuple[int, int] | None) -> list[Name
 
 
 def _load_transforms(
-    files: list[Path], max_size: int | None, holdout: int, load_points: bool
+    files: list[Path], max_size: int | None, holdout: int, load_points: bool, choice: str
 ) -> PhotoSet:
     train_file = read_transforms(files[0])
     test_file = read_transforms(files[1]) if len(files) > 1 else None
+    listed = (*train_file.frames, *(test_file.frames if test_file is not None else ()))
     frames, skipped = _frames(train_file, files[0])
     names = sorted({frame.name for frame in train_file.frames if frame.path is not None})
     test = {name for name in names if _named(name, train_file.test_names)}
@@ -174,7 +182,13 @@ def _load_transforms(
         skipped += [Skipped(n, "in no split of the file") for n in names if n not in wanted]
         frames = [frame for frame in frames if frame.name in wanted]
     frames.sort(key=lambda frame: frame.name)
-    photos, unreadable = load_frames(frames, max_size)
+    masks = find_masks(
+        [frame.path for frame in frames],
+        files[0].parent,
+        choice,
+        {one.path: one.mask for one in listed if one.path is not None and one.mask is not None},
+    )
+    photos, unreadable = _loaded(frames, masks, max_size, test)
     kind = f"{train_file.kind} {files[0].name}"
     points, note = _ply_points(train_file, bool(test)) if load_points else (None, "")
     return PhotoSet(
@@ -185,6 +199,7 @@ def _load_transforms(
         is_render=train_file.is_render,
         skipped=tuple(sorted(skipped + unreadable, key=lambda one: one.name)),
         source=kind + note,
+        masks=masks.note,
     )
 
 
@@ -205,8 +220,24 @@ def _frames(found: TransformsFile, path: Path) -> tuple[list[Frame], list[Skippe
                 skipped.append(Skipped(listed.name, str(error)))
                 continue
             lens = lens_of(listed.intrinsics, size, f"frame {listed.name} of {path}")
-            frames[listed.name] = Frame(listed.name, listed.path, lens, listed.viewmat, listed.mask)
+            frames[listed.name] = Frame(listed.name, listed.path, lens, listed.viewmat)
     return list(frames.values()), skipped
+
+
+def _loaded(
+    frames: Sequence[Frame], masks: Masks, max_size: int | None, held_out: set[str]
+) -> tuple[list[Photo], list[Skipped]]:
+    """The photos with their masks, and those that cannot be read or are masked wholly."""
+    masked = [replace(frame, mask=masks.of.get(frame.path)) for frame in frames]
+    photos, unreadable = load_frames(masked, max_size)
+    photos, empty = without_masked(photos, held_out)
+    return photos, unreadable + empty
+
+
+def _above(root: Path, source: Path) -> Path:
+    """The folder around which the masks of photos in `root` are looked for."""
+    base = source if source.is_dir() else source.parent
+    return base if root.is_relative_to(base) else root
 
 
 def _ply_points(found: TransformsFile, has_test: bool) -> tuple[PointCloud | None, str]:
@@ -219,14 +250,17 @@ def _ply_points(found: TransformsFile, has_test: bool) -> tuple[PointCloud | Non
 
 
 def _load_model(
-    source: Path, folder: Path, max_size: int | None, holdout: int, load_points: bool
+    source: Path, folder: Path, max_size: int | None, holdout: int, load_points: bool, choice: str
 ) -> PhotoSet:
     model = read_model(folder)
     root = _photo_folder(source, folder, model)
     frames, ids, skipped, scaled = _model_frames(model, root, source)
+    masks = find_masks([frame.path for frame in frames], _above(root, source), choice)
+    known = {mask.path.name for mask in masks.of.values()}
+    skipped = [one for one in skipped if Path(one.name).name not in known]
     frames.sort(key=lambda frame: frame.name)
     test = {frame.name for frame in frames[::holdout]} if holdout else set()
-    photos, unreadable = load_frames(frames, max_size)
+    photos, unreadable = _loaded(frames, masks, max_size, test)
     train = tuple(photo for photo in photos if photo.name not in test)
     points = initial_points(model, {ids[p.name]: p for p in train}) if load_points else None
     note = f", intrinsics scaled to the size of {scaled} photos" if scaled else ""
@@ -238,6 +272,7 @@ def _load_model(
         is_render=False,
         skipped=tuple(sorted(skipped + unreadable, key=lambda one: one.name)),
         source=f"COLMAP model {_below(folder, source)}{note}",
+        masks=masks.note,
     )
 
 
@@ -346,8 +381,7 @@ def _no_poses(source: Path) -> InputError:
         )
     if not any(list_photos(at) for at in (source, source / "images") if at.is_dir()):
         return InputError(
-            f"{source} holds no photos (JPEG, PNG, WebP, TIFF, HEIC), no transforms.json and no "
-            "COLMAP model"
+            f"{source} holds no photos ({PHOTO_KINDS}), no transforms.json and no COLMAP model"
         )
     return InputError(
         f"{source} has photos without poses: no transforms.json and no COLMAP model; run "

@@ -58,7 +58,7 @@ class ListedFrame:
     Attributes:
         name: path below the file's folder with "/"; the picture's ending is added if it was found.
         path: the picture, or None if it is not there.
-        mask: the mask, if one is named and there.
+        mask: where its mask should be, if one is named.
         viewmat: [4, 4] float64, world-to-camera, OpenCV axes.
         intrinsics: as the file gives them.
     """
@@ -188,11 +188,11 @@ def _frame(frame: object, content: dict[str, Any], folder: Path, what: str) -> L
     mask = frame.get("mask_path")
     if mask is not None and not isinstance(mask, str):
         raise InputError(f"mask_path of {what} must be text")
-    mask_path = None if mask is None else safe_path(folder, mask, f"mask_path of {what}")[1]
+    mask_path = safe_path(folder, mask, f"mask_path of {what}")[1] if mask else None
     return ListedFrame(
         name,
         found,
-        mask_path if mask_path is not None and is_file(mask_path) else None,
+        mask_path,
         _viewmat(frame.get("transform_matrix"), f"transform_matrix of {what}"),
         _intrinsics(frame, content, what),
     )

@@ -6,27 +6,33 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import cv2
 import numpy as np
 import pycolmap
+from numpy.typing import NDArray
 from PIL import Image
 
 from tondo.data.photos import Skipped
 from tondo.errors import InputError
-from tondo.io.images import PHOTO_SUFFIXES, ImageData, list_photos, read_image
+from tondo.io.images import ImageData, read_image
+from tondo.io.mask_files import AUTO, Masks, check_choice, find_masks
+from tondo.io.masks import NOTHING_KEPT, MaskFile, check_not_masked, read_mask
+from tondo.io.photo_files import PhotoFiles, find_photos
+from tondo.io.picture_zip import shown
 from tondo.io.video import VIDEO_SUFFIXES, read_frames
 from tondo.poses.features import Features, extract_features
 from tondo.poses.quality import Quality, measure_quality
 
 A = TypeVar("A")
 B = TypeVar("B")
+_ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
 _EXIF_IFD = 0x8769
 _MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
 _FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x920A, 0xA405
@@ -37,12 +43,12 @@ class GatheredPhoto:
     """One photo, as it lies in the folder of pictures.
 
     Attributes:
-        name: file name in the folder, without blanks.
-        source: where it came from: the file's name, or the frame's.
+        name: path in the folder with "/", of characters that every list of COLMAP can hold.
+        source: where it came from: the file's path in the given folder, or the frame's name.
         width, height: pixels.
         focal: focal length in pixels as EXIF has it, or None.
-        camera_key: photos with equal keys were taken by the same camera with the same lens setting,
-            or, without EXIF, at least have the same size.
+        camera_key: photos with equal keys lie in the same sub-folder and were taken by the same
+            camera with the same lens setting, or, without EXIF, at least have the same size.
         quality, features: measured on it.
     """
 
@@ -54,6 +60,31 @@ class GatheredPhoto:
     camera_key: tuple[str | int, ...]
     quality: Quality
     features: Features
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Photos in one folder.
+
+    Attributes:
+        photos: in order of name (of time, for a video).
+        skipped: those that could not be read, and other files that might be taken for photos.
+        notes: how the source was understood, sentences for the user.
+    """
+
+    photos: tuple[GatheredPhoto, ...]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A file to be taken in as `name`, with its mask."""
+
+    path: Path
+    name: str
+    source: str
+    mask: MaskFile | None
 
 
 @dataclass(frozen=True)
@@ -77,58 +108,73 @@ def gather_photos(
     frames: int,
     max_size: int,
     max_features: int,
+    masks: str = AUTO,
     on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[GatheredPhoto], list[Skipped]]:
+) -> Gathered:
     """Copy or convert all photos of `source` into `folder`, measure them and find their features.
 
     JPEG and PNG files of 8 bits that need no turning are copied as they are; everything else is
-    written anew, as JPEG of quality 95, or as PNG where there is alpha.
+    written anew, as JPEG of quality 95, or as PNG where there is alpha. Masks are written to
+    `masks` beside `folder`, as NAME.jpg.png, and features are those of the pixels that they keep.
 
     Args:
-        source: a folder of photos (or with a folder `images` of photos), or a video.
+        source: a folder of photos (see `find_photos`), or a video.
         folder: an existing folder.
         frames: how many frames a video gives.
         max_size, max_features: see `extract_features`.
+        masks: as in `load_posed`.
         on_progress: called with (photos done, photos in all).
 
-    Returns:
-        The photos in order of name (of time, for a video), and those that could not be read.
-
     Raises:
-        InputError: `source` is missing or neither a folder nor a video, or holds no photos.
+        InputError: `source` is missing or neither a folder nor a video, or holds no photos; a mask
+            has another shape than its photo, or masks leave nothing of any photo.
+        OptionError: `masks` cannot be used.
     """
 
-    def from_file(item: tuple[Path, str]) -> GatheredPhoto | Skipped:
-        path, name = item
+    def from_file(item: _Item) -> GatheredPhoto | Skipped:
+        path, name = item.path, item.name
         try:
             image = read_image(path)
         except InputError as error:
-            return Skipped(path.name, _reason(error, path))
+            return Skipped(item.source, _reason(error, path))
+        kept = None
+        if item.mask is not None:
+            height, width = image.rgb.shape[:2]
+            kept = read_mask(item.mask, path, (height, width), upright=True)
+            if not kept.any():
+                return Skipped(item.source, NOTHING_KEPT)
         exif = _read_exif(path)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if name.endswith((".jpg", ".png")) and _is_plain(path, exif):
             shutil.copyfile(path, folder / name)
         else:
-            name = _write(image, folder / Path(name).stem)
-        return _examined(image, name, path.name, exif, max_size, max_features)
+            name = _write(image, folder, name)
+        if kept is not None:
+            _write_mask(kept, folder.with_name("masks") / f"{name}.png")
+        return _examined(image, kept, name, item.source, exif, max_size, max_features)
 
     def from_frame(item: tuple[str, ImageData]) -> GatheredPhoto | Skipped:
         name, image = item
-        name = _write(image, folder / name)
-        return _examined(image, name, name, _Exif("", None, True), max_size, max_features)
+        name = _write(image, folder, f"{name}.jpg")
+        return _examined(image, None, name, name, _Exif("", None, True), max_size, max_features)
 
+    check_choice(masks)
     photos: list[GatheredPhoto] = []
     skipped: list[Skipped] = []
+    notes: tuple[str, ...] = ()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         if is_video(source):
             total, results = frames, _in_chunks(pool, from_frame, read_frames(source, frames))
         else:
-            named = _safe_names(_photo_files(source))
-            total, results = len(named), _in_chunks(pool, from_file, iter(named))
+            items, left_out, notes = _items(source, masks)
+            skipped += left_out
+            total, results = len(items), _in_chunks(pool, from_file, iter(items))
         for done, result in enumerate(results, start=1):
             (photos if isinstance(result, GatheredPhoto) else skipped).append(result)  # type: ignore[arg-type]
             if on_progress is not None:
                 on_progress(done, max(total, done))
-    return photos, skipped
+    check_not_masked(photos, skipped, source)
+    return Gathered(tuple(photos), tuple(skipped), notes)
 
 
 def _in_chunks(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterator[A]) -> Iterator[B]:
@@ -137,9 +183,11 @@ def _in_chunks(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterator
         yield from pool.map(work, chunk)
 
 
-def _photo_files(source: Path) -> list[Path]:
-    """The photos of a folder. Raises InputError if there is none."""
-    kinds = ", ".join(sorted(PHOTO_SUFFIXES))
+def _items(source: Path, choice: str) -> tuple[list[_Item], tuple[Skipped, ...], tuple[str, ...]]:
+    """The photos of a folder, what else lies there, and how it was understood.
+
+    Raises InputError if there are no photos.
+    """
     if not source.exists():
         raise InputError(f"there is no file or folder {source}")
     if not source.is_dir():
@@ -147,20 +195,49 @@ def _photo_files(source: Path) -> list[Path]:
             f"{source} is neither a folder of photos nor a video "
             f"({', '.join(sorted(VIDEO_SUFFIXES))})"
         )
-    for folder in (source, source / "images"):
-        files = [p for p in list_photos(folder) if p.is_file()] if folder.is_dir() else []
-        if files:
-            return files
-    raise InputError(f"no photos in {source}: expected files ending in {kinds}")
+    found = find_photos(source)
+    names = found.photos
+    masks = find_masks(names, source, choice)
+    # With --masks none they are no photos either.
+    beside = masks if choice == AUTO else find_masks(names, source)
+    used = {mask.path for one in (masks, beside) for mask in one.of.values()}
+    photos = [path for path in names if path not in used]
+    items = [
+        _Item(path, name, shown(path.relative_to(found.root).as_posix()), masks.of.get(path))
+        for path, name in _safe_names(photos, found.root)
+    ]
+    return items, found.left_out, _notes(found, photos, masks)
 
 
-def _safe_names(files: list[Path]) -> list[tuple[Path, str]]:
-    """File names for the copies: unique, without blanks (which COLMAP's lists cannot hold)."""
+def _notes(found: PhotoFiles, photos: Sequence[Path], masks: Masks) -> tuple[str, ...]:
+    """How a folder was understood; nothing where all of its files are photos of that folder."""
+    parts = [
+        (len(photos), "photos"),
+        (len(found.photos) - len(photos), "masks"),
+        (len(found.left_out), "left out"),
+        (len(found.others), "other files"),
+    ]
+    notes = []
+    if len(photos) < sum(number for number, _ in parts):
+        counts = ", ".join(f"{number} {what}" for number, what in parts if number)
+        first = f" (the first: {found.others[0]})" if found.others else ""
+        notes.append(f"in {found.root}: {counts}{first}")
+    folders = {path.parent for path in photos}
+    if len(folders) > 1:
+        notes.append(f"the photos lie in {len(folders)} folders: each is taken for one camera")
+    return (*notes, *filter(None, [masks.note]))
+
+
+def _safe_names(files: Sequence[Path], root: Path) -> list[tuple[Path, str]]:
+    """Paths below the folder of copies: unique, in the same sub-folders, and without characters
+    that COLMAP's lists cannot hold: blanks, a # in front, and what is not to be printed."""
     taken: set[str] = set()
     named = []
     for path in files:
-        ending = {".jpeg": ".jpg"}.get(path.suffix.lower(), path.suffix.lower())
-        stem = re.sub(r"\s+", "_", path.stem)
+        ending = path.suffix.lower()
+        ending = ".jpg" if ending in (".jpeg", ".jpe", ".jfif", ".jif") else ending
+        below = path.relative_to(root).parent.parts
+        stem = "/".join(_ODD.sub("_", part) for part in (*below, path.stem))
         while stem.lower() in taken:
             stem += "_" + ending.strip(".")
         taken.add(stem.lower())
@@ -184,16 +261,23 @@ def _is_plain(path: Path, exif: _Exif) -> bool:
         )
 
 
-def _write(image: ImageData, stem: Path) -> str:
-    """Write a picture as JPEG, or PNG if it has alpha; returns the file's name."""
+def _write(image: ImageData, folder: Path, name: str) -> str:
+    """Write a picture as JPEG, or PNG if it has alpha; returns `name` with that ending."""
     pixels = image.rgb.numpy()
+    stem = name.removesuffix(PurePosixPath(name).suffix)
     if image.alpha is not None:
-        path = stem.with_name(stem.name + ".png")
-        Image.fromarray(np.dstack([pixels, image.alpha.numpy()])).save(path, compress_level=3)
+        name = f"{stem}.png"
+        both = np.dstack([pixels, image.alpha.numpy()])
+        Image.fromarray(both).save(folder / name, compress_level=3)
     else:
-        path = stem.with_name(stem.name + ".jpg")
-        Image.fromarray(pixels).save(path, quality=95, subsampling=0)
-    return path.name
+        name = f"{stem}.jpg"
+        Image.fromarray(pixels).save(folder / name, quality=95, subsampling=0)
+    return name
+
+
+def _write_mask(kept: NDArray[np.bool_], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(kept.astype(np.uint8) * 255).save(path)
 
 
 def _read_exif(path: Path) -> _Exif:
@@ -226,12 +310,20 @@ def _focal_from_sensor(path: Path, kind: str | None) -> float | None:
 
 
 def _examined(
-    image: ImageData, name: str, source: str, exif: _Exif, max_size: int, max_features: int
+    image: ImageData,
+    kept: NDArray[np.bool_] | None,
+    name: str,
+    source: str,
+    exif: _Exif,
+    max_size: int,
+    max_features: int,
 ) -> GatheredPhoto:
-    """Measure a picture and find its features."""
+    """Measure a picture, where it is `kept`, and find its features."""
     height, width = image.rgb.shape[:2]
     grey = cv2.cvtColor(image.rgb.numpy(), cv2.COLOR_RGB2GRAY)
     mask = None if image.alpha is None else image.alpha.numpy()
+    if kept is not None:
+        mask = np.where(kept, 255 if mask is None else mask, 0).astype(np.uint8)
     features = extract_features(grey, max_size=max_size, max_features=max_features, mask=mask)
     return GatheredPhoto(
         name=name,
@@ -239,7 +331,7 @@ def _examined(
         width=width,
         height=height,
         focal=exif.focal,
-        camera_key=(exif.camera, width, height),
+        camera_key=(exif.camera, width, height, PurePosixPath(name).parent.as_posix()),
         quality=measure_quality(grey, mask),
         features=features,
     )

@@ -13,6 +13,7 @@ from tondo.data.photos import Skipped
 from tondo.errors import InputError
 from tondo.io.atomic import make_folder, write_json
 from tondo.io.child import in_child
+from tondo.io.mask_files import AUTO
 from tondo.io.result_folder import result_folder
 from tondo.poses.capture import Capture, describe_capture
 from tondo.poses.coverage import Coverage, give_advice
@@ -36,6 +37,7 @@ class Prepared:
         skipped: files that could not be read.
         points: how many 3D points. error: mean reprojection error in pixels.
         advice: what to photograph next, in plain words.
+        notes: how the folder was understood: masks, sub-folders, other files.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Prepared:
     points: int
     error: float
     advice: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def prepare(
@@ -56,6 +59,7 @@ def prepare(
     max_size: int = 960,
     max_features: int = 3000,
     seed: int = 0,
+    masks: str = AUTO,
     on_progress: Progress | None = None,
 ) -> Prepared:
     """Find the cameras of photos by incremental structure from motion (Schoenberger and Frahm
@@ -65,13 +69,14 @@ def prepare(
     its pictures in report/; made beside `out` and renamed at the end, so never half-written.
 
     Args:
-        source: a folder of photos (JPEG, PNG, WebP, TIFF, HEIC), or a video.
+        source: a folder of photos (`find_photos`), or a video.
         out: a folder that does not exist or is empty.
         force: replace `out` if an earlier `prepare` made it.
         frames: how many frames of a video are used.
         max_size: longest side, in pixels, at which features are looked for.
         max_features: at most so many per photo.
         seed: of every random choice.
+        masks: as in `load_posed`; those that are used are kept in `out`/masks.
         on_progress: called with (one of `STAGES`, done, total).
 
     Raises:
@@ -85,14 +90,16 @@ def prepare(
     mark, maker = "prepare.json", "tondo prepare"
     with quiet_colmap(), result_folder(out, mark=mark, maker=maker, force=force) as result:
         make_folder(result / "images")
-        photos, skipped = gather_photos(
+        gathered = gather_photos(
             source,
             result / "images",
             frames=frames,
             max_size=max_size,
             max_features=max_features,
+            masks=masks,
             on_progress=lambda done, total: say(STAGES[0], done, total),
         )
+        photos, skipped = gathered.photos, gathered.skipped
         _check_enough(source, photos, skipped)
         inliers, folders = in_child(
             place_photos,
@@ -111,12 +118,13 @@ def prepare(
             folders[0].rename(result / "sparse" / "0")
         say(STAGES[3], 0, 1)
         capture = describe_capture(photos, skipped, inliers, models)
-        coverage = write_report(result, capture, title=_title(source))
+        coverage = write_report(result, capture, title=_title(source), notes=gathered.notes)
         facts = _facts(capture, coverage, models, source, seed, time.perf_counter() - started)
-        write_json(result / "prepare.json", facts)
+        write_json(result / "prepare.json", {**facts, "notes": list(gathered.notes)})
         say(STAGES[3], 1, 1)
     _check_half_placed(capture, out)
-    return _prepared(out, len(photos), capture, tuple(give_advice(capture, coverage)))
+    advice = tuple(give_advice(capture, coverage))
+    return _prepared(out, len(photos), capture, advice, gathered.notes)
 
 
 def _unplaced(photo: GatheredPhoto) -> Unplaced:
@@ -125,7 +133,9 @@ def _unplaced(photo: GatheredPhoto) -> Unplaced:
     )
 
 
-def _prepared(out: Path, photos: int, capture: Capture, advice: tuple[str, ...]) -> Prepared:
+def _prepared(
+    out: Path, photos: int, capture: Capture, advice: tuple[str, ...], notes: tuple[str, ...]
+) -> Prepared:
     return Prepared(
         folder=out,
         photos=photos,
@@ -134,6 +144,7 @@ def _prepared(out: Path, photos: int, capture: Capture, advice: tuple[str, ...])
         points=len(capture.points),
         error=capture.error,
         advice=advice,
+        notes=notes,
     )
 
 

@@ -50,13 +50,16 @@ vertical-align:baseline}.room{display:inline-block;width:70px;text-align:left}
 """
 
 
-def write_report(folder: Path, capture: Capture, *, title: str) -> Coverage | None:
+def write_report(
+    folder: Path, capture: Capture, *, title: str, notes: Sequence[str] = ()
+) -> Coverage | None:
     """Write `folder`/report.html and the pictures in it to `folder`/report/*.png.
 
     Args:
         folder: where `images` is.
         capture: what to report on.
         title: name of what was photographed.
+        notes: how the given folder was understood, sentences.
 
     Returns:
         The coverage of viewing directions, None without a model.
@@ -69,7 +72,7 @@ def write_report(folder: Path, capture: Capture, *, title: str) -> Coverage | No
     for name, data in figures.items():
         write_bytes(folder / "report" / name, data)
     parts = [
-        _head(capture, coverage, title),
+        _head(capture, coverage, title, notes),
         _advice_section(capture, coverage),
         _lost_section(capture),
         _figure_sections(figures, coverage),
@@ -86,7 +89,7 @@ def write_report(folder: Path, capture: Capture, *, title: str) -> Coverage | No
     return coverage
 
 
-def _head(capture: Capture, coverage: Coverage | None, title: str) -> str:
+def _head(capture: Capture, coverage: Coverage | None, title: str, notes: Sequence[str]) -> str:
     placed, total = len(capture.registered), len(capture.photos)
     if placed == 0:
         verdict = '<span class="bad">No photos could be placed.</span>'
@@ -107,6 +110,7 @@ def _head(capture: Capture, coverage: Coverage | None, title: str) -> str:
     return (
         f'<p class="quiet">Capture report</p><h1>{escape(title)}</h1><p>{verdict}</p>'
         f'<div class="numbers">{cells}</div>'
+        + "".join(f'<p class="quiet">{escape(note)}.</p>' for note in notes)
     )
 
 
@@ -117,7 +121,7 @@ def _advice_section(capture: Capture, coverage: Coverage | None) -> str:
 
 def _lost_section(capture: Capture) -> str:
     rows = [(p.source, p.reason) for p in capture.photos if not p.registered]
-    rows += [(skipped.name, f"could not be read: {skipped.reason}") for skipped in capture.skipped]
+    rows += [(skipped.name, skipped.reason) for skipped in capture.skipped]
     if not rows:
         return ""
     body = "".join(f"<tr><td>{escape(n)}</td><td>{escape(r)}</td></tr>" for n, r in rows)

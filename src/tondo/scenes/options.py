@@ -10,6 +10,7 @@ from typing import Any
 
 import tondo
 from tondo.errors import InputError, OptionError
+from tondo.io.mask_files import AUTO, check_choice, stored_choice
 from tondo.io.photos import has_poses
 from tondo.nerf.config import NerfConfig
 from tondo.scenes.opened import is_scene
@@ -31,6 +32,8 @@ class ReconstructOptions:
             behind the scene; "learned": one colour fitted together with the scene, for photos
             without transparency. "random": trained on a new colour at every step, shown on white.
             None: "random" with transparency, the photos' mean colour without.
+        masks: "auto": those that are found by name or named in the file of poses; "none"; or the
+            folder that they are in.
         exposure: fit a colour correction per photo (None: for photos, not for renders).
         splats, nerf: everything else, of the method that is used.
         checkpoint_seconds: time between checkpoints.
@@ -44,6 +47,7 @@ class ReconstructOptions:
     seed: int = 0
     holdout: int = 8
     background: str | tuple[float, float, float] | None = None
+    masks: str = AUTO
     exposure: bool | None = None
     splats: SplatConfig = field(default_factory=SplatConfig)
     nerf: NerfConfig = field(default_factory=NerfConfig)
@@ -66,6 +70,7 @@ def check_options(options: ReconstructOptions) -> None:
         )
     if options.method not in ("splats", "nerf"):
         raise OptionError(f"--method must be splats or nerf, got {options.method}")
+    check_choice(options.masks)
     if options.splats.max_splats < 1:
         raise OptionError(f"--max-splats must be at least 1, got {options.splats.max_splats}")
     if options.seed < 0 or options.seed >= 2**63:
@@ -86,6 +91,7 @@ def config_json(source: Path, options: ReconstructOptions) -> dict[str, Any]:
         "source": str(Path(source).absolute()),
         **posed,
         **stored,
+        "masks": stored_choice(options.masks),
     }
 
 
@@ -101,6 +107,7 @@ def stored_options(
             method=method,
             **{name: config[name] for name in ("max_size", "steps", "minutes", "seed", "holdout")},
             background=tuple(background) if isinstance(background, list) else background,
+            masks=str(config.get("masks", AUTO)),
             exposure=config["exposure"],
             splats=_splat_config(config),
             nerf=NerfConfig(**config["nerf"]) if method == "nerf" else NerfConfig(),

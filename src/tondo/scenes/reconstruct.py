@@ -15,6 +15,8 @@ from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
 from tondo.errors import InputError
 from tondo.io.cameras_json import write_cameras
+from tondo.io.mask_files import choice_after
+from tondo.io.masks import BY_MASK
 from tondo.io.photos import has_poses, load_posed
 from tondo.io.scene import save_scene
 from tondo.kernels.threads import num_threads, torch_threads
@@ -64,6 +66,7 @@ from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
 DEFAULT_MINUTES = 3.0
 EVENT_SECONDS = 1.0
 PICTURE_SECONDS = 30.0
+NAMED = 10  # photos left out by their masks
 PICTURE_REST = 20.0  # times what pictures cost: a young field is fog, which takes long to render
 
 
@@ -139,11 +142,16 @@ def reconstruct(
         run = create_run(out, config_json(source, options), force=force)
     try:
         posed = _posed(source, run, options, watch)
-        photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout)
+        masks = choice_after(options.masks, prepared=posed != source)
+        photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout, masks=masks)
         watch.note(_found(photos))
+        if photos.masks:
+            watch.note(photos.masks)
+        for one in [one for one in photos.skipped[1:] if one.reason in BY_MASK][:NAMED]:
+            watch.note(f"left out: {one.name}: {one.reason}")
         _note_photos(run, source, posed, photos, options, resume, watch)
         fitting, about = _begin_or_resume(
-            run, _request(photos, posed, options), options, resume, watch
+            run, _request(photos, posed, masks, options), options, resume, watch
         )
     except BaseException:
         if not resume and not (run.path / "prepared").exists():
@@ -182,7 +190,16 @@ def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: 
         return source
     if not (prepared.is_dir() and has_poses(prepared)):
         watch.note("these photos have no poses: finding them first")
-        prepare(source, prepared, force=True, seed=options.seed, on_progress=watch.stage)
+        found = prepare(
+            source,
+            prepared,
+            force=True,
+            seed=options.seed,
+            masks=options.masks,
+            on_progress=watch.stage,
+        )
+        for note in found.notes:
+            watch.note(note)
         watch.note(f"how it went, and what to photograph next: {prepared / 'report.html'}")
     return prepared
 
@@ -239,14 +256,14 @@ def _found(photos: PhotoSet) -> str:
     return text
 
 
-def _request(photos: PhotoSet, posed: Path, options: ReconstructOptions) -> Request:
+def _request(photos: PhotoSet, posed: Path, masks: str, options: ReconstructOptions) -> Request:
     if options.steps is not None:
         horizon = Horizon(options.steps, None)
     else:
         horizon = Horizon(None, 60 * (options.minutes or DEFAULT_MINUTES))
     exposure = not photos.is_render if options.exposure is None else options.exposure
     return Request(
-        photos, posed, options.max_size, options.seed, horizon, options.background, exposure
+        photos, posed, options.max_size, options.seed, horizon, options.background, exposure, masks
     )
 
 
@@ -405,6 +422,8 @@ def _finish(
         watch.note(f"measuring on {len(photos.test)} held-out photos")
         metrics = evaluate_scene(scene, photos.test, run.renders_dir / "test")
         measured = metrics_json(metrics)
+    if photos.skipped:
+        measured["left_out"] = {one.name: one.reason for one in photos.skipped}
     write_metrics(run, {**measured, **summary})
     finish_run(run)
     return Result(run, scene, metrics, summary)

@@ -67,7 +67,9 @@ def setting_of(request: Request, config: SplatConfig) -> Setting:
 def begin(request: Request, config: SplatConfig) -> tuple[SplatFitting, Start]:
     """A fitting at step 0, and where its first points came from."""
     setting = setting_of(request, config)
-    start = starting_points(request.posed, request.photos, request.max_size, request.seed)
+    start = starting_points(
+        request.posed, request.photos, request.max_size, request.seed, request.masks
+    )
     splats = _first_splats(start, config, request.seed)
     training = train.begin(splats, request.photos.train, request.seed)
     return SplatFitting(training, setting, request.photos), start

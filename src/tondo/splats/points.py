@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from tondo.data.photos import PhotoSet, PointCloud
+from tondo.io.mask_files import AUTO
 from tondo.io.photos import load_posed
 from tondo.poses.triangulate import triangulate
 from tondo.splats.init import random_points
@@ -32,7 +33,9 @@ class Start:
     opacity: float
 
 
-def starting_points(posed: Path, photos: PhotoSet, max_size: int, seed: int) -> Start:
+def starting_points(
+    posed: Path, photos: PhotoSet, max_size: int, seed: int, masks: str = AUTO
+) -> Start:
     """Points seen from training photos.
 
     The data's own points (structure from motion); else points triangulated from the training
@@ -45,7 +48,9 @@ def starting_points(posed: Path, photos: PhotoSet, max_size: int, seed: int) -> 
         train = photos.train
         if max_size < TRIANGULATE_SIZE:
             names = {photo.name for photo in train}
-            large = load_posed(posed, max_size=TRIANGULATE_SIZE, holdout=0, load_points=False)
+            large = load_posed(
+                posed, max_size=TRIANGULATE_SIZE, holdout=0, load_points=False, masks=masks
+            )
             train = tuple(p for p in (*large.train, *large.test) if p.name in names)
         cloud = triangulate(train, seed=seed)
         if cloud is not None:

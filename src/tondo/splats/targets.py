@@ -14,6 +14,7 @@ from tondo.data.cameras import scaled
 from tondo.data.photos import Photo
 from tondo.splats.step import Target
 
+_WHOLE = 0.998  # of a coarse pixel is valid: all of it, but for rounding
 SMALLEST = 24  # pixels; coarse pictures are never smaller than this
 
 
@@ -42,9 +43,9 @@ def make_target(photo: Photo, divisor: int, background: Tensor, *, keep_alpha: b
         if alpha is not None:
             cover = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)[..., None]
         if valid is not None:
-            valid = (cv2.resize(valid * 255, size, interpolation=cv2.INTER_AREA) == 255).astype(
-                np.uint8
-            )
+            covered = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            # What a mask keeps may be finer than coarse pixels: then those with most of it.
+            valid = (covered >= min(_WHOLE, covered.max())).astype(np.uint8)
     image = torch.from_numpy(np.clip(np.rint(rgb), 0, 255).astype(np.uint8)).contiguous()
     kept = torch.from_numpy(cover).contiguous() if keep_alpha and alpha is not None else None
     mask = None if valid is None or valid.all() else torch.from_numpy(valid).contiguous()

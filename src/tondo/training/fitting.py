@@ -14,6 +14,7 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.photos import PhotoSet
 from tondo.errors import OptionError
+from tondo.io.mask_files import AUTO
 from tondo.training.horizon import Clock, Horizon
 
 
@@ -28,6 +29,7 @@ class Request:
         horizon: how long to train.
         background: as in `tondo.scenes.reconstruct.ReconstructOptions`.
         exposure: fit a colour correction per photo.
+        masks: how their masks were chosen, as in `load_posed`.
     """
 
     photos: PhotoSet
@@ -37,6 +39,7 @@ class Request:
     horizon: Horizon
     background: str | tuple[float, float, float] | None
     exposure: bool
+    masks: str = AUTO
 
     @property
     def has_alpha(self) -> bool:
