@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,9 +18,21 @@ from torch import Tensor
 from tondo.errors import InputError, OutputError
 from tondo.io.atomic import atomic_path
 from tondo.io.images import PIXEL_LIMIT, ImageData
+from tondo.io.video_colors import UNSPECIFIED, likely_matrix, needs_conversion, to_srgb
 
 VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
 _SHARPNESS_SIDE = 480
+_MOST_STRETCHED = 8
+
+
+@dataclass(frozen=True)
+class _Shot:
+    """A decoded frame, its transfer function and primaries, and how wide its pixels are."""
+
+    frame: av.VideoFrame
+    transfer: int
+    primaries: int
+    aspect: float
 
 
 def read_frames(path: Path, count: int) -> Iterator[tuple[str, ImageData]]:
@@ -29,7 +42,9 @@ def read_frames(path: Path, count: int) -> Iterator[tuple[str, ImageData]]:
     decoded once, and two frames are held at a time.
 
     Args:
-        path: a video that FFmpeg can decode; turned upright as its metadata says.
+        path: a video that FFmpeg can decode; turned upright, with square pixels and in sRGB as its
+            metadata says (see `tondo.io.video_colors`). Where it does not say its matrix, that of
+            its size counts: BT.709 for HD, BT.601 for smaller ones.
         count: of stretches, at least 1. A video with fewer frames gives each frame once.
 
     Yields:
@@ -48,17 +63,17 @@ def read_frames(path: Path, count: int) -> Iterator[tuple[str, ImageData]]:
         raise InputError(f"there is no video file {path}")
     total = max(1, _packet_count(path))
     count = min(count, total)
-    best: tuple[float, int, av.VideoFrame] | None = None
+    best: tuple[float, int, _Shot] | None = None
     current = 0
-    for index, frame in enumerate(_decoded(path)):
+    for index, shot in enumerate(_decoded(path)):
         window = min(index * count // total, count - 1)
         if best is not None and window != current:
             yield _named_frame(best[1], best[2])
             best = None
         current = window
-        sharpness = _sharpness(frame)
+        sharpness = _sharpness(shot.frame)
         if best is None or sharpness > best[0]:
-            best = (sharpness, index, frame)
+            best = (sharpness, index, shot)
     if best is None:
         raise InputError(f"no frame of {path} can be decoded: is it a video?")
     yield _named_frame(best[1], best[2])
@@ -124,10 +139,13 @@ def _packet_count(path: Path) -> int:
     return count
 
 
-def _decoded(path: Path) -> Iterator[av.VideoFrame]:
+def _decoded(path: Path) -> Iterator[_Shot]:
     """The frames, as far as they can be decoded: of a cut off video, what came before."""
     with _opened(path) as (container, stream), contextlib.suppress(av.FFmpegError):
-        yield from container.decode(stream)
+        context = stream.codec_context
+        for frame in container.decode(stream):
+            aspect = float(stream.sample_aspect_ratio or 1)
+            yield _Shot(frame, int(context.color_trc), int(context.color_primaries), aspect)
 
 
 def _sharpness(frame: av.VideoFrame) -> float:
@@ -137,11 +155,32 @@ def _sharpness(frame: av.VideoFrame) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
-def _named_frame(index: int, frame: av.VideoFrame) -> tuple[str, ImageData]:
-    pixels = frame.to_ndarray(format="rgb24")
+def _named_frame(index: int, shot: _Shot) -> tuple[str, ImageData]:
+    frame = shot.frame
+    if int(frame.colorspace) == UNSPECIFIED:
+        frame.colorspace = likely_matrix(frame.width, frame.height, shot.transfer)
+    if needs_conversion(shot.transfer, shot.primaries):
+        wide = np.asarray(frame.to_ndarray(format="rgb48le"), np.uint16)
+        pixels = to_srgb(wide, shot.transfer, shot.primaries)
+    else:
+        pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    pixels = _with_square_pixels(pixels, shot.aspect)
     quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4
     upright = np.ascontiguousarray(np.rot90(pixels, quarter_turns))
     return f"frame_{index:06d}", ImageData(torch.from_numpy(upright), None)
+
+
+def _with_square_pixels(pixels: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:
+    """`pixels` stretched, where each is `aspect` times as wide as it is high."""
+    height, width = pixels.shape[:2]
+    if aspect > 1:
+        width = round(width * aspect)
+    else:
+        height = round(height / aspect)
+    is_odd = not 1 / _MOST_STRETCHED <= aspect <= _MOST_STRETCHED
+    if is_odd or width * height > PIXEL_LIMIT or (height, width) == pixels.shape[:2]:
+        return pixels
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _even_pixels(frame: Tensor) -> NDArray[np.uint8]:
