@@ -20,6 +20,10 @@ FUZZ = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 H, W = 24, 40
+FUZZED = {
+    ".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".heic": "HEIF",
+    ".avif": "AVIF", ".bmp": "BMP", ".gif": "GIF", ".ppm": "PPM",
+}  # fmt: skip
 
 
 def smooth(channels: int = 3) -> np.ndarray:
@@ -200,7 +204,9 @@ def test_floating_point_values_are_refused(tmp_path: Path) -> None:
         read_image(path)
 
 
-@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".tif", ".heic"])
+@pytest.mark.parametrize(
+    "ending", [".jpg", ".png", ".webp", ".tif", ".heic", ".avif", ".bmp", ".gif", ".ppm"]
+)
 def test_a_truncated_file_is_named(tmp_path: Path, ending: str) -> None:
     noise = np.random.default_rng(3).integers(0, 255, (120, 160, 3), np.uint8)
     path = save(tmp_path / f"cut{ending}", noise)
@@ -244,7 +250,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged EXIF
 @FUZZ
 @given(
-    ending=st.sampled_from([".jpg", ".png", ".webp", ".tif", ".heic"]),
+    ending=st.sampled_from(list(FUZZED)),
     at=st.floats(0, 1),
     patch=st.binary(max_size=6),
     keep=st.floats(0, 1),
@@ -253,8 +259,7 @@ def test_damaged_files_raise_only_input_errors(
     tmp_path: Path, ending: str, at: float, patch: bytes, keep: float
 ) -> None:
     buffer = io.BytesIO()
-    formats = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".heic": "HEIF"}
-    Image.fromarray(smooth()).save(buffer, formats[ending])
+    Image.fromarray(smooth()).save(buffer, FUZZED[ending])
     data = bytearray(buffer.getvalue())
     start = int(at * len(data))
     data[start : start + len(patch)] = patch

@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +16,13 @@ from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
 from tondo.io.celeba import CelebA, find_celeba
 from tondo.io.frames import is_file
-from tondo.io.images import PHOTO_SUFFIXES, ImageData, decode_image, read_image
+from tondo.io.images import (
+    PHOTO_SUFFIXES,
+    ImageData,
+    decode_image,
+    is_unread_picture,
+    read_image,
+)
 from tondo.io.picture_zip import list_members, open_zip, read_member, shown
 
 MAX_FILES = 2_000_000
@@ -89,7 +95,9 @@ def list_pictures(source: Path, classes: Sequence[str] = ()) -> PictureSource:
             f"{source} is neither a folder of pictures nor a zip file: put the pictures into a "
             "folder (one alone does not make a training set)"
         )
+    names = [name for name in names if not _is_hidden(name)]
     pictures = sorted((n for n in names if _is_picture(n)), key=_natural)
+    skipped += _other_files(name for name in names if not _is_picture(name))
     if not pictures:
         others = f" ({len(names)} other files)" if names else ""
         kinds = " ".join(sorted(PHOTO_SUFFIXES))
@@ -181,10 +189,25 @@ def _rank(name: str) -> tuple[int, int]:
     return len(path.parts), _TRANSFORMS.index(path.name)
 
 
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
 def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return not hidden and path.suffix.lower() in PHOTO_SUFFIXES
+    return PurePosixPath(name).suffix.lower() in PHOTO_SUFFIXES
+
+
+def _other_files(names: Iterable[str]) -> list[Skipped]:
+    """Files that are no pictures, or of kinds that are not read, with the reason."""
+    found = []
+    for name in names:
+        path = PurePosixPath(name)
+        if is_unread_picture(path):
+            reason = f"{path.suffix.lower()} files are not read: save it as JPEG or PNG"
+            found.append(Skipped(shown(name), reason))
+        elif path.name not in _TRANSFORMS:
+            found.append(Skipped(shown(name), "not a picture"))
+    return found
 
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:

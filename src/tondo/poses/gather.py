@@ -33,6 +33,7 @@ from tondo.poses.quality import Quality, measure_quality
 A = TypeVar("A")
 B = TypeVar("B")
 _ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
+_LONGEST = 80  # characters of a name, so that the mask's name, which is longer, is a file's too
 _EXIF_IFD = 0x8769
 _MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
 _FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x920A, 0xA405
@@ -237,7 +238,7 @@ def _safe_names(files: Sequence[Path], root: Path) -> list[tuple[Path, str]]:
         ending = path.suffix.lower()
         ending = ".jpg" if ending in (".jpeg", ".jpe", ".jfif", ".jif") else ending
         below = path.relative_to(root).parent.parts
-        stem = "/".join(_ODD.sub("_", part) for part in (*below, path.stem))
+        stem = "/".join(_ODD.sub("_", part)[:_LONGEST] for part in (*below, path.stem))
         while stem.lower() in taken:
             stem += "_" + ending.strip(".")
         taken.add(stem.lower())
