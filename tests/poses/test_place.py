@@ -18,7 +18,7 @@ import tondo.poses.prepare
 from tondo.data.photos import Photo
 from tondo.errors import InputError, OutputError
 from tondo.poses.place import PLACING
-from tondo.poses.prepare import prepare
+from tondo.poses.prepare import PrepareOptions, prepare
 from tondo.poses.triangulate import triangulate
 
 
@@ -57,7 +57,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_left(
     out = tmp_path / "here" / "out"
     out.parent.mkdir()
     with file_limit(size), pytest.raises(OutputError) as caught:
-        prepare(some_photos, out, max_features=900)
+        prepare(some_photos, out, PrepareOptions(max_features=900))
     assert str(caught.value).startswith("cannot write ")
     assert "File too large" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -75,7 +75,7 @@ def test_an_abort_is_one_sentence_and_nothing_is_left(
     out = tmp_path / "here" / "out"
     out.parent.mkdir()
     with pytest.raises(InputError, match=r"^cannot find the poses .*photos: a library broke off"):
-        prepare(some_photos, out, max_features=900)
+        prepare(some_photos, out, PrepareOptions(max_features=900))
     assert capfd.readouterr() == ("", "")
     assert not list(out.parent.iterdir())
 
@@ -89,7 +89,7 @@ def test_ctrl_c_while_cameras_are_placed_leaves_nothing(some_photos: Path, tmp_p
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(some_photos, out, max_features=900, on_progress=press)
+        prepare(some_photos, out, PrepareOptions(max_features=900), on_progress=press)
     assert not list(out.parent.iterdir())
 
 

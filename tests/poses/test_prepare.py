@@ -14,12 +14,15 @@ from PIL import Image
 from tondo.data.cameras import Camera, camera_position
 from tondo.errors import InputError, OutputError
 from tondo.io.photos import has_poses, load_posed
-from tondo.poses.prepare import STAGES, Prepared, prepare
+from tondo.poses.place import LOOKING
+from tondo.poses.prepare import STAGES, Prepared, PrepareOptions, prepare
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, photo_folder: Path) -> Prepared:
-    return prepare(photo_folder, tmp_path_factory.mktemp("prepared") / "out", max_features=1500)
+    return prepare(
+        photo_folder, tmp_path_factory.mktemp("prepared") / "out", PrepareOptions(max_features=1500)
+    )
 
 
 def test_all_photos_get_the_poses_they_were_taken_from(
@@ -65,10 +68,10 @@ def test_the_same_photos_give_the_same_model(tmp_path: Path, photo_folder: Path)
         prepare(
             some,
             tmp_path / out,
-            max_features=900,
+            PrepareOptions(max_features=900),
             on_progress=lambda stage, done, total: told.append(stage),
         )
-    assert set(told) == set(STAGES)
+    assert set(told) == set(STAGES) - {LOOKING}
     for name in ("cameras.bin", "images.bin", "points3D.bin"):
         first, second = (tmp_path / out / "sparse" / "0" / name for out in ("first", "second"))
         assert first.read_bytes() == second.read_bytes(), name
@@ -87,7 +90,7 @@ def test_photos_of_different_things_are_refused_with_a_report(tmp_path: Path) ->
     source.mkdir()
     different_things(source, 4)
     with pytest.raises(InputError, match="none of the 4 photos"):
-        prepare(source, out, max_features=600)
+        prepare(source, out, PrepareOptions(max_features=600))
     assert "No photos could be placed" in (out / "report.html").read_text()
     assert not (out / "sparse").exists()
     assert json.loads((out / "prepare.json").read_text())["registered"] == 0
@@ -104,7 +107,7 @@ def test_fewer_than_half_placed_is_an_error_that_keeps_what_there_is(
     cut = (photo_folder / "07.jpg").read_bytes()
     (source / "07.jpg").write_bytes(cut[: len(cut) // 2])
     with pytest.raises(InputError, match=r"only 3 of the 7 photos .*report\.html"):
-        prepare(source, out, max_features=900)
+        prepare(source, out, PrepareOptions(max_features=900))
     facts = json.loads((out / "prepare.json").read_text())
     placed = {image["name"] for image in facts["images"] if image["registered"]}
     assert placed == {"04.jpg", "05.jpg", "06.jpg"}
@@ -143,13 +146,13 @@ def test_what_is_there_is_only_replaced_on_demand(tmp_path: Path, photo_folder: 
     source.mkdir()
     different_things(source, 2)
     with pytest.raises(InputError, match="none of the 2"):
-        prepare(source, out, force=True, max_features=300)
+        prepare(source, out, PrepareOptions(max_features=300), force=True)
     assert json.loads((out / "prepare.json").read_text())["photos"] == 2
     assert not list(tmp_path.glob(".tondo-tmp-*"))
 
 
 def test_eleven_photos_of_a_castle(tmp_path: Path, shared_data: Path) -> None:
-    result = prepare(shared_data / "sceaux", tmp_path / "out", max_features=2500)
+    result = prepare(shared_data / "sceaux", tmp_path / "out", PrepareOptions(max_features=2500))
     assert result.registered == result.photos == 11
     assert result.error < 0.6
     facts = json.loads((tmp_path / "out" / "prepare.json").read_text())

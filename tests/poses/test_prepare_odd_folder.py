@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tondo.io.photos import load_posed
-from tondo.poses.prepare import prepare
+from tondo.poses.prepare import PrepareOptions, prepare
 
 
 def test_orientations_names_sub_folders_and_masks(tmp_path: Path, photo_folder: Path) -> None:
@@ -26,7 +26,7 @@ def test_orientations_names_sub_folders_and_masks(tmp_path: Path, photo_folder: 
         lying.save(folder / f"#0  {i}.jpg", quality=95, exif=exif)
         mask.save(folder / f"#0  {i}_mask.png")
 
-    prepared = prepare(tmp_path / "in", tmp_path / "out", max_features=1500)
+    prepared = prepare(tmp_path / "in", tmp_path / "out", PrepareOptions(max_features=1500))
     assert prepared.registered == prepared.photos == 6
     facts = json.loads((prepared.folder / "prepare.json").read_text())
     assert [(c["width"], c["height"]) for c in facts["cameras"]] == [(400, 300)] * 2

@@ -12,7 +12,7 @@ from tondo.cli.options import MASKS_HELP, positive_int
 from tondo.errors import OptionError
 
 # Options of one purpose, refused with the other; their defaults come in at the end.
-_OF_SCENE = {"frames": 120, "feature_size": 960, "seed": 0, "masks": "auto"}
+_OF_SCENE = {"frames": 120, "feature_size": 960, "seed": 0, "masks": "auto", "lens": "auto"}
 _OF_GAN = {"size": 64, "classes": (), "crop": "auto", "similar": None, "keep_blurred": False}
 _SHOWN = 10
 
@@ -66,6 +66,12 @@ def _add_scene_options(group: argparse._ArgumentGroup) -> None:
         f"({_OF_SCENE['feature_size']})",
     )
     group.add_argument("--seed", type=int, metavar="N", help=f"({_OF_SCENE['seed']})")
+    group.add_argument(
+        "--lens",
+        choices=("auto", "simple_radial", "radial", "opencv", "opencv_fisheye"),
+        help="lens model of COLMAP; auto: square pixels, and as much distortion as the photos can "
+        f"tell; opencv: two focal lengths and decentring too ({_OF_SCENE['lens']})",
+    )
     group.add_argument("--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (auto)")
 
 
@@ -119,27 +125,27 @@ def run(args: argparse.Namespace) -> None:
 
 def _prepare_scene(args: argparse.Namespace) -> None:
     from tondo.cli.terminal import result_console
-    from tondo.poses.prepare import prepare
+    from tondo.poses.prepare import PrepareOptions, prepare
 
+    options = PrepareOptions(
+        frames=args.frames,
+        max_size=args.feature_size,
+        seed=args.seed,
+        masks=args.masks,
+        lens=args.lens,
+    )
     with _bars() as show:
-        prepared = prepare(
-            args.photos,
-            args.output,
-            force=args.force,
-            frames=args.frames,
-            max_size=args.feature_size,
-            seed=args.seed,
-            masks=args.masks,
-            on_progress=show,
-        )
+        prepared = prepare(args.photos, args.output, options, force=args.force, on_progress=show)
     console = result_console()
     console.print(
         f"{prepared.registered} of {prepared.photos} photos placed, {prepared.points} points, "
         f"reprojection error {prepared.error:.2f} pixels"
     )
-    for note in prepared.notes:
+    for note in (*prepared.notes, f"lens: {prepared.lens}"):
         console.print(note)
-    for skipped in prepared.skipped:
+    for doubt in prepared.doubts:
+        console.print(f"in doubt: {doubt}")
+    for skipped in (*prepared.skipped, *prepared.left_out):
         console.print(f"left out: {skipped.name}: {skipped.reason}")
     _print_advice(prepared.advice, prepared.folder)
 

@@ -10,6 +10,7 @@ import pycolmap
 
 from tondo.data.photos import Skipped
 from tondo.poses.gather import GatheredPhoto
+from tondo.poses.place import Placement
 from tondo.poses.quality import find_faults
 
 # A pair with fewer verified matches hardly holds two photos together.
@@ -58,6 +59,8 @@ class Capture:
         inliers: [N, N] int64, verified matches of photos i and j.
         other_models: names of the photos of each further model, which fit each other but not the
             largest.
+        lens: the lens model that was chosen, and why; empty without a model.
+        doubts: what is not certain, sentences. distrust: why nothing is, empty if that is not so.
     """
 
     photos: tuple[PhotoOutcome, ...]
@@ -71,12 +74,15 @@ class Capture:
     error: float
     inliers: np.ndarray
     other_models: tuple[tuple[str, ...], ...]
+    lens: str = ""
+    doubts: tuple[str, ...] = ()
+    distrust: str = ""
 
 
 def describe_capture(
     photos: Sequence[GatheredPhoto],
     skipped: Sequence[Skipped],
-    inliers: np.ndarray,
+    placement: Placement,
     models: Sequence[pycolmap.Reconstruction],
 ) -> Capture:
     """Collect the facts; `models[0]`, if any, is the one that was taken."""
@@ -92,7 +98,7 @@ def describe_capture(
         downs.append(rotation[1])
     points = [] if not models else list(models[0].points3D.values())
     return Capture(
-        photos=_outcomes(photos, inliers, images, models),
+        photos=_outcomes(photos, placement, images, models),
         skipped=tuple(skipped),
         registered=tuple(images),
         positions=np.array(positions, np.float64).reshape(-1, 3),
@@ -101,10 +107,13 @@ def describe_capture(
         points=np.array([p.xyz for p in points], np.float64).reshape(-1, 3),
         colors=np.array([p.color for p in points], np.uint8).reshape(-1, 3),
         error=float(models[0].compute_mean_reprojection_error()) if points else 0.0,
-        inliers=inliers,
+        inliers=placement.inliers,
         other_models=tuple(
             tuple(sorted(im.name for im in m.images.values() if im.has_pose)) for m in models[1:]
         ),
+        lens=placement.lens,
+        doubts=placement.doubts,
+        distrust=placement.distrust,
     )
 
 
@@ -117,7 +126,7 @@ def _up(downs: np.ndarray) -> np.ndarray:
 
 def _outcomes(
     photos: Sequence[GatheredPhoto],
-    inliers: np.ndarray,
+    placement: Placement,
     images: dict[str, pycolmap.Image],
     models: Sequence[pycolmap.Reconstruction],
 ) -> tuple[PhotoOutcome, ...]:
@@ -132,11 +141,14 @@ def _outcomes(
     outcomes = []
     for index, photo in enumerate(photos):
         image = images.get(photo.name)
+        inliers = placement.inliers
         best = int(inliers[index].argmax()) if len(photos) > 1 else index
         matches = int(inliers[index, best])
         reason = ""
         if image is None:
-            reason = _why_not(photo, faults[index], matches, elsewhere.get(photo.name))
+            reason = placement.rejected.get(photo.name) or _why_not(
+                photo, faults[index], matches, elsewhere.get(photo.name)
+            )
         seen = [] if image is None else list(image.get_observation_points2D())
         outcomes.append(
             PhotoOutcome(

@@ -28,12 +28,24 @@ def mapping_options(seed: int) -> pycolmap.IncrementalPipelineOptions:
     return options
 
 
+def relaxed_options(seed: int) -> pycolmap.IncrementalPipelineOptions:
+    """The same for photos that fit badly: fewer matches are enough, and points that only two photos
+    see count."""
+    options = mapping_options(seed)
+    options.mapper.init_min_num_inliers = 50
+    options.mapper.init_min_tri_angle = 8.0
+    options.mapper.abs_pose_min_num_inliers = 15
+    options.mapper.abs_pose_min_inlier_ratio = 0.15
+    options.triangulation.ignore_two_view_tracks = False
+    return options
+
+
 def map_incrementally(
     database_path: Path,
     image_folder: Path,
     work_folder: Path,
     *,
-    seed: int,
+    options: pycolmap.IncrementalPipelineOptions,
     on_registered: Callable[[int], None] | None = None,
 ) -> list[pycolmap.Reconstruction]:
     """Run incremental mapping and return all models, the one with most photos first.
@@ -41,11 +53,12 @@ def map_incrementally(
     Args:
         database_path: features and verified matches.
         image_folder: the photos, for the colours of the points.
-        work_folder: an existing folder for pycolmap's own files.
-        seed: of the mapper's random choices.
+        work_folder: a folder for pycolmap's own files, made here.
+        options: see `mapping_options`.
         on_registered: called with the number of photos placed so far in the present model.
     """
-    pycolmap.set_random_seed(seed)
+    work_folder.mkdir(exist_ok=True)
+    pycolmap.set_random_seed(options.random_seed)
     placed = 0
 
     def initial() -> None:
@@ -64,7 +77,7 @@ def map_incrementally(
         database_path,
         image_folder,
         work_folder,
-        options=mapping_options(seed),
+        options=options,
         initial_image_pair_callback=initial,
         next_image_callback=following,
     )
@@ -73,40 +86,52 @@ def map_incrementally(
     )
 
 
-def refine_lens(model: pycolmap.Reconstruction, min_photos: int) -> None:
-    """Adjust everything once more, the principal point included, in place.
+def other_start(
+    database_path: Path,
+    image_folder: Path,
+    work_folder: Path,
+    *,
+    options: pycolmap.IncrementalPipelineOptions,
+) -> list[pycolmap.Reconstruction]:
+    """`map_incrementally` from a pair of photos other than the one that the mapper would choose.
 
-    Only for cameras with the full lens model and at least `min_photos` photos: the mapper leaves
-    the principal point in the middle, which turns every pose by as much as it is off; few photos
-    cannot tell the two apart. If a principal point runs away by more than a tenth of the picture,
-    nothing is changed.
+    Begins with a pair of the middle rank by matches: the mapper itself takes the strongest that is
+    good enough. Where such a pair will not do, the next is tried.
+
+    Returns:
+        As `map_incrementally`; nothing where three pairs would not do.
     """
-    if model.num_reg_images() < min_photos or any(
-        camera.model.name != "OPENCV" for camera in model.cameras.values()
-    ):
-        return
-    trial = pycolmap.Reconstruction(model)
-    options = pycolmap.BundleAdjustmentOptions()
-    options.refine_principal_point = True
-    options.print_summary = False
-    options.ceres.solver_options.max_num_iterations = 25
-    options.ceres.solver_options.num_threads = 1  # as in `mapping_options`
-    config = pycolmap.BundleAdjustmentConfig()
-    for image_id in trial.reg_image_ids():
-        config.add_image(image_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    # Not pycolmap.bundle_adjustment, which writes to stderr whatever the log level is.
-    pycolmap.create_default_bundle_adjuster(options, config, trial).solve()
-    for camera in trial.cameras.values():
-        off_x = abs(camera.principal_point_x - camera.width / 2) / camera.width
-        off_y = abs(camera.principal_point_y - camera.height / 2) / camera.height
-        if max(off_x, off_y) > 0.1:
-            return
-    for camera_id, camera in trial.cameras.items():
-        model.cameras[camera_id].params = camera.params
-    for frame_id, frame in trial.frames.items():
-        if frame.has_pose:
-            model.frames[frame_id].rig_from_world = frame.rig_from_world
-    for point_id, point in trial.points3D.items():
-        model.points3D[point_id].xyz = point.xyz
-    model.update_point_3d_errors()
+    enough = options.mapper.init_min_num_inliers
+    database = pycolmap.Database.open(database_path)
+    try:
+        ids, numbers = database.read_two_view_geometry_num_inliers()
+        ranked = sorted(
+            (-int(number), *pycolmap.pair_id_to_image_pair(pair_id))
+            for pair_id, number in zip(ids, numbers, strict=True)
+            if number >= enough
+        )
+        # The relative pose of planes and of turns on the spot says nothing about depth.
+        kinds = pycolmap.TwoViewGeometryConfiguration
+        told = (kinds.CALIBRATED, kinds.UNCALIBRATED)
+        solid = [
+            (first, second)
+            for _, first, second in ranked
+            if database.read_two_view_geometry(first, second).config in told
+        ]
+    finally:
+        database.close()
+    options.multiple_models = False
+    options.init_num_trials = 1
+    for number, at in enumerate((len(solid) // 2, 2 * len(solid) // 3, len(solid) // 3)):
+        if at >= len(solid) or len(solid) < 3:
+            break
+        options.init_image_id1, options.init_image_id2 = solid[at]
+        found = map_incrementally(
+            database_path,
+            image_folder,
+            work_folder.with_name(f"{work_folder.name}_{number}"),
+            options=options,
+        )
+        if found:
+            return found
+    return []

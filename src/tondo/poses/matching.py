@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,11 @@ def match_pairs(
 ) -> None:
     """Match the features of the given pairs (index pairs into `names`) and verify the geometry.
 
-    Results go into the database. `on_progress` is called with (pairs done, pairs in all).
+    Results go into the database, the same ones for any number of threads. `on_progress` is called
+    with (pairs done, pairs in all).
     """
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu = False
-    matching.num_threads = 1  # with more, matches come in any order, and models with them
     matching.skip_geometric_verification = not verify
     matching.sift.max_ratio = max_ratio
     verification = pycolmap.TwoViewGeometryOptions()
@@ -107,3 +108,42 @@ def count_inliers(database_path: Path, count: int) -> np.ndarray:
         first, second = pycolmap.pair_id_to_image_pair(pair_id)
         inliers[first - 1, second - 1] = inliers[second - 1, first - 1] = number
     return inliers
+
+
+@contextmanager
+def without_pairs(database_path: Path, pairs: Sequence[tuple[int, int]]) -> Iterator[None]:
+    """Inside, the database has no verified matches of `pairs` (image ids); afterwards it has."""
+    taken = []
+    database = pycolmap.Database.open(database_path)
+    try:
+        with pycolmap.DatabaseTransaction(database):
+            for pair in pairs:
+                taken.append((pair, database.read_two_view_geometry(*pair)))
+                database.delete_two_view_geometry(*pair)
+    finally:
+        database.close()
+    try:
+        yield
+    finally:
+        database = pycolmap.Database.open(database_path)
+        try:
+            with pycolmap.DatabaseTransaction(database):
+                for pair, geometry in taken:
+                    database.write_two_view_geometry(*pair, geometry)
+        finally:
+            database.close()
+
+
+def copy_geometries(source: Path, target: Path) -> None:
+    """Give a database the verified matches of another one of the same photos and features."""
+    databases = pycolmap.Database.open(source), pycolmap.Database.open(target)
+    try:
+        ids, _ = databases[0].read_two_view_geometry_num_inliers()
+        with pycolmap.DatabaseTransaction(databases[1]):
+            for pair_id in ids:
+                pair = pycolmap.pair_id_to_image_pair(pair_id)
+                geometry = databases[0].read_two_view_geometry(*pair)
+                databases[1].write_two_view_geometry(*pair, geometry)
+    finally:
+        for database in databases:
+            database.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pycolmap
 
 from tondo.data.photos import Skipped
-from tondo.errors import InputError
+from tondo.errors import InputError, OptionError
 from tondo.io.atomic import make_folder, write_json
 from tondo.io.child import in_child
 from tondo.io.mask_files import AUTO
@@ -18,13 +18,37 @@ from tondo.io.result_folder import result_folder
 from tondo.poses.capture import Capture, describe_capture
 from tondo.poses.coverage import Coverage, give_advice
 from tondo.poses.gather import GatheredPhoto, gather_photos, is_video
-from tondo.poses.place import MATCHING, PLACING, Unplaced, place_photos
+from tondo.poses.lens import AUTO as AUTO_LENS
+from tondo.poses.lens import LENSES
+from tondo.poses.place import LOOKING, MATCHING, PLACING, Placement, Unplaced, place_photos
 from tondo.poses.quiet import quiet_colmap
 from tondo.poses.report import write_report
 
 Progress = Callable[[str, int, int], None]
-STAGES = ("reading photos", MATCHING, PLACING, "writing the report")
+STAGES = ("reading photos", MATCHING, PLACING, LOOKING, "writing the report")
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What `prepare` can be told.
+
+    Attributes:
+        frames: how many frames of a video are used.
+        max_size: longest side, in pixels, at which features are looked for at first.
+        max_features: at most so many per photo, at first.
+        seed: of every random choice.
+        masks: as in `load_posed`; those that are used are kept in the result's `masks`.
+        lens: one of `tondo.poses.lens.LENSES`; "auto" is what the photos can tell, with square
+            pixels.
+    """
+
+    frames: int = 120
+    max_size: int = 960
+    max_features: int = 3000
+    seed: int = 0
+    masks: str = AUTO
+    lens: str = AUTO_LENS
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,8 @@ class Prepared:
         points: how many 3D points. error: mean reprojection error in pixels.
         advice: what to photograph next, in plain words.
         notes: how the folder was understood: masks, sub-folders, other files.
+        lens: the lens model that was chosen, and why. doubts: what is not certain, sentences.
+        left_out: photos that were read but not placed, or not believed, and why.
     """
 
     folder: Path
@@ -48,18 +74,17 @@ class Prepared:
     error: float
     advice: tuple[str, ...]
     notes: tuple[str, ...]
+    lens: str
+    doubts: tuple[str, ...]
+    left_out: tuple[Skipped, ...]
 
 
 def prepare(
     source: Path,
     out: Path,
+    options: PrepareOptions = PrepareOptions(),
     *,
     force: bool = False,
-    frames: int = 120,
-    max_size: int = 960,
-    max_features: int = 3000,
-    seed: int = 0,
-    masks: str = AUTO,
     on_progress: Progress | None = None,
 ) -> Prepared:
     """Find the cameras of photos by incremental structure from motion (Schoenberger and Frahm
@@ -71,20 +96,20 @@ def prepare(
     Args:
         source: a folder of photos (`find_photos`), or a video.
         out: a folder that does not exist or is empty.
+        options: how.
         force: replace `out` if an earlier `prepare` made it.
-        frames: how many frames of a video are used.
-        max_size: longest side, in pixels, at which features are looked for.
-        max_features: at most so many per photo.
-        seed: of every random choice.
-        masks: as in `load_posed`; those that are used are kept in `out`/masks.
         on_progress: called with (one of `STAGES`, done, total).
 
     Raises:
         InputError: no photos, or fewer than two readable ones; or fewer than half of them could be
-            placed, in which case `out` is written nevertheless.
+            placed, or their places cannot be believed, in which cases `out` is written
+            nevertheless.
+        OptionError: `options.lens` or `options.masks` cannot be used.
         OutputError: `out` is there already or cannot be written.
     """
     source, out = Path(source), Path(out)
+    if options.lens not in LENSES:
+        raise OptionError(f"--lens must be one of {', '.join(LENSES)}, got {options.lens!r}")
     say = on_progress or (lambda stage, done, total: None)
     started = time.perf_counter()
     mark, maker = "prepare.json", "tondo prepare"
@@ -93,35 +118,41 @@ def prepare(
         gathered = gather_photos(
             source,
             result / "images",
-            frames=frames,
-            max_size=max_size,
-            max_features=max_features,
-            masks=masks,
+            frames=options.frames,
+            max_size=options.max_size,
+            max_features=options.max_features,
+            masks=options.masks,
             on_progress=lambda done, total: say(STAGES[0], done, total),
         )
         photos, skipped = gathered.photos, gathered.skipped
         _check_enough(source, photos, skipped)
-        inliers, folders = in_child(
+        placement: Placement = in_child(
             place_photos,
             [_unplaced(photo) for photo in photos],
             result.parent,
             result / "images",
             is_video(source),
-            seed,
+            options.seed,
+            options.lens,
             what=f"find the poses of {source}",
             folder=result.parent,
             on_progress=say,
         )
-        models = [pycolmap.Reconstruction(folder) for folder in folders]
-        if folders:
-            make_folder(result / "sparse")
-            folders[0].rename(result / "sparse" / "0")
-        say(STAGES[3], 0, 1)
-        capture = describe_capture(photos, skipped, inliers, models)
+        models = [pycolmap.Reconstruction(folder) for folder in placement.folders]
+        if models:
+            # A model that is not to be believed lies where nobody takes it for one.
+            place = result / ("doubtful" if placement.distrust else "sparse")
+            make_folder(place)
+            placement.folders[0].rename(place / "0")
+        say(STAGES[4], 0, 1)
+        capture = describe_capture(photos, skipped, placement, models)
         coverage = write_report(result, capture, title=_title(source), notes=gathered.notes)
-        facts = _facts(capture, coverage, models, source, seed, time.perf_counter() - started)
+        facts = _facts(
+            capture, coverage, models, source, options.seed, time.perf_counter() - started
+        )
         write_json(result / "prepare.json", {**facts, "notes": list(gathered.notes)})
-        say(STAGES[3], 1, 1)
+        say(STAGES[4], 1, 1)
+    _check_trusted(capture, out)
     _check_half_placed(capture, out)
     advice = tuple(give_advice(capture, coverage))
     return _prepared(out, len(photos), capture, advice, gathered.notes)
@@ -145,6 +176,9 @@ def _prepared(
         error=capture.error,
         advice=advice,
         notes=notes,
+        lens=capture.lens,
+        doubts=capture.doubts,
+        left_out=tuple(Skipped(p.source, p.reason) for p in capture.photos if not p.registered),
     )
 
 
@@ -167,6 +201,15 @@ def _check_enough(
         f"{source} has {count}{unread}; poses need at least 2 photos of the same thing from "
         "different places, and 30 to 100 are usual"
     )
+
+
+def _check_trusted(capture: Capture, out: Path) -> None:
+    if capture.distrust:
+        raise InputError(
+            f"the places of the photos cannot be trusted: {capture.distrust}. What was found is "
+            f"kept in {out}/doubtful; photos between the doubtful ones, or of more of what "
+            "surrounds the object, would tell"
+        )
 
 
 def _check_half_placed(capture: Capture, out: Path) -> None:
@@ -203,6 +246,9 @@ def _facts(
         "registered": len(capture.registered),
         "points": len(capture.points),
         "reprojection_error": round(capture.error, 4),
+        "lens": capture.lens,
+        "doubts": list(capture.doubts),
+        "distrust": capture.distrust,
         "up": [float(value) for value in capture.up],
         "coverage": None
         if coverage is None

@@ -74,6 +74,7 @@ def write_report(
     parts = [
         _head(capture, coverage, title, notes),
         _advice_section(capture, coverage),
+        _doubt_section(capture),
         _lost_section(capture),
         _figure_sections(figures, coverage),
         _contact_sheet(folder, capture),
@@ -93,6 +94,8 @@ def _head(capture: Capture, coverage: Coverage | None, title: str, notes: Sequen
     placed, total = len(capture.registered), len(capture.photos)
     if placed == 0:
         verdict = '<span class="bad">No photos could be placed.</span>'
+    elif capture.distrust:
+        verdict = '<span class="bad">The places of the photos cannot be trusted.</span>'
     elif placed * 2 < total:
         verdict = '<span class="bad">Fewer than half of the photos could be placed.</span>'
     elif placed < total:
@@ -117,6 +120,15 @@ def _head(capture: Capture, coverage: Coverage | None, title: str, notes: Sequen
 def _advice_section(capture: Capture, coverage: Coverage | None) -> str:
     advice = "".join(f"<li>{escape(line)}</li>" for line in give_advice(capture, coverage))
     return f'<h2>What to photograph next</h2><div class="card"><ol>{advice}</ol></div>'
+
+
+def _doubt_section(capture: Capture) -> str:
+    lines = [*filter(None, [capture.distrust]), *capture.doubts]
+    lens = f"<h2>Lens</h2><p>{escape(capture.lens)}.</p>" if capture.lens else ""
+    if not lines:
+        return lens
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'{lens}<h2>What is in doubt</h2><div class="card"><ol>{items}</ol></div>'
 
 
 def _lost_section(capture: Capture) -> str:

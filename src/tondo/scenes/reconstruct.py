@@ -22,7 +22,7 @@ from tondo.io.scene import save_scene
 from tondo.kernels.threads import num_threads, torch_threads
 from tondo.measure.evaluate import ReconstructionMetrics, composited, metrics_json
 from tondo.nerf import fitting as nerf
-from tondo.poses.prepare import prepare
+from tondo.poses.prepare import PrepareOptions, prepare
 from tondo.scenes.distil import photograph_scene
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.opened import is_scene, open_scene
@@ -190,15 +190,10 @@ def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: 
         return source
     if not (prepared.is_dir() and has_poses(prepared)):
         watch.note("these photos have no poses: finding them first")
-        found = prepare(
-            source,
-            prepared,
-            force=True,
-            seed=options.seed,
-            masks=options.masks,
-            on_progress=watch.stage,
-        )
-        for note in found.notes:
+        how = PrepareOptions(seed=options.seed, masks=options.masks)
+        found = prepare(source, prepared, how, force=True, on_progress=watch.stage)
+        watch.note(f"{found.registered} of {found.photos} photos placed; lens: {found.lens}")
+        for note in (*found.notes, *(f"in doubt: {doubt}" for doubt in found.doubts)):
             watch.note(note)
         watch.note(f"how it went, and what to photograph next: {prepared / 'report.html'}")
     return prepared

@@ -1,0 +1,216 @@
+"""Which lens model the motion can tell, and how surely.
+
+Focal length, principal point and distortion trade against each other and against the poses: one
+ring of a turntable, say, leaves the vertical principal point nearly free. How far each is told
+follows from the covariance of the last bundle adjustment (Hartley and Zisserman 2003, 5.2.4), which
+a small reprojection error says nothing about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pycolmap
+
+AUTO = "auto"
+# What the user may ask for; all but `AUTO` are names of COLMAP's models.
+LENSES = (AUTO, "simple_radial", "radial", "opencv", "opencv_fisheye")
+# A camera with fewer photos keeps the simplest lens.
+MIN_PHOTOS = 10
+# A standard deviation above this is "not told by the motion": of the focal length as a share of it,
+# of the principal point as a share of the picture's longer side.
+MAX_FOCAL_DEVIATION = 0.005
+MAX_CENTRE_DEVIATION = 0.004
+# A richer lens must explain at least this share of the squared residuals that are left.
+MIN_GAIN = 0.005
+# Farther off the middle, as a share of the picture, no principal point is believed.
+MAX_CENTRE_OFFSET = 0.1
+# The residuals are not independent: deviations are larger than the covariance says.
+_CAUTION = 3.0
+# From this deviation on (with caution) the focal length is said to be in doubt.
+_DOUBTFUL_FOCAL = 0.03
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """A model after bundle adjustment.
+
+    Attributes:
+        variance: of the residuals, pixels^2.
+        focal: camera id: standard deviation of the focal length, as a share of it.
+        centre: the same of the principal point, as a share of the longer side; 0 if it was fixed.
+    """
+
+    variance: float
+    focal: dict[int, float]
+    centre: dict[int, float]
+
+
+@dataclass(frozen=True)
+class LensChoice:
+    """What was chosen.
+
+    Attributes:
+        text: the lens and why, one sentence.
+        doubts: what the motion leaves open, sentences.
+    """
+
+    text: str
+    doubts: tuple[str, ...]
+
+
+def choose_lens(model: pycolmap.Reconstruction, wanted: str = AUTO) -> LensChoice:
+    """Adjust everything once more with the richest lens that the photos can tell, in place.
+
+    Tried from the richest: one focal length (square pixels) with two coefficients of radial
+    distortion and the principal point; the same with the principal point in the middle; one
+    coefficient. The richest is taken of which all numbers are well-determined and which explains
+    the photos better than the next simpler one.
+
+    Args:
+        model: mapped with `SIMPLE_RADIAL` if `wanted` is `AUTO`, with that lens otherwise.
+        wanted: one of `LENSES`.
+    """
+    if wanted != AUTO:
+        adjusted = _adjust(model, centre=False)
+        text = f"lens model {wanted.upper()}, as asked for"
+        return LensChoice(text, _doubts(model, adjusted))
+    base = pycolmap.Reconstruction(model)
+    chosen, found = base, _adjust(base, centre=False)
+    if found is None:
+        return LensChoice("one focal length, one coefficient of radial distortion", ())
+    simple = found
+    many = {cid for cid, count in _photos_of(model).items() if count >= MIN_PHOTOS}
+    reason = f"fewer than {MIN_PHOTOS} photos of a camera tell no more"
+    text = "one focal length, one coefficient of radial distortion"
+    if many:
+        reason = "more would not explain the photos better, or the motion cannot tell it"
+        for centre in (False, True):
+            trial = pycolmap.Reconstruction(chosen)
+            for camera_id in many:
+                _enrich(trial.cameras[camera_id])
+            others = set(trial.cameras) - many
+            adjusted = _adjust(trial, centre=centre, constant=others)
+            if adjusted is None or not _is_told(trial, adjusted, many):
+                break
+            if adjusted.variance > (1 - MIN_GAIN) * found.variance:
+                continue
+            chosen, found = trial, adjusted
+            text = "one focal length, two coefficients of radial distortion"
+            text += ", the principal point" if centre else ", the principal point in the middle"
+            left = found.variance / simple.variance
+            reason = f"the motion tells them, and {1 - left:.0%} of the squared error goes"
+    _take(model, chosen)
+    return LensChoice(f"{text} ({reason})", _doubts(model, found))
+
+
+def _doubts(model: pycolmap.Reconstruction, adjusted: Adjusted | None) -> tuple[str, ...]:
+    if adjusted is None:
+        return ()
+    return tuple(
+        f"the focal length of {_size(model.cameras[cid])} photos could only be told within "
+        f"{_CAUTION * share:.0%}: depth along the viewing direction may be stretched by as much; "
+        "photos from other heights and distances would tell it"
+        for cid, share in adjusted.focal.items()
+        if _CAUTION * share > _DOUBTFUL_FOCAL
+    )
+
+
+def _size(camera: pycolmap.Camera) -> str:
+    return f"{camera.width}x{camera.height}"
+
+
+def _photos_of(model: pycolmap.Reconstruction) -> dict[int, int]:
+    """How many registered photos each camera took."""
+    counts = dict.fromkeys(model.cameras, 0)
+    for image in model.images.values():
+        if image.has_pose:
+            counts[image.camera_id] += 1
+    return counts
+
+
+def _is_told(model: pycolmap.Reconstruction, found: Adjusted, cameras: set[int]) -> bool:
+    for cid in cameras:
+        camera = model.cameras[cid]
+        off = (
+            abs(camera.principal_point_x / camera.width - 0.5),
+            abs(camera.principal_point_y / camera.height - 0.5),
+        )
+        if (
+            max(off) > MAX_CENTRE_OFFSET
+            or _CAUTION * found.focal.get(cid, np.inf) > MAX_FOCAL_DEVIATION
+            or _CAUTION * found.centre.get(cid, np.inf) > MAX_CENTRE_DEVIATION
+        ):
+            return False
+    return True
+
+
+def _enrich(camera: pycolmap.Camera) -> None:
+    """SIMPLE_RADIAL becomes RADIAL, the same lens at first."""
+    if camera.model.name == "SIMPLE_RADIAL":
+        params = [*camera.params, 0.0]
+        camera.model = pycolmap.CameraModelId.RADIAL
+        camera.params = params
+
+
+def _adjust(
+    model: pycolmap.Reconstruction,
+    *,
+    centre: bool,
+    constant: set[int] = frozenset(),  # type: ignore[assignment]
+) -> Adjusted | None:
+    """Bundle adjustment of everything but the lenses in `constant`, in place; None if it fails."""
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_principal_point = centre
+    options.print_summary = False
+    options.ceres.use_gpu = False
+    options.ceres.solver_options.max_num_iterations = 30
+    options.ceres.solver_options.num_threads = 1  # as in `mapping.mapping_options`
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in model.reg_image_ids():
+        config.add_image(image_id)
+    for camera_id in constant:
+        config.set_constant_cam_intrinsics(camera_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    # Not pycolmap.bundle_adjustment, which writes to stderr whatever the log level is.
+    adjuster = pycolmap.create_default_ceres_bundle_adjuster(options, config, model)
+    adjuster.solve()
+    model.update_point_3d_errors()
+    wanted = pycolmap.BACovarianceOptions()
+    wanted.params = pycolmap.BACovarianceOptionsParams.ALL
+    covariance = pycolmap.estimate_ba_covariance(wanted, model, adjuster)
+    if covariance is None:
+        return None
+    variance = _variance(model)
+    focal, middle = {}, {}
+    for cid, camera in model.cameras.items():
+        own = None if cid in constant else covariance.get_other_params_cov(camera.params)
+        if own is None:
+            continue
+        deviations = np.sqrt(np.maximum(np.diag(own), 0) * variance)
+        focals = len(camera.focal_length_idxs())
+        focal[cid] = float(deviations[:focals].max()) / camera.mean_focal_length()
+        longest = max(camera.width, camera.height)
+        middle[cid] = float(deviations[focals : focals + 2].max()) / longest if centre else 0.0
+    return Adjusted(variance, focal, middle)
+
+
+def _variance(model: pycolmap.Reconstruction) -> float:
+    """Of the residuals, for each degree of freedom."""
+    squares = sum(p.error**2 * p.track.length() for p in model.points3D.values())
+    unknowns = 3 * model.num_points3D() + 6 * model.num_reg_images()
+    return float(squares / max(1, 2 * model.compute_num_observations() - unknowns))
+
+
+def _take(model: pycolmap.Reconstruction, other: pycolmap.Reconstruction) -> None:
+    """Lenses, poses and points of `other`, which was copied from `model`."""
+    for camera_id, camera in other.cameras.items():
+        model.cameras[camera_id].model = camera.model
+        model.cameras[camera_id].params = camera.params
+    for frame_id, frame in other.frames.items():
+        if frame.has_pose:
+            model.frames[frame_id].rig_from_world = frame.rig_from_world
+    for point_id, point in other.points3D.items():
+        model.points3D[point_id].xyz = point.xyz
+    model.update_point_3d_errors()
