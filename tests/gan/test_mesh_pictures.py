@@ -13,7 +13,8 @@ from tondo.errors import InputError, OptionError, OutputError
 from tondo.gan.mesh_pictures import draw, lit_colors, photograph_meshes
 from tondo.gan.mesh_variation import ColoredMesh, read_colored_mesh
 from tondo.io.images import read_image
-from tondo.io.transforms_json import lens_of, read_transforms
+from tondo.io.intrinsics import lens_of
+from tondo.io.transforms_json import read_transforms
 
 SIZE = 16
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)

@@ -99,7 +99,7 @@ def test_an_image_without_observations_in_text(tmp_path: Path) -> None:
     assert [image.name for image in model.images] == ["a.png", "b c.png"]
     assert [len(image.observations) for image in model.images] == [0, 1]
     assert model.tracks.points.shape == (0, 3)
-    assert initial_points(model, {}) is None
+    assert initial_points(model, {}) == (None, ())
 
 
 def photos_of(folder: Path, image_ids: list[int]) -> dict[int, Photo]:
@@ -115,7 +115,7 @@ def photos_of(folder: Path, image_ids: list[int]) -> dict[int, Photo]:
 
 def test_initial_points_use_training_photos_alone(folders: dict[str, Path]) -> None:
     train = [11, 12, 14]
-    cloud = initial_points(read_model(folders["bin"]), photos_of(folders["bin"], train))
+    cloud, _ = initial_points(read_model(folders["bin"]), photos_of(folders["bin"], train))
     assert cloud is not None
     # Points seen by two of the three: with (k + i) % 3 != 0, i = 0, 1, 3, that is all of them for
     # k % 3 = 1 and 2 (0 and 3 see the same ones) and none for k % 3 = 0.
@@ -142,7 +142,7 @@ def test_held_out_observations_cannot_move_a_point(tmp_path: Path) -> None:
             for point2d in model.images[13].points2D:
                 point2d.xy = point2d.xy + 9
         model.write_binary(folder)
-        cloud = initial_points(read_model(folder), photos_of(folder, train))
+        cloud, _ = initial_points(read_model(folder), photos_of(folder, train))
         assert cloud is not None
         clouds.append({tuple(c) for c in cloud.points.numpy().round(5).tolist()})
     # (k + 2) % 3 and (k + 4) % 3: each point is seen by the held-out 13 or 15.
@@ -152,7 +152,7 @@ def test_held_out_observations_cannot_move_a_point(tmp_path: Path) -> None:
 
 def test_points_that_only_training_photos_see_stay(folders: dict[str, Path]) -> None:
     everyone = photos_of(folders["bin"], [11, 12, 13, 14, 15])
-    cloud = initial_points(read_model(folders["bin"]), everyone)
+    cloud, _ = initial_points(read_model(folders["bin"]), everyone)
     assert cloud is not None
     wanted = sorted(tuple(np.float32(p.xyz)) for p in make_model().points3D.values())
     assert np.allclose(sorted(map(tuple, cloud.points.numpy())), wanted, atol=1e-6)
@@ -162,11 +162,21 @@ def test_a_track_that_names_nothing(folders: dict[str, Path], tmp_path: Path) ->
     folder = shutil.copytree(folders["txt"], tmp_path / "model")
     text = (folder / "points3D.txt").read_text()
     (folder / "points3D.txt").write_text(text + "99 0 0 0 1 2 3 0.5 11 999\n")
-    with pytest.raises(InputError, match="name observation 999 of photo 11, which has 30"):
-        initial_points(read_model(folder), photos_of(folder, [11, 12]))
-    (folder / "points3D.txt").write_text(text + "99 0 0 0 1 2 3 0.5 77 0\n")
-    with pytest.raises(InputError, match="seen by photo 77, not given"):
-        initial_points(read_model(folder), photos_of(folder, [11, 12]))
+    everyone = [11, 12, 13, 14, 15]
+    whole, notes = initial_points(read_model(folders["txt"]), photos_of(folder, everyone))
+    assert notes == ()
+    for track, words in (
+        ("11 999 12 999", "2 sightings of the model's points name observations that their photos"),
+        ("77 0 78 1", "1 of the model's 31 points are seen by 2 photos that are not in it"),
+    ):
+        (folder / "points3D.txt").write_text(text + f"99 0 0 0 1 2 3 0.5 {track}\n")
+        cloud, notes = initial_points(read_model(folder), photos_of(folder, everyone))
+        assert cloud is not None
+        assert whole is not None
+        assert torch.equal(cloud.points[:-1], whole.points)
+        assert cloud.points[-1].tolist() == [0, 0, 0]
+        assert len(notes) == 1
+        assert words in notes[0]
 
 
 def test_huge_counts_are_refused_at_once(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tondo.errors import InputError, TondoError
 from tondo.io.images import write_png
+from tondo.io.intrinsics import lens_of
 from tondo.io.photos import load_cameras, load_posed
-from tondo.io.transforms_json import lens_of, read_transforms
+from tondo.io.transforms_json import read_transforms
 
 FUZZ = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -247,7 +248,7 @@ def test_intrinsics_that_no_lens_has(tmp_path: Path, more: dict[str, Any], messa
 
 
 def test_intrinsics_of_another_size(tmp_path: Path) -> None:
-    for w, h in ((2 * W, 2 * H), (H, W), (W, H + 1)):
+    for w, h in ((2 * W, 2 * H + 3), (H, W), (W, H + 1)):
         write(tmp_path, content(3, w=w, h=h, cx=w / 2, cy=h / 2))
         with pytest.raises(InputError) as caught:
             load_posed(tmp_path, max_size=None)

@@ -58,6 +58,22 @@ def test_the_object_is_found_and_becomes_the_unit_sphere() -> None:
         np.testing.assert_allclose(found[1], K, atol=1e-3)
 
 
+def test_a_world_of_another_up_makes_the_same_object() -> None:
+    square = Square(16, 0, 64)
+    plain = [in_object_space(c, find_object_space(known(), None), square, 64) for c in known()]
+    for up, turn in (("+y", Y_UP), ("-z", np.diag([1.0, -1.0, -1.0]))):
+        moved = []
+        for camera in known():
+            viewmat = camera.viewmat.copy()
+            viewmat[:3, :3] = camera.viewmat[:3, :3] @ turn.T
+            moved.append(KnownCamera(camera.lens, viewmat))
+        space = find_object_space(moved, None)
+        assert f"up is taken as {up} from the cameras" in space.note
+        for camera, (viewmat, _) in zip(moved, plain, strict=True):
+            found, _ = in_object_space(camera, space, square, 64)
+            np.testing.assert_allclose(found[:3, 1], viewmat[:3, 1], atol=1e-5)  # up
+
+
 def test_a_cut_camera_sees_the_same_points() -> None:
     cameras = known()
     space = find_object_space(cameras, None)
@@ -117,7 +133,7 @@ def test_cameras_that_look_at_nothing_together() -> None:
 def test_intrinsics_for_the_same_picture_at_another_size() -> None:
     def frame(width: int) -> ListedFrame:
         numbers = Intrinsics("OPENCV", width, 300, 500, 500, 210, 140, None, None, (0.0,) * 8)
-        return ListedFrame("a", None, None, np.eye(4), numbers)
+        return ListedFrame("a", "a", None, None, np.eye(4), numbers)
 
     assert camera_of(frame(400), 200, 150).lens.params == pytest.approx((250, 250, 105, 70))
     with pytest.raises(InputError, match="for 430x300, it is 200x150"):

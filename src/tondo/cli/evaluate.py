@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tondo.data.cameras import Camera
     from tondo.data.mesh import Mesh
-    from tondo.data.photos import Photo, Skipped
+    from tondo.data.photos import Photo, PhotoSet, Skipped
     from tondo.measure.evaluate import GeometryMetrics, ReconstructionMetrics
     from tondo.scenes.opened import OpenedScene
 
@@ -121,6 +121,8 @@ def run(args: argparse.Namespace) -> None:
     if args.samples is not None or args.features is not None:
         raise OptionError("--samples and --features go with a run of `tondo train`")
     opened = open_scene(args.run, args.background)
+    for note in opened.notes:
+        print(note)
     if opened.run is None and args.output is None:
         raise OptionError(f"{args.run} is not a run's folder: say with -o DIR where to write")
     if opened.run is not None:
@@ -179,7 +181,7 @@ def _photos(
         everything = sorted(found.train + found.test, key=lambda photo: photo.name)
         photos, unfit = without_masked(everything, {photo.name for photo in everything})
         skipped = [*found.skipped, *unfit]
-        _print_left_out(found.masks, skipped)
+        _print_left_out(found, skipped)
         if not photos:
             raise InputError(f"the masks of {args.cameras} leave no photo to measure on")
         return photos, skipped, f"all photos of {args.cameras}"
@@ -199,7 +201,7 @@ def _photos(
         load_points=False,
         masks=args.masks or choice_after(trained, prepared="posed" in config),
     )
-    _print_left_out(found.masks, found.skipped)
+    _print_left_out(found, found.skipped)
     if not found.test:
         but = ", but for those that are left out" if found.skipped else ""
         raise InputError(
@@ -209,9 +211,10 @@ def _photos(
     return list(found.test), found.skipped, f"held-out photos of {source}"
 
 
-def _print_left_out(masks: str, skipped: Sequence[Skipped]) -> None:
-    if masks:
-        print(masks)
+def _print_left_out(photos: PhotoSet, skipped: Sequence[Skipped]) -> None:
+    for sentence in (*photos.notes, photos.masks):
+        if sentence:
+            print(sentence)
     for one in skipped[:LISTED]:
         print(f"left out: {one.name}: {one.reason}")
     if len(skipped) > LISTED:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tondo.cli.options import positive_float, positive_int
+from tondo.cli.options import direction, positive_float, positive_int
 from tondo.errors import InputError, OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -77,7 +77,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="axes of the mesh: the format's up axis, or the scene's own axes (%(default)s)",
     )
     parser.add_argument(
-        "--up", type=_direction, metavar="X,Y,Z", help="the scene's up direction, if not as stored"
+        "--up",
+        type=direction,
+        metavar="DIR",
+        help="the scene's up direction, if not as stored: x, -y, z or three numbers",
     )
     parser.add_argument(
         "--cameras",
@@ -94,7 +97,9 @@ def run(args: argparse.Namespace) -> None:
 
     from tondo.scenes.opened import open_scene
 
-    opened = open_scene(args.run)
+    opened = open_scene(args.run, up=args.up)
+    for note in opened.notes:
+        print(note)
     if kind == "splats":
         _export_splats(args, opened)
     else:
@@ -110,18 +115,17 @@ def _export_splats(args: argparse.Namespace, opened: OpenedScene) -> None:
             f"{args.run} is a radiance field and has no splats: export a mesh (--as mesh)"
         )
     splats = opened.scene.splats
-    write_splats(args.output, splats)
+    write_splats(args.output, splats, up=opened.scene.up if opened.up_is_known else None)
     print(f"{args.output}: {len(splats.means)} splats, {_size(args.output)}")
 
 
 def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
-    import torch
     from rich.progress import track
 
     from tondo.cli.terminal import progress_console
     from tondo.io.mesh_files import write_mesh
     from tondo.mesh.fuse import volume_bytes
-    from tondo.scenes.opened import held_out_cameras
+    from tondo.scenes.opened import held_out_cameras, settled_up
     from tondo.scenes.to_mesh import MeshOptions, plan_mesh, scene_mesh
 
     def watch(cameras: Sequence[Camera], what: str) -> Iterable[Camera]:
@@ -145,7 +149,9 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
             f"no surface was found in {args.run}: what it shows is too transparent, or outside of "
             f"the part that is looked at (--reach {args.reach:g})"
         )
-    up = opened.scene.up if args.up is None else torch.tensor(args.up)
+    up, note = settled_up(opened, cameras if args.cameras is not None else None)
+    if note is not None and args.frame == "format":
+        print(note)
     write_mesh(args.output, mesh, up, args.frame)
     print(f"{args.output}: {_described(mesh)}, {_size(args.output)}, {_since(started)}")
     if args.output.suffix.lower() == ".stl":
@@ -240,15 +246,3 @@ def _faces(text: str) -> int:
     if value < 4:
         raise argparse.ArgumentTypeError(f"a mesh needs at least 4 faces, got {text}")
     return value
-
-
-def _direction(text: str) -> tuple[float, float, float]:
-    """A unit vector from "x,y,z"."""
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-        length = math.sqrt(x * x + y * y + z * z)
-        if 1e-6 < length < 1e6:
-            return x / length, y / length, z / length
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"expected a direction such as 0,0,1, got {text!r}")

@@ -118,7 +118,8 @@ def _write_models(
                 frames = _turntable(opened, style, size)
                 write_video(stem.with_suffix(".mp4"), frames, FPS)
             elif ending == "splats":
-                write_splats(stem.with_name(f"{stem.name}_splats.ply"), model.splats.splats)
+                path = stem.with_name(f"{stem.name}_splats.ply")
+                write_splats(path, model.splats.splats, up=model.splats.up)
             else:
                 write_mesh(stem.with_suffix(f".{ending}"), model.mesh, torch.tensor(UP))
 

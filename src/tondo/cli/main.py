@@ -69,7 +69,7 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str]) -> int:
     """Run one command line, without the leading `tondo`; returns the exit status."""
     try:
-        args, run = _parse(list(argv))
+        args, run = _parse(_joined(argv))
         run(args)
         sys.stdout.flush()
         return 0
@@ -115,6 +115,17 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Name
     if unknown:
         subparsers.choices[verb].refuse_unknown(unknown)
     return args, module.run
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--up -y` as `--up=-y`: argparse would take the direction for an option."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] == "--up" and word.startswith("-") and not word.startswith("--"):
+            words[-1] = f"--up={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def installed_version() -> str:

@@ -36,6 +36,23 @@ MASKS_HELP = (
 )
 
 
+def direction(text: str) -> tuple[float, float, float]:
+    """A unit vector from "z", "-y" or "x,y,z"."""
+    word = text.strip().lower().removeprefix("+")
+    if word.removeprefix("-") in ("x", "y", "z"):
+        sign = -1.0 if word.startswith("-") else 1.0
+        x, y, z = (sign if word[-1] == axis else 0.0 for axis in "xyz")
+        return x, y, z
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+        length = math.sqrt(x * x + y * y + z * z)
+        if 1e-6 < length < 1e6:
+            return x / length, y / length, z / length
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a direction such as z, -y or 0,0,1, got {text!r}")
+
+
 def color(text: str) -> tuple[float, float, float]:
     """sRGB 0..1 from "white", "black" or "r,g,b"."""
     if text in NAMED_COLORS:

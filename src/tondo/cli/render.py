@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tondo.cli.options import color, positive_float, positive_int
+from tondo.cli.options import color, direction, positive_float, positive_int
 from tondo.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from tondo.data.cameras import Camera
+    from tondo.io.camera_path import CameraPath
     from tondo.scenes.opened import OpenedScene
 
 MOST_PIXELS = 2**27
@@ -26,7 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("run", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
     parser.add_argument(
-        "--cameras", type=Path, metavar="FILE", help="transforms.json with the cameras"
+        "--cameras",
+        type=Path,
+        metavar="FILE",
+        help="transforms.json with the cameras, or nerfstudio's camera_path.json",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the pictures")
     parser.add_argument(
@@ -50,13 +54,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write a video")
     parser.add_argument(
-        "--path", choices=("orbit", "spiral"), default="orbit", help="the video's path"
+        "--path",
+        choices=("orbit", "spiral", "cameras"),
+        help="the video's path; cameras: through those of --cameras, one a frame (orbit; cameras "
+        "with a camera_path.json)",
+    )
+    parser.add_argument(
+        "--up",
+        type=direction,
+        metavar="DIR",
+        help="up direction for the orbit or spiral, if not as stored: x, -y, z or three numbers",
     )
     parser.add_argument(
         "--frames", type=positive_int, default=120, help="frames of the video (%(default)s)"
     )
     parser.add_argument(
-        "--fps", type=positive_float, default=30.0, help="frames per second (%(default)g)"
+        "--fps", type=positive_float, help="frames per second (30, or that of a camera_path.json)"
     )
 
 
@@ -76,11 +89,36 @@ def run(args: argparse.Namespace) -> None:
 
     from tondo.scenes.opened import open_scene
 
-    opened = open_scene(args.run, args.background)
+    opened = open_scene(args.run, args.background, args.up)
+    for note in opened.notes:
+        print(note)
+    given = _camera_path(args, opened)
+    for note in () if given is None else given.notes:
+        print(note)
     if pictures:
         _render_pictures(args, opened)
     if args.video is not None:
-        _render_video(args, opened)
+        _render_video(args, opened, None if given is None else given.fps)
+
+
+def _camera_path(args: argparse.Namespace, opened: OpenedScene) -> CameraPath | None:
+    """nerfstudio's camera path, if that is what --cameras gives."""
+    from tondo.io.camera_path import find_camera_path
+
+    if args.cameras is None:
+        return None
+    found = find_camera_path(args.cameras, _size(opened))
+    if found is not None and args.path is None:
+        args.path = "cameras"
+    return found
+
+
+def _size(opened: OpenedScene) -> tuple[int, int] | None:
+    """(width, height) of the run's photos, for files that say none."""
+    from tondo.scenes.opened import photo_cameras
+
+    known = photo_cameras(opened)
+    return (known[0].width, known[0].height) if known else None
 
 
 def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
@@ -91,12 +129,9 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
     from tondo.io.images import write_depth, write_png
     from tondo.io.photos import load_cameras
     from tondo.measure.file_names import unique_names
-    from tondo.scenes.opened import photo_cameras
     from tondo.scenes.render import render_view
 
-    known = photo_cameras(opened)  # Blender's files name no size: then that of the run's photos
-    size = (known[0].width, known[0].height) if known else None
-    named = load_cameras(args.cameras, default_size=size)
+    named = load_cameras(args.cameras, default_size=_size(opened))  # Blender's name no size
     if not named:
         raise InputError(f"{args.cameras} has no cameras")
     cameras = [fitted(one.camera, args.max_size) for one in named]
@@ -125,33 +160,45 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
         )
 
 
-def _render_video(args: argparse.Namespace, opened: OpenedScene) -> None:
+def _render_video(args: argparse.Namespace, opened: OpenedScene, fps: float | None) -> None:
     import torch
     from rich.progress import track
 
     from tondo.cli.terminal import progress_console
-    from tondo.geometry.paths import orbit, spiral
     from tondo.io.video import write_video
     from tondo.scenes.render import render_view
 
     scene = opened.scene
     cameras = [_even(camera, args.max_size) for camera in _path_cameras(args, opened)]
     _check_sizes(cameras)
-    up = scene.up
-    if not opened.has_frame:  # a .ply does not say where up is; people hold cameras upright
-        up = -torch.stack([camera.viewmat[1, :3] for camera in cameras]).mean(dim=0)
-    make = orbit if args.path == "orbit" else spiral
-    try:
-        path = make(cameras, scene.center, up, args.frames)
-    except ValueError as error:
-        raise InputError(f"no {args.path} can be made for {args.run}: {error}") from error
+    kind = args.path or "orbit"
+    path = cameras if kind == "cameras" else _made_path(args, kind, opened, cameras)
+    if len({(camera.width, camera.height) for camera in path}) > 1:
+        raise InputError(f"the cameras of {args.cameras} have several sizes: a video has one")
     frames = (
         (render_view(scene, camera).color * 255).round().to(torch.uint8)
         for camera in track(path, "video", console=progress_console())
     )
-    write_video(args.video, frames, args.fps)
-    seconds = args.frames / args.fps
-    print(f"{args.video}: {args.path} of {args.frames} frames, {seconds:.1f} s long")
+    rate = args.fps or fps or 30.0
+    write_video(args.video, frames, rate)
+    print(f"{args.video}: {kind} of {len(path)} frames, {len(path) / rate:.1f} s long")
+
+
+def _made_path(
+    args: argparse.Namespace, kind: str, opened: OpenedScene, cameras: list[Camera]
+) -> list[Camera]:
+    """An orbit or a spiral around the scene."""
+    from tondo.geometry.paths import orbit, spiral
+    from tondo.scenes.opened import settled_up
+
+    up, note = settled_up(opened, cameras)
+    if note is not None:
+        print(note)
+    make = orbit if kind == "orbit" else spiral
+    try:
+        return make(cameras, opened.scene.center, up, args.frames)
+    except ValueError as error:
+        raise InputError(f"no {kind} can be made for {args.run}: {error}") from error
 
 
 def _path_cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
@@ -159,7 +206,7 @@ def _path_cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]
     from tondo.scenes.opened import photo_cameras, read_cameras
 
     cameras = photo_cameras(opened)
-    if cameras is not None:
+    if cameras is not None and not (args.path == "cameras" and args.cameras is not None):
         return cameras
     if args.cameras is None:
         raise OptionError(

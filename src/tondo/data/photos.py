@@ -73,12 +73,15 @@ class PhotoSet:
     """Posed photographs of one scene, split into training and held-out ones.
 
     Attributes:
-        train, test: sorted by name. `test` never reaches training, nor the initial points.
-        points: initial points seen from training photos only, or None where there are none yet.
+        train, test: sorted by name. `test` never reaches training, nor the initial points (points
+            that came without tracks are said in `notes`).
+        points: initial points that held-out photos had no part in as far as the data can tell, or
+            None where there are none yet.
         up: [3] float32 unit vector, the world's up direction.
         is_render: the pictures are synthetic (exposure compensation defaults to off).
         skipped: photos that were left out, with the reason.
         source: where it came from, for reports, e.g. "nerfstudio transforms.json".
+        notes: what else was found or assumed while reading, one sentence each, to be said.
         masks: which masks were found and what they do, one sentence for the user, or "".
     """
 
@@ -89,4 +92,5 @@ class PhotoSet:
     is_render: bool
     skipped: tuple[Skipped, ...]
     source: str
+    notes: tuple[str, ...] = ()
     masks: str = ""

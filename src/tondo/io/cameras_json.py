@@ -6,13 +6,18 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.io.atomic import write_json
 
 
 def write_cameras(
-    path: Path, cameras: Sequence[tuple[str, Camera]], held_out: Collection[str] = ()
+    path: Path,
+    cameras: Sequence[tuple[str, Camera]],
+    held_out: Collection[str] = (),
+    *,
+    up: Tensor | None = None,
 ) -> None:
     """Write named cameras, one frame each, with their own intrinsics.
 
@@ -20,11 +25,14 @@ def write_cameras(
         cameras: (name, camera) pairs; the name becomes the frame's `file_path`.
         held_out: names of those that training does not see, written as nerfstudio's
             `train_filenames` and `test_filenames` if there are any.
+        up: [3] the world's up direction, written as instant-ngp's `up`; None leaves it out.
 
     Raises:
         OutputError: the file cannot be written.
     """
     content: dict[str, object] = {"camera_model": "PINHOLE"}
+    if up is not None:
+        content["up"] = up.tolist()
     if held_out:
         content["train_filenames"] = [name for name, _ in cameras if name not in held_out]
         content["test_filenames"] = [name for name, _ in cameras if name in held_out]

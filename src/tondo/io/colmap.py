@@ -18,7 +18,8 @@ import pycolmap
 from numpy.typing import NDArray
 
 from tondo.errors import InputError
-from tondo.io.frames import check_rigid, is_file
+from tondo.io.frames import check_rigid
+from tondo.io.named_files import is_file
 from tondo.io.undistort import Lens
 
 _MAX_BYTES = 8 << 30
@@ -32,7 +33,8 @@ class ModelImage:
 
     Attributes:
         image_id, camera_id: COLMAP's numbers.
-        name: path below the folder of photos, as the file has it (not checked).
+        name: path below the folder of photos, as the file has it (not checked); bytes that are no
+            UTF-8 as Python's "surrogateescape" has them.
         viewmat: [4, 4] float64, world-to-camera, OpenCV axes.
         observations: [M, 2] float64, pixels, in the distorted photo.
     """
@@ -142,10 +144,7 @@ class _Bytes:
         if end < 0:
             raise InputError(f"{self.path} is cut off or damaged: a name has no end")
         raw, self.at = self.data[self.at : end], end + 1
-        try:
-            return raw.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{self.path} is damaged: a name is not UTF-8") from error
+        return raw.decode("utf-8", "surrogateescape")
 
     def count(self, smallest: int) -> int:
         """A number of entries, each of which takes at least `smallest` bytes."""
@@ -201,7 +200,8 @@ def _binary_tracks(file: _Bytes) -> Tracks:
 def _read_text(folder: Path) -> ColmapModel:
     path = folder / "cameras.txt"
     lenses = {}
-    for words in _lines(path):
+    for line in _lines(path):
+        words = line.split()
         if len(words) < 5 or len(words) > 4 + _MAX_PARAMS:
             raise InputError(f"{path}: a camera needs CAMERA_ID MODEL WIDTH HEIGHT PARAMS")
         camera_id, width, height = _whole(words[0:1] + words[2:4], path)
@@ -210,7 +210,8 @@ def _read_text(folder: Path) -> ColmapModel:
     images = tuple(_text_images(folder / "images.txt"))
     path = folder / "points3D.txt"
     rows, pairs = [], []
-    for words in _lines(path) if is_file(path) else ():
+    for line in _lines(path) if is_file(path) else ():
+        words = line.split()
         if len(words) < 8 or len(words) % 2:
             raise InputError(f"{path}: a point needs ID X Y Z R G B ERROR and pairs of numbers")
         color = _whole(words[4:7], path)
@@ -223,33 +224,59 @@ def _read_text(folder: Path) -> ColmapModel:
 
 def _text_images(path: Path) -> Iterator[ModelImage]:
     lines = _lines(path, keep_empty=True)
-    for words in lines:
+    line = next(lines, None)
+    while line is not None:
+        words = line.split(maxsplit=9)
+        line = next(lines, None)
         if not words:
             continue
         if len(words) < 10:
             raise InputError(f"{path}: a photo needs IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME")
         image_id, camera_id = _whole([words[0], words[8]], path)
-        name = " ".join(words[9:])
+        name = words[9].rstrip()
         viewmat = _viewmat(_numbers(words[1:8], path), name, path)
-        observed = next(lines, [])
+        observed: list[str] = []
+        # Some programs leave the line of observations out where there are none.
+        if line is not None and not _is_photo(line):
+            observed = line.split()
+            line = next(lines, None)
         if len(observed) % 3:
             raise InputError(f"{path}: the observations of {name!r} are not triples X Y POINT3D_ID")
         xy = _numbers(observed, path).reshape(-1, 3)[:, :2]
         yield ModelImage(image_id, camera_id, name, viewmat, xy)
 
 
-def _lines(path: Path, *, keep_empty: bool = False) -> Iterator[list[str]]:
-    """The words of each line that is no comment."""
+def _is_photo(line: str) -> bool:
+    """Whether a line begins a photo: ten words, the last of which, its name, is no number."""
+    words = line.split(maxsplit=9)
+    if len(words) < 10:
+        return False
+    try:
+        float(words[9].split()[-1])
+    except ValueError:
+        return True
+    return False
+
+
+def _lines(path: Path, *, keep_empty: bool = False) -> Iterator[str]:
+    """Each line that is no comment."""
     if not is_file(path):
         raise InputError(f"there is no file {path}")
     _check_size(path)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding=_encoding(path), errors="surrogateescape") as file:
             for line in file:
                 if not line.startswith("#") and (keep_empty or line.strip()):
-                    yield line.split()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is damaged: it is not UTF-8 text") from error
+                    yield line
+    except UnicodeError as error:  # UTF-16 that is none
+        raise InputError(f"{path} is damaged: it is no text") from error
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, after the mark that some editors of Windows begin a file with if there is one, or
+    UTF-16 where that mark says so."""
+    with open(path, "rb") as file:
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def _numbers(words: list[str], path: Path) -> NDArray[np.float64]:

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from tondo.data.photos import Photo, PointCloud
-from tondo.errors import InputError
 from tondo.io.colmap import ColmapModel, ModelImage, Tracks
+from tondo.io.named_files import readable
 from tondo.io.undistort import Lens, normalized_rays, pinhole_matrix
 
 # Points seen by three photos are far more often right than those seen by two: where there are
@@ -21,72 +21,138 @@ _MAX_ERROR_PIXELS = 4.0
 _MIN_EIGENVALUE = 1.5e-4
 
 
-def initial_points(model: ColmapModel, photos: Mapping[int, Photo]) -> PointCloud | None:
+def initial_points(
+    model: ColmapModel, photos: Mapping[int, Photo]
+) -> tuple[PointCloud | None, tuple[str, ...]]:
     """Points that at least two (where there are many: three) of `photos` see.
 
-    A point that other photos see as well is triangulated anew from `photos` alone, and dropped if
-    that is not well-determined. Colours are means over the pixels of `photos`.
+    A point that other photos of the model see as well is triangulated anew from `photos` alone, and
+    dropped if that is not well-determined. Colours are means over the pixels of `photos`.
+
+    What a track names that is not there is passed over: a photo that is not in the model was not
+    held out either, and vouches for its point; observations that a photo does not have still say
+    that it saw the point, which stays where it is if it cannot be triangulated without them. Points
+    without tracks, from a scan say, are taken as they are, with the colours of the file.
 
     Args:
         model: the poses of all photos are taken as they are.
         photos: training photos by image id.
 
     Returns:
-        The points, or None if there are none.
-
-    Raises:
-        InputError: a track names photos or observations that are not there.
+        The points, or None if there are none; and what was passed over or taken on trust, in
+        sentences.
     """
-    tracks = model.tracks
-    _check_tracks(model)
+    tracks, gone, notes = _present_tracks(model)
+    count = len(tracks.points)
     own = np.isin(tracks.image_id, list(photos))
     sightings = np.unique(np.stack([tracks.point_index[own], tracks.image_id[own]], 1), axis=0)
-    seen = np.bincount(sightings[:, 0], minlength=len(tracks.points))
-    kept = seen >= (3 if (seen >= 3).sum() >= _MANY else 2)
-    foreign = np.zeros(len(tracks.points), bool)
+    seen = np.bincount(sightings[:, 0], minlength=count)
+    vouched = seen + gone
+    kept = vouched >= (3 if (vouched >= 3).sum() >= _MANY else 2)
+    foreign = np.zeros(count, bool)
     foreign[tracks.point_index[~own]] = True
     points = tracks.points.copy()
     again = kept & foreign
     if again.any():
-        points[again], good = _triangulate(model, photos, again)
+        found, good = _triangulate(model, tracks, photos, again)
+        points[np.flatnonzero(again)[good]] = found[good]
         kept[again] &= good
+        trusted = again & ~kept & _is_incomplete(tracks)
+        kept |= trusted
+        notes += _trusted(model, tracks, photos, trusted)
+    bare = (np.bincount(tracks.point_index, minlength=count) + gone) == 0
+    if bare.any():
+        kept |= bare
+        notes.append(
+            f"{bare.sum()} of the model's {count} points have no tracks: taken as they are, with "
+            "the file's colours; if photos found them, held-out ones had a part in it"
+        )
     kept &= np.abs(points).max(axis=1, initial=0) < 1e6
-    if not kept.any():
-        return None
     colors, colored = _colors(points, sightings, photos)
-    kept &= colored
+    unseen = seen == 0
+    colors[unseen] = tracks.colors[unseen]
+    kept &= colored | unseen
     if not kept.any():
-        return None
-    return PointCloud(
+        return None, tuple(notes)
+    cloud = PointCloud(
         torch.from_numpy(points[kept]).float(), torch.from_numpy(colors[kept]).contiguous()
     )
+    return cloud, tuple(notes)
 
 
-def _check_tracks(model: ColmapModel) -> None:
+def _present_tracks(model: ColmapModel) -> tuple[Tracks, NDArray[np.int64], list[str]]:
+    """The tracks without sightings by photos that are not in the model.
+
+    Returns:
+        Tracks, whose observation_index is -1 where a photo has no such observation; how many
+        sightings each point [P] lost; and what was found, in sentences.
+    """
     tracks = model.tracks
     counts = {image.image_id: len(image.observations) for image in model.images}
-    for image_id in np.unique(tracks.image_id):
-        if int(image_id) not in counts:
-            raise InputError(f"the COLMAP model's points are seen by photo {image_id}, not given")
-        used = tracks.observation_index[tracks.image_id == image_id]
-        if used.max() >= counts[int(image_id)]:
-            raise InputError(
-                f"the COLMAP model's points name observation {used.max()} of photo {image_id}, "
-                f"which has {counts[int(image_id)]}"
-            )
+    ids, which = np.unique(tracks.image_id, return_inverse=True)
+    known = np.array([int(image_id) in counts for image_id in ids], bool)
+    lengths = np.array([counts.get(int(image_id), 0) for image_id in ids], np.int64)
+    is_there, notes = known[which], []
+    gone = np.bincount(tracks.point_index[~is_there], minlength=len(tracks.points))
+    if not is_there.all():
+        missing = [str(image_id) for image_id in ids[~known]]
+        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        notes.append(
+            f"{(gone > 0).sum()} of the model's {len(gone)} points are seen by {len(missing)} "
+            f"photos that are not in it (numbers {shown}): these sightings are left out"
+        )
+    has_observation = tracks.observation_index < lengths[which]
+    lost = is_there & ~has_observation
+    if lost.any():
+        notes.append(
+            f"{lost.sum()} sightings of the model's points name observations that their photos do "
+            "not have: the points' positions are used, these observations are not"
+        )
+    present = Tracks(
+        tracks.points,
+        tracks.colors,
+        tracks.point_index[is_there],
+        tracks.image_id[is_there],
+        np.where(has_observation, tracks.observation_index, -1)[is_there],
+    )
+    return present, gone, notes
+
+
+def _is_incomplete(tracks: Tracks) -> NDArray[np.bool_]:
+    """[P], whether an observation that a point's track names is not there."""
+    found = np.zeros(len(tracks.points), bool)
+    found[tracks.point_index[tracks.observation_index < 0]] = True
+    return found
+
+
+def _trusted(
+    model: ColmapModel, tracks: Tracks, photos: Mapping[int, Photo], trusted: NDArray[np.bool_]
+) -> list[str]:
+    """A sentence on points that stay where photos beside `photos` had a part in finding them."""
+    if not trusted.any():
+        return []
+    seen_by = set(tracks.image_id[trusted[tracks.point_index]].tolist()) - set(photos)
+    names = [readable(image.name) for image in model.images if image.image_id in seen_by]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return [
+        f"{trusted.sum()} of the model's {len(trusted)} points cannot be found from the training "
+        f"photos alone without these observations, and stay where {shown} had a part in finding "
+        "them (--holdout 0 holds no photos out)"
+    ]
 
 
 def _triangulate(
-    model: ColmapModel, photos: Mapping[int, Photo], chosen: NDArray[np.bool_]
+    model: ColmapModel, tracks: Tracks, photos: Mapping[int, Photo], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The points `chosen` [P], from the rays of `photos` alone: [n, 3], and which are good [n]."""
-    tracks = model.tracks
     number = np.cumsum(chosen) - 1
     count = int(chosen.sum())
     images = {image.image_id: image for image in model.images if image.image_id in photos}
     rays = [_rays(model, image, tracks, chosen) for image in images.values()]
     index = number[np.concatenate([ray[0] for ray in rays])]
     origins, directions, focals = (np.concatenate([r[i] for r in rays]) for i in (1, 2, 3))
+    if not len(index):
+        return np.zeros((count, 3)), np.zeros(count, bool)
     across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
     weights = np.ones(len(index))
     points = np.zeros((count, 3))
@@ -111,6 +177,7 @@ def _rays(
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Of one photo: points seen [n], ray origins and unit directions [n, 3], focal lengths [n]."""
     mine = (tracks.image_id == image.image_id) & chosen[tracks.point_index]
+    mine &= tracks.observation_index >= 0
     lens: Lens = model.lenses[image.camera_id]
     local = normalized_rays(lens, image.observations[tracks.observation_index[mine]])
     usable = np.isfinite(local).all(axis=1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,14 +16,22 @@ from numpy.typing import NDArray
 from tondo.data.cameras import Camera, fitted
 from tondo.data.photos import Photo, Skipped
 from tondo.errors import InputError
-from tondo.io.images import ImageData, read_image
-from tondo.io.masks import MaskFile, read_mask
-from tondo.io.undistort import Lens, UndistortionMap, pinhole_matrix, undistort, undistortion_map
+from tondo.io.images import PHOTO_SUFFIXES, ImageData, image_size, read_image
+from tondo.io.masks import MaskFile, read_mask, without_masked
+from tondo.io.undistort import (
+    Lens,
+    UndistortionMap,
+    pinhole_matrix,
+    rescaled,
+    undistort,
+    undistortion_map,
+)
 
-# How far R^T R may be from the identity: Camera's own tolerance, with room for rounding.
-_ROTATION_TOLERANCE = 5e-4
+# How far R^T R may be from the identity: Camera's own tolerance, with room for rounding; and that
+# of matrices that were written with 2 decimals, which may be off by 2 sqrt(3) / 200.
+EXACT = 5e-4
+ROUNDED = 2e-2
 _FARTHEST = 1e6
-_MAX_PATH = 1024
 
 
 @dataclass(frozen=True)
@@ -45,10 +53,44 @@ class Frame:
     mask: MaskFile | None = None
 
 
+@dataclass(frozen=True)
+class NamedCamera:
+    """A camera out of a file.
+
+    Attributes:
+        name: the photo's path below its folder with "/", without ending.
+        camera: the pinhole camera with the photo's K and size (its distortion left out).
+        held_out: the file says that training does not see its photo.
+    """
+
+    name: str
+    camera: Camera
+    held_out: bool = False
+
+
 def pinhole_camera(lens: Lens, viewmat: NDArray[np.float64]) -> Camera:
     """The pinhole camera of a lens without its distortion."""
     K = torch.from_numpy(pinhole_matrix(lens)).float()
     return Camera(torch.from_numpy(viewmat).float(), K, lens.width, lens.height)
+
+
+def lens_for(lens: Lens, path: Path) -> Lens:
+    """`lens` scaled to a photo that is the same picture at another size (say, images of a half).
+
+    To be used where the intrinsics name the size that they are for; a photo of another shape, as
+    stored and as turned upright, is left to `load_frames` to refuse.
+    """
+    for upright in (False, True):
+        try:
+            width, height = image_size(path, upright=upright)
+        except InputError:
+            return lens
+        ratio = max(width, height) / max(lens.width, lens.height)
+        off = max(abs(lens.width * ratio - width), abs(lens.height * ratio - height))
+        if off < 1:
+            is_same = (width, height) == (lens.width, lens.height)
+            return lens if is_same else rescaled(lens, width, height)
+    return lens
 
 
 def load_frames(frames: Sequence[Frame], max_size: int | None) -> tuple[list[Photo], list[Skipped]]:
@@ -78,7 +120,26 @@ def load_frames(frames: Sequence[Frame], max_size: int | None) -> tuple[list[Pho
     return photos, [result for result in results if isinstance(result, Skipped)]
 
 
-def check_rigid(rotation: NDArray[np.float64], translation: NDArray[np.float64], what: str) -> None:
+def load_masked(
+    frames: Sequence[Frame],
+    masks: Mapping[Path, MaskFile],
+    max_size: int | None,
+    held_out: set[str],
+) -> tuple[list[Photo], list[Skipped]]:
+    """As `load_frames`, with the mask of each frame's file; photos that are masked wholly are
+    among those that are left out."""
+    masked = [replace(frame, mask=masks.get(frame.path)) for frame in frames]
+    photos, unreadable = load_frames(masked, max_size)
+    photos, empty = without_masked(photos, held_out)
+    return photos, unreadable + empty
+
+
+def check_rigid(
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    what: str,
+    tolerance: float = EXACT,
+) -> None:
     """Raise InputError, beginning with `what`, unless [3, 3] and [3] are a rotation and a place."""
     values = np.concatenate([rotation.reshape(-1), translation.reshape(-1)])
     if not np.isfinite(values).all():
@@ -89,7 +150,7 @@ def check_rigid(rotation: NDArray[np.float64], translation: NDArray[np.float64],
     determinant = np.linalg.det(rotation)
     if abs(determinant) <= 1e-6 * max(1e-12, lengths.prod()):
         raise InputError(f"{what} is singular: its 3x3 part must be a rotation")
-    if np.abs(rotation.T @ rotation - np.eye(3)).max() > _ROTATION_TOLERANCE:
+    if np.abs(rotation.T @ rotation - np.eye(3)).max() > tolerance:
         raise InputError(
             f"{what} scales or shears (its axes are {_three(lengths)} long): its 3x3 part must be "
             "a rotation; divide the scale out"
@@ -104,33 +165,10 @@ def nearest_rotation(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
     return u @ vt
 
 
-def safe_path(folder: Path, text: str, what: str) -> tuple[str, Path]:
-    """A path that a file from outside names: (its name below `folder` with "/", its place).
-
-    Raises:
-        InputError: it is empty, absolute, has "..", or holds characters that no path of a photo
-            has; `what` says where it came from.
-
-    Links are followed wherever they lead: a file of cameras cannot make one, and people link to the
-    photos of a large capture instead of copying them.
-    """
-    plain = text.replace("\\", "/")
-    if not plain or len(plain) > _MAX_PATH or not plain.isprintable():
-        raise InputError(f"{what} is no usable path: {text[:80]!r}")
-    relative = PurePosixPath(plain)
-    if relative.is_absolute() or ".." in relative.parts or plain[1:2] == ":":
-        raise InputError(f"{what} leaves the folder: {text!r}; paths must stay below {folder}")
-    if not relative.parts:
-        raise InputError(f"{what} names no file: {text!r}")
-    return relative.as_posix(), folder / relative
-
-
-def is_file(path: Path) -> bool:
-    """`path.is_file()`, and False too where the name is one that no file can have."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+def name_without_ending(name: str) -> str:
+    """A photo's name without the ending of its picture's format."""
+    path = Path(name)
+    return path.with_suffix("").as_posix() if path.suffix.lower() in PHOTO_SUFFIXES else name
 
 
 def _map_of(frame: Frame) -> UndistortionMap | None:

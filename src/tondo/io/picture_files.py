@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
 from tondo.io.celeba import CelebA, find_celeba
-from tondo.io.frames import is_file
 from tondo.io.images import (
     PHOTO_SUFFIXES,
     ImageData,
@@ -23,6 +22,7 @@ from tondo.io.images import (
     is_unread_picture,
     read_image,
 )
+from tondo.io.named_files import is_file
 from tondo.io.picture_zip import list_members, open_zip, read_member, shown
 
 MAX_FILES = 2_000_000

@@ -9,6 +9,7 @@ are logarithms, `rot_*` is (w, x, y, z). Normals are written as zeros.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import warnings
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tondo.data.photos import PointCloud
 from tondo.data.splats import Splats
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
+from tondo.io.splat_rows import mended
 
 _TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -61,11 +63,28 @@ class PlyHeader:
         order: "<", ">" for binary files, None for ASCII.
         elements: in the order of the file.
         size: bytes up to and including the line `end_header`.
+        comments: as they stand there, without the word itself.
     """
 
     order: str | None
     elements: tuple[PlyElement, ...]
     size: int
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SplatFile:
+    """Splats out of a file.
+
+    Attributes:
+        splats: finite.
+        up: the world's up direction if the file says one.
+        notes: what was mended or left out, in sentences with counts.
+    """
+
+    splats: Splats
+    up: tuple[float, float, float] | None
+    notes: tuple[str, ...]
 
 
 def read_header(path: Path) -> PlyHeader:
@@ -90,8 +109,11 @@ def read_header(path: Path) -> PlyHeader:
     return header
 
 
-def write_splats(path: Path, splats: Splats) -> None:
+def write_splats(path: Path, splats: Splats, *, up: Tensor | None = None) -> None:
     """Write splats as a binary little-endian PLY in the standard layout, in world space.
+
+    Args:
+        up: [3] unit vector, the world's up direction, for a comment; None where it is not known.
 
     Raises:
         OutputError: the file cannot be written.
@@ -103,19 +125,28 @@ def write_splats(path: Path, splats: Splats) -> None:
     columns += [splats.opacity_logits[:, None], splats.log_scales, splats.quats]
     table = torch.cat([c.detach().cpu() for c in columns], dim=1).numpy().astype("<f4")
     names = _splat_fields(3 * (k - 1))
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {n}"]
+    lines = ["ply", "format binary_little_endian 1.0"]
+    if up is not None:
+        lines.append("comment Vertical axis: " + " ".join(f"{float(x):.9g}" for x in up))
+    lines.append(f"element vertex {n}")
     lines += [f"property float {name}" for name in names] + ["end_header", ""]
     write_bytes(path, "\n".join(lines).encode("ascii") + table.tobytes())
 
 
 def read_splats(path: Path) -> Splats:
+    """The splats of a file; as `read_splat_file`."""
+    return read_splat_file(path).splats
+
+
+def read_splat_file(path: Path) -> SplatFile:
     """Read Gaussian splats from a PLY in the standard layout (ASCII or binary, any field order).
 
-    `f_rest_*` may be absent (colour that doesn't depend on direction).
+    `f_rest_*` may be absent (colour that doesn't depend on direction), and `scale_2` (2D Gaussian
+    splatting). Rows that are not as they should be are read as `tondo.io.splat_rows.mended` says.
 
     Raises:
-        InputError: not such a file, or values that no splat can have (NaN, infinities, a rotation
-            of length 0).
+        InputError: not such a file, no splat in it that can be used, or scales that are no
+            logarithms.
     """
     table = _read_vertices(path)
     names = set(table.dtype.names or ())
@@ -124,28 +155,31 @@ def read_splats(path: Path) -> Splats:
         raise InputError(f"{path} has {rest} f_rest fields; splats have 0, 9, 24 or 45.")
     wanted = [f for f in _splat_fields(rest) if f not in ("nx", "ny", "nz")]
     missing = [f for f in wanted if f not in names]
+    if missing == ["scale_2"]:
+        missing = []
     if missing:
         shown = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
         raise InputError(
             f"{path} has no field {shown}: it is a PLY, but not one of Gaussian splats."
         )
-    sh_dc = _columns(path, table, ["f_dc_0", "f_dc_1", "f_dc_2"])
-    sh_rest = _columns(path, table, [f"f_rest_{i}" for i in range(rest)])
+    sh_dc = _numbers(table, ["f_dc_0", "f_dc_1", "f_dc_2"])
+    sh_rest = _numbers(table, [f"f_rest_{i}" for i in range(rest)])
     sh_rest = sh_rest.reshape(len(table), 3, rest // 3).transpose(1, 2)
-    splats = Splats(
-        means=_columns(path, table, ["x", "y", "z"]),
-        quats=_columns(path, table, [f"rot_{i}" for i in range(4)]),
-        log_scales=_columns(path, table, [f"scale_{i}" for i in range(3)]),
-        opacity_logits=_columns(path, table, ["opacity"])[:, 0],
+    found = Splats(
+        means=_numbers(table, ["x", "y", "z"]),
+        quats=_numbers(table, [f"rot_{i}" for i in range(4)]),
+        log_scales=_numbers(table, [f"scale_{i}" for i in range(3)]),
+        opacity_logits=_numbers(table, ["opacity"])[:, 0],
         sh=torch.cat([sh_dc[:, None], sh_rest], dim=1).contiguous(),
     )
+    splats, notes = mended(found)
+    if len(found.means) and not len(splats.means):
+        raise InputError(f"{path} has no splat that can be used: {'; '.join(notes)}.")
     if bool((splats.log_scales > _MAX_LOG_SCALE).any()):
         raise InputError(
             f"{path} has scales above {_MAX_LOG_SCALE:g}; they should be logarithms of sizes."
         )
-    if bool((splats.quats.norm(dim=1) < 1e-12).any()):
-        raise InputError(f"{path} has splats whose rotation has length 0.")
-    return splats
+    return SplatFile(splats, _stated_up(read_header(path).comments), notes)
 
 
 def read_points(path: Path) -> PointCloud:
@@ -179,11 +213,32 @@ def _splat_fields(rest: int) -> list[str]:
     return [*fields, "opacity", "scale_0", "scale_1", "scale_2", *(f"rot_{i}" for i in range(4))]
 
 
+def _stated_up(comments: tuple[str, ...]) -> tuple[float, float, float] | None:
+    """What a comment says of up, as Tondo writes it ("Vertical axis: 0 0 1") and nerfstudio does
+    ("Vertical Axis: z"). A plain y is passed over: Brush writes it whatever the world."""
+    for comment in comments:
+        match = re.fullmatch(r"vertical axis: *(.{1,80})", comment.strip().lower())
+        words = match[1].split() if match else []
+        if words and re.fullmatch(r"[+-]?[xyz]", words[0]) and words[0] != "y":
+            sign = -1.0 if words[0][0] == "-" else 1.0
+            x, y, z = (sign * (words[0][-1] == axis) for axis in "xyz")
+            return x, y, z
+        try:
+            x, y, z = (float(word) for word in words)
+        except ValueError:
+            continue
+        length = math.sqrt(x * x + y * y + z * z)
+        if 1e-6 < length < 1e6:
+            return x / length, y / length, z / length
+    return None
+
+
 def _parse_header(path: Path, file: BinaryIO) -> PlyHeader:
     if file.readline(8).strip() != b"ply":
         raise InputError(f"{path} is not a PLY file: it doesn't start with the line 'ply'.")
     order: str | None = ""
     elements: list[PlyElement] = []
+    comments: list[str] = []
     for _ in range(_MAX_PROPERTIES + 256):
         raw = file.readline(_MAX_HEADER_BYTES)
         try:
@@ -193,11 +248,12 @@ def _parse_header(path: Path, file: BinaryIO) -> PlyHeader:
         if not raw or file.tell() > _MAX_HEADER_BYTES:
             break
         if not words or words[0] in ("comment", "obj_info"):
+            comments.append(raw.decode("ascii", "replace").partition(" ")[2].strip())
             continue
         if words == ["end_header"]:
             if order == "":
                 raise InputError(f"{path}: the PLY header has no format line.")
-            return PlyHeader(order, tuple(elements), file.tell())
+            return PlyHeader(order, tuple(elements), file.tell(), tuple(comments))
         if words[0] == "format" and len(words) == 3 and words[1] in _ORDERS:
             order = _ORDERS[words[1]]
         elif words[0] == "element" and len(words) == 3 and re.fullmatch(r"\d{1,15}", words[2]):
@@ -277,6 +333,17 @@ def _read_ascii(path: Path, file: BinaryIO, count: int, dtype: np.dtype) -> np.n
         with np.errstate(over="ignore"):
             table[name] = values[:, i]
     return table
+
+
+def _numbers(table: np.ndarray, fields: list[str]) -> Tensor:
+    """[N, len(fields)] float32 of the named fields, whatever they are; -inf for one that is not
+    there."""
+    out = np.full((len(table), len(fields)), -np.inf, dtype=np.float32)
+    for i, name in enumerate(fields):
+        if name in (table.dtype.names or ()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                out[:, i] = table[name]
+    return torch.from_numpy(out)
 
 
 def _columns(path: Path, table: np.ndarray, fields: list[str]) -> Tensor:

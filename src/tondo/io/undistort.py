@@ -234,6 +234,11 @@ def _check_lens(lens: Lens) -> None:
             f"a side, {PIXEL_LIMIT // 10**6} million in all"
         )
     count = _parameter_counts().get(lens.model)
+    if count is None and lens.model.startswith("EQUIRECTANGULAR"):
+        raise InputError(
+            "unknown camera model 'EQUIRECTANGULAR': panoramas do not fit into one flat picture; "
+            "cut them into perspective views first"
+        )
     if count is None:
         raise InputError(
             f"unknown camera model {lens.model[:40]!r}: expected one of "

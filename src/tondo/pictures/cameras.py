@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tondo.errors import InputError
+from tondo.geometry.up import settled_up
 from tondo.io.frames import pinhole_camera
+from tondo.io.intrinsics import lens_of
+from tondo.io.mesh_files import format_from_world
 from tondo.io.picture_files import PictureSource, copy_transforms
-from tondo.io.transforms_json import ListedFrame, lens_of, read_transforms
+from tondo.io.transforms_json import ListedFrame, read_transforms
 from tondo.io.undistort import Lens, rescaled
 from tondo.pictures.crop import Box, Square
 
@@ -22,13 +26,13 @@ from tondo.pictures.crop import Box, Square
 ROOM = 1.005
 # An object whose pictures show much beside it is enlarged to fill them.
 _SMALL = 0.9
-_Y_UP_FROM_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+_Z_UP = torch.tensor([0.0, 0.0, 1.0])
 _PARALLEL = 1e-4
 
 
 @dataclass(frozen=True)
 class KnownCamera:
-    """A picture's lens, and its pose in the file's world (+z up): world-to-camera [4, 4]."""
+    """A picture's lens, and its pose in the file's world: world-to-camera [4, 4]."""
 
     lens: Lens
     viewmat: NDArray[np.float64]
@@ -36,10 +40,18 @@ class KnownCamera:
 
 @dataclass(frozen=True)
 class ObjectSpace:
-    """Where the object is in the file's world: within `radius` of `centre` [3]."""
+    """Where the object is in the file's world.
+
+    Attributes:
+        centre, radius: it is within `radius` of `centre` [3].
+        turn: [3, 3] from the file's world to one with +y up.
+        note: what is to be said of up, "" where it is +z, as a transforms.json should have it.
+    """
 
     centre: NDArray[np.float64]
     radius: float
+    turn: NDArray[np.float64]
+    note: str = ""
 
 
 def listed_cameras(source: PictureSource) -> dict[str, ListedFrame]:
@@ -118,9 +130,12 @@ def find_object_space(
     radius = float(np.median(reach))
     if found and (largest := float(np.percentile(found, 99)) * 1.02) < _SMALL * radius:
         radius = largest
-    if abs(radius - 1) < 0.01 and np.linalg.norm(centre) < 0.01:
-        return ObjectSpace(np.zeros(3), 1.0)  # made for a generator: keep its numbers
-    return ObjectSpace(centre, radius)
+    viewmats = torch.from_numpy(np.stack([camera.viewmat for camera in cameras]))
+    up, note = settled_up(viewmats, _Z_UP)
+    turn = format_from_world(up, "y")
+    if abs(radius - 1) < 0.01 and np.linalg.norm(centre) < 0.01:  # made for a generator: keep them
+        centre, radius = np.zeros(3), 1.0
+    return ObjectSpace(centre, radius, turn, note or "")
 
 
 def square_of(camera: KnownCamera, space: ObjectSpace) -> Square | None:
@@ -143,7 +158,7 @@ def in_object_space(
     """(viewmat [4, 4], K [3, 3]) of the square at `size` pixels: +y up, the object in the unit
     sphere about the origin."""
     pinhole = pinhole_camera(camera.lens, camera.viewmat)
-    rotation = camera.viewmat[:3, :3] @ _Y_UP_FROM_Z_UP.T
+    rotation = camera.viewmat[:3, :3] @ space.turn.T
     moved = camera.viewmat[:3, :3] @ space.centre + camera.viewmat[:3, 3]
     viewmat = np.eye(4, dtype=np.float32)
     viewmat[:3, :3], viewmat[:3, 3] = rotation, moved / space.radius

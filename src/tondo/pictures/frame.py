@@ -85,6 +85,7 @@ def choose_squares(
     if with_cameras and fitting:
         fitting, squares, space, unseen = _by_cameras(fitting, is_plain)
         left_out += unseen
+        kind += f"; {space.note}" if space.note else ""
     else:
         squares = _by_picture(fitting, crop, is_plain)
     kept = []

@@ -55,7 +55,7 @@ def photograph_scene(
             write_png(folder / name, picture)
             named.append((name, camera))
         watch("photographing the scene", len(cameras), len(cameras))
-        write_cameras(folder / CAMERAS, named)
+        write_cameras(folder / CAMERAS, named, up=scene.up)
 
 
 def _is_object(opened: OpenedScene, cameras: Sequence[Camera]) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.splats import Scene, Splats
 from tondo.errors import InputError
-from tondo.io.ply import read_splats
+from tondo.geometry.up import as_text, cameras_up
+from tondo.io.ply import read_splat_file
 from tondo.io.scene import load_scene
 from tondo.training.run_directory import RunDirectory, is_finished, open_run
+
+ASSUMED_UP = (0.0, -1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -23,29 +28,61 @@ class OpenedScene:
     Attributes:
         scene: the scene.
         run: the run it is the result of, or None for a file on its own.
-        has_frame: its up, center and radius were stored with it, not guessed.
+        up_is_known: its up was stored with it or asked for, not assumed.
+        notes: what was mended or left out while reading, in sentences.
     """
 
     scene: Scene | FieldScene
     run: RunDirectory | None
-    has_frame: bool = True
+    up_is_known: bool = True
+    notes: tuple[str, ...] = ()
 
 
-def open_scene(path: Path, background: tuple[float, float, float] | None = None) -> OpenedScene:
+def open_scene(
+    path: Path,
+    background: tuple[float, float, float] | None = None,
+    up: tuple[float, float, float] | None = None,
+) -> OpenedScene:
     """Open a run's folder, a `scene.safetensors` or a `.ply` of splats.
 
-    A `.ply` holds splats alone: background black, up +z, the rest from where the splats are.
+    A `.ply` holds splats alone: background black, the rest from where the splats are. Up is what a
+    comment in it says (Tondo and nerfstudio write one), else -y, as in worlds of COLMAP, where most
+    programs train.
 
     Args:
         background: shown in place of the scene's own, sRGB 0..1.
+        up: unit vector, in place of the scene's own.
 
     Raises:
         InputError: missing, unfinished, damaged or of another kind.
     """
     opened = _open(Path(path))
-    if background is None:
-        return opened
-    return replace(opened, scene=replace(opened.scene, background=torch.tensor(background)))
+    if background is not None:
+        scene = replace(opened.scene, background=torch.tensor(background))
+        opened = replace(opened, scene=scene)
+    if up is not None:
+        scene = replace(opened.scene, up=torch.tensor(up))
+        opened = replace(opened, scene=scene, up_is_known=True)
+    return opened
+
+
+def settled_up(opened: OpenedScene, cameras: Sequence[Camera] | None) -> tuple[Tensor, str | None]:
+    """Up [3] of a scene, and a sentence to be said where it is not known but assumed.
+
+    Args:
+        cameras: that are known to be in the scene's world, if any: people hold them upright.
+    """
+    if opened.up_is_known:
+        return opened.scene.up, None
+    if cameras:
+        found = cameras_up(torch.stack([camera.viewmat for camera in cameras]))
+        if found.is_certain:
+            return found.direction.float(), None
+    text = as_text(opened.scene.up)
+    return opened.scene.up, (
+        f"the file does not say which way is up: {text} is assumed, as in worlds of COLMAP "
+        "(export and render take another with --up)"
+    )
 
 
 def is_scene(path: Path) -> bool:
@@ -104,16 +141,18 @@ def _open(path: Path) -> OpenedScene:
     if path.suffix.lower() == ".safetensors":
         return OpenedScene(load_scene(path), None)
     if path.suffix.lower() == ".ply":
-        return OpenedScene(_scene_of(read_splats(path)), None, has_frame=False)
+        found = read_splat_file(path)
+        scene = _scene_of(found.splats, ASSUMED_UP if found.up is None else found.up)
+        return OpenedScene(scene, None, found.up is not None, found.notes)
     raise InputError(
         f"{path} is not a scene: expected a run's folder, a .safetensors or a .ply of splats"
     )
 
 
-def _scene_of(splats: Splats) -> Scene:
+def _scene_of(splats: Splats, up: tuple[float, float, float]) -> Scene:
     """A scene around splats that came alone: the middle 90 % of them are its reach."""
     center, radius = torch.zeros(3), 1.0
     if len(splats.means):
         center = splats.means.median(dim=0).values
         radius = max(1e-6, float((splats.means - center).norm(dim=1).quantile(0.9)))
-    return Scene(splats, torch.zeros(3), torch.tensor([0.0, 0.0, 1.0]), radius, center)
+    return Scene(splats, torch.zeros(3), torch.tensor(up), radius, center)

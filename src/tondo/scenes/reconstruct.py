@@ -25,7 +25,7 @@ from tondo.nerf import fitting as nerf
 from tondo.poses.prepare import PrepareOptions, prepare
 from tondo.scenes.distil import photograph_scene
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.scenes.opened import is_scene, open_scene
+from tondo.scenes.opened import is_scene, open_scene, settled_up
 from tondo.scenes.options import (
     ReconstructOptions,
     check_options,
@@ -144,9 +144,9 @@ def reconstruct(
         posed = _posed(source, run, options, watch)
         masks = choice_after(options.masks, prepared=posed != source)
         photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout, masks=masks)
-        watch.note(_found(photos))
-        if photos.masks:
-            watch.note(photos.masks)
+        for sentence in (_found(photos), *photos.notes, photos.masks):
+            if sentence:
+                watch.note(sentence)
         for one in [one for one in photos.skipped[1:] if one.reason in BY_MASK][:NAMED]:
             watch.note(f"left out: {one.name}: {one.reason}")
         _note_photos(run, source, posed, photos, options, resume, watch)
@@ -159,6 +159,8 @@ def reconstruct(
         raise
     for one in photos.skipped:
         append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
+    for note in photos.notes:
+        append_event(run, Note(0, note, 0.0))
     _write_cameras(run, fitting, photos)
     before = time.perf_counter() - began
     about = {"seconds_before": round(before, 2), **about}
@@ -184,7 +186,11 @@ def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: 
     prepared = run.path / "prepared"
     if is_scene(source):
         if not (prepared.is_dir() and has_poses(prepared)):
-            photograph_scene(open_scene(source), prepared, options.max_size, watch.stage)
+            opened = open_scene(source)
+            for sentence in (*opened.notes, settled_up(opened, None)[1]):
+                if sentence is not None:
+                    watch.note(sentence)
+            photograph_scene(opened, prepared, options.max_size, watch.stage)
         return prepared
     if has_poses(source):
         return source
