@@ -128,6 +128,28 @@ def test_lines_of_bad_photos_were_deleted(tmp_path: Path) -> None:
     )
 
 
+def test_only_the_first_line_of_a_photo_was_deleted(tmp_path: Path) -> None:
+    write_model(tmp_path, plain())
+    images = tmp_path / "sparse" / "0" / "images.txt"
+    lines = images.read_text().split("\n")
+    images.write_text("\n".join(lines[:3] + lines[4:]))  # the second photo's
+    photos = load_posed(tmp_path, max_size=None, holdout=0)
+    assert len(photos.train) == COUNT - 1
+    assert "images/001.png" not in shown(photos)
+    assert_poses(photos)
+    assert "seen by 1 photos that are not in it (numbers 2)" in photos.notes[0]
+
+
+def test_a_folder_of_exactly_these_names_goes_first(tmp_path: Path) -> None:
+    names = [f"A{index}.png" for index in range(COUNT)]
+    write_model(tmp_path, names)
+    for index in range(COUNT):  # others, of nearly these names, in a folder that is looked at first
+        write_png(tmp_path / "sparse" / "images" / f"a{index}.png", torch.zeros(H, W, 3))
+    photos = load_posed(tmp_path / "sparse" / "0", max_size=None)
+    assert len(shown(photos)) == COUNT
+    assert_poses(photos)
+
+
 def test_lines_of_observations_may_be_left_out(tmp_path: Path) -> None:
     write_model(tmp_path, plain(), observations=False, tracks=False)
     images = tmp_path / "sparse" / "0" / "images.txt"

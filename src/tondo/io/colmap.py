@@ -228,7 +228,7 @@ def _text_images(path: Path) -> Iterator[ModelImage]:
     while line is not None:
         words = line.split(maxsplit=9)
         line = next(lines, None)
-        if not words:
+        if not words or _is_left_over(words):
             continue
         if len(words) < 10:
             raise InputError(f"{path}: a photo needs IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME")
@@ -244,6 +244,20 @@ def _text_images(path: Path) -> Iterator[ModelImage]:
             raise InputError(f"{path}: the observations of {name!r} are not triples X Y POINT3D_ID")
         xy = _numbers(observed, path).reshape(-1, 3)[:, :2]
         yield ModelImage(image_id, camera_id, name, viewmat, xy)
+
+
+def _is_left_over(words: list[str]) -> bool:
+    """Whether a line that should begin a photo holds observations, whose photo's line was deleted.
+
+    Words are the first nine and the rest; nine numbers are a photo whose name is missing.
+    """
+    numbers = [*words[:9], *(words[9].split() if len(words) > 9 else ())]
+    if len(numbers) % 3 or len(numbers) == 9:
+        return False
+    try:
+        return bool([float(word) for word in numbers]) and "." in words[0]
+    except ValueError:
+        return False
 
 
 def _is_photo(line: str) -> bool:

@@ -145,9 +145,14 @@ def _photo_folder(source: Path, folder: Path, model: ColmapModel) -> Path:
     nearest = [base, folder, *folder.absolute().parents[:3]]
     candidates = [below for place in nearest for below in _image_folders(place)] + [base, folder]
     names = [image.name for image in model.images]
+    near = None
     for candidate in candidates:
-        if any(one.path is not None for one in _find(candidate, names[:100])):
+        found = [one.path for one in _find(candidate, names[:100]) if one.path is not None]
+        if not {candidate / name.replace("\\", "/") for name in names[:100]}.isdisjoint(found):
             return candidate
+        near = near or (candidate if found else None)
+    if near is not None:
+        return near
     raise InputError(
         f"none of the {len(names)} photos of the COLMAP model {folder} was found (the first is "
         f"{find_files(folder, names[:1], _WHAT)[0].name!r}): put them into a folder `images` in "
