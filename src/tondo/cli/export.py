@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tondo.cli.options import direction, positive_float, positive_int
+from tondo.cli.options import UP_HELP, direction, positive_float, positive_int
 from tondo.errors import InputError, OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -76,12 +76,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default="format",
         help="axes of the mesh: the format's up axis, or the scene's own axes (%(default)s)",
     )
-    parser.add_argument(
-        "--up",
-        type=direction,
-        metavar="DIR",
-        help="the scene's up direction, if not as stored: x, -y, z or three numbers",
-    )
+    parser.add_argument("--up", type=direction, metavar="DIR", help=UP_HELP)
     parser.add_argument(
         "--cameras",
         type=Path,

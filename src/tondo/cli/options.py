@@ -34,6 +34,7 @@ MASKS_HELP = (
     "which pixels of photos count: auto, the masks found beside them by name or named in "
     "transforms.json; none; or the folder that they are in"
 )
+UP_HELP = "the scene's up direction, if not as stored: x, -y, z or three numbers"
 
 
 def direction(text: str) -> tuple[float, float, float]:

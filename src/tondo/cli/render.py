@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tondo.cli.options import color, direction, positive_float, positive_int
+from tondo.cli.options import UP_HELP, color, direction, positive_float, positive_int
 from tondo.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -59,12 +59,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="the video's path; cameras: through those of --cameras, one a frame (orbit; cameras "
         "with a camera_path.json)",
     )
-    parser.add_argument(
-        "--up",
-        type=direction,
-        metavar="DIR",
-        help="up direction for the orbit or spiral, if not as stored: x, -y, z or three numbers",
-    )
+    parser.add_argument("--up", type=direction, metavar="DIR", help=UP_HELP)
     parser.add_argument(
         "--frames", type=positive_int, default=120, help="frames of the video (%(default)s)"
     )
