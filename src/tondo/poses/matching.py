@@ -96,6 +96,20 @@ def match_pairs(
     list_path.unlink(missing_ok=True)
 
 
+def read_matches(database_path: Path) -> dict[tuple[int, int], np.ndarray]:
+    """For pairs (i, j) of photos, i < j, their matches [M, 2], verified or not."""
+    database = pycolmap.Database.open(database_path)
+    try:
+        ids, found = database.read_all_matches()
+    finally:
+        database.close()
+    matches = {}
+    for pair_id, rows in zip(ids, found, strict=True):
+        first, second = pycolmap.pair_id_to_image_pair(pair_id)
+        matches[first - 1, second - 1] = np.asarray(rows)
+    return matches
+
+
 def count_inliers(database_path: Path, count: int) -> np.ndarray:
     """[N, N] int64, how many verified matches each two of the `count` photos share."""
     inliers = np.zeros((count, count), np.int64)

@@ -42,6 +42,7 @@ from tondo.poses.verify import (
 
 Say = Callable[[str, int, int], None]
 MATCHING, PLACING, LOOKING = "matching", "placing cameras", "looking closer"
+QUICK_DATABASE = "quick.db"  # of the features that photos come with
 CONTRADICTED = "its place contradicts its matches with the photos that look most like it"
 AMBIGUOUS = "two models that began with different photos place it differently"
 IMPOSSIBLE = "its pose or lens came out as impossible numbers"
@@ -151,7 +152,7 @@ def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:
     count = len(task.photos)
     features = [photo.features for photo in task.photos]
     cameras, camera_of = _shared_cameras(task.photos, lens)
-    database = task.work / "quick.db"
+    database = task.work / QUICK_DATABASE
     write_database(database, cameras, task.names, camera_of, features)
     _match(task, database, choose_pairs(features, in_order=in_order))
     best = _attempt(task, database, "quick")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pycolmap
+from numpy.typing import NDArray
 
 from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
@@ -20,9 +21,19 @@ from tondo.poses.coverage import Coverage, give_advice
 from tondo.poses.gather import GatheredPhoto, gather_photos, is_video
 from tondo.poses.lens import AUTO as AUTO_LENS
 from tondo.poses.lens import LENSES
-from tondo.poses.place import LOOKING, MATCHING, PLACING, Placement, Unplaced, place_photos
+from tondo.poses.matching import read_matches
+from tondo.poses.place import (
+    LOOKING,
+    MATCHING,
+    PLACING,
+    QUICK_DATABASE,
+    Placement,
+    Unplaced,
+    place_photos,
+)
 from tondo.poses.quiet import quiet_colmap
 from tondo.poses.report import write_report
+from tondo.poses.still import static_background
 
 Progress = Callable[[str, int, int], None]
 STAGES = ("reading photos", MATCHING, PLACING, LOOKING, "writing the report")
@@ -146,6 +157,8 @@ def prepare(
             placement.folders[0].rename(place / "0")
         say(STAGES[4], 0, 1)
         capture = describe_capture(photos, skipped, placement, models)
+        still = _still_background(photos, read_matches(result.parent / QUICK_DATABASE), models)
+        capture = replace(capture, doubts=(*still, *capture.doubts))
         coverage = write_report(result, capture, title=_title(source), notes=gathered.notes)
         facts = _facts(
             capture, coverage, models, source, options.seed, time.perf_counter() - started
@@ -156,6 +169,27 @@ def prepare(
     _check_half_placed(capture, out)
     advice = tuple(give_advice(capture, coverage))
     return _prepared(out, len(photos), capture, advice, gathered.notes)
+
+
+def _still_background(
+    photos: Sequence[GatheredPhoto],
+    matches: Mapping[tuple[int, int], NDArray],
+    models: Sequence[pycolmap.Reconstruction],
+) -> tuple[str, ...]:
+    """Whether the background stays where it is while the object turns; a sentence."""
+    placed = {}
+    if models:
+        placed = {image.name: image for image in models[0].images.values() if image.has_pose}
+    found = static_background(
+        [photo.features.keypoints[:, :2] for photo in photos],
+        [(photo.width, photo.height) for photo in photos],
+        matches,
+        [
+            placed[photo.name].cam_from_world().rotation.matrix() if photo.name in placed else None
+            for photo in photos
+        ],
+    )
+    return () if found is None else (found.sentence([photo.source for photo in photos]),)
 
 
 def _unplaced(photo: GatheredPhoto) -> Unplaced:
@@ -214,15 +248,18 @@ def _check_trusted(capture: Capture, out: Path) -> None:
 
 def _check_half_placed(capture: Capture, out: Path) -> None:
     placed, total = len(capture.registered), len(capture.photos)
+    why = " ".join(f"{doubt.rstrip('.')}." for doubt in capture.doubts)
     if placed == 0:
+        why = f". {why}" if why else ": they have no points in common."
         raise InputError(
-            f"none of the {total} photos could be placed: they have no points in common. "
-            f"{out}/report.html says what was wrong with each"
+            f"none of the {total} photos could be placed{why} {out}/report.html says what was "
+            "wrong with each"
         )
     if placed * 2 < total:
+        found = f"only {placed} of the {total} photos could be placed, fewer than half."
         raise InputError(
-            f"only {placed} of the {total} photos could be placed, fewer than half. What was "
-            f"found is kept in {out}, and {out}/report.html says what to photograph again"
+            f"{' '.join(filter(None, [found, why]))} What was found is kept in {out}, and "
+            f"{out}/report.html says what to photograph again"
         )
 
 
