@@ -139,3 +139,22 @@ def test_pixels_that_are_not_square_are_stretched(
     path = encode(tmp_path / "wide.mp4", patches(48, 48), 5, (5, 1, 1), aspect)
     ((_, data),) = read_frames(path, 1)
     assert tuple(data.rgb.shape[:2]) == shape
+
+
+def test_the_picture_of_a_cover_is_not_the_film(tmp_path: Path) -> None:
+    path = tmp_path / "covered.mkv"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 40, 40, "yuvj420p"
+        film = container.add_stream("ffv1", rate=10)
+        film.width, film.height, film.pix_fmt = 160, 32, "yuv444p"
+        first = av.VideoFrame.from_ndarray(np.zeros((40, 40, 3), np.uint8), format="rgb24")
+        container.mux(cover.encode(first))
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(patches(160, 32), format="rgb24")
+            container.mux(film.encode(frame))
+        for stream in (cover, film):
+            container.mux(stream.encode(None))
+    found = list(read_frames(path, 5))
+    assert len(found) == 3
+    assert {tuple(data.rgb.shape) for _, data in found} == {(32, 160, 3)}

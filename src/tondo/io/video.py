@@ -23,6 +23,7 @@ from tondo.io.video_colors import UNSPECIFIED, likely_matrix, needs_conversion, 
 VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
 _SHARPNESS_SIDE = 480
 _MOST_STRETCHED = 8
+_COVERS = ("mjpeg", "png", "bmp", "gif")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,10 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
     with container:
         if not container.streams.video:
             raise InputError(f"{path} has no video stream")
-        stream = container.streams.video[0]
+        streams = container.streams.video
+        # The picture of a cover may come before the film.
+        films = [one for one in streams if one.codec_context.name not in _COVERS]
+        stream = (films or streams)[0]
         if stream.width * stream.height > PIXEL_LIMIT:
             raise InputError(f"{path} claims frames of {stream.width}x{stream.height} pixels")
         stream.thread_type = "AUTO"
