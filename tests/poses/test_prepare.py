@@ -122,7 +122,7 @@ def test_too_little_to_start_from_leaves_nothing_behind(tmp_path: Path, photo_fo
     with pytest.raises(InputError, match="no photos in"):
         prepare(source, tmp_path / "out")
     (source / "fake.png").write_bytes(b"x" * 50)
-    with pytest.raises(InputError, match=r"no photo that can be read.*fake\.png"):
+    with pytest.raises(InputError, match=r"no photo that can be used.*fake\.png"):
         prepare(source, tmp_path / "out")
     shutil.copy(photo_folder / "00.jpg", source)
     with pytest.raises(InputError, match="only one photo"):

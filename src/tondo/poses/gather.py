@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -15,7 +14,6 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,16 +25,15 @@ from tondo.io.masks import NOTHING_KEPT, MaskFile, check_not_masked, read_mask
 from tondo.io.photo_files import PhotoFiles, find_photos
 from tondo.io.picture_zip import shown
 from tondo.io.video import VIDEO_SUFFIXES, read_frames
+from tondo.poses.exif import Exif, read_all_exif
 from tondo.poses.features import Features, extract_features
+from tondo.poses.panorama import WHY_NOT, is_panorama, says_panorama
 from tondo.poses.quality import Quality, measure_quality
 
 A = TypeVar("A")
 B = TypeVar("B")
 _ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
 _LONGEST = 80  # characters of a name, so that the mask's name, which is longer, is a file's too
-_EXIF_IFD = 0x8769
-_MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
-_FOCAL_LENGTH, _FOCAL_LENGTH_35MM = 0x920A, 0xA405
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class GatheredPhoto:
     width: int
     height: int
     focal: float | None
-    camera_key: tuple[str | int, ...]
+    camera_key: tuple[str | int | float, ...]
     quality: Quality
     features: Features
 
@@ -86,15 +83,7 @@ class _Item:
     name: str
     source: str
     mask: MaskFile | None
-
-
-@dataclass(frozen=True)
-class _Exif:
-    """What of EXIF matters here; `upright` if the stored pixels need no turning."""
-
-    camera: str
-    focal: float | None
-    upright: bool
+    exif: Exif
 
 
 def is_video(source: Path) -> bool:
@@ -144,7 +133,9 @@ def gather_photos(
             kept = read_mask(item.mask, path, (height, width), upright=True)
             if not kept.any():
                 return Skipped(item.source, NOTHING_KEPT)
-        exif = _read_exif(path)
+        if says_panorama(path) or is_panorama(image.rgb.numpy()):
+            return Skipped(item.source, WHY_NOT)
+        exif = item.exif
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if name.endswith((".jpg", ".png")) and _is_plain(path, exif):
             shutil.copyfile(path, folder / name)
@@ -156,8 +147,10 @@ def gather_photos(
 
     def from_frame(item: tuple[str, ImageData]) -> GatheredPhoto | Skipped:
         name, image = item
+        if is_panorama(image.rgb.numpy()):
+            return Skipped(name, WHY_NOT)
         name = _write(image, folder, f"{name}.jpg")
-        return _examined(image, None, name, name, _Exif("", None, True), max_size, max_features)
+        return _examined(image, None, name, name, Exif(), max_size, max_features)
 
     check_choice(masks)
     photos: list[GatheredPhoto] = []
@@ -174,8 +167,27 @@ def gather_photos(
             (photos if isinstance(result, GatheredPhoto) else skipped).append(result)  # type: ignore[arg-type]
             if on_progress is not None:
                 on_progress(done, max(total, done))
+    photos, panoramas = _without_panoramas(photos, skipped)
+    for photo in panoramas:
+        (folder / photo.name).unlink()
+        skipped.append(Skipped(photo.source, WHY_NOT))
     check_not_masked(photos, skipped, source)
     return Gathered(tuple(photos), tuple(skipped), notes)
+
+
+def _without_panoramas(
+    photos: Sequence[GatheredPhoto], skipped: Sequence[Skipped]
+) -> tuple[list[GatheredPhoto], list[GatheredPhoto]]:
+    """Where most pictures twice as wide as high are panoramas, so are the others, whose edges or
+    poles did not show it: (the photos, such others)."""
+    wide = [photo for photo in photos if _is_wide(photo)]
+    if sum(one.reason == WHY_NOT for one in skipped) <= len(wide):
+        return list(photos), []
+    return [photo for photo in photos if not _is_wide(photo)], wide
+
+
+def _is_wide(photo: GatheredPhoto) -> bool:
+    return abs(photo.width / photo.height - 2) < 0.02
 
 
 def _in_chunks(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterator[A]) -> Iterator[B]:
@@ -203,8 +215,15 @@ def _items(source: Path, choice: str) -> tuple[list[_Item], tuple[Skipped, ...],
     beside = masks if choice == AUTO else find_masks(names, source)
     used = {mask.path for one in (masks, beside) for mask in one.of.values()}
     photos = [path for path in names if path not in used]
+    exif = read_all_exif(photos)
     items = [
-        _Item(path, name, shown(path.relative_to(found.root).as_posix()), masks.of.get(path))
+        _Item(
+            path,
+            name,
+            shown(path.relative_to(found.root).as_posix()),
+            masks.of.get(path),
+            exif[path],
+        )
         for path, name in _safe_names(photos, found.root)
     ]
     return items, found.left_out, _notes(found, photos, masks)
@@ -251,7 +270,7 @@ def _reason(error: InputError, path: Path) -> str:
     return str(error).replace(str(path), "the file")
 
 
-def _is_plain(path: Path, exif: _Exif) -> bool:
+def _is_plain(path: Path, exif: Exif) -> bool:
     """Whether every reader gets the same pixels from the file as from `read_image`."""
     with Image.open(path) as picture:
         return (
@@ -281,41 +300,12 @@ def _write_mask(kept: NDArray[np.bool_], path: Path) -> None:
     Image.fromarray(kept.astype(np.uint8) * 255).save(path)
 
 
-def _read_exif(path: Path) -> _Exif:
-    """Camera and focal length; nothing where EXIF is missing or damaged."""
-    camera, length, upright = "", "", True
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            exif = picture.getexif()
-            details = exif.get_ifd(_EXIF_IFD)
-            camera = " ".join(str(exif.get(tag, "")).strip("\0 ") for tag in (_MAKE, _MODEL))
-            upright = exif.get(_ORIENTATION, 1) in (0, 1)
-            length = str(details.get(_FOCAL_LENGTH, ""))
-            focal35 = float(details.get(_FOCAL_LENGTH_35MM, 0) or 0)
-            # A 35 mm film frame is 36 x 24 mm, 43.27 mm from corner to corner.
-            focal: float | None = focal35 / 43.27 * math.hypot(width, height)
-            if not 0 < focal35 < 3000:
-                focal = _focal_from_sensor(path, picture.format)
-    except Exception:  # damaged EXIF raises nearly anything, and the photo is fine without
-        focal = None
-    return _Exif(f"{camera.strip()} {length}".strip(), focal, upright)
-
-
-def _focal_from_sensor(path: Path, kind: str | None) -> float | None:
-    """pycolmap's guess from the focal length in mm and its table of sensor sizes."""
-    if kind not in ("JPEG", "PNG", "TIFF"):
-        return None
-    camera = pycolmap.infer_camera_from_image(path)
-    return float(camera.focal_length) if camera.has_prior_focal_length else None
-
-
 def _examined(
     image: ImageData,
     kept: NDArray[np.bool_] | None,
     name: str,
     source: str,
-    exif: _Exif,
+    exif: Exif,
     max_size: int,
     max_features: int,
 ) -> GatheredPhoto:
@@ -332,7 +322,7 @@ def _examined(
         width=width,
         height=height,
         focal=exif.focal,
-        camera_key=(exif.camera, width, height, PurePosixPath(name).parent.as_posix()),
+        camera_key=(*exif.setting, width, height, PurePosixPath(name).parent.as_posix()),
         quality=measure_quality(grey, mask),
         features=features,
     )

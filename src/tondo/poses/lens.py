@@ -8,7 +8,9 @@ a small reprojection error says nothing about.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pycolmap
@@ -28,8 +30,10 @@ MIN_GAIN = 0.005
 MAX_CENTRE_OFFSET = 0.1
 # The residuals are not independent: deviations are larger than the covariance says.
 _CAUTION = 3.0
-# From this deviation on (with caution) the focal length is said to be in doubt.
-_DOUBTFUL_FOCAL = 0.03
+# From these deviations on (with caution) the focal length is said to be in doubt, or not told.
+_DOUBTFUL_FOCAL, _UNTOLD_FOCAL = 0.03, 0.3
+# A focal length this far from that of EXIF is worth a sentence.
+_EXIF_TOLERANCE = 0.15
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,19 @@ class LensChoice:
     Attributes:
         text: the lens and why, one sentence.
         doubts: what the motion leaves open, sentences.
+        distrust: why the poses cannot be believed at all; empty if they can.
     """
 
     text: str
-    doubts: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    distrust: str = ""
 
 
-def choose_lens(model: pycolmap.Reconstruction, wanted: str = AUTO) -> LensChoice:
+def choose_lens(
+    model: pycolmap.Reconstruction,
+    wanted: str = AUTO,
+    exif: Mapping[int, float] = MappingProxyType({}),
+) -> LensChoice:
     """Adjust everything once more with the richest lens that the photos can tell, in place.
 
     Tried from the richest: one focal length (square pixels) with two coefficients of radial
@@ -71,15 +81,16 @@ def choose_lens(model: pycolmap.Reconstruction, wanted: str = AUTO) -> LensChoic
     Args:
         model: mapped with `SIMPLE_RADIAL` if `wanted` is `AUTO`, with that lens otherwise.
         wanted: one of `LENSES`.
+        exif: camera ids and focal lengths in pixels, where EXIF gives one: taken where the photos
+            cannot tell the focal length, compared where they can.
     """
     if wanted != AUTO:
-        adjusted = _adjust(model, centre=False)
         text = f"lens model {wanted.upper()}, as asked for"
-        return LensChoice(text, _doubts(model, adjusted))
+        return _judged(model, _adjust(model, centre=False), text, exif)
     base = pycolmap.Reconstruction(model)
     chosen, found = base, _adjust(base, centre=False)
     if found is None:
-        return LensChoice("one focal length, one coefficient of radial distortion", ())
+        return LensChoice("one focal length, one coefficient of radial distortion")
     simple = found
     many = {cid for cid, count in _photos_of(model).items() if count >= MIN_PHOTOS}
     reason = f"fewer than {MIN_PHOTOS} photos of a camera tell no more"
@@ -102,19 +113,43 @@ def choose_lens(model: pycolmap.Reconstruction, wanted: str = AUTO) -> LensChoic
             left = found.variance / simple.variance
             reason = f"the motion tells them, and {1 - left:.0%} of the squared error goes"
     _take(model, chosen)
-    return LensChoice(f"{text} ({reason})", _doubts(model, found))
+    return _judged(model, found, f"{text} ({reason})", exif)
 
 
-def _doubts(model: pycolmap.Reconstruction, adjusted: Adjusted | None) -> tuple[str, ...]:
-    if adjusted is None:
-        return ()
-    return tuple(
-        f"the focal length of {_size(model.cameras[cid])} photos could only be told within "
-        f"{_CAUTION * share:.0%}: depth along the viewing direction may be stretched by as much; "
-        "photos from other heights and distances would tell it"
-        for cid, share in adjusted.focal.items()
-        if _CAUTION * share > _DOUBTFUL_FOCAL
-    )
+def _judged(
+    model: pycolmap.Reconstruction, found: Adjusted | None, text: str, exif: Mapping[int, float]
+) -> LensChoice:
+    """What the motion leaves open; a focal length that it does not tell becomes that of EXIF."""
+    doubts, distrust, held = [], "", set()
+    for cid, share in () if found is None else found.focal.items():
+        camera, within = model.cameras[cid], _CAUTION * share
+        if within > _DOUBTFUL_FOCAL and cid in exif:
+            params = list(camera.params)
+            for index in camera.focal_length_idxs():
+                params[index] = exif[cid]
+            camera.params = params
+            held.add(cid)
+        elif within > _UNTOLD_FOCAL:
+            distrust = (
+                f"the focal length of {_size(camera)} photos could only be told within "
+                f"{within:.0%}, and EXIF gives none"
+            )
+        elif within > _DOUBTFUL_FOCAL:
+            doubts.append(
+                f"the focal length of {_size(camera)} photos could only be told within "
+                f"{within:.0%}: depth along the viewing direction may be stretched by as much; "
+                "photos from other heights and distances would tell it"
+            )
+        elif cid in exif and abs(camera.mean_focal_length() / exif[cid] - 1) > _EXIF_TOLERANCE:
+            doubts.append(
+                f"EXIF of {_size(camera)} photos gives a focal length of {exif[cid]:.0f} pixels, "
+                f"they fit best at {camera.mean_focal_length():.0f}: were they cropped, scaled or "
+                "stabilised afterwards?"
+            )
+    if held:
+        _adjust(model, centre=False, constant=held)
+        text += "; the focal length from EXIF, since the photos do not tell it"
+    return LensChoice(text, tuple(doubts), distrust)
 
 
 def _size(camera: pycolmap.Camera) -> str:

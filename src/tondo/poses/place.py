@@ -10,6 +10,7 @@ with most photos that hold together is taken (`verify.sound_photos`).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,8 +50,6 @@ IMPOSSIBLE = "its pose or lens came out as impossible numbers"
 # Of two models that hold together equally well, the share of photos that they may place differently
 # before neither is believed.
 MOST_DISAGREEING = 0.2
-# A focal length this far from that of EXIF is worth a sentence.
-_EXIF_TOLERANCE = 0.15
 
 
 @dataclass(frozen=True)
@@ -139,12 +138,12 @@ def place_photos(
         model = best.models[0]
         distrust, ambiguous = _compare_starts(best)
         rejected = _reject(model, best.sound, ambiguous)
-        choice = choose_lens(model, lens)
+        choice = choose_lens(model, lens, _exif_focals(model, photos))
         drop_impossible(model)
-        doubts = (*choice.doubts, *_exif_doubts(model, photos))
+        distrust = distrust or choice.distrust
         kept = [one for one in best.models if one is model or one.num_reg_images() >= 3]
         folders = tuple(_write_model(one, work / f"model{n}") for n, one in enumerate(kept))
-        return Placement(inliers, folders, rejected, choice.text, doubts, distrust)
+        return Placement(inliers, folders, rejected, choice.text, choice.doubts, distrust)
 
 
 def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:
@@ -166,8 +165,8 @@ def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:
     stronger = thorough_features(task.names, task.images, lambda d, t: task.say(LOOKING, d, t))
     write_database(database, cameras, task.names, camera_of, stronger)
     _match(task, database, thorough_pairs(features, left_out))
-    best = max(best, _attempt(task, database, "thorough"), key=_worth)
-    best = max(best, _without_weak(task, best), key=_worth)
+    thorough = _attempt(task, database, "thorough")
+    best = max(best, thorough, _without_weak(task, thorough), key=_worth)
     if _hopeless(task, best, database):
         return best
     best = max(best, _attempt(task, database, "relaxed", relaxed=True), key=_worth)
@@ -209,10 +208,12 @@ def _attempt(task: _Task, database: Path, name: str, *, relaxed: bool = False) -
     options = relaxed_options if relaxed else mapping_options
     total = len(task.photos)
     task.say(PLACING, 0, total)
+    # SQLite refuses two that open one file at the same moment.
+    copy = Path(shutil.copy(database, task.work / f"other_{name}.db"))
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(
             other_start,
-            database,
+            copy,
             task.images,
             task.work / f"map_{name}_other",
             options=options(task.seed + 1),
@@ -225,6 +226,7 @@ def _attempt(task: _Task, database: Path, name: str, *, relaxed: bool = False) -
             on_registered=lambda placed: task.say(PLACING, placed, total),
         )
         other = second.result()
+    copy.unlink()
     mine, its = _sound(first, database), _sound(other, database)
     if len(its) > len(mine):
         first, other, mine = other, first, its
@@ -300,20 +302,12 @@ def _write_model(model: pycolmap.Reconstruction, folder: Path) -> Path:
     return folder
 
 
-def _exif_doubts(model: pycolmap.Reconstruction, photos: Sequence[Unplaced]) -> tuple[str, ...]:
-    """Focal lengths that differ much from those of EXIF."""
+def _exif_focals(model: pycolmap.Reconstruction, photos: Sequence[Unplaced]) -> dict[int, float]:
+    """Camera ids and the focal lengths that EXIF gives them, pixels."""
     of_name = {photo.name: photo.focal for photo in photos}
-    said: dict[int, str] = {}
-    for image_id in model.reg_image_ids():
-        image = model.images[image_id]
-        exif = of_name[image.name]
-        found = model.cameras[image.camera_id].mean_focal_length()
-        if exif and abs(found / exif - 1) > _EXIF_TOLERANCE and image.camera_id not in said:
-            said[image.camera_id] = (
-                f"EXIF of {image.name} gives a focal length of {exif:.0f} pixels, the photos fit "
-                f"best at {found:.0f}: were they cropped, scaled or stabilised afterwards?"
-            )
-    return tuple(said.values())
+    images = (model.images[image_id] for image_id in model.reg_image_ids())
+    found = {image.camera_id: of_name[image.name] for image in images}
+    return {camera_id: focal for camera_id, focal in found.items() if focal is not None}
 
 
 def _shared_cameras(

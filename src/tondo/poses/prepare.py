@@ -229,8 +229,8 @@ def _check_enough(
         return
     unread = ""
     if skipped:
-        unread = f" ({len(skipped)} could not be read, e.g. {skipped[0].name}: {skipped[0].reason})"
-    count = "only one photo" if len(photos) == 1 else "no photo that can be read"
+        unread = f" ({len(skipped)} left out, e.g. {skipped[0].name}: {skipped[0].reason})"
+    count = "only one photo that can be used" if len(photos) == 1 else "no photo that can be used"
     raise InputError(
         f"{source} has {count}{unread}; poses need at least 2 photos of the same thing from "
         "different places, and 30 to 100 are usual"
