@@ -288,6 +288,8 @@ def _reject(
             continue
         rejected[image.name] = reason
         model.deregister_frame(image.frame_id)
+    if rejected:
+        model.tear_down()  # forgets photos without a pose, at which pycolmap's covariance stops
     return rejected
 
 
