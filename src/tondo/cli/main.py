@@ -12,7 +12,9 @@ import errno
 import importlib
 import os
 import sys
+import threading
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
@@ -63,11 +65,20 @@ class Parser(argparse.ArgumentParser):
 
 def entry() -> NoReturn:
     """The `tondo` command."""
+    threading.excepthook = _thread_failed
     sys.exit(main(sys.argv[1:]))
+
+
+def _thread_failed(args: threading.ExceptHookArgs) -> None:
+    """A refusal of the machine is told by who waits for the thread; it needs no traceback."""
+    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in _REFUSALS):
+        threading.__excepthook__(args)
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line, without the leading `tondo`; returns the exit status."""
+    # Of damaged EXIF and large pictures, in the middle of progress bars: what matters is said.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         args, run = _parse(_joined(argv))
         run(args)

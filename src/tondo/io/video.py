@@ -124,8 +124,10 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
     with container:
         if not container.streams.video:
             raise InputError(f"{path} has no video stream")
-        streams = container.streams.video
-        # The picture of a cover may come before the film.
+        # A stream of an unknown codec cannot be decoded, and a cover's picture may come first.
+        streams = [one for one in container.streams.video if one.codec_context is not None]
+        if not streams:
+            raise InputError(f"{path} is a video of a kind that cannot be decoded here")
         films = [one for one in streams if one.codec_context.name not in _COVERS]
         stream = (films or streams)[0]
         if stream.width * stream.height > PIXEL_LIMIT:

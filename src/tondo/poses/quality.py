@@ -34,7 +34,8 @@ class Quality:
 def measure_quality(grey: np.ndarray, mask: np.ndarray | None = None) -> Quality:
     """Quality of `grey` [H, W] uint8 where `mask` [H, W] uint8 is above 127."""
     ratio = min(1.0, _SIDE / max(grey.shape))
-    small = cv2.resize(grey, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    size = (max(1, round(grey.shape[1] * ratio)), max(1, round(grey.shape[0] * ratio)))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     solid = np.ones(small.shape, bool)
     if mask is not None:
         solid = cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_AREA) > 127
