@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Before pycolmap, wherever that is imported: 4.2 brings a compression library of its own, and where
+# it comes first, writing a PNG corrupts memory.
+import zlib  # noqa: F401
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"

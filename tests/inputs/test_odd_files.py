@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -30,9 +32,9 @@ def test_pictures_of_any_shape_are_examined(tmp_path: Path) -> None:
     shapes = [(1, 1), (1, 2), (2, 2), (1, 3000), (3000, 1), (30_000, 2)]
     for width, height in shapes:
         picture(width, height).save(source / f"{width}x{height}.png")
-    photos, skipped = gather_photos(source, out, frames=1, max_size=960, max_features=100)
-    assert sorted((photo.width, photo.height) for photo in photos) == sorted(shapes)
-    assert not skipped
+    found = gather_photos(source, out, frames=1, max_size=960, max_features=100)
+    assert sorted((photo.width, photo.height) for photo in found.photos) == sorted(shapes)
+    assert not found.skipped
 
 
 def test_a_video_that_no_decoder_knows(tmp_path: Path) -> None:
@@ -75,3 +77,21 @@ def test_damaged_exif_is_no_noise(tmp_path: Path, capfd: pytest.CaptureFixture[s
     error = capfd.readouterr().err
     assert "only one photo" in error
     assert error.count("\n") == 1
+
+
+def test_a_png_can_be_written_after_pycolmap() -> None:
+    """pycolmap's own compression library must not come before Python's."""
+    code = """
+import tondo.poses.quiet
+import io, os
+import numpy as np
+from PIL import Image
+for i in range(20):
+    noise = np.random.default_rng(i).integers(0, 255, (300, 400, 3), np.uint8)
+    Image.fromarray(noise).save(io.BytesIO(), "PNG", compress_level=4)
+print("written", flush=True)
+os._exit(0)
+"""
+    args = [sys.executable, "-c", code]
+    done = subprocess.run(args, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "written\n", done.stderr

@@ -54,5 +54,7 @@ def result_folder(out: Path, *, mark: str, maker: str, force: bool) -> Iterator[
         os.replace(work / "result", out)
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
+    except OutputError as error:  # of a file within it, whose place the user does not know
+        raise OutputError(str(error).replace(str(work / "result"), str(out))) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
