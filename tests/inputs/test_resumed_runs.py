@@ -224,6 +224,10 @@ def test_files_of_photos_without_poses_are_compared(tmp_path: Path) -> None:
     (source / "c.jpg").rename(source / "a.jpg")
     with pytest.raises(InputError, match=r"a\.jpg has other contents;"):
         check_files(run, source, source_hashes(source, prepared))
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(InputError, match=r"a\.jpg is missing, cam 1/b\.jpg is missing;"):
+        check_files(run, other, source_hashes(other, prepared))
     shutil.rmtree(source)
     check_files(run, source, source_hashes(source, prepared))  # the copies are enough
 

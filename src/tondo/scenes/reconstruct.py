@@ -233,7 +233,8 @@ def _note_photos(
     now = photo_hashes(photos)
     files = {} if posed == source else source_hashes(source, posed)
     if resume:
-        check_files(run, source, files)
+        if posed != source:
+            check_files(run, source, files)
         is_known = check_photos(run, source, photos, now)
         if not is_known and has_checkpoints(run):
             watch.note(

@@ -103,7 +103,7 @@ def note_photos(run: RunDirectory, photos: Hashes, files: Mapping[str, str]) -> 
 def check_files(run: RunDirectory, source: Path, now: Mapping[str, str]) -> None:
     """Raise InputError unless `source_hashes` are those of `photos.json`, where it has any."""
     stored = _entry(run, "files")
-    if not stored or not now:  # the run has copies of its own to go on with
+    if not stored or not source.exists():  # the run has copies of its own to go on with
         return
     if len(stored) == len(now) == 1:  # a video, or a scene, whatever its name
         same = set(stored.values()) == set(now.values())
