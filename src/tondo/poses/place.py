@@ -26,6 +26,7 @@ from tondo.poses.matching import (
     copy_geometries,
     count_inliers,
     match_pairs,
+    read_matches,
     without_pairs,
     write_database,
 )
@@ -70,6 +71,8 @@ class Placement:
 
     Attributes:
         inliers: [N, N] int64, verified matches of photos i and j.
+        matches: of pairs (i, j), i < j, the matches [M, 2] of the features that photos come with,
+            verified or not.
         folders: of the models, in COLMAP's binary format, the largest first.
         rejected: names of photos that were placed and then not believed, and why.
         lens: the lens model that was chosen and why; empty without a model.
@@ -78,6 +81,7 @@ class Placement:
     """
 
     inliers: np.ndarray
+    matches: dict[tuple[int, int], np.ndarray]
     folders: tuple[Path, ...]
     rejected: dict[str, str]
     lens: str
@@ -133,8 +137,9 @@ def place_photos(
         task = _Task(photos, work, images, seed, say)
         best = _best_attempt(task, in_order, lens)
         inliers = count_inliers(best.database, len(photos))
+        matches = read_matches(work / QUICK_DATABASE)
         if not best.models:
-            return Placement(inliers, (), {}, "", (), "")
+            return Placement(inliers, matches, (), {}, "", (), "")
         model = best.models[0]
         distrust, ambiguous = _compare_starts(best)
         rejected = _reject(model, best.sound, ambiguous)
@@ -143,7 +148,7 @@ def place_photos(
         distrust = distrust or choice.distrust
         kept = [one for one in best.models if one is model or one.num_reg_images() >= 3]
         folders = tuple(_write_model(one, work / f"model{n}") for n, one in enumerate(kept))
-        return Placement(inliers, folders, rejected, choice.text, choice.doubts, distrust)
+        return Placement(inliers, matches, folders, rejected, choice.text, choice.doubts, distrust)
 
 
 def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:

@@ -21,12 +21,10 @@ from tondo.poses.coverage import Coverage, give_advice
 from tondo.poses.gather import GatheredPhoto, gather_photos, is_video
 from tondo.poses.lens import AUTO as AUTO_LENS
 from tondo.poses.lens import LENSES
-from tondo.poses.matching import read_matches
 from tondo.poses.place import (
     LOOKING,
     MATCHING,
     PLACING,
-    QUICK_DATABASE,
     Placement,
     Unplaced,
     place_photos,
@@ -157,7 +155,7 @@ def prepare(
             placement.folders[0].rename(place / "0")
         say(STAGES[4], 0, 1)
         capture = describe_capture(photos, skipped, placement, models)
-        still = _still_background(photos, read_matches(result.parent / QUICK_DATABASE), models)
+        still = _still_background(photos, placement.matches, models)
         capture = replace(capture, doubts=(*still, *capture.doubts))
         coverage = write_report(result, capture, title=_title(source), notes=gathered.notes)
         facts = _facts(
