@@ -99,6 +99,12 @@ def notes(run: Path) -> list[str]:
     return [e.message for e in read_events(run / "events.jsonl") if isinstance(e, Note)]
 
 
+def test_the_config_says_the_steps_that_were_done(base: Path) -> None:
+    config = json.loads((base / "config.json").read_text())
+    assert (config["steps_done"], config["kimg_done"], config["kimg"]) == (1, 0.004, 0.004)
+    assert config["seconds_done"] > 0
+
+
 def test_kill_9_and_resume(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +138,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(pictures: Path, tmp_path: Path) -> N
     assert line == f"tondo train {pictures} -o {run} --resume"
     step = steps_saved(run)[-1]
     assert kimg(run) == pytest.approx(4 * step / 1000), "saved at the last step, not before it"
+    assert json.loads((run / "config.json").read_text())["steps_done"] == step
     more = ["--kimg", str((4 * step + 4) / 1000)]
     assert main([*shlex.split(line)[1:], *more]) == 0
     assert steps_saved(run)[-1] == step + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -17,10 +18,11 @@ from tondo.gan.options import SIZES, TrainOptions
 from tondo.gan.poses import NAMED, angles_of, parse_poses, prior_around
 from tondo.gan.setting import Base, Setting
 from tondo.gan.watch import Watch
+from tondo.io.atomic import write_json
 from tondo.io.picture_shards import is_prepared, load_pictures
 from tondo.kernels.rasterize import rasterize_path
 from tondo.pictures.prepare import FEW, LEAST, PictureOptions, prepare_pictures
-from tondo.training.run_directory import RunDirectory
+from tondo.training.run_directory import RunDirectory, read_photos
 
 
 def base_of(options: TrainOptions) -> Trained | None:
@@ -65,6 +67,31 @@ def training_set(
             f"{same}prepare them again with --size {options.size}"
         )
     return pictures
+
+
+def note_pictures(run: RunDirectory, pictures: PictureSet, *, resume: bool) -> None:
+    """Into RUN/photos.json: what the pictures are; of a run that goes on, whether they are the
+    same.
+
+    Raises:
+        InputError: they are not. OutputError: the file cannot be written.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in (pictures.images, pictures.viewmats, pictures.Ks, pictures.labels):
+        if tensor is not None:
+            digest.update(repr(tuple(tensor.shape)).encode())
+            digest.update(tensor.contiguous().numpy().data)
+    count = len(pictures.images)
+    now = {"count": count, "hash": digest.hexdigest()}
+    stored = read_photos(run).get("pictures") if resume else None
+    if isinstance(stored, dict) and stored != now:
+        before = stored.get("count")
+        differs = f"{before} then, {count} now" if before != count else "others of the same number"
+        raise InputError(
+            f"the pictures of {pictures.source} are not those that the run was started with "
+            f"({differs}): restore them, or start again with --force"
+        )
+    write_json(run.photos_path, {"pictures": now})
 
 
 def _check_count(pictures: PictureSet, folder: Path, options: TrainOptions) -> None:

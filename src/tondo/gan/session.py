@@ -17,7 +17,7 @@ from tondo.gan.config import GeneratorShape
 from tondo.gan.directions import fingerprint
 from tondo.gan.first_look import first_optimiser, look_first
 from tondo.gan.generator_file import Card, Trained, load_generator, save_generator
-from tondo.gan.inputs import base_of, setting_of, training_set
+from tondo.gan.inputs import base_of, note_pictures, setting_of, training_set
 from tondo.gan.lora import AdapterCard, save_adapter
 from tondo.gan.options import (
     TrainOptions,
@@ -42,6 +42,7 @@ from tondo.training.memory import peak_memory_mb
 from tondo.training.run_directory import (
     RunDirectory,
     abandon_run,
+    change_config,
     create_run,
     finish_run,
     open_run,
@@ -126,6 +127,7 @@ def train_generator(
         run = create_run(out, config_json(source, options), force=force)
     try:
         pictures = training_set(source, run, options, watch)
+        note_pictures(run, pictures, resume=resume)
         setting, shape = setting_of(pictures, options, watch, base)
         training, progress = _begin_or_resume(run, setting, shape, options, resume, watch)
     except Interrupted:
@@ -386,6 +388,12 @@ def _save(
     about = {"setbacks": progress.setbacks}
     save_checkpoint(run, training.step, state.to_tensors(training), about)
     _write_generator(run, training, setting, options)
+    done = {
+        "steps_done": training.step,
+        "kimg_done": round(training.pictures / 1000, 3),
+        "seconds_done": round(training.seconds, 3),
+    }
+    change_config(run, done)
 
 
 def _write_generator(
