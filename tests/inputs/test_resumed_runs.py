@@ -119,6 +119,19 @@ def test_other_photographs_are_refused(
     assert (place / method / "config.json").read_bytes() == config
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_is_not_measured_on_what_it_was_trained_on(
+    method: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(place / method)]) == 0
+    (place / "photos" / "000.png").unlink()
+    data = json.loads((place / "photos" / "transforms.json").read_text())
+    del data["frames"][0]
+    (place / "photos" / "transforms.json").write_text(json.dumps(data))
+    assert main(["evaluate", str(place / method)]) == 2
+    assert "the run was trained on 001.png, which is held out" in capsys.readouterr().err
+
+
 def test_the_same_photographs_elsewhere_are_the_same(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

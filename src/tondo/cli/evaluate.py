@@ -164,6 +164,7 @@ def _photos(
     from tondo.io.mask_files import AUTO, NONE, choice_after
     from tondo.io.masks import without_masked
     from tondo.io.photos import load_posed
+    from tondo.scenes.same_photos import check_held_out
     from tondo.training.run_directory import read_config
 
     config = {} if opened.run is None else read_config(opened.run)
@@ -208,6 +209,7 @@ def _photos(
             f"no photo of {source} was held out from training (--holdout {holdout}){but}: "
             "give --cameras transforms.json with other photos"
         )
+    check_held_out(opened.run, source, found.test)
     return list(found.test), found.skipped, f"held-out photos of {source}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,20 @@ def check_photos(run: RunDirectory, source: Path, photos: PhotoSet, now: Hashes)
             told.append(f"{name} {difference}")
     _refuse(source, told)
     return True
+
+
+def check_held_out(run: RunDirectory, source: Path, photos: Sequence[Photo]) -> None:
+    """Raise InputError if a run was trained on one of `photos`, which are to measure it: where
+    photographs were added or removed since, every Nth is another one."""
+    stored = _entry(run, "photos")
+    entries = {photo.name: stored.get(photo.name) for photo in photos}
+    trained = [n for n, e in entries.items() if isinstance(e, dict) and e.get("held_out") is False]
+    if trained:
+        raise InputError(
+            f"the run was trained on {trained[0]}, which is held out of {source} now: its photos "
+            "are not those of the run any more; restore them, or give --cameras transforms.json "
+            "with other photos"
+        )
 
 
 def _entry(run: RunDirectory, key: str) -> dict[str, Any]:
