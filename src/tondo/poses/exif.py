@@ -16,6 +16,8 @@ _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
 # A 35 mm film frame is 36 x 24 mm.
 _FILM_DIAGONAL = 43.27
 _MOST_ZOOM = 200.0
+# Of the focal length to the diagonal of the picture: no lens that a pinhole describes is outside.
+_FOCAL_RATIOS = (0.15, 30.0)
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def read_exif(path: Path) -> Exif:
             if 1 < zoom < _MOST_ZOOM:
                 found = replace(found, zoom=zoom)
             focal35 = float(details.get(_FOCAL_LENGTH_35MM, 0) or 0)
-            if 0 < focal35 < 3000:
-                focal = focal35 / _FILM_DIAGONAL * math.hypot(*picture.size)
+            ratio = focal35 / _FILM_DIAGONAL
+            if _FOCAL_RATIOS[0] < ratio < _FOCAL_RATIOS[1]:
+                focal = ratio * math.hypot(*picture.size)
                 return replace(found, focal35=focal35, focal=focal)
             # The sensor knows nothing of digital zoom.
             focal_of_sensor = _focal_from_sensor(path, picture.format)

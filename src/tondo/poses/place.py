@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -158,10 +158,22 @@ def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:
     cameras, camera_of = _shared_cameras(task.photos, lens)
     database = task.work / QUICK_DATABASE
     write_database(database, cameras, task.names, camera_of, features)
-    _match(task, database, choose_pairs(features, in_order=in_order))
+    pairs = choose_pairs(features, in_order=in_order)
+    _match(task, database, pairs)
     best = _attempt(task, database, "quick")
     if len(best.sound) == count:
         return best
+    if len(best.sound) * 2 < count and any(photo.focal for photo in task.photos):
+        # EXIF may say nonsense.
+        cameras, camera_of = _shared_cameras([_without_exif(p) for p in task.photos], lens)
+        database = task.work / "without_exif.db"
+        write_database(database, cameras, task.names, camera_of, features)
+        _match(task, database, pairs)
+        without = _attempt(task, database, "without_exif")
+        if _worth(without) > _worth(best):
+            best = without
+        else:
+            cameras, camera_of = _shared_cameras(task.photos, lens)
     best = max(best, _without_weak(task, best), key=_worth)
     if len(best.sound) == count:
         return best
@@ -183,6 +195,10 @@ def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:
     write_database(single, cameras, task.names, range(count), stronger)
     copy_geometries(database, single)
     return max(best, _attempt(task, single, "single"), key=_worth)
+
+
+def _without_exif(photo: Unplaced) -> Unplaced:
+    return replace(photo, focal=None)
 
 
 def _hopeless(task: _Task, best: _Attempt, database: Path) -> bool:
