@@ -63,13 +63,13 @@ def read_exif(path: Path) -> Exif:
                 found = replace(found, zoom=zoom)
             focal35 = float(details.get(_FOCAL_LENGTH_35MM, 0) or 0)
             ratio = focal35 / _FILM_DIAGONAL
-            if _FOCAL_RATIOS[0] < ratio < _FOCAL_RATIOS[1]:
-                focal = ratio * math.hypot(*picture.size)
-                return replace(found, focal35=focal35, focal=focal)
+            diagonal = math.hypot(*picture.size)
+            if _is_possible(ratio):
+                return replace(found, focal35=focal35, focal=ratio * diagonal)
             # The sensor knows nothing of digital zoom.
-            focal_of_sensor = _focal_from_sensor(path, picture.format)
-            if focal_of_sensor is not None:
-                return replace(found, focal=focal_of_sensor * found.zoom)
+            of_sensor = _focal_from_sensor(path, picture.format)
+            if of_sensor is not None and _is_possible(of_sensor / diagonal):
+                return replace(found, focal=of_sensor * found.zoom)
     except Exception:  # damaged EXIF raises nearly anything, and the photo is fine without
         return found
     return found
@@ -95,6 +95,10 @@ def _with_zoom(exif: Exif, others: Mapping[Path, Exif]) -> Exif:
     ]
     unchanged = any(f is not None and abs(exif.focal35 / f - 1) < 0.02 for f in same)
     return replace(exif, focal=exif.focal * exif.zoom) if unchanged else exif
+
+
+def _is_possible(ratio: float) -> bool:
+    return _FOCAL_RATIOS[0] < ratio < _FOCAL_RATIOS[1]
 
 
 def _focal_from_sensor(path: Path, kind: str | None) -> float | None:

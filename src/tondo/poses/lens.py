@@ -89,8 +89,6 @@ def choose_lens(
         return _judged(model, _adjust(model, centre=False), text, exif)
     base = pycolmap.Reconstruction(model)
     chosen, found = base, _adjust(base, centre=False)
-    if found is None:
-        return LensChoice("one focal length, one coefficient of radial distortion")
     simple = found
     many = {cid for cid, count in _photos_of(model).items() if count >= MIN_PHOTOS}
     reason = f"fewer than {MIN_PHOTOS} photos of a camera tell no more"
@@ -103,7 +101,7 @@ def choose_lens(
                 _enrich(trial.cameras[camera_id])
             others = set(trial.cameras) - many
             adjusted = _adjust(trial, centre=centre, constant=others)
-            if adjusted is None or not _is_told(trial, adjusted, many):
+            if not _is_told(trial, adjusted, many):
                 break
             if adjusted.variance > (1 - MIN_GAIN) * found.variance:
                 continue
@@ -117,11 +115,11 @@ def choose_lens(
 
 
 def _judged(
-    model: pycolmap.Reconstruction, found: Adjusted | None, text: str, exif: Mapping[int, float]
+    model: pycolmap.Reconstruction, found: Adjusted, text: str, exif: Mapping[int, float]
 ) -> LensChoice:
     """What the motion leaves open; a focal length that it does not tell becomes that of EXIF."""
     doubts, distrust, held = [], "", set()
-    for cid, share in () if found is None else found.focal.items():
+    for cid, share in found.focal.items():
         camera, within = model.cameras[cid], _CAUTION * share
         if within > _DOUBTFUL_FOCAL and cid in exif:
             params = list(camera.params)
@@ -131,8 +129,8 @@ def _judged(
             held.add(cid)
         elif within > _UNTOLD_FOCAL:
             distrust = (
-                f"the focal length of {_size(camera)} photos could only be told within "
-                f"{within:.0%}, and EXIF gives none"
+                f"the focal length of {_size(camera)} photos could not be told"
+                f"{f' but within {within:.0%}' if within < 10 else ''}, and EXIF gives none"
             )
         elif within > _DOUBTFUL_FOCAL:
             doubts.append(
@@ -194,8 +192,8 @@ def _adjust(
     *,
     centre: bool,
     constant: set[int] = frozenset(),  # type: ignore[assignment]
-) -> Adjusted | None:
-    """Bundle adjustment of everything but the lenses in `constant`, in place; None if it fails."""
+) -> Adjusted:
+    """Bundle adjustment of everything but the lenses in `constant`, in place."""
     options = pycolmap.BundleAdjustmentOptions()
     options.refine_principal_point = centre
     options.print_summary = False
@@ -215,13 +213,13 @@ def _adjust(
     wanted = pycolmap.BACovarianceOptions()
     wanted.params = pycolmap.BACovarianceOptionsParams.ALL
     covariance = pycolmap.estimate_ba_covariance(wanted, model, adjuster)
-    if covariance is None:
-        return None
     variance = _variance(model)
     focal, middle = {}, {}
-    for cid, camera in model.cameras.items():
-        own = None if cid in constant else covariance.get_other_params_cov(camera.params)
-        if own is None:
+    for cid in sorted(set(model.cameras) - constant):
+        camera = model.cameras[cid]
+        own = None if covariance is None else covariance.get_other_params_cov(camera.params)
+        if own is None:  # some direction is entirely free
+            focal[cid] = middle[cid] = np.inf
             continue
         deviations = np.sqrt(np.maximum(np.diag(own), 0) * variance)
         focals = len(camera.focal_length_idxs())

@@ -13,7 +13,7 @@ WHY_NOT = (
     "it is a 360-degree panorama, which no camera model here fits: cut it into ordinary views "
     "first (say, eight of 90 degrees each)"
 )
-_SIZE = (512, 256)
+_WIDTH = 512
 _PROJECTIONS = (b"equirectangular", b"cylindrical")
 
 
@@ -27,7 +27,8 @@ def is_panorama(pixels: NDArray[np.uint8]) -> bool:
     height, width = pixels.shape[:2]
     if abs(width / height - 2) > 0.02 or width < 64:
         return False
-    small = cv2.resize(pixels, _SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+    size = (min(width, _WIDTH), min(width, _WIDTH) // 2)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     columns = small.transpose(1, 0, 2)
     count = len(columns)
 

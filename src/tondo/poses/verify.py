@@ -24,6 +24,7 @@ MIN_MATCHES = 15
 # from the wrong side too, but less than the same thing does.
 MIN_AGREEMENT = 0.5
 STRONGEST = 4
+STRONG_SHARE = 0.2  # of the matches with the strongest partner
 # Points farther from their features than this, pixels, are no points.
 IMPOSSIBLE_ERROR = 100.0
 # Two models agree on a photo within these.
@@ -117,16 +118,17 @@ def sound_photos(pairs: Sequence[PairAgreement]) -> set[str]:
     """Names of the photos whose poses hold together: the largest group of photos joined by strong
     pairs that agree, without those whose strong pairs mostly disagree.
 
-    A strong pair is one of the four with most matches of one of its photos.
+    A strong pair is one of the four with most matches of one of its photos, and has at least a
+    fifth of the matches of the strongest.
     """
     by_name: dict[str, list[PairAgreement]] = {}
     for pair in pairs:
         for name in (pair.first, pair.second):
             by_name.setdefault(name, []).append(pair)
-    strong = {
-        name: sorted(own, key=lambda p: (-p.matches, p.first, p.second))[:STRONGEST]
-        for name, own in by_name.items()
-    }
+    strong = {}
+    for name, own in by_name.items():
+        ranked = sorted(own, key=lambda p: (-p.matches, p.first, p.second))[:STRONGEST]
+        strong[name] = [p for p in ranked if p.matches >= STRONG_SHARE * ranked[0].matches]
     kept = set(strong)
     while True:
         kept = _largest_group(kept, strong)
