@@ -228,7 +228,7 @@ def test_text_that_no_model_has(
         ("0 0 0 0 0 0 4", "has a quaternion of length 0: expected about 1"),
         ("nan 0 0 0 0 0 4", "has a quaternion of length nan"),
         ("1 0 0 0 0 inf 4", "has values that are NaN or infinite"),
-        ("1 0 0 0 0 1e9 4", "too far for 32-bit numbers"),
+        ("1 0 0 0 0 1e13 4", "too far for 64-bit numbers"),
         ("1 0 0 0 0 x 4", "could not convert string to float: 'x'"),
     ],
 )

@@ -78,7 +78,10 @@ GOOD = {"format": 1, "background": [1, 1, 1], "up": [0, 0, 1], "radius": 2, "cen
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "format 3"),
+        ({"format": 2}, "world_from_scene"),
+        ({"format": 2, "world_from_scene": {"scale": 0, "translation": [0, 0, 0]}}, "positive"),
+        ({"format": 2, "world_from_scene": {"scale": 1, "translation": [0, 0]}}, "unpack"),
         ({"radius": -1}, "positive"),
         ({"radius": float("inf")}, "positive"),
         ({"radius": "2"}, "number"),

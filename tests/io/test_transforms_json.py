@@ -159,7 +159,7 @@ def tilt(matrix: np.ndarray) -> None:
         (scale, "scales or shears (its axes are 2, 2, 2 long): its 3x3 part must be a rotation; "
          "divide the scale out"),
         (mirror, "mirrors (determinant -1): its 3x3 part must be a rotation"),
-        (overflow, "has a value beyond 1e+06: too far for 32-bit numbers"),
+        (overflow, "has a value beyond 1e+12: too far for 64-bit numbers"),
     ],
 )  # fmt: skip
 def test_matrices_that_no_camera_has(tmp_path: Path, change: Any, message: str) -> None:

@@ -10,13 +10,16 @@ from tondo.cli.options import MASKS_HELP, color, positive_float, positive_int
 from tondo.errors import InputError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from tondo.data.cameras import Camera
+    from tondo.data.field import FieldScene
     from tondo.data.mesh import Mesh
     from tondo.data.photos import Photo, PhotoSet, Skipped
+    from tondo.data.splats import Scene
+    from tondo.io.mesh_files import Frame
     from tondo.measure.evaluate import GeometryMetrics, ReconstructionMetrics
     from tondo.scenes.opened import OpenedScene
 
@@ -76,13 +79,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def _add_of_a_mesh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--mesh", type=Path, metavar="TRUTH", help="true mesh or point cloud, in the scene's axes"
+        "--mesh", type=Path, metavar="TRUTH", help="true mesh or point cloud, in the world's axes"
     )
     parser.add_argument(
         "--ours",
         type=Path,
         metavar="FILE",
         help="compare this mesh with TRUTH (default: the one of `tondo export --frame world`)",
+    )
+    parser.add_argument(
+        "--frame",
+        choices=("format", "world"),
+        help="axes of FILE, as in `tondo export` (default: what the file says, otherwise world)",
     )
     parser.add_argument(
         "--threshold",
@@ -110,6 +118,8 @@ def run(args: argparse.Namespace) -> None:
     """Measure what was asked for. Raises TondoError."""
     if args.mesh is None and (args.ours is not None or args.threshold is not None):
         raise OptionError("--ours and --threshold go with --mesh, the true surface")
+    if args.frame is not None and args.ours is None:
+        raise OptionError("--frame says which axes the file of --ours has, which is not given")
 
     from tondo.cli.evaluate_generator import evaluate_run, is_generator
     from tondo.scenes.opened import open_scene
@@ -178,6 +188,7 @@ def _photos(
             load_points=False,
             min_photos=1,
             masks=args.masks or (NONE if trained == NONE else AUTO),
+            world_from_scene=opened.scene.world_from_scene,
         )
         everything = sorted(found.train + found.test, key=lambda photo: photo.name)
         photos, unfit = without_masked(everything, {photo.name for photo in everything})
@@ -201,6 +212,7 @@ def _photos(
         holdout=8 if holdout is None else holdout,
         load_points=False,
         masks=args.masks or choice_after(trained, prepared="posed" in config),
+        world_from_scene=opened.scene.world_from_scene,
     )
     _print_left_out(found, found.skipped)
     if not found.test:
@@ -217,10 +229,11 @@ def _print_left_out(photos: PhotoSet, skipped: Sequence[Skipped]) -> None:
     for sentence in (*photos.notes, photos.masks):
         if sentence:
             print(sentence)
-    for one in skipped[:LISTED]:
+    unsaid = [one for one in skipped if not any(one.reason in note for note in photos.notes)]
+    for one in unsaid[:LISTED]:
         print(f"left out: {one.name}: {one.reason}")
-    if len(skipped) > LISTED:
-        print(f"left out: {len(skipped) - LISTED} more")
+    if len(unsaid) > LISTED:
+        print(f"left out: {len(unsaid) - LISTED} more")
 
 
 def _source(run: Path, config: dict[str, Any]) -> Path:
@@ -243,18 +256,27 @@ def _whole_number(config: dict[str, Any], key: str) -> int | None:
 def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from tondo.measure.evaluate import evaluate_points
+    from tondo.measure.evaluate import evaluate_points, in_units
     from tondo.scenes.opened import photo_cameras
 
-    truth, true_mesh = _surface(args.mesh, args.points)
-    ours, our_mesh = (
-        _own_surface(args, opened) if args.ours is None else _surface(args.ours, args.points)
-    )
-    diagonal = float((truth.amax(dim=0) - truth.amin(dim=0)).norm())
+    scene = opened.scene
+    truth, true_mesh = _surface(args.mesh, args.points, scene)
+    our_mesh: Mesh | None
+    if args.ours is None:
+        ours, our_mesh = _own_surface(args, opened)
+    else:
+        ours, our_mesh = _surface(args.ours, args.points, scene, args.frame)
+    scale = scene.world_from_scene.scale
+    diagonal = scale * float((truth.amax(dim=0) - truth.amin(dim=0)).norm())
     threshold = args.threshold or THRESHOLD_SHARE * diagonal
     if not threshold > 0:
         raise InputError(f"all points of {args.mesh} are in one place: give --threshold")
-    metrics = evaluate_points(ours, truth, threshold)
+
+    def measured(ours: Tensor, truth: Tensor) -> GeometryMetrics:
+        return in_units(evaluate_points(ours, truth, threshold / scale), scale)
+
+    metrics = measured(ours, truth)
+    hint = _hint(args, scene, ours, truth, metrics.f_score, measured)
     entry: dict[str, Any] = {
         **asdict(metrics),
         "truth": str(args.mesh),
@@ -265,10 +287,44 @@ def _on_geometry(args: argparse.Namespace, opened: OpenedScene) -> dict[str, Any
     if cameras:
         ours, truth = _shown(ours, our_mesh, cameras), _shown(truth, true_mesh, cameras)
         if len(ours) and len(truth):
-            shown = evaluate_points(ours, truth, threshold)
+            shown = measured(ours, truth)
             entry["visible"] = {**asdict(shown), "points": [len(ours), len(truth)]}
     _print_geometry(metrics, shown, diagonal)
+    if hint:
+        print(f"warning: {hint}")
+        entry["hint"] = hint
     return {"geometry": entry}
+
+
+def _hint(
+    args: argparse.Namespace,
+    scene: Scene | FieldScene,
+    ours: Tensor,
+    truth: Tensor,
+    f_score: float,
+    measured: Callable[[Tensor, Tensor], GeometryMetrics],
+) -> str:
+    """That one of the two surfaces has other axes, where that is plain to see; otherwise ""."""
+    from tondo.io.mesh_files import UP_AXES, format_from_world
+    from tondo.measure.axes import better_turn
+
+    place = scene.world_from_scene
+    world = place.to_world(ours)
+    formats = {f"+{up} up": format_from_world(scene.up, up).T for up in ("y", "z")}
+    turn = better_turn(world, place.to_world(truth), formats)
+    if turn is None:
+        return ""
+    fitting = measured(place.to_scene(world @ turn.rotation.T).float(), truth).f_score
+    if fitting < 2 * f_score:
+        return ""
+    what = args.ours or f"the mesh of {args.run}"
+    hint = (
+        f"{what} has other axes than {args.mesh}, it seems: F-score {fitting:.4f} instead of "
+        f"{f_score:.4f} if it is taken as {turn.about}"
+    )
+    if args.ours is not None and turn.about == f"+{UP_AXES.get(args.ours.suffix.lower())} up":
+        hint += "; --frame format measures it so"
+    return hint
 
 
 def _shown(points: Tensor, mesh: Mesh | None, cameras: Sequence[Camera]) -> Tensor:
@@ -278,12 +334,14 @@ def _shown(points: Tensor, mesh: Mesh | None, cameras: Sequence[Camera]) -> Tens
     return points if mesh is None else points[visible_points(points, mesh, cameras)]
 
 
-def _surface(path: Path, count: int) -> tuple[Tensor, Mesh | None]:
+def _surface(
+    path: Path, count: int, scene: Scene | FieldScene, frame: Frame | None = None
+) -> tuple[Tensor, Mesh | None]:
     """`count` points spread over a mesh, and the mesh, or the points of a point cloud (at most 2
-    million of them), and None."""
+    million of them), and None; in the scene."""
     import torch
 
-    from tondo.io.mesh_files import read_mesh
+    from tondo.io.mesh_files import in_scene, read_world_mesh
     from tondo.io.ply import read_header, read_points
     from tondo.mesh.sample import sample_surface
 
@@ -291,12 +349,12 @@ def _surface(path: Path, count: int) -> tuple[Tensor, Mesh | None]:
         element.name == "face" and element.count for element in read_header(path).elements
     )
     if not is_cloud:
-        mesh = read_mesh(path)
+        mesh = in_scene(read_world_mesh(path, frame, scene.up), scene.world_from_scene)
         try:
             return sample_surface(mesh, count), mesh
         except ValueError as error:
             raise InputError(f"{path}: {error}") from error
-    points = read_points(path).points
+    points = read_points(path, scene.world_from_scene).points
     if len(points) == 0:
         raise InputError(f"{path} has no points")
     if len(points) > MOST_POINTS:
@@ -306,7 +364,7 @@ def _surface(path: Path, count: int) -> tuple[Tensor, Mesh | None]:
 
 
 def _own_surface(args: argparse.Namespace, opened: OpenedScene) -> tuple[Tensor, Mesh]:
-    """Points on the mesh that `tondo export` makes of the scene, in the scene's axes, and it."""
+    """Points on the mesh that `tondo export` makes of the scene, in the scene, and it."""
     from rich.progress import track
 
     from tondo.cli.terminal import progress_console

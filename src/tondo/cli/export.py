@@ -16,6 +16,8 @@ from tondo.errors import InputError, OptionError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
+
     from tondo.data.cameras import Camera
     from tondo.data.mesh import Mesh
     from tondo.scenes.opened import OpenedScene
@@ -110,8 +112,14 @@ def _export_splats(args: argparse.Namespace, opened: OpenedScene) -> None:
             f"{args.run} is a radiance field and has no splats: export a mesh (--as mesh)"
         )
     splats = opened.scene.splats
-    write_splats(args.output, splats, up=opened.scene.up if opened.up_is_known else None)
+    offset = write_splats(
+        args.output,
+        splats,
+        up=opened.scene.up if opened.up_is_known else None,
+        world_from_scene=opened.scene.world_from_scene,
+    )
     print(f"{args.output}: {len(splats.means)} splats, {_size(args.output)}")
+    _print_offset(args.output, offset)
 
 
 def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
@@ -147,10 +155,23 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
     up, note = settled_up(opened, cameras if args.cameras is not None else None)
     if note is not None and args.frame == "format":
         print(note)
-    write_mesh(args.output, mesh, up, args.frame)
+    offset = write_mesh(args.output, mesh, up, args.frame)
     print(f"{args.output}: {_described(mesh)}, {_size(args.output)}, {_since(started)}")
     if args.output.suffix.lower() == ".stl":
         print("STL has no colours: use .glb, .obj or .ply to keep them")
+    _print_offset(args.output, offset)
+
+
+def _print_offset(output: Path, offset: np.ndarray) -> None:
+    """What the format's 32-bit numbers could not hold."""
+    from tondo.io.mesh_frames import offset_path
+
+    if offset.any():
+        x, y, z = offset.tolist()
+        print(
+            f"the scene is far from the origin: add {x:.15g}, {y:.15g}, {z:.15g} to the "
+            f"coordinates of {output.name} ({offset_path(output).name} has these numbers too)"
+        )
 
 
 def _cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
@@ -159,7 +180,7 @@ def _cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
     from tondo.scenes.to_mesh import cameras_around
 
     if args.cameras is not None:
-        return read_cameras(args.cameras)
+        return read_cameras(args.cameras, opened.scene.world_from_scene)
     around = opened.scene.radius * args.reach
     return photo_cameras(opened) or cameras_around(opened.scene.center, around)
 

@@ -13,6 +13,7 @@ from tondo.errors import InputError, OptionError
 if TYPE_CHECKING:
     from tondo.data.cameras import Camera
     from tondo.io.camera_path import CameraPath
+    from tondo.io.depth_scale import DepthScale
     from tondo.scenes.opened import OpenedScene
 
 MOST_PIXELS = 2**27
@@ -37,7 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--max-size", type=positive_int, metavar="N", help="longest side at most N pixels"
     )
     parser.add_argument(
-        "--depth", action="store_true", help="also DIR/depth/NAME.png (16 bit, 1/1000) and .npy"
+        "--depth",
+        action="store_true",
+        help="also DIR/depth/NAME.npy and .png (16 bit, 1/1000 or as depth_scale.json there says)",
     )
     parser.add_argument(
         "--normals", action="store_true", help="also DIR/normals/NAME.png, world space"
@@ -121,12 +124,15 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
 
     from tondo.cli.terminal import progress_console
     from tondo.data.cameras import fitted
+    from tondo.io.depth_scale import rescale_depths
     from tondo.io.images import write_depth, write_png
     from tondo.io.photos import load_cameras
     from tondo.measure.file_names import unique_names
     from tondo.scenes.render import render_view
 
-    named = load_cameras(args.cameras, default_size=_size(opened))  # Blender's name no size
+    place = opened.scene.world_from_scene
+    size = _size(opened)  # Blender's files name none
+    named = load_cameras(args.cameras, default_size=size, world_from_scene=place)
     if not named:
         raise InputError(f"{args.cameras} has no cameras")
     cameras = [fitted(one.camera, args.max_size) for one in named]
@@ -142,16 +148,32 @@ def _render_pictures(args: argparse.Namespace, opened: OpenedScene) -> None:
         )
         write_png(args.output / f"{name}.png", view.color)
         if args.depth:
-            write_depth(args.output / "depth" / name, view.depth)
+            write_depth(args.output / "depth" / name, view.depth.double() * place.scale)
         if view.normals is not None:
             shown = view.normals * view.alpha[..., None]  # grey where nothing is
             write_png(args.output / "normals" / f"{name}.png", (shown + 1) / 2)
     seconds = time.perf_counter() - started
     print(f"{args.output}: {len(names)} pictures in {seconds:.1f} s")
+    if args.depth:
+        _print_scale(rescale_depths(args.output / "depth", names), args.output / "depth")
     if renamed:
         print(
             f"{renamed} pictures carry a folder's name or a number too, because frames share a "
             "file name (or have one that cannot be used)"
+        )
+
+
+def _print_scale(scale: DepthScale, folder: Path) -> None:
+    """What differs from depth in thousandths of a unit, all of it within 16 bits."""
+    if not scale.is_usual:
+        print(
+            f"{folder}/*.png have {scale.steps_per_world_unit:g} steps in a world unit "
+            "(depth_scale.json says so too)"
+        )
+    if scale.pixels_beyond:
+        print(
+            f"{scale.pixels_beyond} pixels of {folder}/*.png are farther than {scale.farthest:g} "
+            "world units and hold 65535; the .npy beside them are exact"
         )
 
 
@@ -208,7 +230,7 @@ def _path_cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]
             f"a path around {args.run} needs to know where the photos were taken: "
             "give --cameras transforms.json"
         )
-    return read_cameras(args.cameras)
+    return read_cameras(args.cameras, opened.scene.world_from_scene)
 
 
 def _even(camera: Camera, max_size: int | None) -> Camera:

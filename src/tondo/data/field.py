@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Exposures
 
 GEOMETRY = 16  # numbers that the density network gives, first the log density per radius
@@ -303,9 +304,10 @@ class FieldScene:
         marching: how its rays are sampled.
         background: [3] float32 sRGB 0..1, shown where nothing is.
         up: [3] float32 unit vector, the world's up direction.
-        radius: world units, the reach of the part that the cameras look at (> 0).
+        radius: the reach of the part that the cameras look at (> 0).
         center: [3] float32, the middle of that part.
         exposures: of the photos that it was made from, or None where none were fitted.
+        world_from_scene: all of the above is in the scene; this brings it into the world.
     """
 
     field: AnyField
@@ -315,6 +317,7 @@ class FieldScene:
     radius: float
     center: Tensor
     exposures: Exposures | None = None
+    world_from_scene: Similarity = IDENTITY
 
     def __post_init__(self) -> None:
         for name in ("background", "up", "center"):

@@ -8,23 +8,26 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.similarity import IDENTITY, Similarity
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh in world space, counter-clockwise faces seen from outside.
+    """A triangle mesh, counter-clockwise faces seen from outside.
 
     Attributes:
         vertices: [V, 3] float32.
         faces: [F, 3] int64, indices into vertices.
         colors: [V, 3] uint8 sRGB, or None.
         normals: [V, 3] float32 unit vectors, or None.
+        world_from_scene: brings the vertices into the world, where 32-bit numbers are too coarse.
     """
 
     vertices: Tensor
     faces: Tensor
     colors: Tensor | None = None
     normals: Tensor | None = None
+    world_from_scene: Similarity = IDENTITY
 
     def __post_init__(self) -> None:
         sizes = check_shape("vertices", self.vertices, "V 3")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
 from tondo.data.cameras import Camera
+from tondo.data.similarity import IDENTITY, Similarity
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class PointCloud:
     """Points with colours.
 
     Attributes:
-        points: [P, 3] float32, world space.
+        points: [P, 3] float32, in the frame of the cameras that they go with.
         colors: [P, 3] uint8, sRGB.
     """
 
@@ -83,6 +84,8 @@ class PhotoSet:
         source: where it came from, for reports, e.g. "nerfstudio transforms.json".
         notes: what else was found or assumed while reading, one sentence each, to be said.
         masks: which masks were found and what they do, one sentence for the user, or "".
+        world_from_scene: cameras and points are in the scene; this brings them into the files'
+            world. The identity, unless the world's numbers would suffer in 32 bits.
     """
 
     train: tuple[Photo, ...]
@@ -94,3 +97,4 @@ class PhotoSet:
     source: str
     notes: tuple[str, ...] = ()
     masks: str = ""
+    world_from_scene: Similarity = IDENTITY

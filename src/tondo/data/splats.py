@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.similarity import IDENTITY, Similarity
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Splats:
     """A scene as N anisotropic 3D Gaussians (Kerbl et al. 2023, 3D Gaussian Splatting).
 
     Attributes, all float32 on one device:
-        means: [N, 3] centres in world space.
+        means: [N, 3] centres.
         quats: [N, 4] rotations (w, x, y, z), normalised on use.
         log_scales: [N, 3] natural logarithm of the standard deviations along the rotated axes.
         opacity_logits: [N] opacity = sigmoid(opacity_logits).
@@ -42,6 +44,15 @@ class Splats:
             raise ValueError(f"sh must have 1, 4, 9 or 16 coefficients, got {found['K']}")
         for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
             check_dtype(name, getattr(self, name), torch.float32)
+
+
+def scaled(splats: Splats, scale: float) -> Splats:
+    """The splats in units of which one was `scale` before: all sizes and places times that."""
+    if scale == 1:
+        return splats
+    return replace(
+        splats, means=splats.means * scale, log_scales=splats.log_scales + math.log(scale)
+    )
 
 
 @dataclass(frozen=True)
@@ -71,9 +82,10 @@ class Scene:
         splats: the splats.
         background: [3] float32 sRGB 0..1, shown where nothing is.
         up: [3] float32 unit vector, the world's up direction.
-        radius: world units, the reach of the part that the cameras look at (> 0).
+        radius: the reach of the part that the cameras look at (> 0).
         center: [3] float32, the middle of that part.
         exposures: of the photos that it was made from, or None where none were fitted.
+        world_from_scene: all of the above is in the scene; this brings it into the world.
     """
 
     splats: Splats
@@ -82,3 +94,4 @@ class Scene:
     radius: float
     center: Tensor
     exposures: Exposures | None = None
+    world_from_scene: Similarity = IDENTITY

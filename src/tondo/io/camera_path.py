@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tondo.data.cameras import Camera
+from tondo.data.similarity import IDENTITY, Similarity
 from tondo.errors import InputError
 from tondo.io.frames import NamedCamera
 from tondo.io.intrinsics import number
@@ -56,13 +58,17 @@ def find_camera_path(path: Path, default_size: tuple[int, int] | None) -> Camera
 
 
 def camera_path(
-    content: dict[str, Any], path: Path, default_size: tuple[int, int] | None
+    content: dict[str, Any],
+    path: Path,
+    default_size: tuple[int, int] | None,
+    world_from_scene: Similarity = IDENTITY,
 ) -> CameraPath:
     """The checked cameras of a path.
 
     Args:
         content: of the file `path`.
         default_size: (width, height) where the file says none.
+        world_from_scene: the place of the scene that they come out in.
 
     Raises:
         InputError: something in it no camera can have, or its pictures are no perspective ones.
@@ -80,7 +86,9 @@ def camera_path(
         what = f"camera {index} of {path}"
         if not isinstance(entry, dict):
             raise InputError(f"{what} must be an object with camera_to_world and fov")
-        camera = _camera(entry, content, size, viewer, what)
+        viewmat = _viewmat(entry, viewer, what)
+        in_scene = world_from_scene.view_to_scene(torch.from_numpy(viewmat)).float()
+        camera = Camera(in_scene, _intrinsics(entry, content, size, what), *size)
         cameras.append(NamedCamera(f"{index:05d}", camera))
     fps = content.get("fps")
     rate = None if fps is None else number(fps, f"fps of {path}")
@@ -119,19 +127,22 @@ def _size(
     return sides[0], sides[1]
 
 
-def _camera(
-    entry: dict[str, Any],
-    content: dict[str, Any],
-    size: tuple[int, int],
-    viewer: tuple[NDArray[np.float64], float] | None,
-    what: str,
-) -> Camera:
+def _viewmat(
+    entry: dict[str, Any], viewer: tuple[NDArray[np.float64], float] | None, what: str
+) -> NDArray[np.float64]:
+    """[4, 4] float64, world-to-camera, OpenCV axes."""
     world_from_camera = placed(entry.get("camera_to_world"), f"camera_to_world of {what}")
     if viewer is not None:
         (matrix, scale), rotation = viewer, viewer[0][:, :3]
         world_from_camera[:3, :3] = rotation.T @ world_from_camera[:3, :3]
         world_from_camera[:3, 3] = rotation.T @ (world_from_camera[:3, 3] / scale - matrix[:, 3])
-    viewmat = np.linalg.inv(world_from_camera @ OPENGL_FROM_OPENCV)
+    return np.linalg.inv(world_from_camera @ OPENGL_FROM_OPENCV).astype(np.float64)
+
+
+def _intrinsics(
+    entry: dict[str, Any], content: dict[str, Any], size: tuple[int, int], what: str
+) -> Tensor:
+    """[3, 3] float32 K."""
     fov = entry.get("fov", content.get("default_fov", content.get("fov")))
     if fov is None:
         raise InputError(f"{what} has no fov")
@@ -140,8 +151,7 @@ def _camera(
         raise InputError(f"fov of {what} must be between 0 and 180 degrees, got {degrees:g}")
     width, height = size
     focal = 0.5 * height / math.tan(math.radians(degrees) / 2)
-    K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-    return Camera(torch.from_numpy(viewmat).float(), K, width, height)
+    return torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
 
 
 def _viewer_from_world(path: Path) -> tuple[NDArray[np.float64], float] | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tondo.data.cameras import Camera
+from tondo.data.similarity import IDENTITY, Similarity
 from tondo.io.atomic import write_json
 
 
@@ -18,14 +19,16 @@ def write_cameras(
     held_out: Collection[str] = (),
     *,
     up: Tensor | None = None,
+    world_from_scene: Similarity = IDENTITY,
 ) -> None:
-    """Write named cameras, one frame each, with their own intrinsics.
+    """Write named cameras, one frame each, with their own intrinsics, in the world.
 
     Args:
         cameras: (name, camera) pairs; the name becomes the frame's `file_path`.
         held_out: names of those that training does not see, written as nerfstudio's
             `train_filenames` and `test_filenames` if there are any.
         up: [3] the world's up direction, written as instant-ngp's `up`; None leaves it out.
+        world_from_scene: of the scene that the cameras are in.
 
     Raises:
         OutputError: the file cannot be written.
@@ -36,11 +39,13 @@ def write_cameras(
     if held_out:
         content["train_filenames"] = [name for name, _ in cameras if name not in held_out]
         content["test_filenames"] = [name for name, _ in cameras if name in held_out]
-    write_json(path, {**content, "frames": [_frame(*pair) for pair in cameras]})
+    write_json(path, {**content, "frames": [_frame(*pair, world_from_scene) for pair in cameras]})
 
 
-def _frame(name: str, camera: Camera) -> dict[str, object]:
+def _frame(name: str, camera: Camera, world_from_scene: Similarity) -> dict[str, object]:
     world_from_camera = torch.linalg.inv(camera.viewmat.double())
+    if not world_from_scene.is_identity:
+        world_from_camera[:3, 3] = world_from_scene.to_world(world_from_camera[:3, 3])
     world_from_camera[:, 1:3] *= -1  # to OpenGL axes
     K = camera.K.double()
     return {

@@ -31,7 +31,7 @@ from tondo.io.undistort import (
 # of matrices that were written with 2 decimals, which may be off by 2 sqrt(3) / 200.
 EXACT = 5e-4
 ROUNDED = 2e-2
-_FARTHEST = 1e6
+_FARTHEST = 1e12  # world units; beyond, 64-bit numbers have a thousandth of one
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def check_rigid(
     if not np.isfinite(values).all():
         raise InputError(f"{what} has values that are NaN or infinite")
     if np.abs(values).max() > _FARTHEST:
-        raise InputError(f"{what} has a value beyond {_FARTHEST:g}: too far for 32-bit numbers")
+        raise InputError(f"{what} has a value beyond {_FARTHEST:g}: too far for 64-bit numbers")
     lengths = np.linalg.norm(rotation, axis=0)
     determinant = np.linalg.det(rotation)
     if abs(determinant) <= 1e-6 * max(1e-12, lengths.prod()):

@@ -56,7 +56,7 @@ TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_DEPTH_STEPS_PER_UNIT = 1000
+DEPTH_STEPS_PER_UNIT = 1000
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ def write_png(path: Path, picture: Tensor) -> None:
 
 def write_depth(path_stem: Path, depth: Tensor) -> None:
     """Write `path_stem`.png (16 bits, thousandths of a world unit) and `path_stem`.npy (float32).
+    `tondo.io.depth_scale` gives the pictures of a folder another scale where this one does not fit.
 
     Args:
         path_stem: the target without an ending; a dot in its last part is kept.
@@ -208,13 +209,19 @@ def write_depth(path_stem: Path, depth: Tensor) -> None:
     """
     check_shape("depth", depth, "H W")
     values = depth.detach().cpu().float().contiguous()
-    steps = (values.double() * _DEPTH_STEPS_PER_UNIT).round().nan_to_num(0, 65535, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(steps.clamp(0, 65535).numpy().astype(np.uint16)).save(buffer, "PNG")
     stem = Path(path_stem)
-    write_bytes(stem.with_name(stem.name + ".png"), buffer.getvalue())
+    write_depth_png(stem.with_name(stem.name + ".png"), values, DEPTH_STEPS_PER_UNIT)
     with atomic_path(stem.with_name(stem.name + ".npy")) as temporary:
         np.save(temporary, values.numpy(), allow_pickle=False)
+
+
+def write_depth_png(path: Path, depth: Tensor, steps_per_unit: float) -> None:
+    """Write depth [H, W] as a 16-bit PNG with so many steps in a world unit; 65535 for what is
+    beyond, 0 for NaN. Raises OutputError."""
+    steps = (depth.double() * steps_per_unit).round().nan_to_num(0, 65535, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(steps.clamp(0, 65535).numpy().astype(np.uint16)).save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
 
 
 @contextlib.contextmanager

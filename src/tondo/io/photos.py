@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tondo.data.photos import PhotoSet
+from tondo.data.similarity import IDENTITY, Similarity
 from tondo.errors import InputError, OptionError
 from tondo.io.frames import NamedCamera
 from tondo.io.images import PHOTO_KINDS, list_photos
@@ -34,6 +35,7 @@ def load_posed(
     load_points: bool = True,
     min_photos: int = 2,
     masks: str = AUTO,
+    world_from_scene: Similarity | None = None,
 ) -> PhotoSet:
     """Read photos with poses, undistorted.
 
@@ -50,15 +52,19 @@ def load_posed(
             training.
         masks: which pixels count: "auto" takes the masks that are named in the file or lie beside
             the photos (`find_masks`), "none" none, anything else is the folder that they are in.
+        world_from_scene: the place of a scene that is there already; None to find the one that
+            suits the cameras, which is the identity unless they are far from the origin for their
+            reach, or very close together or far apart.
 
     Returns:
-        The photos. Points come from a COLMAP model's tracks, training photos only, or as they are
-        where they have no tracks; and from the
-        PLY of a nerfstudio file, but only if no photo is held out, since all photos made it.
+        The photos, in the scene. Points come from a COLMAP model's tracks, training photos only, or
+        as they are where they have no tracks; and from the PLY of a nerfstudio file, but only if no
+        photo is held out, since all photos made it.
 
     Raises:
         InputError: there are no poses, or too few photos, or something in the files is wrong. A
-            photo that is missing, cannot be decoded or is wholly masked only lands in `skipped`.
+            photo that is missing, cannot be decoded, is wholly masked or has a stray pose only
+            lands in `skipped`.
         OptionError: `holdout`, `max_size` or `masks` cannot be used.
     """
     source = Path(source)
@@ -70,9 +76,9 @@ def load_posed(
     if source.is_file() and holdout == 0:
         files = files[:1]
     if files:
-        result = load_transforms(files, max_size, holdout, load_points, masks)
+        result = load_transforms(files, max_size, holdout, load_points, masks, world_from_scene)
     elif (folder := model_folder(source)) is not None:
-        result = load_model(source, folder, max_size, holdout, load_points, masks)
+        result = load_model(source, folder, max_size, holdout, load_points, masks, world_from_scene)
     else:
         raise _no_poses(source)
     check_not_masked(result.train, result.skipped, source)
@@ -91,13 +97,19 @@ def load_posed(
     return result
 
 
-def load_cameras(path: Path, *, default_size: tuple[int, int] | None = None) -> list[NamedCamera]:
+def load_cameras(
+    path: Path,
+    *,
+    default_size: tuple[int, int] | None = None,
+    world_from_scene: Similarity = IDENTITY,
+) -> list[NamedCamera]:
     """The cameras of a transforms.json, nerfstudio camera_path.json or COLMAP model, in its order;
     photos need not exist.
 
     Args:
         path: the file, or a folder as for `load_posed` (of a Blender folder, the test cameras).
         default_size: (width, height) where a file says no size and no picture of it is there.
+        world_from_scene: the place of the scene that they are to look at; they come out in it.
 
     Raises:
         InputError: as `load_posed`, or the size of a camera is not known.
@@ -107,11 +119,11 @@ def load_cameras(path: Path, *, default_size: tuple[int, int] | None = None) -> 
         raise InputError(f"there is no file or folder {path}")
     files = [path] if path.is_file() else transforms_files(path)
     if files and not (path.is_file() and path.suffix in (".bin", ".txt")):
-        return transforms_cameras(files[-1], default_size)
+        return transforms_cameras(files[-1], default_size, world_from_scene)
     folder = model_folder(path)
     if folder is None:
         raise InputError(f"{path} holds no cameras: expected a transforms.json or a COLMAP model")
-    return model_cameras(folder)
+    return model_cameras(folder, world_from_scene)
 
 
 def _no_poses(source: Path) -> InputError:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tondo.data.photos import PhotoSet, PointCloud, Skipped
+from tondo.data.similarity import Similarity
 from tondo.errors import InputError
 from tondo.geometry.up import cameras_up
 from tondo.io.colmap import ColmapModel, count_images, is_model, read_model
@@ -24,6 +25,7 @@ from tondo.io.frames import (
 from tondo.io.images import list_photos
 from tondo.io.mask_files import find_masks
 from tondo.io.named_files import NamedFile, find_files, is_file, readable
+from tondo.io.placing import model_in_scene, near_points, placed, sightings_fit
 from tondo.io.ply import read_points
 
 _MODEL_PLACES = ("sparse", "colmap/sparse", ".")
@@ -45,7 +47,13 @@ def model_folder(source: Path) -> Path | None:
 
 
 def load_model(
-    source: Path, folder: Path, max_size: int | None, holdout: int, load_points: bool, choice: str
+    source: Path,
+    folder: Path,
+    max_size: int | None,
+    holdout: int,
+    load_points: bool,
+    choice: str,
+    world_from_scene: Similarity | None,
 ) -> PhotoSet:
     """The photos of the model in `folder`; as `tondo.io.photos.load_posed`."""
     model = read_model(folder)
@@ -56,15 +64,18 @@ def load_model(
     skipped = [one for one in skipped if Path(one.name).name not in known]
     frames.sort(key=lambda frame: frame.name)
     test = {frame.name for frame in frames[::holdout]} if holdout else set()
-    photos, unreadable = load_masked(frames, masks.of, max_size, test)
+    found = placed(frames, world_from_scene, lambda name: sightings_fit(model, ids[name]))
+    photos, unreadable = load_masked(found.frames, masks.of, max_size, test)
     train = tuple(photo for photo in photos if photo.name not in test)
     viewmats = torch.from_numpy(np.stack([image.viewmat for image in model.images]))
     points: PointCloud | None = None
     notes: tuple[str, ...] = ()
     if load_points:
-        points, notes = initial_points(model, {ids[photo.name]: photo for photo in train})
+        moved = model_in_scene(model, found.world_from_scene)
+        points, notes = initial_points(moved, {ids[photo.name]: photo for photo in train})
         if not len(model.tracks.points) and is_file(folder / _POINTS_PLY):
-            points, notes = _ply_points(folder / _POINTS_PLY)
+            points, notes = _ply_points(folder / _POINTS_PLY, found.world_from_scene)
+    points, dropped = near_points(points, found.frames)
     note = f", intrinsics scaled to the size of {scaled} photos" if scaled else ""
     return PhotoSet(
         train=train,
@@ -72,10 +83,11 @@ def load_model(
         points=points,
         up=cameras_up(viewmats).direction.float(),
         is_render=False,
-        skipped=tuple(sorted(skipped + unreadable, key=lambda one: one.name)),
+        skipped=tuple(sorted(skipped + found.skipped + unreadable, key=lambda one: one.name)),
         source=f"COLMAP model {_below(folder, source)}{note}",
         masks=masks.note,
-        notes=notes,
+        notes=(*found.notes, *notes, *dropped),
+        world_from_scene=found.world_from_scene,
     )
 
 
@@ -85,9 +97,11 @@ def _above(root: Path, source: Path) -> Path:
     return base if root.is_relative_to(base) else root
 
 
-def _ply_points(path: Path) -> tuple[PointCloud | None, tuple[str, ...]]:
+def _ply_points(
+    path: Path, world_from_scene: Similarity
+) -> tuple[PointCloud | None, tuple[str, ...]]:
     """The points that stand beside a model which has none of its own: a scan, say."""
-    cloud = read_points(path)
+    cloud = read_points(path, world_from_scene)
     if not len(cloud.points):
         return None, ()
     return cloud, (
@@ -96,9 +110,9 @@ def _ply_points(path: Path) -> tuple[PointCloud | None, tuple[str, ...]]:
     )
 
 
-def model_cameras(folder: Path) -> list[NamedCamera]:
+def model_cameras(folder: Path, world_from_scene: Similarity) -> list[NamedCamera]:
     """The cameras of the model in `folder`, in its order; photos need not exist."""
-    model = read_model(folder)
+    model = model_in_scene(read_model(folder), world_from_scene)
     return [
         NamedCamera(
             name_without_ending(readable(image.name).replace("\\", "/")),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo.data.photos import PhotoSet, PointCloud, Skipped
+from tondo.data.similarity import Similarity
 from tondo.errors import InputError
 from tondo.geometry.up import settled_up
 from tondo.io.camera_path import camera_path, is_camera_path
@@ -25,6 +26,7 @@ from tondo.io.images import image_size
 from tondo.io.intrinsics import lens_of
 from tondo.io.mask_files import find_masks
 from tondo.io.named_files import is_file
+from tondo.io.placing import near_points, placed
 from tondo.io.ply import read_points
 from tondo.io.transforms_json import (
     ListedFrame,
@@ -53,7 +55,12 @@ def transforms_files(source: Path) -> list[Path]:
 
 
 def load_transforms(
-    files: list[Path], max_size: int | None, holdout: int, load_points: bool, choice: str
+    files: list[Path],
+    max_size: int | None,
+    holdout: int,
+    load_points: bool,
+    choice: str,
+    world_from_scene: Similarity | None,
 ) -> PhotoSet:
     """The photos of a file, or of [train, test] files; as `tondo.io.photos.load_posed`."""
     train_file = read_transforms(files[0])
@@ -80,9 +87,13 @@ def load_transforms(
     masks = find_masks(
         [frame.path for frame in frames], files[0].parent, choice, _named_masks(found)
     )
-    photos, unreadable = load_masked(frames, masks.of, max_size, test)
+    there_now = placed(frames, world_from_scene)
+    photos, unreadable = load_masked(there_now.frames, masks.of, max_size, test)
     kind = f"{train_file.kind} {files[0].name}"
-    points, note = _ply_points(train_file, bool(test)) if load_points else (None, "")
+    points, note = None, ""
+    if load_points:
+        points, note = _ply_points(train_file, bool(test), there_now.world_from_scene)
+    points, dropped = near_points(points, there_now.frames)
     if scaled:
         note += f", intrinsics scaled to the size of {scaled} photos"
     up, up_note = _up(found)
@@ -92,10 +103,11 @@ def load_transforms(
         points=points,
         up=up,
         is_render=train_file.is_render,
-        skipped=tuple(sorted(skipped + unreadable, key=lambda one: one.name)),
+        skipped=tuple(sorted(skipped + there_now.skipped + unreadable, key=lambda one: one.name)),
         source=kind + note,
         masks=masks.note,
-        notes=(*up_note, *_rounding_note(found)),
+        notes=(*there_now.notes, *up_note, *_rounding_note(found), *dropped),
+        world_from_scene=there_now.world_from_scene,
     )
 
 
@@ -148,20 +160,24 @@ def _frames(found: TransformsFile, path: Path) -> tuple[list[Frame], list[Skippe
     return list(frames.values()), skipped, scaled
 
 
-def _ply_points(found: TransformsFile, has_test: bool) -> tuple[PointCloud | None, str]:
+def _ply_points(
+    found: TransformsFile, has_test: bool, world_from_scene: Similarity
+) -> tuple[PointCloud | None, str]:
     """nerfstudio's points, which are in the world of its poses already (`applied_transform`)."""
     if found.points_path is None:
         return None, ""
     if has_test:
         return None, f" ({found.points_path.name} not used: held-out photos had a part in it)"
-    return read_points(found.points_path), f" with {found.points_path.name}"
+    return read_points(found.points_path, world_from_scene), f" with {found.points_path.name}"
 
 
-def transforms_cameras(path: Path, default_size: tuple[int, int] | None) -> list[NamedCamera]:
+def transforms_cameras(
+    path: Path, default_size: tuple[int, int] | None, world_from_scene: Similarity
+) -> list[NamedCamera]:
     """The cameras of a file; as `tondo.io.photos.load_cameras`."""
     content = read_json(path)
     if is_camera_path(content):
-        return list(camera_path(content, path, default_size).cameras)
+        return list(camera_path(content, path, default_size, world_from_scene).cameras)
     found = checked_transforms(content, path)
     # Blender's files say no size: a frame without its picture has that of another one.
     fallback = next((size for frame in found.frames if (size := _size(frame))), default_size)
@@ -171,7 +187,8 @@ def transforms_cameras(path: Path, default_size: tuple[int, int] | None) -> list
         lens = lens_of(frame.intrinsics, size, f"frame {frame.name} of {path}")
         name = name_without_ending(frame.name)
         held_out = _named(frame, found.test_names)
-        cameras.append(NamedCamera(name, pinhole_camera(lens, frame.viewmat), held_out))
+        viewmat = world_from_scene.view_to_scene(torch.from_numpy(frame.viewmat)).numpy()
+        cameras.append(NamedCamera(name, pinhole_camera(lens, viewmat), held_out))
     return cameras
 
 

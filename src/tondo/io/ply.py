@@ -22,9 +22,11 @@ from torch import Tensor
 
 from tondo.checks import check_finite
 from tondo.data.photos import PointCloud
-from tondo.data.splats import Splats
+from tondo.data.similarity import IDENTITY, Similarity
+from tondo.data.splats import Splats, scaled
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
+from tondo.io.mesh_frames import offset_words, write_offset
 from tondo.io.splat_rows import mended
 
 _TYPES = {
@@ -109,15 +111,30 @@ def read_header(path: Path) -> PlyHeader:
     return header
 
 
-def write_splats(path: Path, splats: Splats, *, up: Tensor | None = None) -> None:
-    """Write splats as a binary little-endian PLY in the standard layout, in world space.
+def write_splats(
+    path: Path,
+    splats: Splats,
+    *,
+    up: Tensor | None = None,
+    world_from_scene: Similarity = IDENTITY,
+) -> np.ndarray:
+    """Write splats as a binary little-endian PLY in the standard layout, in the world's units.
+
+    Its 32-bit numbers cannot hold places far from the origin: the offset stands in a comment, which
+    `tondo.io.mesh_frames.read_offset` reads, and in NAME.offset.json beside the file.
 
     Args:
         up: [3] unit vector, the world's up direction, for a comment; None where it is not known.
+        world_from_scene: of the scene that the splats are in.
+
+    Returns:
+        [3] float64, what is to be added to the file's coordinates.
 
     Raises:
         OutputError: the file cannot be written.
     """
+    splats = scaled(splats, world_from_scene.scale)
+    offset = np.array(world_from_scene.translation)
     n, k = splats.sh.shape[:2]
     # [N, K-1, 3] -> channel-major [N, 3 (K-1)]
     rest = splats.sh[:, 1:].transpose(1, 2).reshape(n, 3 * (k - 1))
@@ -128,9 +145,12 @@ def write_splats(path: Path, splats: Splats, *, up: Tensor | None = None) -> Non
     lines = ["ply", "format binary_little_endian 1.0"]
     if up is not None:
         lines.append("comment Vertical axis: " + " ".join(f"{float(x):.9g}" for x in up))
+    lines += [f"comment {offset_words(offset)}"] if offset.any() else []
     lines.append(f"element vertex {n}")
     lines += [f"property float {name}" for name in names] + ["end_header", ""]
     write_bytes(path, "\n".join(lines).encode("ascii") + table.tobytes())
+    write_offset(path, offset)
+    return offset
 
 
 def read_splats(path: Path) -> Splats:
@@ -182,10 +202,13 @@ def read_splat_file(path: Path) -> SplatFile:
     return SplatFile(splats, _stated_up(read_header(path).comments), notes)
 
 
-def read_points(path: Path) -> PointCloud:
+def read_points(path: Path, world_from_scene: Similarity = IDENTITY) -> PointCloud:
     """Read the vertices of any PLY as points; grey (128) where the file has no colours.
 
     Colours may be `red green blue` or `r g b`, as uint8, uint16 or floats in 0..1.
+
+    Args:
+        world_from_scene: the file is in the world; the points come out in this scene.
 
     Raises:
         InputError: not a PLY, no positions, or values that aren't finite.
@@ -195,7 +218,8 @@ def read_points(path: Path) -> PointCloud:
     missing = [f for f in ("x", "y", "z") if f not in names]
     if missing:
         raise InputError(f"{path} has no field {', '.join(missing)} in its vertices.")
-    points = _columns(path, table, ["x", "y", "z"])
+    places = _columns(path, table, ["x", "y", "z"], torch.float64)
+    points = world_from_scene.to_scene(places).float()
     colors = torch.full((len(table), 3), 128, dtype=torch.uint8)
     for fields in (["red", "green", "blue"], ["r", "g", "b"]):
         if names.issuperset(fields):
@@ -346,15 +370,16 @@ def _numbers(table: np.ndarray, fields: list[str]) -> Tensor:
     return torch.from_numpy(out)
 
 
-def _columns(path: Path, table: np.ndarray, fields: list[str]) -> Tensor:
-    """[N, len(fields)] float32 of the named fields, finite."""
-    out = np.empty((len(table), len(fields)), dtype=np.float32)
+def _columns(
+    path: Path, table: np.ndarray, fields: list[str], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """[N, len(fields)] of the named fields, finite in 32 bits."""
+    tensor = torch.empty(len(table), len(fields), dtype=dtype)
     for i, name in enumerate(fields):
         with np.errstate(over="ignore", invalid="ignore"):
-            out[:, i] = table[name]
-    tensor = torch.from_numpy(out)
+            tensor.numpy()[:, i] = table[name]
     try:
-        check_finite("/".join(fields[:4]), tensor)
+        check_finite("/".join(fields[:4]), tensor.float())
     except ValueError as error:
         raise InputError(f"{path}: {error}.") from None
     return tensor

@@ -28,11 +28,13 @@ from tondo.data.field import (
     arrays_of,
     in_band,
 )
+from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
 
 FORMAT_VERSION = 1
+PLACED_VERSION = 2  # with a place in the world, which programs that know 1 alone would ignore
 MOST_STEPS = 100_000  # along a ray
 _FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
 _OF_FIELDS = (
@@ -45,8 +47,8 @@ _EXPOSURES = ("viewmats", "matrices")
 
 def save_scene(path: Path, scene: Scene | FieldScene) -> None:
     """Write a scene: the tensors of its splats or of its field and of the photos' exposures, and as
-    metadata the format version, background, up, radius and center, and what else the field needs.
-    The same scene gives the same bytes.
+    metadata the format version, background, up, radius, center, the scene's place if it is not the
+    world's own, and what else the field needs. The same scene gives the same bytes.
 
     Raises:
         OutputError: the file cannot be written.
@@ -59,15 +61,25 @@ def save_scene(path: Path, scene: Scene | FieldScene) -> None:
         tensors |= {f"exposures.{name}": getattr(scene.exposures, name) for name in _EXPOSURES}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     about = {
-        "format": FORMAT_VERSION,
+        "format": FORMAT_VERSION if scene.world_from_scene.is_identity else PLACED_VERSION,
         "background": scene.background.tolist(),
         "up": scene.up.tolist(),
         "radius": scene.radius,
         "center": scene.center.tolist(),
+        **_place(scene.world_from_scene),
         **about,
     }
     data = safetensors.torch.save(tensors, metadata={"tondo_scene": json.dumps(about)})
     write_bytes(path, data)
+
+
+def _place(world_from_scene: Similarity) -> dict[str, Any]:
+    """Nothing for a scene that is in the world's own units and place, as all were once."""
+    return (
+        {}
+        if world_from_scene.is_identity
+        else {"world_from_scene": dataclasses.asdict(world_from_scene)}
+    )
 
 
 def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -196,18 +208,23 @@ def _frequency_shape(about: Any) -> FrequencyShape:
 
 
 def _frame(about: Any) -> dict[str, Any]:
-    """Background, up, radius and center."""
+    """Background, up, radius, center and the place in the world."""
     if not isinstance(about, dict):
         raise ValueError("its metadata is not a JSON object")
-    if about.get("format") != FORMAT_VERSION:
-        raise ValueError(
-            f"format {about.get('format')!r}, expected {FORMAT_VERSION} (a newer Tondo wrote it?)"
-        )
+    version = about.get("format")
+    if version not in (FORMAT_VERSION, PLACED_VERSION):
+        raise ValueError(f"format {version!r}, expected {FORMAT_VERSION} (a newer Tondo wrote it?)")
     radius = _positive("radius", about["radius"])
     background, up, center = (_vector(name, about[name]) for name in ("background", "up", "center"))
     if not math.isclose(float(up.norm()), 1.0, abs_tol=1e-3):
         raise ValueError(f"up must be a unit vector, got {up.tolist()}")
-    return {"background": background, "up": up, "radius": radius, "center": center}
+    place = IDENTITY
+    if version == PLACED_VERSION:
+        stored = about["world_from_scene"]
+        x, y, z = (_finite("translation", one) for one in stored["translation"])
+        place = Similarity(_positive("scale", stored["scale"]), (x, y, z))
+    frame = {"background": background, "up": up, "radius": radius, "center": center}
+    return {**frame, "world_from_scene": place}
 
 
 def _positive(name: str, value: object) -> float:
@@ -215,6 +232,12 @@ def _positive(name: str, value: object) -> float:
         raise ValueError(f"{name} must be a number, got {value!r}")
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be positive, got {value}")
+    return float(value)
+
+
+def _finite(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be finite numbers, got {value!r}")
     return float(value)
 
 

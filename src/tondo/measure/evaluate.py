@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -129,6 +129,12 @@ def evaluate_points(ours: Tensor, truth: Tensor, threshold: float) -> GeometryMe
         recall=shares.recall,
         f_score=shares.f_score,
     )
+
+
+def in_units(metrics: GeometryMetrics, scale: float) -> GeometryMetrics:
+    """The same in units of which one was `scale` before."""
+    lengths = ("chamfer", "accuracy", "completeness", "threshold")
+    return replace(metrics, **{name: scale * getattr(metrics, name) for name in lengths})
 
 
 def metrics_json(metrics: ReconstructionMetrics) -> dict[str, Any]:

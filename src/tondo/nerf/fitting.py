@@ -55,6 +55,7 @@ class FieldFitting(Fitting[FieldScene]):
             radius,
             center,
             exposures,
+            self._photos.world_from_scene,
         )
 
     def cameras(self) -> list[Camera]:

@@ -55,7 +55,8 @@ def photograph_scene(
             write_png(folder / name, picture)
             named.append((name, camera))
         watch("photographing the scene", len(cameras), len(cameras))
-        write_cameras(folder / CAMERAS, named, up=scene.up)
+        place = scene.world_from_scene
+        write_cameras(folder / CAMERAS, named, up=scene.up, world_from_scene=place)
 
 
 def _is_object(opened: OpenedScene, cameras: Sequence[Camera]) -> bool:

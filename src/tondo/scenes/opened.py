@@ -11,9 +11,12 @@ from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
-from tondo.data.splats import Scene, Splats
+from tondo.data.similarity import IDENTITY, Similarity
+from tondo.data.splats import Scene, Splats, scaled
 from tondo.errors import InputError
+from tondo.geometry.placement import unit_of
 from tondo.geometry.up import as_text, cameras_up
+from tondo.io.mesh_frames import read_offset
 from tondo.io.ply import read_splat_file
 from tondo.io.scene import load_scene
 from tondo.training.run_directory import RunDirectory, is_finished, open_run
@@ -94,14 +97,15 @@ def is_scene(path: Path) -> bool:
 
 
 def photo_cameras(opened: OpenedScene) -> list[Camera] | None:
-    """The cameras of the photos that a run was made from, or None where they are not known.
+    """The cameras of the photos that a run was made from, in its scene, or None where they are not
+    known.
 
     Raises:
         InputError: the run's `cameras.json` is damaged or empty.
     """
     if opened.run is None or not opened.run.cameras_path.is_file():
         return None
-    return read_cameras(opened.run.cameras_path)
+    return read_cameras(opened.run.cameras_path, opened.scene.world_from_scene)
 
 
 def held_out_cameras(opened: OpenedScene) -> list[Camera]:
@@ -114,14 +118,17 @@ def held_out_cameras(opened: OpenedScene) -> list[Camera]:
 
     if opened.run is None or not opened.run.cameras_path.is_file():
         return []
-    return [one.camera for one in load_cameras(opened.run.cameras_path) if one.held_out]
+    place = opened.scene.world_from_scene
+    named = load_cameras(opened.run.cameras_path, world_from_scene=place)
+    return [one.camera for one in named if one.held_out]
 
 
-def read_cameras(path: Path) -> list[Camera]:
-    """The cameras of a `transforms.json`, at least one. Raises InputError."""
+def read_cameras(path: Path, world_from_scene: Similarity) -> list[Camera]:
+    """The cameras of a `transforms.json`, at least one, in a scene. Raises InputError."""
     from tondo.io.photos import load_cameras
 
-    cameras = [named.camera for named in load_cameras(path)]
+    named = load_cameras(path, world_from_scene=world_from_scene)
+    cameras = [one.camera for one in named]
     if not cameras:
         raise InputError(f"{path} has no cameras")
     return cameras
@@ -142,17 +149,24 @@ def _open(path: Path) -> OpenedScene:
         return OpenedScene(load_scene(path), None)
     if path.suffix.lower() == ".ply":
         found = read_splat_file(path)
-        scene = _scene_of(found.splats, ASSUMED_UP if found.up is None else found.up)
+        up = ASSUMED_UP if found.up is None else found.up
+        scene = _scene_of(found.splats, up, read_offset(path).tolist())
         return OpenedScene(scene, None, found.up is not None, found.notes)
     raise InputError(
         f"{path} is not a scene: expected a run's folder, a .safetensors or a .ply of splats"
     )
 
 
-def _scene_of(splats: Splats, up: tuple[float, float, float]) -> Scene:
-    """A scene around splats that came alone: the middle 90 % of them are its reach."""
-    center, radius = torch.zeros(3), 1.0
+def _scene_of(splats: Splats, up: tuple[float, float, float], offset: Sequence[float]) -> Scene:
+    """A scene around splats that came alone, in a file whose coordinates want `offset` added: the
+    middle 90 % of them are its reach."""
+    center, radius, place = torch.zeros(3), 1.0, IDENTITY
     if len(splats.means):
         center = splats.means.median(dim=0).values
         radius = max(1e-6, float((splats.means - center).norm(dim=1).quantile(0.9)))
-    return Scene(splats, torch.zeros(3), torch.tensor(up), radius, center)
+    x, y, z = offset
+    scale = unit_of(radius)
+    if scale != 1 or any(offset):
+        place = Similarity(scale, (x, y, z))
+        splats, center, radius = scaled(splats, 1 / scale), center / scale, radius / scale
+    return Scene(splats, torch.zeros(3), torch.tensor(up), radius, center, None, place)

@@ -177,7 +177,12 @@ def _write_cameras(run: RunDirectory, fitting: Fitting, photos: PhotoSet) -> Non
     names = [photo.name for photo in photos.train]
     cameras = list(zip(names, fitting.cameras(), strict=True))
     held_out = [(photo.name, photo.camera) for photo in photos.test]
-    write_cameras(run.cameras_path, [*cameras, *held_out], {name for name, _ in held_out})
+    write_cameras(
+        run.cameras_path,
+        [*cameras, *held_out],
+        {name for name, _ in held_out},
+        world_from_scene=photos.world_from_scene,
+    )
 
 
 def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: Watch) -> Path:

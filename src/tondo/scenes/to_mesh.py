@@ -104,7 +104,7 @@ def scene_mesh(
     watch: Watch = lambda cameras, _: cameras,
     held_out: Sequence[Camera] = (),
 ) -> Mesh:
-    """The surface of a scene, in world space, with colours and normals.
+    """The surface of a scene, with colours and normals, in the scene's frame and with its place.
 
     Args:
         cameras: viewpoints that saw the scene, best those of the photos.
@@ -139,7 +139,7 @@ def scene_mesh(
     if not len(mesh.faces):
         return mesh
     mesh, seen = color_from_views(mesh, pictures)
-    return drop_unseen_parts(mesh, seen)
+    return replace(drop_unseen_parts(mesh, seen), world_from_scene=scene.world_from_scene)
 
 
 def fused(

@@ -113,4 +113,5 @@ def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
     if setting.config.exposure:
         exposures = Exposures(fitted.viewmats.clone(), fitted.exposures.clone())
     behind = background(fitted, setting.background)
-    return Scene(splats, behind, photos.up, radius, center, exposures)
+    place = photos.world_from_scene
+    return Scene(splats, behind, photos.up, radius, center, exposures, place)

@@ -49,7 +49,12 @@ def starting_points(
         if max_size < TRIANGULATE_SIZE:
             names = {photo.name for photo in train}
             large = load_posed(
-                posed, max_size=TRIANGULATE_SIZE, holdout=0, load_points=False, masks=masks
+                posed,
+                max_size=TRIANGULATE_SIZE,
+                holdout=0,
+                load_points=False,
+                masks=masks,
+                world_from_scene=photos.world_from_scene,
             )
             train = tuple(p for p in (*large.train, *large.test) if p.name in names)
         cloud = triangulate(train, seed=seed)
