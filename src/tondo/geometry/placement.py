@@ -12,7 +12,8 @@ from tondo.data.similarity import FAR_AWAY, IDENTITY, Similarity, rounded
 from tondo.geometry.focus import core_of, focus_of
 
 # World units. Outside, a fixed near plane and steps of training are too coarse, or too fine.
-LEAST_REACH, MOST_REACH = 0.25, 250.0
+LEAST_SIZE, MOST_SIZE = 0.25, 250.0
+_LOOK = 30.0  # times the reach: what cameras look at cannot be told to be further away
 
 # A camera can be a stray if it stands so many times as far from the middle as half of all do, where
 # the others look at one place. Where they do not, the room between the cameras says little of how
@@ -45,29 +46,33 @@ def place(viewmats: Tensor) -> Similarity:
     """The place of the scene of cameras [N, 4, 4] (float64, world-to-camera); the identity unless
     the scene would suffer where it is.
 
-    Moved to the cameras' middle, rounded to the power of ten below the reach, if that is
-    more than 100 times the reach away; scaled by a power of ten that brings the reach into [1, 10)
-    if it is outside [0.25, 250]. Few cameras far away do not count.
+    Its size is the cameras' reach, or how far they look, where they look at one place that is
+    further away than that. Moved to the cameras' middle, rounded to the power of ten below the
+    size, if that is more than 100 times the size away; scaled by a power of ten that brings the
+    size into [1, 10) if it is outside [0.25, 250]. Few cameras far away do not count.
     """
-    positions, _ = stands(viewmats)
-    positions = positions[core_of(positions)]
-    middle = positions.median(dim=0).values
-    reach = float((positions - middle).norm(dim=1).max())
-    if not reach > 1e-12 * float(middle.norm()):  # all in one place: only where can be told
-        reach = 1.0
-    scale = unit_of(reach)
+    positions, axes = stands(viewmats)
+    core = core_of(positions)
+    middle = positions[core].median(dim=0).values
+    around = positions[core] - middle
+    size = float(around.norm(dim=1).max())
+    if not size > 1e-12 * float(middle.norm()):  # all in one place: only where can be told
+        size = 1.0
+    elif size <= MOST_SIZE:
+        size = min(max(size, focus_of(around, axes[core])[1]), _LOOK * size, MOST_SIZE)
+    scale = unit_of(size)
     translation = (0.0, 0.0, 0.0)
-    if float(middle.norm()) > FAR_AWAY * reach:
-        translation = rounded(middle, reach)
+    if float(middle.norm()) > FAR_AWAY * size:
+        translation = rounded(middle, size)
     return Similarity(scale, translation) if scale != 1.0 or any(translation) else IDENTITY
 
 
-def unit_of(reach: float) -> float:
-    """World units in one unit of a scene with that reach, a power of ten: 1 for usual ones, else
-    so that the reach is within [1, 10)."""
-    if LEAST_REACH <= reach <= MOST_REACH:
+def unit_of(size: float) -> float:
+    """World units in one unit of a scene of that size, a power of ten: 1 for usual ones, else so
+    that the size is within [1, 10)."""
+    if LEAST_SIZE <= size <= MOST_SIZE:
         return 1.0
-    return float(f"1e{math.floor(math.log10(reach))}")
+    return float(f"1e{math.floor(math.log10(size))}")
 
 
 def far_cameras(viewmats: Tensor, bounds: Tensor) -> list[Far]:
