@@ -84,7 +84,7 @@ def test_the_very_same_surface_has_an_f_score_of_one(
     assert "warning" not in capsys.readouterr().out
 
 
-@every_up
+@pytest.mark.parametrize("up", [UPS["-y"], UPS["aslant"]])
 def test_a_file_that_says_nothing_gets_a_hint(
     tmp_path: Path, up: tuple[float, float, float], capsys: pytest.CaptureFixture[str]
 ) -> None:

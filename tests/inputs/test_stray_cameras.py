@@ -180,16 +180,15 @@ def painted(folder: Path, count: int) -> list[Frame]:
 
 
 def test_what_a_picture_shows_tells_a_wrong_pose_that_looks_right(tmp_path: Path) -> None:
-    frames = painted(tmp_path, 12)
+    frames = painted(tmp_path, 8)
     others = frames[:4] + frames[5:]
     assert picture_fits(frames[4], others) is True
     center = np.linalg.inv(frames[4].viewmat)[:3, 3]
-    for there in (14.0 * center, center + np.array([30.0, 9.0, 20.0])):
-        moved = frames[4].viewmat.copy()
-        moved[:3, 3] = -moved[:3, :3] @ there
-        found = placed([*others, replace(frames[4], viewmat=moved)], None)
-        assert [one.name for one in found.skipped] == ["04.png"]
-        assert "what its picture shows does not fit" in found.skipped[0].reason
+    moved = frames[4].viewmat.copy()
+    moved[:3, 3] = -moved[:3, :3] @ (14.0 * center + np.array([0.0, 9.0, 5.0]))
+    found = placed([*others, replace(frames[4], viewmat=moved)], None)
+    assert [one.name for one in found.skipped] == ["04.png"]
+    assert "what its picture shows does not fit" in found.skipped[0].reason
     wrong = [replace(one, viewmat=np.roll(one.viewmat, 1, axis=0)) for one in others]
     assert picture_fits(frames[4], wrong) is None, "others that are no better say nothing"
     assert picture_fits(frames[4], []) is None
