@@ -394,9 +394,36 @@ def fields_tables(results: dict[str, Any]) -> str:
     )
 
 
+def poses_page(results: dict[str, Any]) -> str:
+    """What `poses.py` found: photos placed, beside plain pycolmap."""
+    rows = []
+    for name, found in results["sets"].items():
+        cells = []
+        for tool in ("tondo", "pycolmap"):
+            one = found[tool]
+            off = "" if one["median"] is None else f"{one['median']:.2%} / {one['worst']:.1%}"
+            cells += [f"{one['placed']}", off, f"{one['seconds']:.0f}"]
+        rows.append((f"`{name}`", str(found["photos"]), *cells))
+    head = ("photos of", "number")
+    for tool in ("tondo prepare", "plain pycolmap"):
+        head += (f"{tool}: placed", "off, median / worst", "seconds")
+    return (
+        "## Poses\n\nPhotos placed, beside pycolmap with its defaults (all pairs, one camera), one "
+        "after the other. Off: from the places that the set gives, after the best similarity, as a "
+        "share of the cameras' mean distance from their middle; these places are somebody's "
+        "structure from motion too (`fox`), or a depth camera's (`kitchen`).\n\n"
+        f"{table(head, rows)}\n\n{where(results)}\n"
+    )
+
+
 def page() -> str:
     parts = ["# Benchmarks\n", "Written by `benchmarks/table.py`; see benchmarks/README.md.\n"]
-    for name, make in (("quality", quality_page), ("kernels", kernels_page), ("step", step_page)):
+    for name, make in (
+        ("quality", quality_page),
+        ("kernels", kernels_page),
+        ("step", step_page),
+        ("poses", poses_page),
+    ):
         results = load(name)
         parts.append(make(results) if results else f"## {name}\n\nNot measured yet.\n")
     return "\n".join(parts)
