@@ -146,6 +146,10 @@ def test_photos_that_their_strongest_partners_contradict_are_not_sound() -> None
     alike = [PairAgreement("a", "e", 40, 0.0), PairAgreement("b", "f", 40, 0.0)]
     full = chain(good) + chain(good[::2]) + chain(good[1::2]) + chain("aceg"[::2]) + alike
     assert sound_photos(full) == set(good)
+    # Two rounds that weak pairs alone join, which agree.
+    rounds = chain(good) + chain(good[::2]) + chain(other) + chain(other[::2])
+    bridge = [PairAgreement("a", "w", 55, 0.95), PairAgreement("b", "v", 15, 0.2)]
+    assert sound_photos(rounds + bridge) == set(good + other)
     assert sound_photos([]) == set()
 
 

@@ -25,6 +25,8 @@ MIN_MATCHES = 15
 MIN_AGREEMENT = 0.5
 STRONGEST = 4
 STRONG_SHARE = 0.2  # of the matches with the strongest partner
+# Of the matches between two groups of photos, what must agree to take them for one.
+JOINING_AGREEMENT = 0.7
 # Points farther from their features than this, pixels, are no points.
 IMPOSSIBLE_ERROR = 100.0
 # Two models agree on a photo within these.
@@ -116,7 +118,8 @@ def matches_agree(model: pycolmap.Reconstruction, database_path: Path) -> list[P
 
 def sound_photos(pairs: Sequence[PairAgreement]) -> set[str]:
     """Names of the photos whose poses hold together: the largest group of photos joined by strong
-    pairs that agree, without those whose strong pairs mostly disagree.
+    pairs that agree, without those whose strong pairs mostly disagree; and other groups, if most
+    matches between them and that one agree (two rounds at two heights, say).
 
     A strong pair is one of the four with most matches of one of its photos, and has at least a
     fifth of the matches of the strongest.
@@ -131,11 +134,35 @@ def sound_photos(pairs: Sequence[PairAgreement]) -> set[str]:
         strong[name] = [p for p in ranked if p.matches >= STRONG_SHARE * ranked[0].matches]
     kept = set(strong)
     while True:
-        kept = _largest_group(kept, strong)
+        groups = _groups(kept, strong)
+        kept = _joined(groups, pairs)
         doubtful = {name for name in kept if _share(strong[name], kept) < MIN_AGREEMENT}
         if not doubtful:
             return kept
         kept -= doubtful
+
+
+def _joined(groups: list[set[str]], pairs: Sequence[PairAgreement]) -> set[str]:
+    """The largest group, with those between which and it most matches agree."""
+    if not groups:
+        return set()
+    joined, left = groups[0], groups[1:]
+    while left:
+        for group in left:
+            across = [
+                p
+                for p in pairs
+                if (p.first in joined and p.second in group)
+                or (p.first in group and p.second in joined)
+            ]
+            total = sum(pair.matches for pair in across)
+            if total and sum(p.matches * p.share for p in across) > JOINING_AGREEMENT * total:
+                joined = joined | group
+                left = [other for other in left if other is not group]
+                break
+        else:
+            break
+    return joined
 
 
 def _share(pairs: Sequence[PairAgreement], kept: set[str]) -> float:
@@ -145,13 +172,14 @@ def _share(pairs: Sequence[PairAgreement], kept: set[str]) -> float:
     return sum(pair.matches * pair.share for pair in own) / total if total else 0.0
 
 
-def _largest_group(kept: set[str], strong: Mapping[str, Sequence[PairAgreement]]) -> set[str]:
+def _groups(kept: set[str], strong: Mapping[str, Sequence[PairAgreement]]) -> list[set[str]]:
+    """Photos joined by strong pairs that agree, the largest group first."""
     neighbours: dict[str, set[str]] = {name: set() for name in kept}
     for pair in (pair for name in kept for pair in strong[name]):
         if pair.share >= MIN_AGREEMENT and {pair.first, pair.second} <= kept:
             neighbours[pair.first].add(pair.second)
             neighbours[pair.second].add(pair.first)
-    largest: set[str] = set()
+    groups = []
     left = set(kept)
     while left:
         group, front = set(), {min(left)}
@@ -159,8 +187,8 @@ def _largest_group(kept: set[str], strong: Mapping[str, Sequence[PairAgreement]]
             group |= front
             front = {other for name in front for other in neighbours[name]} - group
         left -= group
-        largest = max(largest, group, key=len)
-    return largest
+        groups.append(group)
+    return sorted(groups, key=lambda group: (-len(group), min(group)))
 
 
 def weak_pairs(database_path: Path, share: float = 0.35) -> list[tuple[int, int]]:
