@@ -57,8 +57,7 @@ class Capture:
         points: [P, 3] float64; colors: [P, 3] uint8.
         error: mean reprojection error, pixels of the photos; 0 without a model.
         inliers: [N, N] int64, verified matches of photos i and j.
-        other_models: names of the photos of each further model, which fit each other but not the
-            largest.
+        other_models: names of photos that further models place and the largest does not.
         lens: the lens model that was chosen, and why; empty without a model.
         doubts: what is not certain, sentences. distrust: why nothing is, empty if that is not so.
     """
@@ -97,8 +96,9 @@ def describe_capture(
         directions.append(rotation[2])
         downs.append(rotation[1])
     points = [] if not models else list(models[0].points3D.values())
+    others = _others(models, set(images))
     return Capture(
-        photos=_outcomes(photos, placement, images, models),
+        photos=_outcomes(photos, placement, images, models[:1], others),
         skipped=tuple(skipped),
         registered=tuple(images),
         positions=np.array(positions, np.float64).reshape(-1, 3),
@@ -108,9 +108,7 @@ def describe_capture(
         colors=np.array([p.color for p in points], np.uint8).reshape(-1, 3),
         error=float(models[0].compute_mean_reprojection_error()) if points else 0.0,
         inliers=placement.inliers,
-        other_models=tuple(
-            tuple(sorted(im.name for im in m.images.values() if im.has_pose)) for m in models[1:]
-        ),
+        other_models=others,
         lens=placement.lens,
         doubts=placement.doubts,
         distrust=placement.distrust,
@@ -124,20 +122,30 @@ def _up(downs: np.ndarray) -> np.ndarray:
     return mean / length if length > 1e-6 else np.array([0.0, 0.0, 1.0])
 
 
+def _others(
+    models: Sequence[pycolmap.Reconstruction], placed: set[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Names of the photos of each further model that no model before it has, of two and more."""
+    groups = []
+    known = set(placed)
+    for model in models[1:]:
+        own = {image.name for image in model.images.values() if image.has_pose} - known
+        if len(own) >= 2:
+            groups.append(tuple(sorted(own)))
+            known |= own
+    return tuple(groups)
+
+
 def _outcomes(
     photos: Sequence[GatheredPhoto],
     placement: Placement,
     images: dict[str, pycolmap.Image],
     models: Sequence[pycolmap.Reconstruction],
+    others: Sequence[Sequence[str]],
 ) -> tuple[PhotoOutcome, ...]:
     faults = find_faults([photo.quality for photo in photos])
     usual = float(np.median([photo.quality.sharpness for photo in photos])) or 1.0
-    elsewhere = {
-        image.name: number
-        for number, model in enumerate(models[1:], start=2)
-        for image in model.images.values()
-        if image.has_pose
-    }
+    elsewhere = {name: number for number, own in enumerate(others, start=2) for name in own}
     outcomes = []
     for index, photo in enumerate(photos):
         image = images.get(photo.name)

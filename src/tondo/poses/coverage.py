@@ -26,7 +26,7 @@ class Coverage:
         elevations: [R] above the horizontal plane, -90..90.
         covered: how many of the 360 degrees around have a photo within half a gap.
         gap: (from, to) azimuth of the widest gap, to > from, or None if there is none.
-        gap_between: names of the photos at its two ends.
+        gap_between: the photos at its two ends, as the user calls them.
     """
 
     inward: bool
@@ -68,7 +68,9 @@ def measure_coverage(capture: Capture) -> Coverage:
     if widths[widest] > GAP_DEGREES:
         gap = (float(azimuths[order[widest]]), float(ends[widest]))
         following = order[(widest + 1) % len(order)]
-        between = (capture.registered[order[widest]], capture.registered[following])
+        sources = {photo.name: photo.source for photo in capture.photos}
+        ends = (capture.registered[order[widest]], capture.registered[following])
+        between = (sources.get(ends[0], ends[0]), sources.get(ends[1], ends[1]))
     return Coverage(inward, center, azimuths, elevations, covered, gap, between)
 
 
