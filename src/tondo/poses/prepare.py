@@ -135,24 +135,8 @@ def prepare(
         )
         photos, skipped = gathered.photos, gathered.skipped
         _check_enough(source, photos, skipped)
-        placement: Placement = in_child(
-            place_photos,
-            [_unplaced(photo) for photo in photos],
-            result.parent,
-            result / "images",
-            is_video(source),
-            options.seed,
-            options.lens,
-            what=f"find the poses of {source}",
-            folder=result.parent,
-            on_progress=say,
-        )
-        models = [pycolmap.Reconstruction(folder) for folder in placement.folders]
-        if models:
-            # A model that is not to be believed lies where nobody takes it for one.
-            place = result / ("doubtful" if placement.distrust else "sparse")
-            make_folder(place)
-            placement.folders[0].rename(place / "0")
+        placement = _place(source, photos, result, options, say)
+        models = _kept_models(placement, result)
         say(STAGES[4], 0, 1)
         capture = describe_capture(photos, skipped, placement, models)
         still = _still_background(photos, placement.matches, models)
@@ -167,6 +151,39 @@ def prepare(
     _check_half_placed(capture, out)
     advice = tuple(give_advice(capture, coverage))
     return _prepared(out, len(photos), capture, advice, gathered.notes)
+
+
+def _place(
+    source: Path,
+    photos: Sequence[GatheredPhoto],
+    result: Path,
+    options: PrepareOptions,
+    say: Progress,
+) -> Placement:
+    """Structure from motion, with its files beside `result`."""
+    return in_child(
+        place_photos,
+        [_unplaced(photo) for photo in photos],
+        result.parent,
+        result / "images",
+        is_video(source),
+        options.seed,
+        options.lens,
+        what=f"find the poses of {source}",
+        folder=result.parent,
+        on_progress=say,
+    )
+
+
+def _kept_models(placement: Placement, result: Path) -> list[pycolmap.Reconstruction]:
+    """The models, and the largest moved into `result`: one that is not to be believed to where
+    nobody takes it for one."""
+    models = [pycolmap.Reconstruction(folder) for folder in placement.folders]
+    if models:
+        place = result / ("doubtful" if placement.distrust else "sparse")
+        make_folder(place)
+        placement.folders[0].rename(place / "0")
+    return models
 
 
 def _still_background(
