@@ -20,6 +20,7 @@ from tondo.data.photos import PhotoSet
 from tondo.data.splats import Splats
 from tondo.errors import InputError
 from tondo.io.images import write_png
+from tondo.io.intrinsics import read_intrinsics
 from tondo.io.photos import load_cameras, load_posed
 from tondo.io.ply import write_splats
 
@@ -172,6 +173,55 @@ def test_intrinsics_as_a_matrix(tmp_path: Path, given: dict[str, Any]) -> None:
 def test_what_is_no_matrix_of_intrinsics(tmp_path: Path, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_posed(write(tmp_path, w=W, h=H, own={"K": value}), max_size=None)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"camera_angle_x": 2 * math.atan(W / 2 / FX), "camera_angle_y": 2 * math.atan(H / 2 / FY)},
+        {"x_fov": math.degrees(2 * math.atan(W / 2 / FX)), "fl_y": FY},
+    ],
+)
+def test_a_frames_field_of_view_goes_before_the_files_focal_length(
+    tmp_path: Path, own: dict[str, float]
+) -> None:
+    given = {"w": W, "h": H, "cx": CX, "cy": CY, "fl_x": 99.0, "fl_y": 99.0}
+    assert_cameras(load_posed(write(tmp_path, own=own, **given), max_size=None))
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+@pytest.mark.parametrize(
+    "given",
+    [
+        # nerfstudio's order: k1 k2 k3 k4 p1 p2
+        {"distortion_params": [0.1, -0.02, 0.003, 0.0, 0.001, -0.002]},
+        {"intrinsics": {"fx": FX, "k1": 0.1, "k2": -0.02, "k3": 0.003, "p1": 0.001, "p2": -0.002}},
+    ],
+)
+def test_distortion_in_a_list_or_an_object(
+    tmp_path: Path, given: dict[str, Any], is_own: bool
+) -> None:
+    frame, content = (given, PLAIN) if is_own else ({}, {**PLAIN, **given})
+    found = read_intrinsics(frame, content, "frame")
+    assert found.distortion == (0.1, -0.02, 0.001, -0.002, 0.003, 0.0, 0.0, 0.0)
+    assert (found.fx, found.fy) == (FX, FY)
+    listed = {**given, "k1": 0.5}
+    assert read_intrinsics(listed, PLAIN, "frame").distortion == (0.5, *[0.0] * 7)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"distortion_params": [0.1, 0.0, 0.0, 0.0]},
+        {"distortion": [0.1, 0.0, 0.0, 0.0, 0.0]},
+        {"dist_coeffs": [[0.1, 0.0, 0.0, 0.0, 0.0]]},
+    ],
+)
+def test_distortion_in_an_unknown_order_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="whose order is not known"):
+        load_posed(write(tmp_path, **PLAIN, **given), max_size=None)
+    zeros = {key: [0.0, 0.0] for key in given}
+    assert_cameras(load_posed(write(tmp_path, **PLAIN, **zeros), max_size=None))
 
 
 def test_fields_of_view_in_degrees(tmp_path: Path) -> None:

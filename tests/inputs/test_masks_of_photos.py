@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -288,8 +289,22 @@ def test_photographs_that_are_called_mask_stay_photographs(tmp_path: Path) -> No
     ]
 
 
-def test_a_folder_of_masks_that_fits_no_photo_is_said(tmp_path: Path) -> None:
-    found = load_posed(masked_set(tmp_path / "set", "masks/other_003.png"), max_size=None)
+@pytest.mark.parametrize("place", ["masks/KÜCHE.png", "images/Küche_mask.png"])
+def test_names_of_masks_in_unicodes_other_form(tmp_path: Path, place: str) -> None:
+    folder = masked_set(tmp_path / "set", "", count=1)
+    (folder / "images" / "000.png").rename(folder / "images" / "Küche.png")
+    mask = folder / unicodedata.normalize("NFD", place)
+    mask.parent.mkdir(exist_ok=True)
+    grey(half()).save(mask)
+    (tmp_path / "out").mkdir()
+    found = gather_photos(folder, tmp_path / "out", frames=1, max_size=96, max_features=50)
+    assert [photo.source for photo in found.photos] == ["Küche.png"]
+    assert any("masks found for 1 of 1 photos" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("place", ["masks/other_003.png", "masks/cam0/003.png"])
+def test_a_folder_of_masks_that_fits_no_photo_is_said(tmp_path: Path, place: str) -> None:
+    found = load_posed(masked_set(tmp_path / "set", place), max_size=None)
     assert kept_shares(found) == {1.0}
     assert "no picture in masks/ is named after a photo" in found.masks
 

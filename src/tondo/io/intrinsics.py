@@ -9,6 +9,10 @@ from typing import Any
 from tondo.errors import InputError
 from tondo.io.undistort import Lens
 
+_ANGLES = ("camera_angle_x", "x_fov")
+# nerfstudio's order of `distortion_params`. Under other names there are other orders.
+_PARAMS = ("k1", "k2", "k3", "k4", "p1", "p2")
+_UNCLEAR = ("distortion", "distortion_coefficients", "dist_coeffs", "distortion_coeffs", "dist")
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 _PERSPECTIVE = ("", "PERSPECTIVE", "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 # Beginnings of the names that programs give to pictures of all directions.
@@ -105,8 +109,13 @@ def read_intrinsics(frame: dict[str, Any], content: dict[str, Any], what: str) -
                     return number(source[key], f"{key} of {what}")
         return None
 
-    distortion = tuple(get(key) or 0.0 for key in _DISTORTION)
-    pinhole = {**_pinhole(content, what), **_pinhole(frame, what)}
+    distortion = _distortion(frame, content, what)
+    pinhole = _pinhole(frame, what)
+    # A frame's own field of view goes before a focal length that the file has for all.
+    has_angle = "fl_x" not in pinhole and any(frame.get(key) is not None for key in _ANGLES)
+    for key, value in _pinhole(content, what).items():
+        if not (has_angle and key in ("fl_x", "fl_y")):
+            pinhole.setdefault(key, value)
     x_fov, y_fov = get("x_fov"), get("y_fov")
     return Intrinsics(
         model=_model(frame, content, distortion, what),
@@ -120,6 +129,40 @@ def read_intrinsics(frame: dict[str, Any], content: dict[str, Any], what: str) -
         angle_y=get("camera_angle_y") if y_fov is None else math.radians(y_fov),
         distortion=distortion,
     )
+
+
+def _distortion(frame: dict[str, Any], content: dict[str, Any], what: str) -> tuple[float, ...]:
+    """(k1, k2, p1, p2, k3, k4, k5, k6): what the frame has goes before what the file has."""
+    found = _named_distortion(content, what) | _named_distortion(frame, what)
+    return tuple(found.get(key, 0.0) for key in _DISTORTION)
+
+
+def _named_distortion(source: dict[str, Any], what: str) -> dict[str, float]:
+    """The coefficients that `source` has: in keys of their own, else in the object that holds its
+    focal length, else in nerfstudio's list."""
+    inside = (source[key] for key in _MATRIX_KEYS if isinstance(source.get(key), dict))
+    for place in (source, *inside):
+        if any(place.get(key) is not None for key in _DISTORTION):
+            return {
+                key: number(place[key], f"{key} of {what}")
+                for key in _DISTORTION
+                if place.get(key) is not None
+            }
+    for key in ("distortion_params", *_UNCLEAR):
+        value = source.get(key)
+        numbers = value if isinstance(value, list) else [value]
+        if not any(numbers):
+            continue
+        if key in _UNCLEAR or len(numbers) != len(_PARAMS):
+            raise InputError(
+                f"{what} has the {key} {str(value)[:60]}, whose order is not known: give them as "
+                "k1, k2, p1, p2 (k3, k4), a key for each"
+            )
+        return {
+            name: number(one, f"{key} of {what}")
+            for name, one in zip(_PARAMS, numbers, strict=True)
+        }
+    return {}
 
 
 def _pinhole(source: dict[str, Any], what: str) -> dict[str, float]:

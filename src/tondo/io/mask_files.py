@@ -13,6 +13,7 @@ from PIL import Image
 from tondo.errors import InputError, OptionError
 from tondo.io.images import PHOTO_SUFFIXES, opened_picture
 from tondo.io.masks import MaskFile
+from tondo.io.named_files import common_form
 
 AUTO, NONE = "auto", "none"
 MASK_FOLDERS = ("masks", "mask")
@@ -70,7 +71,8 @@ def find_masks(
     Beside a photo NAME.jpg: NAME_mask, NAME-mask, NAME.mask, mask_NAME, NAME.jpg.mask,
     NAME.jpg_mask and NAME.jpg, each with the ending of a picture; and instant-ngp's
     dynamic_mask_NAME. In a folder masks/ (also mask/, images_masks/) in the photos' folder, beside
-    or above it: these, or NAME itself, in the same sub-folders. Upper and lower case are the same.
+    or above it: these, or NAME itself, in the same sub-folders. Upper and lower case are the same,
+    and so are Unicode's two forms of a letter with an accent.
 
     Args:
         photos: files of pictures; masks may be among them.
@@ -127,14 +129,15 @@ def _beside(photos: Sequence[Path], disk: _Disk) -> dict[Path, MaskFile]:
 
 def _in_folders(photos: Sequence[Path], top: Path, disk: _Disk) -> tuple[dict[Path, MaskFile], str]:
     """Masks in folders of masks, and the name of such a folder where no name fits."""
-    found, unused = {}, ""
+    found, looked_in = {}, {}
     for photo in photos:
         for folder, rest in _places(photo, top, disk):
             mask = _with_name(disk.pictures(folder / rest), photo, alone=True)
             if mask is not None and mask.path != photo:
                 found[photo] = mask
                 break
-            unused = unused or (folder.name if disk.pictures(folder / rest) else "")
+            looked_in[folder] = folder.name
+    unused = "" if found else next((n for f, n in looked_in.items() if _holds_pictures(f)), "")
     return found, unused
 
 
@@ -182,7 +185,7 @@ def _below(path: Path, top: Path) -> str:
 
 def _with_name(files: Mapping[str, Path], photo: Path, *, alone: bool = False) -> MaskFile | None:
     """The mask of `photo` among a folder's files; with `alone` it may have the very same name."""
-    stem, name = photo.stem.lower(), photo.name.lower()
+    stem, name = common_form(photo.stem), common_form(photo.name)
     names = [f"{stem}_mask", f"{stem}-mask", f"{stem}.mask", f"mask_{stem}", f"mask-{stem}"]
     names += [f"{name}.mask", f"{name}_mask", name]
     for one in (*names, stem) if alone else names:
@@ -226,13 +229,13 @@ class _Disk:
         self._folders: dict[Path, list[Path]] = {}
 
     def pictures(self, folder: Path) -> Mapping[str, Path]:
-        """The pictures of a folder by their names in lower case without ending, PNG first."""
+        """The pictures of a folder by the common form of their names without ending, PNG first."""
         if folder not in self._pictures:
             files = sorted(_inside(folder), key=lambda one: (one.suffix.lower() != ".png", one))
             found: dict[str, Path] = {}
             for one in files:
                 if one.suffix.lower() in PHOTO_SUFFIXES and not one.name.startswith("."):
-                    found.setdefault(one.stem.lower(), one)
+                    found.setdefault(common_form(one.stem), one)
             self._pictures[folder] = found
         return self._pictures[folder]
 
@@ -241,6 +244,15 @@ class _Disk:
         if place not in self._folders:
             self._folders[place] = sorted(one for one in _inside(place) if one.is_dir())
         return [one for one in self._folders[place] if one.name.lower() in names]
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Whether a picture lies in `folder` or in one below it."""
+    return any(
+        one.suffix.lower() in PHOTO_SUFFIXES or (one.is_dir() and _holds_pictures(one))
+        for one in _inside(folder)
+        if not (one.name.startswith(".") or one.is_symlink())
+    )
 
 
 def _inside(folder: Path) -> list[Path]:

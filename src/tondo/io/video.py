@@ -20,7 +20,12 @@ from tondo.io.atomic import atomic_path
 from tondo.io.images import PIXEL_LIMIT, ImageData
 from tondo.io.video_colors import UNSPECIFIED, likely_matrix, needs_conversion, to_srgb
 
-VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm"))
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".3g2", ".mts", ".m2ts"),
+        *(".mpg", ".mpeg", ".wmv", ".flv", ".ogv"),
+    )
+)
 _SHARPNESS_SIDE = 480
 _MOST_STRETCHED = 8
 _COVERS = ("mjpeg", "png", "bmp", "gif")
