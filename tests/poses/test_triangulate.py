@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +12,11 @@ import torch
 
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, PointCloud
+from tondo.data.similarity import Similarity
 from tondo.poses.dense import densify
 from tondo.poses.features import Features
 from tondo.poses.tracks import KnownView, fundamental_matrix, sampson_error
-from tondo.poses.triangulate import triangulate
+from tondo.poses.triangulate import fitting_convention, triangulate
 
 BOARD_Z, WALL_Z, BOARD_HALF = 3.5, 5.0, 0.7
 
@@ -149,3 +152,31 @@ def test_dense_points_need_something_to_see(scene_photos: tuple[Photo, ...]) -> 
     blank = tuple(replace(p, image=torch.full_like(p.image, 99)) for p in scene_photos[:4])
     few = PointCloud(torch.rand(150, 3) + 4.0, torch.zeros(150, 3, dtype=torch.uint8))
     assert len(densify(blank, few, max_size=100, planes=8).points) == 150
+
+
+FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda viewmat: FLIP @ viewmat, "y and z axes were negated"),
+        (lambda viewmat: FLIP @ torch.linalg.inv(viewmat), "inverted .* axes negated"),
+    ],
+)
+def test_poses_of_another_convention_are_told(
+    scene_photos: tuple[Photo, ...],
+    mistake: Callable[[torch.Tensor], torch.Tensor],
+    message: str,
+) -> None:
+    place = Similarity(2.0, (1.0, -2.0, 3.0))
+    wrong = []
+    for photo in scene_photos[:4]:
+        viewmat = mistake(photo.camera.viewmat)
+        turned = viewmat[:3, :3] @ torch.tensor(place.translation)
+        viewmat[:3, 3] = (viewmat[:3, 3] + turned) / place.scale
+        wrong.append(replace(photo, camera=replace(photo.camera, viewmat=viewmat)))
+    assert triangulate(tuple(wrong), max_features=1000) is None
+    found = fitting_convention(tuple(wrong), place)
+    assert found is not None
+    assert re.search(message, found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from small_photos import cameras, photos
@@ -56,6 +58,23 @@ def test_random_points_are_seen() -> None:
         inside = (pixels >= 0).all(1) & (pixels[:, 0] < 72) & (pixels[:, 1] < 56)
         seen |= inside & (local[:, 2] > 0)
     assert seen.all()
+
+
+def test_random_points_of_cameras_that_look_outwards() -> None:
+    back = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))  # turned round where they stand
+    some = [replace(camera, viewmat=back @ camera.viewmat) for camera in cameras(6)]
+    cloud = init.random_points(some, 500, torch.Generator().manual_seed(0))
+    assert cloud.points.shape == (500, 3)
+    assert cloud.points.isfinite().all()
+    distance = (cloud.points - focus(some)[0]).norm(dim=1)
+    assert float(distance.min()) > 3.5
+    shown = torch.zeros(500, dtype=torch.bool)
+    for camera in some:
+        local = cloud.points @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
+        pixels = (local @ camera.K.T)[:, :2] / local[:, 2:]
+        inside = (pixels > -0.01).all(1) & (pixels[:, 0] < 72.01) & (pixels[:, 1] < 56.01)
+        shown |= inside & (local[:, 2] > 0)
+    assert shown.all()
 
 
 def test_targets_are_smaller_and_over_the_background() -> None:

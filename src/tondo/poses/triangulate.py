@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tondo.data.photos import Photo, PointCloud
+from tondo.data.similarity import Similarity
 from tondo.io.child import in_child
 from tondo.poses.dense import densify
 from tondo.poses.features import Features, choose_pairs, extract_features
@@ -17,6 +21,29 @@ from tondo.poses.tracks import KnownView, Tracks, triangulate_matches
 
 # Fewer points than this say nothing about the shape of a scene.
 MIN_POINTS = 100
+# So many times as many features must there be before it is asked how the poses are meant.
+_TELLING = 10
+_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
+# What a world-to-camera matrix, read as OpenCV's from a file, would be if the file meant otherwise.
+_CONVENTIONS: tuple[tuple[str, Callable[[NDArray], NDArray]], ...] = (
+    (
+        "the cameras' y and z axes were negated (OpenCV's axes instead of OpenGL's)",
+        lambda viewmat: _FLIP @ viewmat,
+    ),
+    (
+        "the matrices were inverted (world-to-camera instead of camera-to-world) and the cameras' "
+        "y and z axes negated (OpenCV's axes instead of OpenGL's)",
+        lambda viewmat: np.linalg.inv(_FLIP @ viewmat),
+    ),
+    (
+        "the matrices were inverted (world-to-camera instead of camera-to-world)",
+        lambda viewmat: _FLIP @ np.linalg.inv(viewmat) @ _FLIP,
+    ),
+    (
+        "the matrices were inverted (camera-to-world instead of world-to-camera)",
+        lambda viewmat: np.linalg.inv(viewmat),
+    ),
+)
 
 
 def triangulate(
@@ -46,8 +73,50 @@ def triangulate(
     """
     if len(photos) < 2:
         return None
+    features = _features(photos, max_size, max_features)
+    views = [_known_view(photo, one) for photo, one in zip(photos, features, strict=True)]
+    cloud = _point_cloud(_tracks(views, seed), photos)
+    if cloud is not None and dense_points > 0:
+        cloud = densify(photos, cloud, max_points=dense_points, seed=seed)
+    return cloud
+
+
+def fitting_convention(
+    photos: tuple[Photo, ...], world_from_scene: Similarity, *, seed: int = 0
+) -> str | None:
+    """How the poses would have to be meant so that the photos agree with them, in words.
+
+    To be asked where `triangulate` found nothing: programs write poses with other axes or the other
+    way round, and every one of these is a possible pose.
+
+    Returns:
+        What would make them fit, or None if nothing does.
+
+    Raises:
+        OutputError, InputError: as `triangulate`.
+    """
+    features = _features(photos, 800, 1000)
+    if sum(one.count for one in features) < _TELLING * MIN_POINTS:
+        return None
+    given = [_known_view(photo, one) for photo, one in zip(photos, features, strict=True)]
+    scale, shift = world_from_scene.scale, np.array(world_from_scene.translation)
+    worlds = [view.viewmat.copy() for view in given]
+    for viewmat in worlds:
+        viewmat[:3, 3] = scale * viewmat[:3, 3] - viewmat[:3, :3] @ shift
+    counts = {}
+    for name, meant in _CONVENTIONS:
+        views = [
+            replace(view, viewmat=meant(viewmat))
+            for view, viewmat in zip(given, worlds, strict=True)
+        ]
+        counts[name] = len(_tracks(views, seed).points)
+    best = max(counts, key=lambda name: counts[name])
+    return best if counts[best] >= MIN_POINTS else None
+
+
+def _features(photos: tuple[Photo, ...], max_size: int, max_features: int) -> list[Features]:
     # Features of the picture's border and of cut-out edges would not be points of the scene.
-    features = [
+    return [
         extract_features(
             cv2.cvtColor(photo.image.numpy(), cv2.COLOR_RGB2GRAY),
             max_size=max_size,
@@ -57,10 +126,12 @@ def triangulate(
         )
         for photo in photos
     ]
-    pairs = choose_pairs(features, in_order=False, neighbours=12)
-    views = [_known_view(photo, one) for photo, one in zip(photos, features, strict=True)]
+
+
+def _tracks(views: list[KnownView], seed: int) -> Tracks:
+    pairs = choose_pairs([view.features for view in views], in_order=False, neighbours=12)
     with tempfile.TemporaryDirectory(prefix="tondo-points-") as folder:
-        tracks = in_child(
+        return in_child(
             triangulate_matches,
             views,
             pairs,
@@ -69,10 +140,6 @@ def triangulate(
             what="find points in the photos",
             folder=Path(folder),
         )
-    cloud = _point_cloud(tracks, photos)
-    if cloud is not None and dense_points > 0:
-        cloud = densify(photos, cloud, max_points=dense_points, seed=seed)
-    return cloud
 
 
 def _solid_mask(photo: Photo) -> np.ndarray | None:

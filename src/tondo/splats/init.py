@@ -53,7 +53,8 @@ def splats_from_points(
 
 def random_points(cameras: Sequence[Camera], count: int, generator: Generator) -> PointCloud:
     """Random grey points where the cameras look: in a ball around their focus, each inside the
-    picture of at least one camera.
+    picture of at least one camera. Where none shows that ball, since the cameras look outwards:
+    before the cameras.
 
     Args:
         count: how many points to try; those that no camera sees are left out.
@@ -68,6 +69,21 @@ def random_points(cameras: Sequence[Camera], count: int, generator: Generator) -
         pixels = (local @ camera.K.T)[:, :2] / local[:, 2:].clamp_min(1e-6)
         inside = (pixels >= 0).all(1) & (pixels[:, 0] < camera.width)
         seen |= inside & (pixels[:, 1] < camera.height) & (local[:, 2] > 0)
-    points = points[seen]
+    points = points[seen] if bool(seen.any()) else _before(cameras, distance, count, generator)
     colors = torch.randint(64, 192, (len(points), 3), generator=generator, dtype=torch.uint8)
     return PointCloud(points, colors)
+
+
+def _before(
+    cameras: Sequence[Camera], distance: float, count: int, generator: Generator
+) -> torch.Tensor:
+    """[count, 3] points in the pictures of random cameras, at 0.5 to 8 times `distance`."""
+    which = torch.randint(len(cameras), (count,), generator=generator)
+    across, down, away = torch.rand(3, count, generator=generator)
+    sizes = torch.tensor([[camera.width, camera.height] for camera in cameras])[which]
+    pixels = torch.stack([across, down], 1) * sizes
+    homogeneous = torch.cat([pixels, torch.ones(count, 1)], 1)[..., None]
+    K = torch.stack([camera.K for camera in cameras])[which]
+    world_from_camera = torch.linalg.inv(torch.stack([camera.viewmat for camera in cameras]))[which]
+    local = torch.linalg.solve(K, homogeneous) * (distance * 0.5 * 16**away)[:, None, None]
+    return (world_from_camera[:, :3, :3] @ local + world_from_camera[:, :3, 3:])[..., 0]

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from tondo.data.photos import PhotoSet, PointCloud
+from tondo.errors import InputError
 from tondo.io.mask_files import AUTO
 from tondo.io.photos import load_posed
-from tondo.poses.triangulate import triangulate
+from tondo.poses.triangulate import fitting_convention, triangulate
 from tondo.splats.init import random_points
 
 TRIANGULATE_SIZE = 960  # pixels; small training pictures have too few features
@@ -40,6 +41,9 @@ def starting_points(
 
     The data's own points (structure from motion); else points triangulated from the training
     photos; else random ones where the cameras look.
+
+    Raises:
+        InputError: the photos agree with the poses only if these are meant otherwise.
     """
     if photos.points is not None and len(photos.points.points):
         return Start(photos.points, "from structure from motion", MEASURED_OPACITY)
@@ -60,6 +64,12 @@ def starting_points(
         cloud = triangulate(train, seed=seed)
         if cloud is not None:
             return Start(cloud, "triangulated from the training photos", MEASURED_OPACITY)
+        meant = fitting_convention(train, photos.world_from_scene, seed=seed)
+        if meant is not None:
+            raise InputError(
+                f"the poses of {posed} contradict its photos, which would agree with them if "
+                f"{meant}: convert them"
+            )
     generator = torch.Generator().manual_seed(seed)
     cloud = random_points(cameras, RANDOM_POINTS, generator)
     return Start(cloud, "random, where the cameras look", RANDOM_OPACITY)
