@@ -178,17 +178,14 @@ def test_two_models_are_compared_whatever_their_worlds() -> None:
 
 
 @pytest.mark.parametrize(("count", "whole"), [(2, False), (6, True)])
-def test_two_starts_that_differ_are_not_believed(
-    count: int, whole: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_starts_that_differ_are_not_believed(count: int, whole: bool) -> None:
     model = model_of(camera(), ring(14, 20, 2.4), cylinder(60))
     names = {image.name for image in model.images.values()}
     by = {f"{2 * i:03d}.jpg": 0.5 + 0.1 * i for i in range(count)}
-    # Both hold together by their matches.
-    monkeypatch.setattr(placing, "matches_agree", lambda *args: [])
-    monkeypatch.setattr(placing, "sound_photos", lambda pairs: names)
-    attempt = placing._Attempt(Path(), [model], frozenset(names), [moved(model, by)])
-    distrust, ambiguous = placing._compare_starts(attempt)
+    # Both hold together by their matches, as many of them.
+    best = placing._Candidate(Path("a.db"), [model], frozenset(names), 1000.0)
+    other = placing._Candidate(Path("a.db"), [moved(model, by)], frozenset(names), 1000.0)
+    distrust, ambiguous = placing._compare(best, [other])
     if whole:
         assert distrust.startswith("two models that began with different photos differ in the plac")
         assert f" {count} of 14 photos" in distrust
@@ -196,3 +193,7 @@ def test_two_starts_that_differ_are_not_believed(
     else:
         assert distrust == ""
         assert ambiguous == set(by)
+    # One that half of the photos contradict says nothing; nor is it believed itself.
+    half = placing._Candidate(Path("a.db"), other.models, frozenset(sorted(names)[:7]), 500.0)
+    assert placing._compare(best, [half]) == ("", set())
+    assert placing._compare(half, [])[0].startswith("7 of 14 photos contradict their matches")

@@ -47,7 +47,8 @@ class GatheredPhoto:
         focal: focal length in pixels as EXIF has it, or None.
         camera_key: photos with equal keys lie in the same sub-folder and were taken by the same
             camera with the same lens setting, or, without EXIF, at least have the same size.
-        quality, features: measured on it.
+        quality, features: measured on it, where its mask keeps it.
+        whole: features without the mask, if there is one.
     """
 
     name: str
@@ -58,6 +59,7 @@ class GatheredPhoto:
     camera_key: tuple[str | int | float, ...]
     quality: Quality
     features: Features
+    whole: Features | None = None
 
 
 @dataclass(frozen=True)
@@ -316,6 +318,9 @@ def _examined(
     if kept is not None:
         mask = np.where(kept, 255 if mask is None else mask, 0).astype(np.uint8)
     features = extract_features(grey, max_size=max_size, max_features=max_features, mask=mask)
+    whole = None
+    if kept is not None:
+        whole = extract_features(grey, max_size=max_size, max_features=max_features)
     return GatheredPhoto(
         name=name,
         source=source,
@@ -325,4 +330,5 @@ def _examined(
         camera_key=(*exif.setting, width, height, PurePosixPath(name).parent.as_posix()),
         quality=measure_quality(grey, mask),
         features=features,
+        whole=whole,
     )

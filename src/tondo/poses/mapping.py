@@ -8,12 +8,19 @@ from pathlib import Path
 import pycolmap
 
 
-def mapping_options(seed: int) -> pycolmap.IncrementalPipelineOptions:
-    """Options of the mapper: pycolmap's, with fewer rounds of bundle adjustment over everything."""
+def mapping_options(seed: int, max_error: float = 4.0) -> pycolmap.IncrementalPipelineOptions:
+    """Options of the mapper: pycolmap's, with fewer rounds of bundle adjustment over everything.
+
+    `max_error`: how far a point may lie from its feature, pixels of the photo.
+    """
     options = pycolmap.IncrementalPipelineOptions()
     options.random_seed = seed
     options.mapper.random_seed = seed
     options.triangulation.random_seed = seed
+    options.mapper.init_max_error = options.mapper.filter_max_reproj_error = max_error
+    options.mapper.abs_pose_max_error = 3 * max_error
+    options.triangulation.merge_max_reproj_error = max_error
+    options.triangulation.complete_max_reproj_error = max_error
     options.num_threads = 1  # with more, sums come in any order, and no two models are the same
     options.ba_use_gpu = False
     options.min_model_size = 3
@@ -28,10 +35,10 @@ def mapping_options(seed: int) -> pycolmap.IncrementalPipelineOptions:
     return options
 
 
-def relaxed_options(seed: int) -> pycolmap.IncrementalPipelineOptions:
+def relaxed_options(seed: int, max_error: float = 4.0) -> pycolmap.IncrementalPipelineOptions:
     """The same for photos that fit badly: fewer matches are enough, and points that only two photos
     see count."""
-    options = mapping_options(seed)
+    options = mapping_options(seed, max_error)
     options.mapper.init_min_num_inliers = 50
     options.mapper.init_min_tri_angle = 8.0
     options.mapper.abs_pose_min_num_inliers = 15

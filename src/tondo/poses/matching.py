@@ -70,20 +70,21 @@ def match_pairs(
     *,
     seed: int,
     verify: bool = True,
-    max_ratio: float = 0.8,
+    max_error: float = 4.0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Match the features of the given pairs (index pairs into `names`) and verify the geometry.
 
     Results go into the database, the same ones for any number of threads. `on_progress` is called
-    with (pairs done, pairs in all).
+    with (pairs done, pairs in all). `max_error`: how far a verified match may lie from its epipolar
+    line, pixels.
     """
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu = False
     matching.skip_geometric_verification = not verify
-    matching.sift.max_ratio = max_ratio
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = seed
+    verification.ransac.max_error = max_error
     list_path = database_path.with_suffix(".pairs.txt")
     for start in range(0, len(pairs), PAIRS_PER_CALL):
         some = pairs[start : start + PAIRS_PER_CALL]

@@ -45,12 +45,24 @@ from tondo.poses.verify import (
 Say = Callable[[str, int, int], None]
 MATCHING, PLACING, LOOKING = "matching", "placing cameras", "looking closer"
 QUICK_DATABASE = "quick.db"  # of the features that photos come with
+_WHOLE_DATABASE = "whole.db"
+WHOLE = (
+    "the places are those that the whole photos give: what the masks keep does not hold together "
+    "alone"
+)
 CONTRADICTED = "its place contradicts its matches with the photos that look most like it"
 AMBIGUOUS = "two models that began with different photos place it differently"
 IMPOSSIBLE = "its pose or lens came out as impossible numbers"
-# Of two models that hold together equally well, the share of photos that they may place differently
-# before neither is believed.
+# How far matches and points may lie from where they should, pixels: 4 of a photo 1000 pixels wide,
+# less in a smaller one, where so much would let things pass that only look alike.
+MAX_ERROR, LEAST_ERROR = 4.0, 1.0
+# Of two models that hold together about equally well, the share of photos that they may place
+# differently before neither is believed.
 MOST_DISAGREEING = 0.2
+ABOUT_EQUAL = 0.9
+CLEARLY_MORE = 1.04  # matches that agree, and sightings of points
+# Of the photos that are placed, those that may contradict their matches before none is believed.
+MOST_CONTRADICTED = 0.25
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class Unplaced:
     focal: float | None
     camera_key: tuple[str | int | float, ...]
     features: Features
+    whole: Features | None = None  # of the photo without its mask, if it has one
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ class Placement:
         lens: the lens model that was chosen and why; empty without a model.
         doubts: what the photos leave open or contradict, sentences.
         distrust: why the whole model is not to be believed; empty if it is.
+        note: how it was found, where that is worth a sentence.
     """
 
     inliers: np.ndarray
@@ -87,16 +101,33 @@ class Placement:
     lens: str
     doubts: tuple[str, ...]
     distrust: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """Models of one set of matches, the largest first; which photos of the first hold together."""
+class _Candidate:
+    """Models from one start, the largest first.
+
+    Attributes:
+        database: of their matches.
+        sound: names of the photos of the largest that hold together.
+        agreeing: matches that agree with it.
+    """
 
     database: Path
     models: list[pycolmap.Reconstruction]
     sound: frozenset[str]
-    other: list[pycolmap.Reconstruction]  # of a second start, its largest first
+    agreeing: float
+
+    @property
+    def placed(self) -> int:
+        """Photos of the largest model."""
+        return self.models[0].num_reg_images() if self.models else 0
+
+    @property
+    def worth(self) -> tuple[float, ...]:
+        """More photos that hold together are better, then fewer that do not, then more matches."""
+        return len(self.sound), -self.placed, self.agreeing
 
 
 @dataclass(frozen=True)
@@ -108,6 +139,13 @@ class _Task:
     images: Path
     seed: int
     say: Say
+
+    @property
+    def max_error(self) -> float:
+        """See `MAX_ERROR`."""
+        sides = [max(photo.width, photo.height) for photo in self.photos]
+        scale = float(np.median(sides)) / 1000
+        return min(MAX_ERROR, max(LEAST_ERROR, MAX_ERROR * scale))
 
     @property
     def names(self) -> list[str]:
@@ -135,99 +173,138 @@ def place_photos(
     """
     with quiet_colmap():
         task = _Task(photos, work, images, seed, say)
-        best = _best_attempt(task, in_order, lens)
+        found = _search(task, in_order, lens)
+        best = max(found, key=lambda one: one.worth)
         inliers = count_inliers(best.database, len(photos))
         matches = read_matches(work / QUICK_DATABASE)
+        note = WHOLE if best.database.name == _WHOLE_DATABASE else ""
         if not best.models:
-            return Placement(inliers, matches, (), {}, "", (), "")
+            return Placement(inliers, matches, (), {}, "", (), "", note)
         model = best.models[0]
-        distrust, ambiguous = _compare_starts(best)
+        distrust, ambiguous = _compare(best, [one for one in found if one is not best])
         rejected = _reject(model, best.sound, ambiguous)
         choice = choose_lens(model, lens, _exif_focals(model, photos))
         drop_impossible(model)
-        distrust = distrust or choice.distrust
         kept = [one for one in best.models if one is model or one.num_reg_images() >= 3]
         folders = tuple(_write_model(one, work / f"model{n}") for n, one in enumerate(kept))
-        return Placement(inliers, matches, folders, rejected, choice.text, choice.doubts, distrust)
+        distrust = distrust or choice.distrust
+        text, doubts = choice.text, choice.doubts
+        return Placement(inliers, matches, folders, rejected, text, doubts, distrust, note)
 
 
-def _best_attempt(task: _Task, in_order: bool, lens: str) -> _Attempt:
+def _search(task: _Task, in_order: bool, lens: str) -> list[_Candidate]:
     """Attempt after attempt, until all photos are placed and hold together."""
-    count = len(task.photos)
     features = [photo.features for photo in task.photos]
-    cameras, camera_of = _shared_cameras(task.photos, lens)
-    database = task.work / QUICK_DATABASE
-    write_database(database, cameras, task.names, camera_of, features)
+    cameras = _shared_cameras(task.photos, lens)
     pairs = choose_pairs(features, in_order=in_order)
-    _match(task, database, pairs)
-    best = _attempt(task, database, "quick")
-    if len(best.sound) == count:
-        return best
-    if len(best.sound) * 2 < count and any(photo.focal for photo in task.photos):
+    database = _matched(task, QUICK_DATABASE, cameras, features, pairs)
+    found = _attempt(task, database)
+    if _is_done(task, found):
+        return found
+    whole = _of_whole_photos(task, cameras, in_order)
+    if _is_done(task, whole) and not _compare(whole[0], whole[1:])[0]:
+        return whole
+    if not _is_half_done(task, found) and any(photo.focal for photo in task.photos):
         # EXIF may say nonsense.
-        cameras, camera_of = _shared_cameras([_without_exif(p) for p in task.photos], lens)
-        database = task.work / "without_exif.db"
-        write_database(database, cameras, task.names, camera_of, features)
-        _match(task, database, pairs)
-        without = _attempt(task, database, "without_exif")
-        if _worth(without) > _worth(best):
-            best = without
-        else:
-            cameras, camera_of = _shared_cameras(task.photos, lens)
-    best = max(best, _without_weak(task, best), key=_worth)
-    if len(best.sound) == count:
-        return best
-    left_out = [i for i, name in enumerate(task.names) if name not in best.sound]
-    database = task.work / "thorough.db"
+        others = _shared_cameras([replace(photo, focal=None) for photo in task.photos], lens)
+        without = _attempt(task, _matched(task, "without_exif.db", others, features, pairs))
+        if without[0].worth > found[0].worth:
+            cameras, database = others, task.work / "without_exif.db"
+        found += without
+    found += _without_weak(task, database, found)
+    if _is_done(task, found):
+        return found
+    return found + _look_closer(task, cameras, found)
+
+
+def _look_closer(
+    task: _Task, cameras: tuple[list[pycolmap.Camera], list[int]], before: Sequence[_Candidate]
+) -> list[_Candidate]:
+    """The slow attempts."""
+    sound = max(before, key=lambda one: one.worth).sound
+    left_out = [i for i, name in enumerate(task.names) if name not in sound]
     stronger = thorough_features(task.names, task.images, lambda d, t: task.say(LOOKING, d, t))
-    write_database(database, cameras, task.names, camera_of, stronger)
-    _match(task, database, thorough_pairs(features, left_out))
-    thorough = _attempt(task, database, "thorough")
-    best = max(best, thorough, _without_weak(task, thorough), key=_worth)
-    if _hopeless(task, best, database):
-        return best
-    best = max(best, _attempt(task, database, "relaxed", relaxed=True), key=_worth)
-    if _hopeless(task, best, database) or all(photo.focal for photo in task.photos):
-        return best
+    pairs = thorough_pairs([photo.features for photo in task.photos], left_out)
+    database = _matched(task, "thorough.db", cameras, stronger, pairs)
+    found = _attempt(task, database)
+    found += _without_weak(task, database, found)
+    if _is_hopeless(task, [*before, *found], database):
+        return found
+    found += _attempt(task, database, "relaxed", relaxed=True)
+    if _is_hopeless(task, [*before, *found], database) or not _may_differ(task, found):
+        return found
     # Photos of one size need not be of one camera.
     single = task.work / "single.db"
-    cameras = [cameras[number] for number in camera_of]
-    write_database(single, cameras, task.names, range(count), stronger)
+    each = [cameras[0][number] for number in cameras[1]]
+    write_database(single, each, task.names, range(len(each)), stronger)
     copy_geometries(database, single)
-    return max(best, _attempt(task, single, "single"), key=_worth)
+    return found + _attempt(task, single)
 
 
-def _without_exif(photo: Unplaced) -> Unplaced:
-    return replace(photo, focal=None)
+def _of_whole_photos(
+    task: _Task, cameras: tuple[list[pycolmap.Camera], list[int]], in_order: bool
+) -> list[_Candidate]:
+    """Masks cut away what tells where a camera stands, unless the object turned: an attempt with
+    the features of whole photos, where masks left some out."""
+    if all(photo.whole is None for photo in task.photos):
+        return []
+    features = [photo.whole or photo.features for photo in task.photos]
+    pairs = choose_pairs(features, in_order=in_order)
+    return _attempt(task, _matched(task, _WHOLE_DATABASE, cameras, features, pairs))
 
 
-def _hopeless(task: _Task, best: _Attempt, database: Path) -> bool:
-    """Whether no photo that is still left out shares matches with another one."""
-    inliers = count_inliers(database, len(task.photos))
-    left_out = [name not in best.sound for name in task.names]
-    return not (inliers[left_out] >= MIN_MATCHES).any()
-
-
-def _worth(attempt: _Attempt) -> tuple[int, int]:
-    """More photos that hold together are better, then fewer that do not."""
-    placed = attempt.models[0].num_reg_images() if attempt.models else 0
-    return len(attempt.sound), -placed
-
-
-def _match(task: _Task, database: Path, pairs: Sequence[tuple[int, int]]) -> None:
+def _matched(
+    task: _Task,
+    name: str,
+    cameras: tuple[list[pycolmap.Camera], list[int]],
+    features: Sequence[Features],
+    pairs: Sequence[tuple[int, int]],
+) -> Path:
+    """A new database with verified matches."""
+    database = task.work / name
+    write_database(database, cameras[0], task.names, cameras[1], features)
     match_pairs(
         database,
         task.names,
         pairs,
         seed=task.seed,
+        max_error=task.max_error,
         on_progress=lambda done, total: task.say(MATCHING, done, total),
     )
+    return database
 
 
-def _attempt(task: _Task, database: Path, name: str, *, relaxed: bool = False) -> _Attempt:
-    """Two models from two starts, at the same time; the one of which more holds together first."""
+def _is_done(task: _Task, found: Sequence[_Candidate]) -> bool:
+    """Whether all photos are placed and hold together."""
+    return any(len(one.sound) == len(task.photos) for one in found)
+
+
+def _is_half_done(task: _Task, found: Sequence[_Candidate]) -> bool:
+    return any(len(one.sound) * 2 >= len(task.photos) for one in found)
+
+
+def _is_hopeless(task: _Task, found: Sequence[_Candidate], database: Path) -> bool:
+    """Whether no photo that is still left out shares matches with another one."""
+    sound = max(found, key=lambda one: one.worth).sound
+    inliers = count_inliers(database, len(task.photos))
+    left_out = [name not in sound for name in task.names]
+    return not (inliers[left_out] >= MIN_MATCHES).any()
+
+
+def _may_differ(task: _Task, found: Sequence[_Candidate]) -> bool:
+    """Whether photos may be left out because they are of several cameras: EXIF does not say, and
+    what is placed holds together. (A camera for each photo explains nearly anything.)"""
+    best = max(found, key=lambda one: one.worth)
+    return not all(photo.focal for photo in task.photos) and len(best.sound) >= 0.9 * best.placed
+
+
+def _attempt(
+    task: _Task, database: Path, name: str = "", *, relaxed: bool = False
+) -> list[_Candidate]:
+    """Models from two starts, mapped at the same time, the better one first."""
     options = relaxed_options if relaxed else mapping_options
     total = len(task.photos)
+    name = f"{database.stem}_{name}"
     task.say(PLACING, 0, total)
     # SQLite refuses two that open one file at the same moment.
     copy = Path(shutil.copy(database, task.work / f"other_{name}.db"))
@@ -237,58 +314,78 @@ def _attempt(task: _Task, database: Path, name: str, *, relaxed: bool = False) -
             copy,
             task.images,
             task.work / f"map_{name}_other",
-            options=options(task.seed + 1),
+            options=options(task.seed + 1, task.max_error),
         )
         first = map_incrementally(
             database,
             task.images,
             task.work / f"map_{name}",
-            options=options(task.seed),
+            options=options(task.seed, task.max_error),
             on_registered=lambda placed: task.say(PLACING, placed, total),
         )
         other = second.result()
     copy.unlink()
-    mine, its = _sound(first, database), _sound(other, database)
-    if len(its) > len(mine):
-        first, other, mine = other, first, its
-    return _Attempt(database, first, mine, other)
+    both = [_judged(database, first), _judged(database, other)]
+    return sorted(both, key=lambda one: one.worth, reverse=True)
 
 
-def _sound(models: Sequence[pycolmap.Reconstruction], database: Path) -> frozenset[str]:
+def _judged(database: Path, models: list[pycolmap.Reconstruction]) -> _Candidate:
     if not models:
-        return frozenset()
+        return _Candidate(database, models, frozenset(), 0)
     drop_impossible(models[0])
-    return frozenset(sound_photos(matches_agree(models[0], database)))
+    pairs = matches_agree(models[0], database)
+    agreeing = sum(pair.matches * pair.share for pair in pairs)
+    return _Candidate(database, models, frozenset(sound_photos(pairs)), agreeing)
 
 
-def _without_weak(task: _Task, before: _Attempt) -> _Attempt:
+def _without_weak(task: _Task, database: Path, before: Sequence[_Candidate]) -> list[_Candidate]:
     """Where placed photos contradict their matches: again, without the pairs that are weak beside
     others of the same photos."""
-    if not before.models or len(before.sound) == before.models[0].num_reg_images():
-        return before
-    with without_pairs(before.database, weak_pairs(before.database)):
-        found = _attempt(task, before.database, f"{before.database.stem}_strong")
+    best = max(before, key=lambda one: one.worth)
+    if len(best.sound) == best.placed:
+        return []
+    with without_pairs(database, weak_pairs(database)):
+        found = _attempt(task, database, "strong")
     # Judged by all matches, as every other attempt.
-    return _Attempt(found.database, found.models, _sound(found.models, found.database), found.other)
+    return [_judged(one.database, one.models) for one in found]
 
 
-def _compare_starts(best: _Attempt) -> tuple[str, set[str]]:
+def _compare(best: _Candidate, others: Sequence[_Candidate]) -> tuple[str, set[str]]:
     """Why the whole model is not to be believed, or else which photos are not."""
-    if not best.other:
-        return "", set()
-    second = frozenset(sound_photos(matches_agree(best.other[0], best.database)))
-    if len(second) < 0.9 * len(best.sound):
-        return "", set()  # the second start went worse, and says nothing
-    differing = disagreeing(best.models[0], best.other[0])
-    if differing is None:
-        return "", set()
-    differing &= best.sound & second
-    if len(differing) <= MOST_DISAGREEING * len(best.sound):
-        return "", differing
+    sound = len(best.sound)
+    if best.placed - sound > MOST_CONTRADICTED * best.placed:
+        return (
+            f"{best.placed - sound} of {best.placed} photos contradict their matches with the "
+            "photos that look most like them: things look alike from several sides"
+        ), set()
+    doubtful: set[str] = set()
+    for other in others:
+        if not other.models or _is_clearly_better(best, other):
+            continue
+        differing = disagreeing(best.models[0], other.models[0])
+        if differing is None:
+            continue
+        differing &= best.sound & other.sound
+        if len(differing) > MOST_DISAGREEING * sound:
+            return (
+                "two models that began with different photos differ in the places of "
+                f"{len(differing)} of {sound} photos, and both fit: the photos do not say which is "
+                "right"
+            ), set()
+        doubtful |= differing
+    return "", doubtful
+
+
+def _is_clearly_better(best: _Candidate, other: _Candidate) -> bool:
+    """Whether `other` went so much worse that it says nothing."""
+    if len(other.sound) < ABOUT_EQUAL * len(best.sound):
+        return True
+    seen = [one.models[0].compute_num_observations() for one in (best, other)]
     return (
-        f"two models that began with different photos differ in the places of {len(differing)} of "
-        f"{len(best.sound)} photos, and both fit: the photos do not say which is right"
-    ), set()
+        best.database == other.database
+        and best.agreeing > CLEARLY_MORE * other.agreeing
+        and seen[0] > CLEARLY_MORE * seen[1]
+    )
 
 
 def _reject(

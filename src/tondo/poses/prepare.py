@@ -133,24 +133,25 @@ def prepare(
             masks=options.masks,
             on_progress=lambda done, total: say(STAGES[0], done, total),
         )
-        photos, skipped = gathered.photos, gathered.skipped
+        photos, skipped, notes = gathered.photos, gathered.skipped, gathered.notes
         _check_enough(source, photos, skipped)
         placement = _place(source, photos, result, options, say)
         models = _kept_models(placement, result)
+        notes = (*notes, *filter(None, [placement.note]))
         say(STAGES[4], 0, 1)
         capture = describe_capture(photos, skipped, placement, models)
         still = _still_background(photos, placement.matches, models)
         capture = replace(capture, doubts=(*still, *capture.doubts))
-        coverage = write_report(result, capture, title=_title(source), notes=gathered.notes)
+        coverage = write_report(result, capture, title=_title(source), notes=notes)
         facts = _facts(
             capture, coverage, models, source, options.seed, time.perf_counter() - started
         )
-        write_json(result / "prepare.json", {**facts, "notes": list(gathered.notes)})
+        write_json(result / "prepare.json", {**facts, "notes": list(notes)})
         say(STAGES[4], 1, 1)
     _check_trusted(capture, out)
     _check_half_placed(capture, out)
     advice = tuple(give_advice(capture, coverage))
-    return _prepared(out, len(photos), capture, advice, gathered.notes)
+    return _prepared(out, len(photos), capture, advice, notes)
 
 
 def _place(
@@ -209,7 +210,13 @@ def _still_background(
 
 def _unplaced(photo: GatheredPhoto) -> Unplaced:
     return Unplaced(
-        photo.name, photo.width, photo.height, photo.focal, photo.camera_key, photo.features
+        photo.name,
+        photo.width,
+        photo.height,
+        photo.focal,
+        photo.camera_key,
+        photo.features,
+        photo.whole,
     )
 
 
