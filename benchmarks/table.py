@@ -410,8 +410,8 @@ def poses_page(results: dict[str, Any]) -> str:
     return (
         "## Poses\n\nPhotos placed, beside pycolmap with its defaults (all pairs, one camera), one "
         "after the other. Off: from the places that the set gives, after the best similarity, as a "
-        "share of the cameras' mean distance from their middle; these places are somebody's "
-        "structure from motion too (`fox`), or a depth camera's (`kitchen`).\n\n"
+        "share of the cameras' mean distance from their middle; these places are mostly "
+        "structure from motion too.\n\n"
         f"{table(head, rows)}\n\n{where(results)}\n"
     )
 
