@@ -11,7 +11,7 @@ import pytest
 
 from known_motion import HEIGHT, WIDTH, cylinder, look_at, model_of, photos_of, place, ring
 from tondo.poses import place as placing
-from tondo.poses.lens import choose_lens
+from tondo.poses.lens import Adjusted, _judged, choose_lens
 from tondo.poses.verify import PairAgreement, disagreeing, drop_impossible, sound_photos
 
 FOCAL = 659.0
@@ -96,6 +96,17 @@ def test_a_focal_length_that_nothing_tells_is_that_of_exif_or_a_refusal() -> Non
     assert not choice.distrust
     assert choice.text.endswith("the focal length from EXIF, since the photos do not tell it")
     assert model.cameras[1].focal_length == 15_000
+
+
+def test_exif_that_the_photos_contradict_is_not_taken() -> None:
+    model = model_of(camera(FOCAL, 0.0), hand_held(16), cylinder(400))
+    loose = Adjusted(0.1, {1: 0.02}, {1: 0.0})  # told within 6 %
+    choice = _judged(model, loose, "a lens", {1: 5000.0})
+    assert model.cameras[1].focal_length == FOCAL
+    (doubt,) = choice.doubts
+    assert "could only be told within 6%" in doubt
+    assert _judged(model, loose, "a lens", {1: 1.04 * FOCAL}).doubts == ()
+    assert model.cameras[1].focal_length == pytest.approx(1.04 * FOCAL)
 
 
 def test_a_focal_length_far_from_that_of_exif_is_said() -> None:

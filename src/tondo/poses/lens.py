@@ -73,16 +73,15 @@ def choose_lens(
 ) -> LensChoice:
     """Adjust everything once more with the richest lens that the photos can tell, in place.
 
-    Tried from the richest: one focal length (square pixels) with two coefficients of radial
-    distortion and the principal point; the same with the principal point in the middle; one
-    coefficient. The richest is taken of which all numbers are well-determined and which explains
-    the photos better than the next simpler one.
+    From the simplest: one focal length (square pixels) with one coefficient of radial distortion;
+    with two; with the principal point too. A richer one is taken if all of its numbers are
+    well-determined and it explains the photos better.
 
     Args:
         model: mapped with `SIMPLE_RADIAL` if `wanted` is `AUTO`, with that lens otherwise.
         wanted: one of `LENSES`.
         exif: camera ids and focal lengths in pixels, where EXIF gives one: taken where the photos
-            cannot tell the focal length, compared where they can.
+            leave it open, compared where they tell the focal length.
     """
     if wanted != AUTO:
         text = f"lens model {wanted.upper()}, as asked for"
@@ -121,7 +120,9 @@ def _judged(
     doubts, distrust, held = [], "", set()
     for cid, share in found.focal.items():
         camera, within = model.cameras[cid], _CAUTION * share
-        if within > _DOUBTFUL_FOCAL and cid in exif:
+        off = abs(camera.mean_focal_length() / exif[cid] - 1) if cid in exif else np.inf
+        # EXIF helps where the photos leave its value open, not where they contradict it.
+        if within > _DOUBTFUL_FOCAL and cid in exif and off <= within:
             params = list(camera.params)
             for index in camera.focal_length_idxs():
                 params[index] = exif[cid]
@@ -130,7 +131,8 @@ def _judged(
         elif within > _UNTOLD_FOCAL:
             distrust = (
                 f"the focal length of {_size(camera)} photos could not be told"
-                f"{f' but within {within:.0%}' if within < 10 else ''}, and EXIF gives none"
+                f"{f' but within {within:.0%}' if within < 10 else ''}, and EXIF gives none that "
+                "fits"
             )
         elif within > _DOUBTFUL_FOCAL:
             doubts.append(
@@ -138,7 +140,7 @@ def _judged(
                 f"{within:.0%}: depth along the viewing direction may be stretched by as much; "
                 "photos from other heights and distances would tell it"
             )
-        elif cid in exif and abs(camera.mean_focal_length() / exif[cid] - 1) > _EXIF_TOLERANCE:
+        elif cid in exif and off > _EXIF_TOLERANCE:
             doubts.append(
                 f"EXIF of {_size(camera)} photos gives a focal length of {exif[cid]:.0f} pixels, "
                 f"they fit best at {camera.mean_focal_length():.0f}: were they cropped, scaled or "
