@@ -25,12 +25,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from common import ROOT, all_threads, ceilings, save
 from gan import prepared
 from tondo import _native
-from tondo.gan.inputs import setting_of
-from tondo.gan.options import TrainOptions
-from tondo.gan.setting import Setting, Training
-from tondo.gan.train import begin, one_step
-from tondo.gan.watch import Watch
-from tondo.io.picture_shards import load_pictures
+from tondo.gan.training.inputs import setting_of
+from tondo.gan.training.options import TrainOptions
+from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.step import Watch, begin, one_step
+from tondo.io.collections.picture_shards import load_pictures
 
 GROUPS = {  # the first whose word is in an operation's name
     "convolutions, backward": ("convolution_backward",),

@@ -23,8 +23,8 @@ from PIL import Image
 
 import tondo
 from common import ROOT, save, shared_data
-from tondo.gan.lift import encoder_of, lift
-from tondo.gan.named import open_generator
+from tondo.gan.files.open_generator import open_generator
+from tondo.gan.inversion.lift import encoder_of, lift
 from tondo.kernels.threads import num_threads
 
 TIMES = 7

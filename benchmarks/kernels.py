@@ -27,8 +27,8 @@ from common import (
 )
 from tondo.data.cameras import Camera
 from tondo.data.splats import Splats
-from tondo.kernels.rasterize import rasterize
-from tondo.kernels.rasterize_torch import rasterize_torch
+from tondo.kernels.splats.rasterize import rasterize
+from tondo.kernels.splats.rasterize_torch import rasterize_torch
 from tondo.splats import parameters
 from tondo.splats import step as step_
 

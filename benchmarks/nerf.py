@@ -23,10 +23,10 @@ from common import all_threads, best_seconds, ceilings, load, save, shared_data
 from quality import SETS, reconstruct
 from tondo import _native
 from tondo.data.field import Field, Space
-from tondo.kernels.field import Tape, ends_of, render_rays
-from tondo.kernels.field_torch import colors, densities, encode_hash
+from tondo.kernels.fields.rays import Tape, ends_of, render_rays
+from tondo.kernels.fields.rays_torch import colors, densities, encode_hash
+from tondo.nerf.bounds import first_field, marching_of
 from tondo.nerf.config import NerfConfig
-from tondo.nerf.first import first_field, marching_of
 
 THREADS = (1, 2)
 SECONDS = (30, 60, 120, 300)

@@ -13,11 +13,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tondo.gan.directions import find_directions, save_directions
-from tondo.gan.encoder import save_encoder, train_encoder
-from tondo.gan.generator_file import Card, save_generator
-from tondo.gan.named import open_generator
-from tondo.training.run_directory import open_run, read_metrics
+from tondo.gan.files.generator_file import Card, save_generator
+from tondo.gan.files.open_generator import open_generator
+from tondo.gan.inversion.encoder import save_encoder, train_encoder
+from tondo.gan.sampling.directions import find_directions, save_directions
+from tondo.runs.run_directory import open_run, read_metrics
 
 FOLDER = Path(__file__).resolve().parent.parent / "src" / "tondo" / "generators"
 NUMBERS = ("frechet", "kernel", "precision", "recall", "diversity")

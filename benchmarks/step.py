@@ -23,13 +23,13 @@ from common import TimedNative, all_threads, save, shared_data, timed_steps
 from tondo import _native
 from tondo.data.photos import PhotoSet, PointCloud
 from tondo.geometry.focus import camera_reach
-from tondo.io.photos import load_posed
+from tondo.io.posed.photos import load_posed
+from tondo.runs.horizon import Horizon
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.splats import densify, init, train
+from tondo.splats import densify, from_points, train
 from tondo.splats.config import SplatConfig
-from tondo.splats.fitting import scene_of
-from tondo.splats.points import starting_points
-from tondo.training.horizon import Horizon
+from tondo.splats.initial_points import starting_points
+from tondo.splats.method import scene_of
 
 MAX_SIZE = 480
 WANTED_PSNR = 23.4  # dB
@@ -70,7 +70,7 @@ def setting_of(photos: PhotoSet, config: SplatConfig, horizon: Horizon) -> train
 
 def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[str, Any]:
     config = SplatConfig()
-    splats = init.splats_from_points(cloud, sh_degree=config.sh_degree)
+    splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
     setting = setting_of(photos, config, Horizon(None, seconds))
     training = train.begin(splats, photos.train, 0)
     with timed_steps() as timed, timed_densification(timed):
@@ -99,7 +99,7 @@ def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any
         SplatConfig(), coarse=(), degree_every=1e-9, densify_until=0.0, max_splats=len(rows)
     )
     chosen = PointCloud(cloud.points[rows], cloud.colors[rows])
-    splats = init.splats_from_points(chosen, sh_degree=config.sh_degree)
+    splats = from_points.splats_from_points(chosen, sh_degree=config.sh_degree)
     setting = setting_of(photos, config, Horizon(steps, None))
     training = train.begin(splats, photos.train, 0)
     loop = train.run(training, setting)
@@ -125,7 +125,7 @@ def cost_to_reach(photos: PhotoSet, cloud: PointCloud) -> list[dict[str, float]]
     for seconds in LENGTHS:
         config = SplatConfig()
         setting = setting_of(photos, config, Horizon(None, seconds))
-        splats = init.splats_from_points(cloud, sh_degree=config.sh_degree)
+        splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
         training = train.begin(splats, photos.train, 0)
         cpu, wall = time.process_time(), time.perf_counter()
         for _ in train.run(training, setting):

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tondo.demo.photographs import photograph_object
-from tondo.training.run_directory import open_run, read_metrics
+from tondo.runs.run_directory import open_run, read_metrics
 
 console = Console(highlight=False)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from tondo.demo.mesh_pictures import photograph_meshes
 from tondo.errors import TondoError
-from tondo.gan.mesh_pictures import photograph_meshes
 
 
 def main() -> int:

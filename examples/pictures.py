@@ -18,9 +18,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 import tondo
-from tondo.data.cameras import Camera, scaled
+from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.data.photos import Photo
+from tondo.geometry.cameras import scaled
 from tondo.scenes.to_mesh import MeshOptions
 
 SIZE, GAP, TITLE = 416, 10, 30

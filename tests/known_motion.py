@@ -9,8 +9,8 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from tondo.poses.features import Features
-from tondo.poses.place import Placement, Unplaced, place_photos
+from tondo.sfm.motion.features import Features
+from tondo.sfm.motion.place import Placement, Unplaced, place_photos
 
 WIDTH, HEIGHT = 480, 360
 

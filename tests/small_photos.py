@@ -10,9 +10,9 @@ import torch
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, PointCloud
 from tondo.data.splats import Scene, Splats
-from tondo.geometry.paths import look_at
-from tondo.io.cameras_json import write_cameras
+from tondo.geometry.look_at import look_at
 from tondo.io.images import write_png
+from tondo.io.posed.cameras_json import write_cameras
 from tondo.scenes.render import render_view
 
 

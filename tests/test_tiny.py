@@ -13,11 +13,11 @@ from PIL import Image
 
 from tondo.cli.main import main
 from tondo.demo.photographs import photograph_object
-from tondo.io.mesh_files import read_mesh
-from tondo.io.photos import load_posed
-from tondo.io.ply import read_splats
-from tondo.io.scene import load_scene
-from tondo.metrics import psnr
+from tondo.evaluation.metrics import psnr
+from tondo.io.models.mesh_files import read_mesh
+from tondo.io.models.ply import read_splats
+from tondo.io.models.scene import load_scene
+from tondo.io.posed.photos import load_posed
 from tondo.scenes.render import render_view
 
 SIZE, STEPS = 80, 240

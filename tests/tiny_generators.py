@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from tondo.gan.config import GeneratorShape
-from tondo.gan.generator import Generator
-from tondo.gan.generator_file import Card, Trained, save_generator
-from tondo.gan.poses import NAMED
-from tondo.training.run_directory import create_run
+from tondo.gan.files.generator_file import Card, Trained, save_generator
+from tondo.gan.networks.generator import Generator
+from tondo.gan.networks.shape import GeneratorShape
+from tondo.geometry.pose_prior import NAMED
+from tondo.runs.run_directory import create_run
 
 SHAPE = GeneratorShape(z=8, w=12, rows=32, columns=64, channels=(12, 10, 8), size=32)
 CARD = Card(name="lumps", pictures=7, kimg=1.5, licence="CC0 1.0", metrics={"frechet": 3.5})

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
-from tondo.gan.poses import NAMED, angles_of, cameras_at
-from tondo.gan.setting import Setting
+from tondo.gan.training.state import Setting
+from tondo.geometry.look_at import angles_of, cameras_at
+from tondo.geometry.pose_prior import NAMED
 
 
 class Watched:

@@ -17,12 +17,12 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
-    from tondo.gan.generate import generate as generate
-    from tondo.gan.lift import lift as lift
-    from tondo.io.mesh_files import write_mesh as write_mesh
-    from tondo.io.photos import load_posed as load_photos  # noqa: F401
-    from tondo.io.scene import load_scene as load_scene
-    from tondo.kernels.rasterize import rasterize as rasterize
+    from tondo.gan.inversion.lift import lift as lift
+    from tondo.gan.sampling.generate import generate as generate
+    from tondo.io.models.mesh_files import write_mesh as write_mesh
+    from tondo.io.models.scene import load_scene as load_scene
+    from tondo.io.posed.photos import load_posed as load_photos  # noqa: F401
+    from tondo.kernels.splats.rasterize import rasterize as rasterize
     from tondo.nerf.rays import opacity_along as opacity_along
     from tondo.nerf.rays import render_scene_rays as render_rays  # noqa: F401
     from tondo.scenes.reconstruct import reconstruct as reconstruct
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 # Imported on first use: `tondo --help` must not wait for torch.
 _PLACES = {
-    "generate": ("tondo.gan.generate", "generate"),
-    "lift": ("tondo.gan.lift", "lift"),
-    "load_photos": ("tondo.io.photos", "load_posed"),
+    "generate": ("tondo.gan.sampling.generate", "generate"),
+    "lift": ("tondo.gan.inversion.lift", "lift"),
+    "load_photos": ("tondo.io.posed.photos", "load_posed"),
     "opacity_along": ("tondo.nerf.rays", "opacity_along"),
-    "rasterize": ("tondo.kernels.rasterize", "rasterize"),
+    "rasterize": ("tondo.kernels.splats.rasterize", "rasterize"),
     "reconstruct": ("tondo.scenes.reconstruct", "reconstruct"),
     "render": ("tondo.scenes.render", "render_view"),
     "render_rays": ("tondo.nerf.rays", "render_scene_rays"),
     "to_mesh": ("tondo.scenes.to_mesh", "scene_mesh"),
-    "load_scene": ("tondo.io.scene", "load_scene"),
-    "write_mesh": ("tondo.io.mesh_files", "write_mesh"),
+    "load_scene": ("tondo.io.models.scene", "load_scene"),
+    "write_mesh": ("tondo.io.models.mesh_files", "write_mesh"),
 }
 __all__ = [*_PLACES, "__version__"]
 

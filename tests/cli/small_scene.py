@@ -12,7 +12,7 @@ from PIL import Image
 
 from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
-from tondo.geometry.paths import look_at
+from tondo.geometry.look_at import look_at
 from tondo.scenes.render import render_view
 
 UP = torch.tensor([0.0, 0.0, 1.0])

@@ -13,7 +13,7 @@ from tondo.cli.main import main
 from tondo.data.field import FieldScene
 from tondo.data.splats import Scene
 from tondo.io.images import read_image
-from tondo.io.scene import load_scene, save_scene
+from tondo.io.models.scene import load_scene, save_scene
 from tondo.scenes.render import render_view
 from tondo.scenes.to_mesh import cameras_around
 

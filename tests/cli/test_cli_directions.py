@@ -12,8 +12,8 @@ from PIL import Image
 import tondo
 from tiny_generators import tiny_run
 from tondo.cli.main import main
-from tondo.gan.directions import load_directions
-from tondo.gan.generator_file import load_generator
+from tondo.gan.files.generator_file import load_generator
+from tondo.gan.sampling.directions import load_directions
 
 
 def test_strips_and_the_file_for_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

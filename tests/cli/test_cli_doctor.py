@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tondo.cli import doctor
 from tondo.cli.main import main
+from tondo.cli.verbs import doctor
 
 
 def test_the_report_as_json_and_as_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,10 +17,10 @@ from small_scene import HEIGHT, WIDTH, ring, small_scene, write_photos, write_tr
 
 from tondo.cli.main import main
 from tondo.data.mesh import Mesh
-from tondo.io.mesh_files import write_mesh
-from tondo.io.ply import write_splats
-from tondo.io.scene import save_scene
-from tondo.training.run_directory import RunDirectory, create_run, open_run, write_metrics
+from tondo.io.models.mesh_files import write_mesh
+from tondo.io.models.ply import write_splats
+from tondo.io.models.scene import save_scene
+from tondo.runs.run_directory import RunDirectory, create_run, open_run, write_metrics
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import trimesh
 from small_scene import ring, small_scene, write_transforms
 
 from tondo.cli.main import main
-from tondo.data.cameras import camera_position
 from tondo.data.splats import Scene, Splats
-from tondo.io.mesh_files import read_mesh
-from tondo.io.ply import read_header, read_splats, write_splats
-from tondo.io.scene import save_scene
+from tondo.geometry.cameras import camera_position
+from tondo.io.models.mesh_files import read_mesh
+from tondo.io.models.ply import read_header, read_splats, write_splats
+from tondo.io.models.scene import save_scene
 from tondo.mesh.clean import boundary_loops
+from tondo.runs.run_directory import create_run
 from tondo.scenes.to_mesh import cameras_around
-from tondo.training.run_directory import create_run
 
 CENTER = torch.tensor([0.5, 0.0, 0.0])
 

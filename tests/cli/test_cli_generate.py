@@ -14,11 +14,11 @@ from PIL import Image
 import tondo
 from tiny_generators import tiny_run
 from tondo.cli.main import main
-from tondo.gan import named
-from tondo.gan.generator_file import load_generator, save_generator
-from tondo.io.mesh_files import read_mesh
-from tondo.io.ply import read_splats
-from tondo.training.run_directory import create_run
+from tondo.gan.files import open_generator
+from tondo.gan.files.generator_file import load_generator, save_generator
+from tondo.io.models.mesh_files import read_mesh
+from tondo.io.models.ply import read_splats
+from tondo.runs.run_directory import create_run
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def test_an_installed_generator_is_found_by_name(
     folder.mkdir()
     shutil.copy(run / "generator.safetensors", folder / "lumps.safetensors")
     shutil.copy(run / "generator.safetensors", folder / "lumps.encoder.safetensors")
-    monkeypatch.setattr(named, "shipped_folder", lambda: folder)
-    assert named.shipped_names() == ["lumps"]
+    monkeypatch.setattr(open_generator, "shipped_folder", lambda: folder)
+    assert open_generator.shipped_names() == ["lumps"]
     assert generate("lumps", "-o", tmp_path / "a", "--seeds", "0", "--format", "ply") == 0
     assert generate("lump", "-o", tmp_path / "b") == 2
     assert "did you mean 'lumps'?" in capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_an_installed_generator_is_found_by_name(
 def test_no_such_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate("nothing-of-that-name", "-o", tmp_path / "a") == 2
     message = capsys.readouterr().err
-    names = named.shipped_names()
+    names = open_generator.shipped_names()
     assert "'nothing-of-that-name'" in message
     assert all(name in message for name in names)
     assert names or "tondo train" in message

@@ -28,7 +28,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
     """Installs a verb `probe` that does what it is given."""
 
     def install(run: Run) -> None:
-        module = ModuleType("tondo.cli.probe")
+        module = ModuleType("tondo.cli.verbs.probe")
 
         def add_parser(subparsers: argparse._SubParsersAction) -> None:
             parser = subparsers.add_parser("probe")
@@ -37,7 +37,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
 
         module.add_parser = add_parser  # type: ignore[attr-defined]
         module.run = run  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "tondo.cli.probe", module)
+        monkeypatch.setitem(sys.modules, "tondo.cli.verbs.probe", module)
         monkeypatch.setitem(cli.VERBS, "probe", "for this test")
 
     return install
@@ -185,10 +185,10 @@ def test_the_command_itself_and_a_closed_pipe() -> None:
     assert done.stdout.startswith("tondo ")
     code = (
         "import tondo.cli.main as m, sys, types\n"
-        "verb = types.ModuleType('tondo.cli.spam')\n"
+        "verb = types.ModuleType('tondo.cli.verbs.spam')\n"
         "verb.add_parser = lambda s: s.add_parser('spam')\n"
         "verb.run = lambda a: [print('x' * 1000) for _ in range(10000)]\n"
-        "sys.modules['tondo.cli.spam'] = verb; m.VERBS['spam'] = ''\n"
+        "sys.modules['tondo.cli.verbs.spam'] = verb; m.VERBS['spam'] = ''\n"
         "sys.exit(m.main(['spam']))\n"
     )
     piped = subprocess.Popen(

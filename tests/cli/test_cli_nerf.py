@@ -21,10 +21,10 @@ from small_photos import write_photos
 from tondo.cli.main import main
 from tondo.data.field import DctEncoding, FieldScene, FrequencyField, FrequencyShape
 from tondo.io.images import read_image, write_png
-from tondo.io.photos import load_cameras
-from tondo.io.scene import load_scene
-from tondo.scenes.opened import held_out_cameras, open_scene, photo_cameras
-from tondo.training.events import Note, Step, read_events
+from tondo.io.models.scene import load_scene
+from tondo.io.posed.photos import load_cameras
+from tondo.runs.events import Note, Step, read_events
+from tondo.scenes.open import held_out_cameras, open_scene, photo_cameras
 
 
 @pytest.fixture(scope="module")

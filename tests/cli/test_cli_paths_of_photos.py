@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from tondo.data.cameras import camera_position
+from tondo.geometry.camera_paths import orbit, standpoints
+from tondo.geometry.cameras import camera_position
 from tondo.geometry.focus import focus
-from tondo.geometry.paths import orbit, standpoints
-from tondo.io.photos import load_cameras
+from tondo.io.posed.photos import load_cameras
 
 
 def test_a_chair_is_circled_and_a_wall_is_not(shared_data: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tondo.cli.main import main
-from tondo.io.picture_shards import load_pictures
+from tondo.io.collections.picture_shards import load_pictures
 
 
 def write_pictures(folder: Path, count: int = 18) -> None:

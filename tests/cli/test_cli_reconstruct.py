@@ -16,8 +16,8 @@ import torch
 from small_photos import write_photos
 from tondo.cli.main import main
 from tondo.io.images import read_image, write_png
-from tondo.io.scene import load_scene
-from tondo.training.events import Note, Step, read_events
+from tondo.io.models.scene import load_scene
+from tondo.runs.events import Note, Step, read_events
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,13 @@ from PIL import Image
 from small_scene import HEIGHT, WIDTH, ring, small_scene, write_transforms
 
 from tondo.cli.main import main
-from tondo.data.cameras import Camera, fitted
+from tondo.data.cameras import Camera
 from tondo.data.splats import Exposures
-from tondo.io.ply import write_splats
-from tondo.io.scene import save_scene
+from tondo.geometry.cameras import fitted
+from tondo.io.models.ply import write_splats
+from tondo.io.models.scene import save_scene
+from tondo.runs.run_directory import create_run
 from tondo.scenes.render import render_view
-from tondo.training.run_directory import create_run
 
 
 @pytest.fixture

@@ -26,18 +26,17 @@ from one_thread import one_thread
 from small_pictures import ball, blocks, training_set_of_balls, write_pictures
 from tiny_generators import tiny_run
 from tondo.cli.main import main
-from tondo.gan import session
 from tondo.gan.config import GanConfig
-from tondo.gan.generator_file import load_generator
-from tondo.gan.options import TrainOptions
-from tondo.gan.session import Interrupted, train_generator
-from tondo.gan.setting import Setting, Training
-from tondo.gan.train import StepReport
-from tondo.gan.watch import Watch
-from tondo.io.mesh_files import read_mesh
-from tondo.io.picture_shards import load_pictures, read_manifest
-from tondo.io.ply import read_splats
-from tondo.training.events import Note, read_events
+from tondo.gan.files.generator_file import load_generator
+from tondo.gan.training import session
+from tondo.gan.training.options import TrainOptions
+from tondo.gan.training.session import Interrupted, train_generator
+from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.step import StepReport, Watch
+from tondo.io.collections.picture_shards import load_pictures, read_manifest
+from tondo.io.models.mesh_files import read_mesh
+from tondo.io.models.ply import read_splats
+from tondo.runs.events import Note, read_events
 
 FILE = "generator.safetensors"
 TINY = ["--size", "32", "--batch", "4", "--poses", "turntable"]

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from tondo.data.cameras import camera_position
 from tondo.demo.grid import build_grid
 from tondo.demo.photographs import hemisphere, photograph_object
 from tondo.demo.shape import distance
 from tondo.demo.tracer import shoot
 from tondo.errors import OptionError
-from tondo.io.mesh_files import read_mesh
+from tondo.geometry.cameras import camera_position
+from tondo.io.models.mesh_files import read_mesh
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-import kernels.test_tri_planes as planar
-from kernels.test_frequency import SPACE, small_field, small_rays
-from kernels.test_render_rays import (
+import kernels.fields.test_tri_planes as planar
+from kernels.fields.test_frequency import SPACE, small_field, small_rays
+from kernels.fields.test_render_rays import (
     ENCODINGS,
     field_of,
     grads,
@@ -31,9 +31,9 @@ from tondo.data.field import (
     arrays_of,
     with_arrays,
 )
-from tondo.kernels.field import as_double, ends_of, log_densities, render_rays
-from tondo.kernels.tri_planes import march_planes
-from tondo.kernels.tri_planes_torch import Planes, march_planes_torch
+from tondo.kernels.fields.rays import as_double, ends_of, log_densities, render_rays
+from tondo.kernels.fields.tri_planes import march_planes
+from tondo.kernels.fields.tri_planes_torch import Planes, march_planes_torch
 
 TOLERANCE = 1e-4  # relative to the largest value (docs/conventions.md)
 

@@ -14,12 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.test_discriminator import TinyExtractor
+from gan.networks.test_discriminator import TinyExtractor
 from tiny_generators import SHAPE, tiny_generator
-from tondo.gan.config import GeneratorShape
-from tondo.gan.discriminator import PlainDiscriminator, ProjectedDiscriminator
-from tondo.gan.poses import cameras_at
-from tondo.gan.render import photograph
+from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
+from tondo.gan.networks.shape import GeneratorShape
+from tondo.gan.objects.render import photograph
+from tondo.geometry.look_at import cameras_at
 
 SHAPES = {
     "plain": SHAPE,

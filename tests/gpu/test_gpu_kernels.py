@@ -11,10 +11,10 @@ import kernels.test_mesh_depth as meshes
 import kernels.test_ssim_l1 as losses
 import kernels.test_tsdf as volumes
 from kernels.conftest import build_scene
-from kernels.test_median_depth import arguments
+from kernels.splats.test_median_depth import arguments
 from tondo.kernels.adam import adam_visible_
-from tondo.kernels.median_depth import median_depth
 from tondo.kernels.mesh_depth import mesh_depth
+from tondo.kernels.splats.median_depth import median_depth
 from tondo.kernels.ssim_l1 import ssim_l1
 from tondo.kernels.tsdf import Volume, empty_volume, integrate
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from kernels.conftest import Scene, build_scene
+from kernels.splats.test_rasterize_scenes import H, W, scenes, total
 from kernels.test_native import SCENES, SIZE, assert_near, run
-from kernels.test_rasterize_scenes import H, W, scenes, total
-from tondo.kernels import rasterize as room
-from tondo.kernels.project import ProjectionOptions, project
-from tondo.kernels.rasterize import rasterize, rasterize_path
-from tondo.kernels.rasterize_scenes import rasterize_scenes
-from tondo.kernels.rasterize_torch import rasterize_torch
+from tondo.kernels.splats import rasterize as room
+from tondo.kernels.splats.project import ProjectionOptions, project
+from tondo.kernels.splats.rasterize import rasterize, rasterize_path
+from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
+from tondo.kernels.splats.rasterize_torch import rasterize_torch
 
 BOTH = {"render_mode": "RGB+D", "with_normals": True}
 

@@ -11,16 +11,17 @@ import torch
 
 from tiny_trainings import Watched, setting_of, squares
 from tondo.data.pictures import PictureSet
-from tondo.gan.config import GanConfig, GeneratorShape
-from tondo.gan.generator_file import load_generator
-from tondo.gan.options import TrainOptions
-from tondo.gan.poses import NAMED
-from tondo.gan.session import train_generator
-from tondo.gan.setting import Setting
-from tondo.gan.train import begin, one_step
-from tondo.io.picture_shards import Manifest, write_manifest, write_shard
-from tondo.training.checkpoints import load_latest_checkpoint
-from tondo.training.run_directory import open_run
+from tondo.gan.config import GanConfig
+from tondo.gan.files.generator_file import load_generator
+from tondo.gan.networks.shape import GeneratorShape
+from tondo.gan.training.options import TrainOptions
+from tondo.gan.training.session import train_generator
+from tondo.gan.training.state import Setting
+from tondo.gan.training.step import begin, one_step
+from tondo.geometry.pose_prior import NAMED
+from tondo.io.collections.picture_shards import Manifest, write_manifest, write_shard
+from tondo.runs.checkpoints import load_latest_checkpoint
+from tondo.runs.run_directory import open_run
 
 SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), traits=4, kinds=2)
 

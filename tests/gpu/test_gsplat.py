@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from kernels.conftest import Scene, build_scene
+from kernels.splats.test_rasterize_scenes import H, W, one_by_one, scenes, total
 from kernels.test_native import SIZE, run
-from kernels.test_rasterize_scenes import H, W, one_by_one, scenes, total
-from tondo.kernels.rasterize import rasterize, rasterize_path
-from tondo.kernels.rasterize_scenes import rasterize_scenes
-from tondo.kernels.rasterize_torch import rasterize_torch
+from tondo.kernels.splats.rasterize import rasterize, rasterize_path
+from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
+from tondo.kernels.splats.rasterize_torch import rasterize_torch
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tondo.errors import InputError
-from tondo.poses.exif import read_all_exif, read_exif
-from tondo.poses.panorama import is_panorama, says_panorama
-from tondo.poses.prepare import prepare
+from tondo.sfm.photos.exif import read_all_exif, read_exif
+from tondo.sfm.photos.panorama import is_panorama, says_panorama
+from tondo.sfm.prepare import prepare
 
 _EXIF_IFD, _MODEL, _LENGTH, _FOCAL_35MM, _ZOOM = 0x8769, 0x0110, 0x920A, 0xA405, 0xA404
 DIAGONAL = 50.0 / 43.27  # of the pictures below, 40x30, to that of film

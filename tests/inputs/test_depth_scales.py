@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tondo.io.depth_scale import DepthScale, rescale_depths
 from tondo.io.images import write_depth
+from tondo.io.models.depth_scale import DepthScale, rescale_depths
 
 
 def rescaled(folder: Path, *depths: torch.Tensor) -> tuple[DepthScale, list[np.ndarray]]:

@@ -26,25 +26,25 @@ from tondo.data.splats import Scene
 from tondo.errors import InputError
 from tondo.geometry.focus import camera_reach
 from tondo.geometry.placement import place
-from tondo.io.cameras_json import write_cameras
-from tondo.io.frames import nearest_rotation
 from tondo.io.images import read_image, write_png
-from tondo.io.mesh_files import (
+from tondo.io.models.mesh_files import (
     UP_AXES,
     format_from_world,
     read_mesh,
     read_world_mesh,
     write_mesh,
 )
-from tondo.io.mesh_frames import offset_path
-from tondo.io.photos import load_cameras, load_posed
-from tondo.io.ply import read_splats
-from tondo.io.scene import load_scene, save_scene
-from tondo.scenes.opened import open_scene
+from tondo.io.models.mesh_frames import offset_path
+from tondo.io.models.ply import read_splats
+from tondo.io.models.scene import load_scene, save_scene
+from tondo.io.posed.cameras_json import write_cameras
+from tondo.io.posed.frames import nearest_rotation
+from tondo.io.posed.photos import load_cameras, load_posed
+from tondo.runs.run_directory import create_run
+from tondo.scenes.open import open_scene
 from tondo.scenes.reconstruct import ReconstructOptions, reconstruct
 from tondo.scenes.render import render_view
 from tondo.splats.config import SplatConfig
-from tondo.training.run_directory import create_run
 
 UTM = (332_000.0, 5_412_000.0, 250.0)
 PLACES = {

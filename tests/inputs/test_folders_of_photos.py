@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tondo.errors import InputError
-from tondo.io.picture_files import list_pictures
-from tondo.poses.gather import Gathered, gather_photos
+from tondo.io.collections.picture_files import list_pictures
+from tondo.sfm.photos.gather import Gathered, gather_photos
 
 READ = (
     *("a.jpg", "b.jpeg", "c.jfif", "d.jpe", "e.png", "f.bmp", "g.gif", "h.ppm", "i.tif", "j.webp"),

@@ -12,7 +12,7 @@ import torch
 from tondo.data.photos import PhotoSet
 from tondo.errors import InputError
 from tondo.io.images import write_png
-from tondo.io.photos import load_cameras, load_posed
+from tondo.io.posed.photos import load_cameras, load_posed
 
 W, H, COUNT, POINTS = 40, 30, 8, 24
 GRID = [(x / 10, y / 10, 0.02 * x * y) for x in range(-3, 3) for y in range(-2, 2)]

@@ -14,8 +14,8 @@ from tondo.cli.main import main
 from tondo.cli.options import direction
 from tondo.data.splats import Splats
 from tondo.errors import InputError
-from tondo.io.ply import read_points, read_splat_file, read_splats, write_splats
-from tondo.scenes.opened import open_scene
+from tondo.io.models.ply import read_points, read_splat_file, read_splats, write_splats
+from tondo.scenes.open import open_scene
 
 N = 40
 INF, NAN = math.inf, math.nan

@@ -20,9 +20,9 @@ from tondo.data.photos import PhotoSet
 from tondo.data.splats import Splats
 from tondo.errors import InputError
 from tondo.io.images import write_png
-from tondo.io.intrinsics import read_intrinsics
-from tondo.io.photos import load_cameras, load_posed
-from tondo.io.ply import write_splats
+from tondo.io.models.ply import write_splats
+from tondo.io.posed.intrinsics import read_intrinsics
+from tondo.io.posed.photos import load_cameras, load_posed
 
 W, H, COUNT = 32, 20, 6
 FX, FY, CX, CY = 30.0, 29.0, 17.0, 9.0

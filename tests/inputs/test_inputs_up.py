@@ -12,10 +12,10 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tondo.geometry.paths import look_at
+from tondo.geometry.look_at import look_at
 from tondo.geometry.up import cameras_up, settled_up
 from tondo.io.images import write_png
-from tondo.io.photos import load_posed
+from tondo.io.posed.photos import load_posed
 
 Z = torch.tensor([0.0, 0.0, 1.0])
 # From a world with z up: ARKit's (y up), COLMAP's (y down), that of nerfstudio before 2024 (up -x),

@@ -19,10 +19,10 @@ from small_photos import cameras, photos, write_photos
 from tondo.cli.main import main
 from tondo.data.photos import PhotoSet
 from tondo.errors import InputError, OptionError
-from tondo.io.cameras_json import write_cameras
 from tondo.io.masks import MaskFile, read_mask
-from tondo.io.photos import load_posed
-from tondo.poses.gather import gather_photos
+from tondo.io.posed.cameras_json import write_cameras
+from tondo.io.posed.photos import load_posed
+from tondo.sfm.photos.gather import gather_photos
 from tondo.splats.targets import make_target
 
 WIDTH, HEIGHT = 72, 56

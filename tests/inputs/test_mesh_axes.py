@@ -15,12 +15,12 @@ from torch import Tensor
 import small_photos
 from tondo.cli.main import main
 from tondo.data.mesh import Mesh
-from tondo.io.cameras_json import write_cameras
-from tondo.io.mesh_files import format_from_world, read_mesh, read_world_mesh, write_mesh
-from tondo.io.mesh_frames import read_frame
-from tondo.io.scene import save_scene
-from tondo.measure.axes import better_turn, right_turns
-from tondo.training.run_directory import create_run
+from tondo.evaluation.axes import better_turn, right_turns
+from tondo.io.models.mesh_files import format_from_world, read_mesh, read_world_mesh, write_mesh
+from tondo.io.models.mesh_frames import read_frame
+from tondo.io.models.scene import save_scene
+from tondo.io.posed.cameras_json import write_cameras
+from tondo.runs.run_directory import create_run
 
 UPS = {"+z": (0.0, 0.0, 1.0), "-y": (0.0, -1.0, 0.0), "aslant": (0.6, -0.48, 0.64)}
 every_up = pytest.mark.parametrize("up", UPS.values(), ids=UPS.keys())

@@ -15,7 +15,7 @@ from PIL import Image
 from tondo.cli.main import main
 from tondo.errors import InputError
 from tondo.io.video import read_frames
-from tondo.poses.gather import gather_photos
+from tondo.sfm.photos.gather import gather_photos
 
 CHANCE = np.random.default_rng(0)
 
@@ -82,7 +82,7 @@ def test_damaged_exif_is_no_noise(tmp_path: Path, capfd: pytest.CaptureFixture[s
 def test_a_png_can_be_written_after_pycolmap() -> None:
     """pycolmap's own compression library must not come before Python's."""
     code = """
-import tondo.poses.quiet
+import tondo.sfm.motion.quiet
 import io, os
 import numpy as np
 from PIL import Image

@@ -10,9 +10,9 @@ import pycolmap
 import pytest
 
 from known_motion import HEIGHT, WIDTH, cylinder, look_at, model_of, photos_of, place, ring
-from tondo.poses import place as placing
-from tondo.poses.lens import Adjusted, _judged, choose_lens
-from tondo.poses.verify import PairAgreement, disagreeing, drop_impossible, sound_photos
+from tondo.sfm.motion import place as placing
+from tondo.sfm.motion.lens import Adjusted, _judged, choose_lens
+from tondo.sfm.motion.verify import PairAgreement, disagreeing, drop_impossible, sound_photos
 
 FOCAL = 659.0
 

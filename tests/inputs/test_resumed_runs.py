@@ -14,8 +14,8 @@ from PIL import Image
 from small_photos import write_photos
 from tondo.cli.main import main
 from tondo.errors import InputError
+from tondo.runs.run_directory import create_run
 from tondo.scenes.same_photos import check_files, note_photos, source_hashes
-from tondo.training.run_directory import create_run
 
 METHODS = ("splats", "nerf")
 

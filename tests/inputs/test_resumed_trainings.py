@@ -10,8 +10,8 @@ import torch
 
 from tondo.data.pictures import PictureSet
 from tondo.errors import InputError
-from tondo.gan.inputs import note_pictures
-from tondo.training.run_directory import create_run
+from tondo.gan.training.inputs import note_pictures
+from tondo.runs.run_directory import create_run
 
 
 def test_other_pictures_are_refused(tmp_path: Path) -> None:

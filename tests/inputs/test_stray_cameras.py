@@ -15,17 +15,18 @@ import torch
 from torch import Tensor
 
 import small_photos
-from tondo.data.cameras import Camera, camera_position
+from tondo.data.cameras import Camera
+from tondo.geometry.cameras import camera_position
 from tondo.geometry.focus import camera_reach, focus
-from tondo.geometry.paths import look_at
+from tondo.geometry.look_at import look_at
 from tondo.geometry.placement import Far, far_cameras, place
-from tondo.io.cameras_json import write_cameras
-from tondo.io.frames import Frame
 from tondo.io.images import write_png
-from tondo.io.photos import load_posed
-from tondo.io.picture_fit import picture_fits
-from tondo.io.placing import placed
-from tondo.io.undistort import Lens
+from tondo.io.posed.cameras_json import write_cameras
+from tondo.io.posed.frames import Frame
+from tondo.io.posed.photos import load_posed
+from tondo.io.posed.picture_fit import picture_fits
+from tondo.io.posed.placing import placed
+from tondo.io.posed.undistort import Lens
 
 UP = torch.tensor([0.0, 0.0, 1.0])
 WIDE = (-0.6, 0.6, -0.45, 0.45)

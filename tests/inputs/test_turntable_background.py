@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tondo.cli.main import main
-from tondo.poses.still import StaticBackground, static_background
+from tondo.sfm.motion.still import StaticBackground, static_background
 
 WIDTH, HEIGHT, FOCAL = 600, 400, 700.0
 COUNT = 12

@@ -8,30 +8,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from kernels import (
-    test_frequency,
-    test_lit,
-    test_median_depth,
-    test_mesh_depth,
-    test_rasterize_scenes,
-    test_render_rays,
-    test_sphere_maps,
-    test_ssim_l1,
-    test_tri_planes,
-    test_tsdf,
-)
+from kernels import test_mesh_depth, test_ssim_l1, test_tsdf
 from kernels.conftest import build_scene
+from kernels.fields import test_frequency, test_render_rays, test_tri_planes
+from kernels.sphere import test_matcap, test_sphere_maps
+from kernels.splats import test_median_depth, test_rasterize_scenes
 from tondo.data.field import Marching
 from tondo.kernels.adam import adam_touched_, adam_visible_
-from tondo.kernels.field import log_densities, render_rays
-from tondo.kernels.lit import lit
-from tondo.kernels.median_depth import median_depth
+from tondo.kernels.fields.rays import log_densities, render_rays
+from tondo.kernels.fields.tri_planes import march_planes
 from tondo.kernels.mesh_depth import mesh_depth
-from tondo.kernels.rasterize import rasterize
-from tondo.kernels.rasterize_scenes import rasterize_scenes
-from tondo.kernels.sphere_maps import finer, padded
+from tondo.kernels.sphere.matcap import lit
+from tondo.kernels.sphere.sphere_maps import finer, padded
+from tondo.kernels.splats.median_depth import median_depth
+from tondo.kernels.splats.rasterize import rasterize
+from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
 from tondo.kernels.ssim_l1 import ssim_l1
-from tondo.kernels.tri_planes import march_planes
 from tondo.kernels.tsdf import empty_volume, integrate
 
 
@@ -95,7 +87,7 @@ def planes() -> None:
 
 
 def light() -> None:
-    quats, viewmats, lights, colors = test_lit.arguments()
+    quats, viewmats, lights, colors = test_matcap.arguments()
     lit(quats, viewmats, away(lights), colors)
 
 

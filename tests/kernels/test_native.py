@@ -15,8 +15,8 @@ from torch import Tensor
 
 from tondo import _native
 from tondo.kernels.adam import adam_visible_, adam_visible_torch_
-from tondo.kernels.rasterize import rasterize, rasterize_path
-from tondo.kernels.rasterize_torch import rasterize_torch
+from tondo.kernels.splats.rasterize import rasterize, rasterize_path
+from tondo.kernels.splats.rasterize_torch import rasterize_torch
 from tondo.kernels.ssim_l1 import ssim_l1, ssim_l1_torch
 
 PARAMETERS = ("means", "quats", "scales", "opacities", "sh", "viewmats", "backgrounds")

@@ -13,7 +13,7 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.data.views import View
-from tondo.geometry.paths import look_at
+from tondo.geometry.look_at import look_at
 
 WIDTH, HEIGHT = 143, 106
 SPHERE_CENTER = torch.tensor([0.2, -0.1, 0.05])

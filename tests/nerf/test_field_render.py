@@ -11,9 +11,9 @@ from torch import Tensor
 from ball_field import CENTER, RADIUS, ball_scene
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
-from tondo.kernels.field import ends_of, render_rays
-from tondo.nerf.first import range_of
-from tondo.nerf.pixels import camera_rays
+from tondo.kernels.fields.rays import ends_of, render_rays
+from tondo.nerf.bounds import range_of
+from tondo.nerf.ray_batches import camera_rays
 from tondo.nerf.render import render_field
 
 

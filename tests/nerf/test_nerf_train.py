@@ -12,15 +12,15 @@ from small_photos import known_scene, photos
 from tondo import _native
 from tondo.data.photos import Photo
 from tondo.errors import OptionError
-from tondo.kernels.field import ends_of, render_rays
+from tondo.kernels.fields.rays import ends_of, render_rays
 from tondo.nerf import train
+from tondo.nerf.bounds import marching_of, space_of
 from tondo.nerf.config import NerfConfig, config_for, suited
-from tondo.nerf.first import marching_of, space_of
-from tondo.nerf.pixels import pixels_of, rays_at
+from tondo.nerf.ray_batches import pixels_of, rays_at
 from tondo.nerf.train import Setting, Training, psnr_of
+from tondo.runs.horizon import Horizon
+from tondo.runs.method import Report
 from tondo.scenes.render import render_view
-from tondo.training.fitting import Report
-from tondo.training.horizon import Horizon
 
 CONFIG = NerfConfig(
     levels=4,

@@ -9,16 +9,11 @@ import pytest
 import torch
 
 from tondo.data.field import Field, Heads, Marching, Space
-from tondo.kernels.cell_memory import (
-    MemoryRule,
-    remember_,
-    remember_samples_,
-    remember_torch_,
-)
-from tondo.kernels.field import Tape, ends_of, render_rays
-from tondo.kernels.field_torch import into_cube
+from tondo.kernels.fields.occupancy import MemoryRule, remember_, remember_samples_, remember_torch_
+from tondo.kernels.fields.rays import Tape, ends_of, render_rays
+from tondo.kernels.fields.rays_torch import into_cube
+from tondo.nerf.bounds import first_field
 from tondo.nerf.config import NerfConfig
-from tondo.nerf.first import first_field
 from tondo.nerf.occupancy import (
     MOST_STRIDE,
     forget_,

@@ -10,10 +10,10 @@ from torch import Tensor
 
 import tondo
 from ball_field import CENTER, COLOR, RADIUS, ball_scene, log_density
-from kernels import test_frequency
+from kernels.fields import test_frequency
 from small_photos import known_scene
-from tondo.kernels.field import log_densities
-from tondo.nerf.first import range_of
+from tondo.kernels.fields.rays import log_densities
+from tondo.nerf.bounds import range_of
 
 SLOPE, DENSITY = 8.0, 1.5
 

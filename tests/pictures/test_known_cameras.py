@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from tondo.errors import InputError
-from tondo.gan.poses import PosePrior, draw_cameras
-from tondo.io.transforms_json import Intrinsics, ListedFrame
-from tondo.io.undistort import Lens
-from tondo.pictures.account import angles_of
+from tondo.geometry.pose_prior import PosePrior, draw_cameras
+from tondo.io.posed.transforms_json import Intrinsics, ListedFrame
+from tondo.io.posed.undistort import Lens
 from tondo.pictures.cameras import (
     KnownCamera,
     camera_of,
@@ -21,6 +20,7 @@ from tondo.pictures.cameras import (
     square_of,
 )
 from tondo.pictures.crop import Square
+from tondo.pictures.diversity import angles_of
 
 Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # from the file's world, which has +z up
 CENTRE, RADIUS = np.array([3.0, -2.0, 7.0]), 2.5

@@ -15,8 +15,8 @@ from drawn import blob, scenery, write_all
 from PIL import Image, ImageFilter
 
 from tondo.errors import InputError, OptionError, OutputError, TondoError
-from tondo.gan.inputs import FEW
-from tondo.io.picture_shards import load_pictures, read_manifest
+from tondo.gan.training.inputs import FEW
+from tondo.io.collections.picture_shards import load_pictures, read_manifest
 from tondo.pictures import prepare as prepare_module
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
 

@@ -10,11 +10,11 @@ import torch
 from small_photos import photos, points
 from tondo import _native
 from tondo.geometry.focus import camera_reach
-from tondo.splats import init, train
+from tondo.runs.horizon import Clock, Horizon
+from tondo.splats import from_points, train
 from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
 from tondo.splats.targets import make_targets
-from tondo.training.horizon import Clock, Horizon
 
 CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10, exposure=True)
 
@@ -27,7 +27,7 @@ def setting_of(steps: int, config: SplatConfig = CONFIG, count: int = 8) -> trai
 
 
 def begin(setting: train.Setting, seed: int = 0) -> train.Training:
-    first = init.splats_from_points(points(), sh_degree=setting.config.sh_degree)
+    first = from_points.splats_from_points(points(), sh_degree=setting.config.sh_degree)
     return train.begin(first, setting.photos, seed)
 
 

@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""The command line: one thin file for each verb."""

@@ -119,7 +119,7 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Name
         parser.refuse_unknown(unknown)
     if verb not in VERBS:
         parser.error(f"there is no command {verb!r}{_closest(verb, list(VERBS))}")
-    module = importlib.import_module(f"tondo.cli.{verb}")
+    module = importlib.import_module(f"tondo.cli.verbs.{verb}")
     subparsers = parser.add_subparsers(dest="verb", metavar="COMMAND", prog="tondo")
     module.add_parser(subparsers)
     args, unknown = parser.parse_known_args(argv)

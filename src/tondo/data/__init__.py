@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Frozen records: what the rooms hand to each other."""

@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Things made by code, and their photographs."""

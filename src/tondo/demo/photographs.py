@@ -21,9 +21,9 @@ from tondo.demo.grid import DistanceGrid, build_grid
 from tondo.demo.shape import RADIUS
 from tondo.demo.tracer import Shot, shoot
 from tondo.errors import OptionError
-from tondo.geometry.paths import look_at
+from tondo.geometry.look_at import look_at
 from tondo.io.atomic import atomic_path, write_json
-from tondo.io.mesh_files import write_mesh
+from tondo.io.models.mesh_files import write_mesh
 from tondo.kernels.threads import torch_threads
 
 FIELD_OF_VIEW = 0.62  # radians, across

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tondo.data.cameras import Camera, camera_position
+from tondo.data.cameras import Camera
 from tondo.demo.grid import CHUNK, DistanceGrid, interpolated, lower_bound
 from tondo.demo.shape import BODY_CENTER_Z, RADIUS, Part, distance, part_distances
 from tondo.demo.surface import albedo
+from tondo.geometry.cameras import camera_position
 
 HIT = 1e-3
 ROUNDS = 32

@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Pretrained networks that turn pictures into features."""

@@ -5,52 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 RATE_LEAST = 0.02
-TRAITS = 32  # of a new generator of splats
-KINDS = 8  # of a new generator
-ROWS, SMALL_ROWS, SMALL = 64, 48, 32  # latitudes of its grid, and for pictures up to `SMALL` pixels
-
-
-@dataclass(frozen=True)
-class GeneratorShape:
-    """What the generator's networks look like; stands in its file.
-
-    Attributes:
-        z: numbers of a latent code. w: numbers of a style.
-        rows, columns: the grid of splats, latitudes x longitudes; multiples of 16.
-        channels: of the feature maps at (rows / 16, rows / 8, rows / 4) latitudes; the last maps
-            have half the grid's latitudes and are interpolated: close splats that lie smoothly.
-        background: "white", or "scene": a picture behind the object, made from w.
-        light: "camera": shading and highlights that stay with the camera while the object turns,
-            made from w; "none": all light is painted on the object.
-        size: pixels a side of the pictures that it was trained on.
-        representation: "splats" or "field".
-        mirror: left and right are alike: every splat at x has its twin at -x.
-        axial: what all objects have in common is the same all round their upright axis, but for
-            noise; what one has of its own need not be. Displacements turn with the azimuth.
-        radial: the cells of an axial one move away from the axis and along it, little round it, and
-            neither through it nor past each other: where they may they roll up, and lie skin within
-            skin, from where no small step leads back.
-        traits: maps of features of which every object has a mixture of its own; of splats alone.
-        kinds: normal distributions that random z are drawn from (`tondo.gan.kinds`).
-        lined: a second, coarse skin lies inside the first one, whose splats may then be small
-            (`tondo.gan.lining`); of splats alone.
-    """
-
-    z: int = 64
-    w: int = 128
-    rows: int = ROWS
-    columns: int = 2 * ROWS
-    channels: tuple[int, int, int] = (96, 96, 64)
-    background: str = "white"
-    light: str = "none"
-    size: int = 64
-    representation: str = "splats"
-    mirror: bool = False
-    axial: bool = False
-    traits: int = 0
-    kinds: int = 1
-    lined: bool = False
-    radial: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,8 +28,8 @@ class GanConfig:
             80 % real.
         blur: standard deviation, as a share of the pictures' side, of the Gaussian through which D
             sees all pictures at first; it falls to none within `blur_kpictures` thousand.
-        rebuild: weight of rebuilding photographs (`tondo.gan.codes`): it holds the body, and
-            teaches what D alone is slow to.
+        rebuild: weight of rebuilding photographs (`tondo.gan.training.autoencoder`): it holds the
+            body, and teaches what D alone is slow to.
         rebuild_features: weight of differences that the frozen CNN sees, beside those of pixels.
         nat: what a nat of a photograph's code costs, in differences of its rebuilt picture.
         first_kpictures: thousands of them that G rebuilds before the game begins.

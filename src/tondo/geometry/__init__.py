@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Pure functions of places, directions, cameras and triangles."""

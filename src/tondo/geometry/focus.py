@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tondo.data.cameras import Camera, camera_position
+from tondo.data.cameras import Camera
+from tondo.geometry.cameras import camera_position
 
 # A few cameras that stand so many times as far from the middle as half of all do, and as any of the
 # rest does, have no say in where the middle is and how large the scene is.

@@ -79,3 +79,6 @@ def harmonics_color(degree: int, dirs: Tensor, sh: Tensor) -> Tensor:
     basis = harmonics_basis(degree, dirs)
     used = sh[..., : basis.shape[-1], :]
     return ((basis[..., None] * used).sum(dim=-2) + 0.5).clamp_min(0.0)
+
+
+SH_C0 = 0.28209479177387814  # the constant harmonic

@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Files and folders from outside, checked; and files of ours, whole or absent."""

@@ -196,7 +196,8 @@ def write_png(path: Path, picture: Tensor) -> None:
 
 def write_depth(path_stem: Path, depth: Tensor) -> None:
     """Write `path_stem`.png (16 bits, thousandths of a world unit) and `path_stem`.npy (float32).
-    `tondo.io.depth_scale` gives the pictures of a folder another scale where this one does not fit.
+    `tondo.io.models.depth_scale` gives the pictures of a folder another scale where this one does
+    not fit.
 
     Args:
         path_stem: the target without an ending; a dot in its last part is kept.

@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""One operation a file: the torch twin, which defines it, and the dispatch to native code."""

@@ -27,7 +27,7 @@ def ssim_l1(
     """(1 - ssim_weight) mean|image - target| + ssim_weight (1 - mean SSIM).
 
     SSIM per channel under an 11x11 Gaussian window, sigma 1.5, with zeros outside the picture
-    (as 3DGS and fused-ssim have it; `tondo.metrics.ssim` is another definition).
+    (as 3DGS and fused-ssim have it; `tondo.evaluation.metrics.ssim` is another definition).
 
     Args:
         image, target: [H, W, 3] or [C, H, W, 3] float32 (float64 on the torch path), 0..1.

@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Meshes from depth and density: fused, extracted, cleaned, simplified, coloured."""

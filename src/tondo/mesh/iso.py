@@ -13,8 +13,8 @@ from torch import Tensor
 from tondo.data.field import AnyField
 from tondo.data.mesh import Mesh
 from tondo.data.views import View
-from tondo.kernels.field import log_densities
-from tondo.kernels.field_torch import into_cube
+from tondo.kernels.fields.rays import log_densities
+from tondo.kernels.fields.rays_torch import into_cube
 from tondo.kernels.mesh_depth import mesh_depth
 from tondo.kernels.tsdf import Volume, empty_volume
 from tondo.mesh.extract import surface

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tondo.data.cameras import Camera, camera_position
+from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.data.views import View
+from tondo.geometry.cameras import camera_position
 from tondo.kernels.mesh_depth import mesh_depth
 
 # A point counts as hidden if the mesh is in front of it by more than this many pixels' width: a

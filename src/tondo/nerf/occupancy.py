@@ -13,9 +13,9 @@ import torch
 from torch import Generator, Tensor
 
 from tondo.data.field import Field, Marching, Space
-from tondo.kernels.cell_memory import MemoryRule, remember_
-from tondo.kernels.field import log_densities
-from tondo.kernels.field_torch import MOST_LOG
+from tondo.kernels.fields.occupancy import MemoryRule, remember_
+from tondo.kernels.fields.rays import log_densities
+from tondo.kernels.fields.rays_torch import MOST_LOG
 
 DECAY = 0.95  # of a cell's remembered density, at each place that is seen in it
 YOUNG = 0.6  # of a young field's mean density, in the memory of a cell that was never seen

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from tondo.checks import check_finite, check_shape
 from tondo.data.field import FieldScene, FrequencyField
-from tondo.kernels.field import RayPictures, ends_of, log_densities, render_rays
-from tondo.kernels.field_torch import even_distances
-from tondo.kernels.frequency import distances_at
-from tondo.nerf.first import range_of
+from tondo.kernels.fields.frequency import distances_at
+from tondo.kernels.fields.rays import RayPictures, ends_of, log_densities, render_rays
+from tondo.kernels.fields.rays_torch import even_distances
+from tondo.nerf.bounds import range_of
 
 PARTS = 512  # of a ray through a field without steps of its own
 UNIT = 1e-3  # how far from 1 the length of a direction may be

@@ -8,10 +8,10 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene, FrequencyField
 from tondo.data.views import View
-from tondo.kernels.field import ends_of, render_rays
-from tondo.kernels.frequency import half_products
-from tondo.nerf.first import range_of
-from tondo.nerf.pixels import camera_rays
+from tondo.kernels.fields.frequency import half_products
+from tondo.kernels.fields.rays import ends_of, render_rays
+from tondo.nerf.bounds import range_of
+from tondo.nerf.ray_batches import camera_rays
 
 LEAST_ALPHA = 1e-3  # below it a pixel has no depth
 # Where in its steps a ray has its samples: the mean of two pictures, each with samples where the

@@ -21,15 +21,15 @@ from tondo.data.field import (
     with_arrays,
 )
 from tondo.kernels.adam import adam_touched_, adam_visible_
-from tondo.kernels.cell_memory import MemoryRule, remember_samples_
-from tondo.kernels.field import RayPictures, Tape, ends_of, render_rays
-from tondo.kernels.frequency import half_products
+from tondo.kernels.fields.frequency import half_products
+from tondo.kernels.fields.occupancy import MemoryRule, remember_samples_
+from tondo.kernels.fields.rays import RayPictures, Tape, ends_of, render_rays
+from tondo.nerf.bounds import first_field, range_of
 from tondo.nerf.config import NerfConfig
-from tondo.nerf.first import first_field, range_of
 from tondo.nerf.occupancy import forget_, look_again, rule_of, rule_with
-from tondo.nerf.pixels import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
-from tondo.training.fitting import Report
-from tondo.training.horizon import Clock, Horizon
+from tondo.nerf.ray_batches import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
+from tondo.runs.horizon import Clock, Horizon
+from tondo.runs.method import Report
 
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
 BETA1, EPS = 0.9, 1e-15

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from tondo.errors import InputError
 from tondo.geometry.up import settled_up
-from tondo.io.frames import pinhole_camera
-from tondo.io.intrinsics import lens_of
-from tondo.io.mesh_files import format_from_world
-from tondo.io.picture_files import PictureSource, copy_transforms
-from tondo.io.transforms_json import ListedFrame, read_transforms
-from tondo.io.undistort import Lens, rescaled
+from tondo.io.collections.picture_files import PictureSource, copy_transforms
+from tondo.io.models.mesh_files import format_from_world
+from tondo.io.posed.frames import pinhole_camera
+from tondo.io.posed.intrinsics import lens_of
+from tondo.io.posed.transforms_json import ListedFrame, read_transforms
+from tondo.io.posed.undistort import Lens, rescaled
 from tondo.pictures.crop import Box, Square
 
 # The unit sphere and a hair around it fill a picture, as with the cameras that priors draw.

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from tondo.pictures.account import Account, Diversity
+from tondo.pictures.diversity import Account, Diversity
 from tondo.pictures.measure import over_white
 
 INK, QUIET, BAR = "#2b2f36", "#8a919c", "#5b8def"

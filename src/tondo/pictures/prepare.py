@@ -17,13 +17,18 @@ from torch import Tensor
 
 from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
-from tondo.io.picture_files import PictureSource, list_pictures, opened
-from tondo.io.picture_shards import MANIFEST, SHARD_BYTES, Manifest, write_manifest, write_shard
-from tondo.io.result_folder import check_free, result_folder
-from tondo.pictures.account import Account, describe, give_advice
+from tondo.io.collections.picture_files import PictureSource, list_pictures, opened
+from tondo.io.collections.picture_shards import (
+    MANIFEST,
+    SHARD_BYTES,
+    Manifest,
+    write_manifest,
+    write_shard,
+)
+from tondo.io.output_folder import check_free, result_folder
 from tondo.pictures.cameras import in_object_space
-from tondo.pictures.frame import CROPS, Framed, choose_squares, finish
-from tondo.pictures.look import Read, look_at_all, reason_of
+from tondo.pictures.diversity import Account, describe, give_advice
+from tondo.pictures.framing import CROPS, Framed, choose_squares, finish
 from tondo.pictures.measure import (
     SIMILAR_PLAIN,
     SIMILAR_SCENERY,
@@ -33,6 +38,7 @@ from tondo.pictures.measure import (
     measure_picture,
 )
 from tondo.pictures.report import write_report
+from tondo.pictures.scan import Read, look_at_all, reason_of
 from tondo.pictures.threads import in_threads
 
 Progress = Callable[[str, int, int], None]
@@ -73,7 +79,7 @@ class PreparedPictures:
     """What `prepare_pictures` made.
 
     Attributes:
-        folder: the prepared set, for `tondo.io.picture_shards.load_pictures`.
+        folder: the prepared set, for `tondo.io.collections.picture_shards.load_pictures`.
         count: pictures in it. size: pixels a side. class_names: or None.
         kind: what was recognised, in plain words. has_cameras: whether poses are known.
         left_out: pictures that are not in it, and why.

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from tondo.io.atomic import write_bytes, write_json, write_text
-from tondo.pictures.account import Account, Diversity, describe, give_advice
+from tondo.pictures.diversity import Account, Diversity, describe, give_advice
 from tondo.pictures.figures import draw_figures
 
 _MAX_LISTED = 300

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
-from tondo.data.cameras import Camera, fitted
+from tondo.data.cameras import Camera
 from tondo.data.views import View
-from tondo.io.cameras_json import write_cameras
+from tondo.geometry.cameras import fitted
 from tondo.io.images import write_png
-from tondo.io.result_folder import result_folder
-from tondo.scenes.opened import OpenedScene, photo_cameras
+from tondo.io.output_folder import result_folder
+from tondo.io.posed.cameras_json import write_cameras
+from tondo.scenes.open import OpenedScene, photo_cameras
 from tondo.scenes.render import render_view
 from tondo.scenes.to_mesh import cameras_around, empty_border
 
@@ -28,7 +29,7 @@ def photograph_scene(
     max_size: int,
     watch: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> None:
-    """Make a folder of posed pictures of a scene, as `tondo.io.photos.load_posed` reads it.
+    """Make a folder of posed pictures of a scene, as `tondo.io.posed.photos.load_posed` reads it.
 
     They are taken by the cameras of the scene's photographs, or from all around where these are not
     known, with the photographs' mean exposure. Those of an object before nothing keep their

@@ -8,7 +8,7 @@ from pathlib import Path
 from tondo.data.field import FieldScene
 from tondo.data.photos import Photo
 from tondo.data.splats import Scene
-from tondo.measure.evaluate import ReconstructionMetrics, evaluate_pictures
+from tondo.evaluation.evaluate import ReconstructionMetrics, evaluate_pictures
 from tondo.scenes.render import render_view
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import tondo
 from tondo.errors import InputError, OptionError
 from tondo.io.mask_files import AUTO, check_choice, stored_choice
-from tondo.io.photos import has_poses
+from tondo.io.posed.photos import has_poses
 from tondo.nerf.config import NerfConfig
-from tondo.scenes.opened import is_scene
+from tondo.runs.run_directory import RunDirectory, read_config
+from tondo.scenes.open import is_scene
 from tondo.splats.config import SplatConfig
-from tondo.training.run_directory import RunDirectory, read_config
 
 
 @dataclass(frozen=True)

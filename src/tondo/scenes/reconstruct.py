@@ -14,18 +14,33 @@ from tondo.data.field import FieldScene
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
 from tondo.errors import InputError
-from tondo.io.cameras_json import write_cameras
+from tondo.evaluation.evaluate import ReconstructionMetrics, composited, metrics_json
 from tondo.io.mask_files import choice_after
 from tondo.io.masks import BY_MASK
-from tondo.io.photos import has_poses, load_posed
-from tondo.io.scene import save_scene
+from tondo.io.models.scene import save_scene
+from tondo.io.posed.cameras_json import write_cameras
+from tondo.io.posed.photos import has_poses, load_posed
 from tondo.kernels.threads import num_threads, torch_threads
-from tondo.measure.evaluate import ReconstructionMetrics, composited, metrics_json
-from tondo.nerf import fitting as nerf
-from tondo.poses.prepare import PrepareOptions, prepare
+from tondo.nerf import method as nerf
+from tondo.runs.checkpoints import has_checkpoints, load_latest_checkpoint, save_checkpoint
+from tondo.runs.events import Evaluation, Note, Saved, Step, append_event
+from tondo.runs.horizon import Horizon
+from tondo.runs.interrupt import ctrl_c_flag
+from tondo.runs.memory import peak_memory_mb
+from tondo.runs.method import Fitting, OtherPhotos, Report, Request
+from tondo.runs.run_directory import (
+    RunDirectory,
+    abandon_run,
+    change_config,
+    create_run,
+    finish_run,
+    open_run,
+    write_metrics,
+)
+from tondo.runs.tensorboard import log_event, log_picture, open_tensorboard
 from tondo.scenes.distil import photograph_scene
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.scenes.opened import is_scene, open_scene, settled_up
+from tondo.scenes.open import is_scene, open_scene, settled_up
 from tondo.scenes.options import (
     ReconstructOptions,
     check_options,
@@ -41,27 +56,8 @@ from tondo.scenes.same_photos import (
     photo_hashes,
     source_hashes,
 )
-from tondo.splats import fitting as splats
-from tondo.training.checkpoints import (
-    has_checkpoints,
-    load_latest_checkpoint,
-    save_checkpoint,
-)
-from tondo.training.events import Evaluation, Note, Saved, Step, append_event
-from tondo.training.fitting import Fitting, OtherPhotos, Report, Request
-from tondo.training.horizon import Horizon
-from tondo.training.interrupt import ctrl_c_flag
-from tondo.training.memory import peak_memory_mb
-from tondo.training.run_directory import (
-    RunDirectory,
-    abandon_run,
-    change_config,
-    create_run,
-    finish_run,
-    open_run,
-    write_metrics,
-)
-from tondo.training.tensorboard import log_event, log_picture, open_tensorboard
+from tondo.sfm.prepare import PrepareOptions, prepare
+from tondo.splats import method as splats
 
 DEFAULT_MINUTES = 3.0
 EVENT_SECONDS = 1.0
@@ -115,8 +111,9 @@ def reconstruct(
     """Fit splats or a field to photographs and write a run (docs/conventions.md, "Files").
 
     Args:
-        source: photos with or without poses, or a video; see `tondo.io.photos.load_posed`. Or the
-            run or file of a scene, of any kind, which takes the photos' place (`scenes.distil`).
+        source: photos with or without poses, or a video; see `tondo.io.posed.photos.load_posed`. Or
+            the run or file of a scene, of any kind, which takes the photos' place
+            (`scenes.distil`).
         out: the run's folder.
         options: with `resume` only steps, minutes, checkpoint_seconds and evaluate_at count; the
             rest is what the run was started with.

@@ -6,8 +6,8 @@ from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.splats import Scene
 from tondo.data.views import View
-from tondo.measure.exposure import predicted_exposure
 from tondo.nerf.render import render_field
+from tondo.scenes.exposure import predicted_exposure
 from tondo.splats.render import render_splats
 
 

@@ -19,8 +19,8 @@ from tondo.data.photos import Photo, PhotoSet
 from tondo.errors import InputError
 from tondo.io.atomic import write_json
 from tondo.io.images import PHOTO_SUFFIXES
-from tondo.scenes.opened import is_scene
-from tondo.training.run_directory import RunDirectory, read_photos
+from tondo.runs.run_directory import RunDirectory, read_photos
+from tondo.scenes.open import is_scene
 
 _SHOWN = 3
 _BLOCK = 2**20

@@ -14,12 +14,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tondo.data.cameras import Camera, fitted
+from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
 from tondo.data.views import View
-from tondo.geometry.paths import look_at
+from tondo.geometry.cameras import fitted
+from tondo.geometry.look_at import look_at
 from tondo.mesh import fuse
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh, surface

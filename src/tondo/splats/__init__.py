@@ -1,1 +1,1 @@
-"""See docs/architecture.md for what lives in this room."""
+"""Gaussian splats as a method of reconstruction."""

@@ -8,8 +8,8 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.data.views import View
-from tondo.kernels.median_depth import median_depth
-from tondo.kernels.rasterize import rasterize
+from tondo.kernels.splats.median_depth import median_depth
+from tondo.kernels.splats.rasterize import rasterize
 
 # The surface is where this much of the light is left. Photometric training leaves surfaces a little
 # transparent, so that half of the light is gone only behind them.

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tondo.data.cameras import scaled
 from tondo.data.photos import Photo
+from tondo.geometry.cameras import scaled
 from tondo.splats.step import Target
 
 _WHOLE = 0.998  # of a coarse pixel is valid: all of it, but for rounding

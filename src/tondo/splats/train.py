@@ -10,15 +10,15 @@ from torch import Generator, Tensor
 
 from tondo.data.photos import Photo
 from tondo.data.splats import Splats
-from tondo.splats import corrections as corrections_
+from tondo.runs.horizon import Clock, Horizon
+from tondo.runs.method import Report
 from tondo.splats import densify, parameters, schedule
+from tondo.splats import per_photo as corrections_
 from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
-from tondo.splats.corrections import Corrections
 from tondo.splats.parameters import Parameters
+from tondo.splats.per_photo import Corrections
 from tondo.splats.targets import make_targets, over_random
-from tondo.training.fitting import Report
-from tondo.training.horizon import Clock, Horizon
 
 PSNR_EVERY = 25
 

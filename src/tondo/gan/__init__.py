@@ -1,0 +1,1 @@
+"""Generators of 3D things: learned from pictures, sampled, edited, inverted, measured."""

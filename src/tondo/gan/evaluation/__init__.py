@@ -1,0 +1,1 @@
+"""A trained generator measured: against pictures, and as geometry."""

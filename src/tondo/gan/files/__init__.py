@@ -1,0 +1,1 @@
+"""Generators and adapters as files, and finding one by name."""

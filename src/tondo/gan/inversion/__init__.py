@@ -1,0 +1,1 @@
+"""From one photograph to the latent code that makes it."""

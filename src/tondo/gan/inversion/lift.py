@@ -1,0 +1,235 @@
+"""One photograph in, one model out, through a trained generator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tondo.errors import OutputError
+from tondo.evaluation.distances import mean_pairwise_distance
+from tondo.features.efficientnet_lite import load_efficientnet_lite0
+from tondo.gan.files.open_generator import Opened, open_generator
+from tondo.gan.inversion.encoder import (
+    Encoder,
+    EncoderReport,
+    OtherGeneratorError,
+    load_encoder,
+    save_encoder,
+    train_encoder,
+)
+from tondo.gan.inversion.fit_latent import Fitted, Judge, first_poses, fit_latent, tune
+from tondo.gan.inversion.target import Target, read_target
+from tondo.gan.networks.generator import Generator
+from tondo.gan.networks.layers import unit_rms
+from tondo.gan.objects.render import pictures_of
+from tondo.gan.sampling.generate import Model, model_of
+from tondo.geometry.pose_prior import draw_cameras
+from tondo.kernels.threads import torch_threads
+
+LATENT_STEPS, TUNING_STEPS = 240, 120
+SIZE = 64  # pixels at which the photo is compared: the smallest generators' own size at least
+COMPARED = 24  # samples of the generator that say how much its models differ from each other
+CLOSE, ROUGH = 0.5, 0.85  # shares of that distance
+
+Watch = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far one stage came.
+
+    Attributes:
+        image: [S, S, 3] the model as the photo's camera sees it.
+        pixels: mean absolute difference of colour, 0..1.
+        perceptual: distance over the network's features.
+        overlap: of the two outlines, intersection over union, or None where scenery is kept.
+    """
+
+    name: str
+    image: Tensor
+    pixels: float
+    perceptual: float
+    overlap: float | None
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A photograph's model.
+
+    Attributes:
+        model: splats and mesh. generator: tuned to the photo. w: [1, W].
+        viewmat, K: the camera of the photo. target: the photo as it was compared.
+        stages: encoder, style and camera, tuned.
+        typical: mean perceptual distance between two of the generator's own models.
+        verdict: in words. encoder: how good the first guess is on samples.
+    """
+
+    model: Model
+    generator: Generator
+    w: Tensor
+    viewmat: Tensor
+    K: Tensor
+    target: Target
+    stages: tuple[Stage, ...]
+    typical: float
+    verdict: str
+    encoder: EncoderReport
+    seconds: float
+
+
+def lift(
+    photo: str | Path,
+    generator: str | Path,
+    *,
+    latent_steps: int = LATENT_STEPS,
+    tuning_steps: int = TUNING_STEPS,
+    watch: Watch | None = None,
+) -> Lifted:
+    """The model that a generator makes of one photograph; the same each time.
+
+    The generator's encoder is read from beside it, or trained first (about a minute) and kept.
+
+    Args:
+        photo: of one thing; cut out by its alpha or a plain background where there is one.
+        generator: a run's folder, a generator's file, or the name of an installed generator.
+        watch: told (what is done, how far, of how much).
+
+    Raises:
+        InputError: the photo or the generator cannot be read.
+    """
+    opened = open_generator(generator)
+    scenery = opened.trained.generator.shape.background == "scene"
+    size = max(SIZE, opened.trained.generator.shape.size)
+    target = read_target(Path(photo), size, scenery=scenery)
+    encoder, report = encoder_of(opened, watch)
+    return lift_target(opened, target, encoder, report, (latent_steps, tuning_steps), watch)
+
+
+def encoder_of(
+    opened: Opened, watch: Watch | None = None, *, samples: int | None = None
+) -> tuple[Encoder, EncoderReport]:
+    """The encoder beside a generator; where there is none that fits, a new one, kept if it can be.
+
+    Raises:
+        InputError: there is one, but it is damaged.
+    """
+    path = opened.companion("encoder")
+    if path.is_file():
+        try:
+            return load_encoder(path, opened.trained)
+        except OtherGeneratorError:
+            pass  # a run that was trained on has an encoder of the older generator beside it
+    wanted = {} if samples is None else {"samples": samples}
+    encoder, report = train_encoder(opened.trained, watch=watch, **wanted)
+    try:
+        save_encoder(path, encoder, opened.trained, report)
+    except OutputError:  # an installed generator's folder may be read-only
+        return encoder, report
+    return load_encoder(path, opened.trained)  # the same as every later time
+
+
+@torch_threads(1)  # its many operations are small: sharing them out costs more than it saves
+def lift_target(
+    opened: Opened,
+    target: Target,
+    encoder: Encoder,
+    report: EncoderReport,
+    steps: tuple[int, int] = (LATENT_STEPS, TUNING_STEPS),
+    watch: Watch | None = None,
+) -> Lifted:
+    """`lift` of a photo that has been read, with a given encoder."""
+    started = time.perf_counter()
+    told = watch or (lambda what, done, of: None)
+    generator, priors = opened.trained.generator, opened.trained.priors
+    judge = Judge(target, load_efficientnet_lite0())
+    with torch.no_grad():
+        guess = encoder(target.image.permute(2, 0, 1)[None])
+        starts = first_poses(guess, priors, judge.size)
+        guessed = Fitted(unit_rms(guess.w), starts.rows(torch.tensor([0])), 0.0)
+    stages = [_stage("encoder", generator, guessed, judge)]
+    fitted = fit_latent(generator, judge, guess.w, starts, steps[0], told)
+    stages.append(_stage("style and camera", generator, fitted, judge))
+    tuned = tune(generator, judge, fitted, priors, steps[1], told)
+    stages.append(_stage("tuned", tuned, fitted, judge))
+    typical = _typical_distance(opened, judge.size)
+    return Lifted(
+        model_of(tuned, fitted.w[0], file=opened.path),
+        tuned,
+        fitted.w,
+        fitted.pose.viewmats()[0],
+        fitted.pose.K,
+        target,
+        tuple(stages),
+        typical,
+        _verdict(stages[1].perceptual, typical),
+        report,
+        time.perf_counter() - started,
+    )
+
+
+def report_json(lifted: Lifted, photo: Path, generator: str) -> dict[str, Any]:
+    """What there is to say about a lifted photo, for a JSON file."""
+    stages = {}
+    for stage in lifted.stages:
+        stages[stage.name] = {
+            "pixels": stage.pixels,
+            "perceptual": stage.perceptual,
+            "overlap": stage.overlap,
+        }
+    return {
+        "photo": str(photo),
+        "generator": generator,
+        "assumed": lifted.target.assumed,
+        "verdict": lifted.verdict,
+        "stages": stages,
+        "typical_perceptual_between_models": lifted.typical,
+        "compared_at_pixels": lifted.target.image.shape[0],
+        "extractor": "efficientnet-lite0",
+        "camera": {"viewmat": lifted.viewmat.tolist(), "K": lifted.K.tolist()},
+        "encoder": asdict(lifted.encoder),
+        "seconds": round(lifted.seconds, 2),
+    }
+
+
+@torch.no_grad()
+def _stage(name: str, generator: Generator, fitted: Fitted, judge: Judge) -> Stage:
+    shots, _ = pictures_of(
+        generator, fitted.w, fitted.pose.viewmats(), fitted.pose.K[None], judge.size
+    )
+    pixels = float((shots.images[0] - judge.target.image).abs().mean())
+    overlap = None
+    if judge.target.mask is not None:
+        ours, theirs = shots.alphas[0] > 0.5, judge.target.mask > 0.5
+        overlap = float((ours & theirs).sum() / (ours | theirs).sum().clamp_min(1))
+    image = shots.images[0].clamp(0, 1)
+    return Stage(name, image, pixels, float(judge.perceptual(shots.images)[0]), overlap)
+
+
+@torch.no_grad()
+def _typical_distance(opened: Opened, size: int) -> float:
+    generator = opened.trained.generator
+    chance = torch.Generator().manual_seed(0)
+    cameras = draw_cameras(opened.trained.priors, COMPARED, size, chance)
+    w = generator.styles(torch.randn(COMPARED, generator.shape.z, generator=chance))
+    images = pictures_of(generator, w, cameras.viewmats, cameras.Ks, size)[0].images
+    return mean_pairwise_distance(images.clamp(0, 1).permute(0, 3, 1, 2).contiguous(), 100, 0)
+
+
+def _verdict(perceptual: float, typical: float) -> str:
+    """In words, by how near the untuned generator came: tuning paints over what it cannot do."""
+    share = perceptual / max(typical, 1e-9)
+    ends = f"{perceptual:.3f}, where two of its own models are {typical:.3f} apart on average"
+    if share < CLOSE:
+        return f"close: the generator makes things like this one ({ends})"
+    if share < ROUGH:
+        return f"rough: the generator makes things somewhat like this one ({ends})"
+    return (
+        f"far off: this looks like something that the generator does not make ({ends}); expect the "
+        "photo's colours on the generator's kind of shape"
+    )

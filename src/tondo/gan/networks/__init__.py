@@ -1,0 +1,1 @@
+"""The networks: mapping, generator, discriminators, and how latent codes are distributed."""

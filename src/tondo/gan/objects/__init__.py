@@ -1,0 +1,1 @@
+"""What a generator makes, as pictures, splats and meshes; and losses on its geometry."""

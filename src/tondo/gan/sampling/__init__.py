@@ -1,0 +1,1 @@
+"""New objects from a trained generator, and directions to move them along."""

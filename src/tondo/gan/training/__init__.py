@@ -1,0 +1,1 @@
+"""Training: one step, its losses, its state, and a run from pictures to a generator."""

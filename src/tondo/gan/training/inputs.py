@@ -1,0 +1,166 @@
+"""What a training is given: pictures, cameras, and the generator that it begins with."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from tondo.data.pictures import PictureSet, of_classes
+from tondo.errors import InputError, OptionError
+from tondo.features.choose import load_extractor
+from tondo.gan.files.generator_file import Trained
+from tondo.gan.files.open_generator import open_generator
+from tondo.gan.networks.shape import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
+from tondo.gan.training.options import SIZES, TrainOptions
+from tondo.gan.training.state import Base, Setting
+from tondo.gan.training.step import Watch
+from tondo.geometry.look_at import angles_of
+from tondo.geometry.pose_prior import NAMED, parse_poses, prior_around
+from tondo.io.atomic import write_json
+from tondo.io.collections.picture_shards import is_prepared, load_pictures
+from tondo.kernels.splats.rasterize import rasterize_path
+from tondo.pictures.prepare import FEW, LEAST, PictureOptions, prepare_pictures
+from tondo.runs.device import training_device
+from tondo.runs.run_directory import RunDirectory, read_photos
+
+
+def base_of(options: TrainOptions) -> Trained | None:
+    """The generator that training starts from, if any; looked at before pictures are prepared.
+
+    Raises:
+        InputError, OptionError: it cannot be opened, or makes pictures of another size.
+    """
+    if options.base is None:
+        return None
+    base = open_generator(options.base).trained
+    size = base.generator.shape.size
+    if size != options.size:
+        raise OptionError(
+            f"{options.base} makes pictures of {size} pixels a side, --size is {options.size}: "
+            f"give --size {size}"
+        )
+    return base
+
+
+def training_set(
+    source: Path, run: RunDirectory, options: TrainOptions, watch: Watch
+) -> PictureSet:
+    """The training set; made inside the run where `source` is not a prepared one."""
+    folder = source
+    if not is_prepared(source):
+        folder = run.path / "pictures"
+        if not is_prepared(folder):
+            made = prepare_pictures(source, folder, _picture_options(options), watch.stage)
+            watch.note(
+                f"made a training set of {source}: {made.count} pictures, {made.kind}; "
+                f"report: {folder / 'report.html'}"
+            )
+    pictures = load_pictures(folder)
+    if options.classes and folder == source:
+        pictures = of_classes(pictures, options.classes)
+        _check_count(pictures, folder, options)
+    if pictures.size != options.size:
+        same = f"train with --size {pictures.size}, or " if pictures.size in SIZES else ""
+        raise OptionError(
+            f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
+            f"{same}prepare them again with --size {options.size}"
+        )
+    return pictures
+
+
+def note_pictures(run: RunDirectory, pictures: PictureSet, *, resume: bool) -> None:
+    """Into RUN/photos.json: what the pictures are; of a run that goes on, whether they are the
+    same.
+
+    Raises:
+        InputError: they are not. OutputError: the file cannot be written.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in (pictures.images, pictures.viewmats, pictures.Ks, pictures.labels):
+        if tensor is not None:
+            digest.update(repr(tuple(tensor.shape)).encode())
+            digest.update(tensor.contiguous().numpy().data)
+    count = len(pictures.images)
+    now = {"count": count, "hash": digest.hexdigest()}
+    stored = read_photos(run).get("pictures") if resume else None
+    if isinstance(stored, dict) and stored != now:
+        before = stored.get("count")
+        differs = f"{before} then, {count} now" if before != count else "others of the same number"
+        raise InputError(
+            f"the pictures of {pictures.source} are not those that the run was started with "
+            f"({differs}): restore them, or start again with --force"
+        )
+    write_json(run.photos_path, {"pictures": now})
+
+
+def _check_count(pictures: PictureSet, folder: Path, options: TrainOptions) -> None:
+    count, least = len(pictures.images), LEAST if options.base is None else FEW
+    if count < least:
+        raise InputError(
+            f"{folder} has {count} pictures of {', '.join(options.classes)}: training needs at "
+            f"least {least}; name more classes"
+        )
+
+
+def _picture_options(options: TrainOptions) -> PictureOptions:
+    """How raw pictures are prepared; of the few that adapt a generator none is left out."""
+    if options.base is None:
+        return PictureOptions(size=options.size, classes=options.classes, force=True)
+    return PictureOptions(
+        size=options.size,
+        classes=options.classes,
+        similar=0.0,
+        keep_blurred=True,
+        least=FEW,
+        force=True,
+    )
+
+
+def setting_of(
+    pictures: PictureSet, options: TrainOptions, watch: Watch, start: Trained | None = None
+) -> tuple[Setting, GeneratorShape]:
+    """What a training of `pictures` is given, and the shape of its generator; `start`: the one that
+    it begins with."""
+    angles, priors, words = None, NAMED["sphere"], options.poses
+    if words is None and pictures.viewmats is not None and pictures.Ks is not None:
+        angles = angles_of(pictures.viewmats)
+        priors = (prior_around(pictures.viewmats, pictures.Ks, pictures.size),)
+        watch.note("the pictures' own cameras are used")
+    elif words is None and start is not None:
+        priors = start.priors
+        watch.note(f"no cameras are known: assuming those of {options.base} (choose with --poses)")
+    else:
+        if words is None:
+            words = "turntable" if pictures.is_plain else "frontal"
+            watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
+        priors = parse_poses(words)
+    behind = options.background or ("white" if pictures.is_plain else "scene")
+    splats = options.representation == "splats"
+    painted = angles is not None or not splats
+    rows = SMALL_ROWS if splats and options.size <= SMALL else ROWS
+    shape = GeneratorShape(
+        rows=rows,
+        columns=2 * rows,
+        size=options.size,
+        background=behind,
+        light=options.light or ("none" if painted else "camera"),
+        representation=options.representation,
+        mirror=options.mirror,
+        axial=options.axial,
+        traits=TRAITS if splats else 0,
+        kinds=KINDS,
+        lined=splats,
+        radial=options.axial,
+    )
+    base = None
+    if start is not None:
+        base, shape = Base(start.generator, options.lora), start.generator.shape
+        if shape.background != behind:
+            watch.note(f"{options.base} makes its background {shape.background!r}: kept")
+    features, device = load_extractor(options.features), training_device(options.device)
+    if device.type == "cuda":
+        path, why = rasterize_path(device)
+        watch.note(f"training on {torch.cuda.get_device_name(device)}, splats by {path} ({why})")
+    return Setting(pictures, priors, features, options.config, angles, base, device), shape

@@ -1,0 +1,130 @@
+"""What a training is given, what it changes, and pictures as both networks see them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from tondo.data.pictures import PictureSet
+from tondo.features.extractor import Extractor
+from tondo.gan.config import GanConfig
+from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
+from tondo.gan.networks.generator import Generator
+from tondo.gan.networks.latent_mixture import Lately
+from tondo.gan.objects.render import Shots
+from tondo.gan.training.autoencoder import Codes
+from tondo.geometry.pose_prior import Cameras, PosePrior
+from tondo.runs.device import CPU
+
+MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
+
+
+@dataclass(frozen=True)
+class Base:
+    """A trained generator to start from; lora: rank of the adapters that alone are trained, 0 to
+    train all of its weights."""
+
+    generator: Generator
+    lora: int = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training is given and does not change.
+
+    Attributes:
+        pictures: the photographs. With cameras, `camera_angles` [N, 3] are theirs.
+        priors: where the cameras stand if the photographs do not say.
+        extractor: the frozen CNN of a projected discriminator.
+        base: the generator to start from, or None for a new one.
+        device: where the networks are trained; photographs, cameras and chance stay on the CPU
+            until a step takes them.
+    """
+
+    pictures: PictureSet
+    priors: tuple[PosePrior, ...]
+    extractor: Extractor
+    config: GanConfig
+    camera_angles: Tensor | None = None
+    base: Base | None = None
+    device: torch.device = CPU
+
+    @property
+    def one_side(self) -> Tensor | None:
+        """[3] the direction from the origin to the middle of unknown cameras that all stand on one
+        side, or None."""
+        prior = self.priors[0]
+        alike = all(
+            (one.azimuth, one.elevation) == (prior.azimuth, prior.elevation) for one in self.priors
+        )
+        narrow = alike and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
+        if self.camera_angles is not None or not narrow:
+            return None
+        azimuth, elevation = (
+            math.radians(0.5 * sum(ends)) for ends in (prior.azimuth, prior.elevation)
+        )
+        flat = math.cos(elevation)
+        x, z = math.sin(azimuth) * flat, math.cos(azimuth) * flat
+        return torch.tensor([x, math.sin(elevation), z])
+
+
+@dataclass
+class Training:
+    """Everything that a training changes.
+
+    Attributes:
+        chance: the only source of chance.
+        queue: photographs still to come in this round, last first.
+        pictures: photographs shown so far.
+        augment_p: strength of the augmentation. seconds: of training.
+        codes: of photographs that are rebuilt; None where none are.
+        stood: [N, 4] on the CPU, of every photograph, where its camera stood as far as one knows:
+            angles in radians and the number of the prior, or -1 where it was not looked for yet.
+        lately: photographs' codes, on the CPU.
+    """
+
+    G: Generator
+    D: ProjectedDiscriminator | PlainDiscriminator
+    G_ema: Generator
+    opt_g: torch.optim.Adam
+    opt_d: torch.optim.Adam
+    chance: torch.Generator
+    stood: Tensor
+    lately: Lately
+    queue: list[int] = field(default_factory=list)
+    pictures: int = 0
+    step: int = 0
+    augment_p: float = 0.0
+    signs: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    codes: Codes | None = None
+
+
+def reals(setting: Setting, rows: Tensor) -> Tensor:
+    """Photographs [B, 3, S, S] float 0..1 on the training's device; transparent ones over white,
+    and with their coverage as a fourth channel."""
+    images = setting.pictures.images[rows].to(setting.device).float() / 255
+    if images.shape[1] == 4:
+        alphas = images[:, 3:]
+        images = torch.cat([images[:, :3] * alphas + (1 - alphas), alphas], dim=1)
+    return images
+
+
+def known_cameras(setting: Setting, rows: Tensor) -> Cameras | None:
+    """The cameras of photographs, if they are known, on the training's device."""
+    angles, known = setting.camera_angles, setting.pictures
+    if angles is None or known.viewmats is None or known.Ks is None:
+        return None
+    found = (x[rows].to(setting.device) for x in (angles, known.viewmats, known.Ks))
+    return Cameras(*found)
+
+
+def as_seen(shots: Shots, setting: Setting) -> Tensor:
+    """Generated pictures [B, 3, S, S] with the channels that photographs have."""
+    images = shots.images.permute(0, 3, 1, 2)
+    if setting.pictures.with_alpha:
+        images = torch.cat([images, shots.alphas[:, None]], dim=1)
+    return images

@@ -1,0 +1,1 @@
+"""Collections of pictures: folders, zips, CelebA, prepared sets."""

@@ -1,0 +1,1 @@
+"""Splats, fields and meshes as files."""

@@ -1,0 +1,1 @@
+"""Photographs with poses, as the many programs write them."""

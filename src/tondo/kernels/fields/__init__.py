@@ -1,0 +1,1 @@
+"""Radiance fields: rays through hash grids, planes and networks of frequencies."""

@@ -1,0 +1,1 @@
+"""Maps of the sphere, and splats shaded by the picture of a lit sphere."""

@@ -1,0 +1,235 @@
+"""`tondo.rasterize`: one operation, three paths (native CPU, gsplat on CUDA, the torch twin)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tondo.errors import MissingPartError
+from tondo.kernels.splats import rasterize_native
+from tondo.kernels.splats.rasterize_torch import (
+    Layers,
+    Request,
+    assemble,
+    camera_positions,
+    layers_torch,
+    splat_normals,
+)
+
+
+def rasterize(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    sh: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float = 0.01,
+    far_plane: float = 1e10,
+    radius_clip: float = 0.0,
+    eps2d: float = 0.3,
+    sh_degree: int | None = None,
+    packed: bool = False,
+    tile_size: int = 16,
+    backgrounds: Tensor | None = None,
+    render_mode: str = "RGB",
+    rasterize_mode: str = "classic",
+    with_normals: bool = False,
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Render N 3D Gaussians into C pinhole cameras; differentiable.
+
+    Means the same as `gsplat.rasterization(..., packed=False)`; docs/conventions.md has the
+    formulas. Kerbl et al. 2023, 3D Gaussian Splatting, equations 2 and 3; antialiasing by
+    Yu et al. 2024, Mip-Splatting.
+
+    All tensors float32 on one device (the torch path also takes float64). N may be 0.
+
+    Args:
+        means: [N, 3] world space.
+        quats: [N, 4] rotations (w, x, y, z), any length; zero is the identity.
+        scales: [N, 3] standard deviations along the rotated axes, world units.
+        opacities: [N] 0..1.
+        sh: [N, K, 3] or [C, N, K, 3] harmonics coefficients if `sh_degree` is given, with
+            K >= (sh_degree + 1)^2; otherwise colours [N, D] or [C, N, D], any number of channels.
+        viewmats: [C, 4, 4] world-to-camera, OpenCV axes (x right, y down, z forward).
+        Ks: [C, 3, 3] pixels, pixel centres at +0.5. No gradient except on the torch path.
+        width, height: size of the picture in pixels.
+        near_plane, far_plane: depths outside are culled, world units.
+        radius_clip: splats not larger than this radius in pixels are culled.
+        eps2d: low-pass filter, pixels^2 added to the projected variances.
+        sh_degree: degree of the harmonics to use, 0..3, or None for plain colours.
+        packed: only False.
+        tile_size: pixels; no influence on the picture.
+        backgrounds: [C, D] colour behind everything, or None for 0. Depth has no background.
+        render_mode: "RGB" | "D" | "ED" | "RGB+D" | "RGB+ED"; D is the depth summed by weights,
+            ED the expected depth (D divided by alpha), as the last channel.
+        rasterize_mode: "classic" | "antialiased" (opacity compensated for `eps2d`).
+        with_normals: also give normals.
+
+    Returns:
+        picture [C, H, W, X] (X = D, 1 or D + 1), alphas [C, H, W, 1] 0..1, and a dict with
+        radii [C, N, 2] int32 (0 where culled), means2d [C, N, 2], depths [C, N],
+        conics [C, N, 3], opacities [C, N] (no meaning where culled), tile_width, tile_height,
+        tile_size, width, height, n_cameras and, if asked for, normals [C, H, W, 3]: the sum by
+        weights of each splat's shortest axis in world space turned towards the camera, not of
+        unit length.
+
+    Raises:
+        TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
+        MissingPartError: gsplat is installed and cannot run.
+    """
+    request = Request(
+        means,
+        quats,
+        scales,
+        opacities,
+        sh,
+        viewmats,
+        Ks,
+        width,
+        height,
+        near_plane,
+        far_plane,
+        radius_clip,
+        eps2d,
+        sh_degree,
+        packed,
+        tile_size,
+        backgrounds,
+        render_mode,
+        rasterize_mode,
+        with_normals,
+    )
+    path, _ = rasterize_path(means.device, means.dtype)
+    layers_of = {
+        "native": rasterize_native.layers_native,
+        "gsplat": _layers_gsplat,
+        "torch": layers_torch,
+    }
+    return assemble(request, layers_of[path](request))
+
+
+def rasterize_path(
+    device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> tuple[str, str]:
+    """Which path `rasterize` takes for tensors on `device`, and why, in plain words.
+
+    Returns:
+        ("native" | "gsplat" | "torch", reason).
+    """
+    device = torch.device(device)
+    if dtype != torch.float32:
+        return "torch", f"{str(dtype).removeprefix('torch.')} has only the torch twin"
+    if device.type == "cpu":
+        return "native", "float32 on the CPU"
+    if device.type == "cuda":
+        if find_spec("gsplat") is not None:
+            return "gsplat", "float32 on a CUDA device, gsplat is installed"
+        return "torch", "gsplat is not installed: `pip install gsplat` makes CUDA faster"
+    return "torch", f"{device.type} devices have only the torch twin"
+
+
+def _layers_gsplat(request: Request) -> Layers:
+    if len(request.means) == 0:  # nothing to launch a kernel on
+        return layers_torch(request)
+    rasterization = _gsplat_rasterization()
+    quats = _not_zero(request.quats)
+
+    def run(colors: Tensor, sh_degree: int | None, mode: str) -> tuple[Tensor, Tensor, dict]:
+        return rasterization(
+            request.means,
+            quats,
+            request.scales,
+            request.opacities,
+            colors,
+            request.viewmats,
+            request.Ks,
+            request.width,
+            request.height,
+            near_plane=request.near_plane,
+            far_plane=request.far_plane,
+            radius_clip=request.radius_clip,
+            eps2d=request.eps2d,
+            sh_degree=sh_degree,
+            packed=False,
+            render_mode=mode,
+            rasterize_mode=request.rasterize_mode,
+        )
+
+    mode = request.render_mode.replace("ED", "D")
+    picture, alphas, meta = run(request.sh, request.sh_degree, mode)
+    normals = None
+    if request.with_normals:
+        positions = camera_positions(request.viewmats)
+        axes = splat_normals(request.means, request.quats, request.scales, positions)
+        normals, _, _ = run(axes, None, "RGB")
+    return Layers(
+        colors=picture[..., :-1] if mode == "RGB+D" else picture if mode == "RGB" else None,
+        depths=None if mode == "RGB" else picture[..., -1:],
+        normals=normals,
+        alphas=alphas,
+        meta={name: meta[name] for name in ("radii", "means2d", "depths", "conics", "opacities")},
+    )
+
+
+def scenes_gsplat(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    colors: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    *,
+    near_plane: float,
+    eps2d: float,
+) -> tuple[Tensor, Tensor]:
+    """B scenes by gsplat at once, scene b into camera b: [B, H, W, 4] colour and depth, summed by
+    weight, and alphas [B, H, W, 1]. Inputs as of `rasterize_scenes`, at least one splat."""
+    picture, alphas, _ = _gsplat_rasterization()(
+        means,
+        _not_zero(quats),
+        scales,
+        opacities,
+        colors,
+        viewmats[:, None],
+        Ks[:, None],
+        width,
+        height,
+        near_plane=near_plane,
+        eps2d=eps2d,
+        packed=False,
+        render_mode="RGB+D",
+    )
+    return picture[:, 0], alphas[:, 0]
+
+
+def _not_zero(quats: Tensor) -> Tensor:
+    """The identity for quaternions of zero: gsplat divides them by their length."""
+    some = quats.any(dim=-1, keepdim=True)
+    return torch.where(some, quats, quats.new_tensor([1.0, 0.0, 0.0, 0.0]))
+
+
+def _gsplat_rasterization() -> Callable[..., tuple[Tensor, Tensor, dict[str, Any]]]:
+    from gsplat import rasterization
+
+    try:  # imports as well where it has found no compiler for its kernels
+        from gsplat.cuda._backend import _C
+    except ImportError:  # arranged in another way
+        return rasterization
+    if _C is None:
+        raise MissingPartError(
+            "gsplat is installed and cannot run: it compiles itself at its first use, which needs "
+            "the CUDA toolkit (nvcc); install that, or `pip uninstall gsplat` for the slower path"
+        )
+    return rasterization

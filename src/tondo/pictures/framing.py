@@ -1,0 +1,200 @@
+"""What a set of pictures has in common, which square of each is used, and the finished picture."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tondo.data.photos import Skipped
+from tondo.errors import InputError, OptionError
+from tondo.io.images import ImageData
+from tondo.io.posed.undistort import Lens, UndistortionMap, undistort, undistortion_map
+from tondo.pictures.background import common_background, has_background, on_white
+from tondo.pictures.cameras import ObjectSpace, find_object_space, square_of
+from tondo.pictures.crop import (
+    Square,
+    centre_squares,
+    cropped,
+    inside,
+    object_squares,
+    whole_squares,
+)
+from tondo.pictures.scan import Look
+
+CROPS = ("auto", "object", "centre", "whole")
+# A much larger picture is first reduced to so many times the size that is wanted.
+_OVERSIZE = 4
+
+
+@dataclass(frozen=True)
+class Framed:
+    """Pictures that belong together.
+
+    Attributes:
+        looks, squares: one square for each picture.
+        background: the plain colour behind the object, which becomes white, or None.
+        channels: 4 where the set has alpha, otherwise 3.
+        kind: what was recognised, in plain words.
+        space: where the cameras' object is, or None without cameras.
+    """
+
+    looks: tuple[Look, ...]
+    squares: tuple[Square, ...]
+    background: tuple[float, float, float] | None
+    channels: int
+    kind: str
+    space: ObjectSpace | None
+
+    @property
+    def is_plain(self) -> bool:
+        return self.background is not None or self.channels == 4
+
+
+def choose_squares(
+    looks: Sequence[Look], crop: str, size: int, with_cameras: bool
+) -> tuple[Framed, list[Skipped]]:
+    """Recognise what the pictures have in common and choose each one's square.
+
+    Raises:
+        InputError: cameras that do not look at one thing.
+        OptionError: `crop` cannot be used with these pictures.
+    """
+    if crop not in CROPS:
+        raise OptionError(f"--crop must be one of {', '.join(CROPS)}, got {crop!r}")
+    if with_cameras and crop != "auto":
+        raise OptionError(
+            f"--crop {crop}: pictures with cameras are cut around what these look at; move "
+            "transforms.json away to cut them otherwise"
+        )
+    fitting, background, channels, kind, left_out = _recognised(looks)
+    is_plain = background is not None or channels == 4
+    if crop == "object" and not is_plain:
+        raise OptionError(
+            "--crop object: these pictures have scenery behind the object; it takes a plain "
+            "background or transparency to find it"
+        )
+    if is_plain:
+        left_out += [Skipped(one.file.name, "nothing on it") for one in fitting if one.box is None]
+        fitting = [look for look in fitting if look.box is not None]
+    space = None
+    if with_cameras and fitting:
+        fitting, squares, space, unseen = _by_cameras(fitting, is_plain)
+        left_out += unseen
+        kind += f"; {space.note}" if space.note else ""
+    else:
+        squares = _by_picture(fitting, crop, is_plain)
+    kept = []
+    for look, square in zip(fitting, squares, strict=True):
+        if square.side * 2 < size:
+            reason = f"too small: {look.width}x{look.height}, less than half of --size {size}"
+            left_out.append(Skipped(look.file.name, reason))
+        else:
+            kept.append((look, square))
+    framed = Framed(
+        tuple(look for look, _ in kept),
+        tuple(square for _, square in kept),
+        background,
+        channels,
+        kind,
+        space,
+    )
+    return framed, left_out
+
+
+def finish(
+    image: ImageData, look: Look, square: Square, framed: Framed, size: int
+) -> NDArray[np.uint8]:
+    """The picture [size, size, C]: undistorted, on white, cut and scaled."""
+    if look.camera is not None:
+        image, _ = undistort(image, _map_of(look.camera.lens), look.width, look.height)
+    pixels = image.rgb.numpy()
+    if image.alpha is not None or framed.channels == 4:
+        alpha = np.full(pixels.shape[:2], 255, np.uint8) if image.alpha is None else image.alpha
+        pixels = np.dstack([pixels, alpha])
+    if square.side > 2 * _OVERSIZE * size:
+        ratio = _OVERSIZE * size / square.side
+        height, width = (max(1, round(s * ratio)) for s in pixels.shape[:2])
+        pixels = _reduced(pixels, width, height)
+        square = Square(*(value * ratio for value in square))
+    if framed.background is not None:
+        pixels = on_white(pixels[..., :3], framed.background)
+    picture = cropped(pixels, square, size)
+    if framed.channels == 3 and picture.shape[2] == 4:
+        weight = picture[..., 3:].astype(np.float32) / 255
+        picture = (picture[..., :3] * weight + 255 * (1 - weight)).round().astype(np.uint8)
+    return picture
+
+
+@functools.lru_cache(maxsize=2)
+def _map_of(lens: Lens) -> UndistortionMap | None:
+    return undistortion_map(lens)
+
+
+def _reduced(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """An area filter that keeps what lies under transparent pixels out of the others."""
+    if pixels.shape[2] == 3:
+        reduced = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(reduced, np.uint8)
+    alpha = pixels[..., 3:].astype(np.float32)
+    whole = np.dstack([pixels[..., :3] * (alpha / 255), alpha])
+    small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+    straight = small[..., :3] * (255 / np.maximum(small[..., 3:], 1e-3))
+    return np.dstack([straight, small[..., 3]]).clip(0, 255).round().astype(np.uint8)
+
+
+def _recognised(
+    looks: Sequence[Look],
+) -> tuple[list[Look], tuple[float, float, float] | None, int, str, list[Skipped]]:
+    """(pictures that belong together, plain background, channels, in words, the others)."""
+    with_alpha = sum(look.has_alpha for look in looks)
+    if with_alpha * 2 >= len(looks):
+        others = [look for look in looks if not look.has_alpha]
+        reason = "no transparency, unlike most of the set"
+        kept = [look for look in looks if look.has_alpha]
+        return kept, None, 4, "transparent around the object", _skipped(others, reason)
+    color = common_background([look.border for look in looks])
+    if color is None:
+        return list(looks), None, 3, "scenery behind the object", []
+    kept = [look for look in looks if has_background(look.border, color) and not look.has_alpha]
+    names = {look.file.name for look in kept}
+    others = [look for look in looks if look.file.name not in names]
+    word = "white" if min(color) >= 240 else "of the colour " + " ".join(f"{c:.0f}" for c in color)
+    kind = f"on a plain background ({word}), which was found on the pictures' borders"
+    return kept, color, 3, kind, _skipped(others, "another background than most of the set")
+
+
+def _skipped(looks: Sequence[Look], reason: str) -> list[Skipped]:
+    return [Skipped(look.file.name, reason) for look in looks]
+
+
+def _by_picture(looks: Sequence[Look], crop: str, is_plain: bool) -> list[Square]:
+    sizes = [(look.width, look.height) for look in looks]
+    if crop == "whole":
+        return whole_squares(sizes)
+    boxes = [look.box for look in looks if look.box is not None]
+    if crop != "centre" and is_plain and len(boxes):
+        return object_squares(sizes, boxes)
+    return centre_squares(sizes)
+
+
+def _by_cameras(
+    looks: Sequence[Look], is_plain: bool
+) -> tuple[list[Look], list[Square], ObjectSpace, list[Skipped]]:
+    cameras = [look.camera for look in looks if look.camera is not None]
+    if len(cameras) != len(looks):
+        raise InputError("some pictures have cameras and some have none")
+    space = find_object_space(cameras, [look.box for look in looks] if is_plain else None)
+    kept, squares, unseen = [], [], []
+    for look, camera in zip(looks, cameras, strict=True):
+        square = square_of(camera, space)
+        if square is None:
+            unseen.append(Skipped(look.file.name, "its camera does not look at the object"))
+        else:
+            kept.append(look)
+            squares.append(square if is_plain else inside(square, look.width, look.height))
+    return kept, squares, space, unseen

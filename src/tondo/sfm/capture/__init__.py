@@ -1,0 +1,1 @@
+"""How the photos were taken, as numbers, drawings and advice."""

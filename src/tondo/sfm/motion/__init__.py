@@ -1,0 +1,1 @@
+"""Features, matches, poses, and the checks of what came out."""

@@ -1,0 +1,103 @@
+"""Training where the networks do not lie on the CPU, and which device is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pretended_device import Away, pretended
+from tiny_trainings import Watched, setting_of, squares
+from tondo.cli.main import main
+from tondo.errors import OptionError
+from tondo.gan.config import GanConfig
+from tondo.gan.networks.shape import GeneratorShape
+from tondo.gan.objects.contact_sheet import grid, latents
+from tondo.gan.training import divergence, state_tensors
+from tondo.gan.training.pretrain import first_optimiser, look_first
+from tondo.gan.training.state import Setting
+from tondo.gan.training.step import begin, one_step, plain_generator
+from tondo.geometry.pose_prior import NAMED
+from tondo.runs.device import training_device
+
+SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2, lined=True)
+SPLATS = replace(
+    SHAPE, light="camera", mirror=True, axial=True, radial=True, traits=4, background="scene"
+)
+FIELD = replace(SHAPE, representation="field")
+
+
+def setting(cameras: str, discriminator: str) -> Setting:
+    config = GanConfig(batch=8, augment_p=0.5, discriminator=discriminator)
+    known = replace(setting_of(squares(), Watched()), config=config)
+    if cameras == "known":
+        return known
+    pictures = replace(squares(), viewmats=None, Ks=None)
+    priors = NAMED["frontal"] if cameras == "looked for" else NAMED["turntable"] + NAMED["tumble"]
+    return replace(known, pictures=pictures, camera_angles=None, priors=priors)
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+@pytest.mark.parametrize("cameras", ["known", "drawn", "looked for"])
+@pytest.mark.parametrize(
+    ("shape", "discriminator"), [(SPLATS, "projected"), (SPLATS, "plain"), (FIELD, "projected")]
+)
+def test_all_of_a_training_can_be_on_another_device(
+    shape: GeneratorShape, discriminator: str, cameras: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pretended(monkeypatch) as device:
+        there = replace(setting(cameras, discriminator), device=device)
+        training = begin(there, shape, seed=0)
+        assert training.G.device == device
+        look_first(training, there, first_optimiser(training, there.config), 8, lambda a, b: False)
+        assert one_step(training, there).finite
+        assert divergence.diversity(training) >= 0
+        tensors = state_tensors.to_tensors(training)
+        assert not any(isinstance(tensor, Away) for tensor in tensors.values())
+        again = state_tensors.from_tensors(tensors, there, shape)
+        assert one_step(again, there) == one_step(training, there)
+        w = training.G_ema.styles(latents([0, 1], shape.z).to(device))
+        picture = grid(training.G_ema, w, there.priors, 32, with_depth=True)
+        assert not isinstance(picture, Away)
+        assert picture.shape == (4 * 32, 8 * 32, 3)
+        assert plain_generator(training.G_ema).device == torch.device("cpu")
+
+
+def test_two_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the test above would say nothing."""
+    with pretended(monkeypatch) as device:
+        there = torch.ones(3, device=device)
+        assert there.device == device
+        assert torch.equal((there + 1).cpu(), torch.full((3,), 2.0))
+        with pytest.raises(RuntimeError, match="two devices"):
+            there + torch.ones(3)
+
+
+def gpus(patch: pytest.MonkeyPatch, count: int, processes: int) -> None:
+    patch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    patch.setattr(torch.cuda, "device_count", lambda: count)
+    patch.setattr(torch.cuda, "current_device", lambda: count - 1)
+    patch.setenv("LOCAL_WORLD_SIZE", str(processes))
+
+
+def test_each_process_has_a_gpu_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for count, processes, wanted in ((0, 1, cpu), (1, 1, torch.device("cuda", 0)), (1, 2, cpu)):
+        gpus(monkeypatch, count, processes)
+        assert training_device("auto") == wanted
+        assert training_device("cpu") == cpu
+    with pytest.raises(OptionError, match=r"2 processes have 1 GPU.*--nproc-per-node 1"):
+        training_device("cuda")
+    gpus(monkeypatch, 2, 2)
+    assert training_device("cuda") == torch.device("cuda", 1)
+
+
+def test_a_gpu_that_is_not_there(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpus(monkeypatch, 0, 1)
+    assert main(["train", "pictures", "-o", f"{tmp_path}/run", "--device", "cuda"]) == 2
+    told = capsys.readouterr().err
+    assert "there is no GPU that PyTorch can use" in told
+    assert "leave --device out" in told
