@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tondo.runs.events import Evaluation, Note, Saved, Step, append_event
 from tondo.runs.horizon import Horizon
 from tondo.runs.interrupt import ctrl_c_flag
 from tondo.runs.memory import peak_memory_mb
-from tondo.runs.method import Fitting, OtherPhotos, Report, Request
+from tondo.runs.method import Fitting, OtherPhotos, Request
 from tondo.runs.run_directory import (
     RunDirectory,
     abandon_run,
@@ -38,6 +38,7 @@ from tondo.runs.run_directory import (
     write_metrics,
 )
 from tondo.runs.tensorboard import log_event, log_picture, open_tensorboard
+from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.distil import photograph_scene
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.open import is_scene, open_scene, settled_up
@@ -67,16 +68,6 @@ PICTURE_REST = 20.0  # times what pictures cost: a young field is fog, which tak
 
 
 @dataclass(frozen=True)
-class Watch:
-    """How a reconstruction tells what it does: sentences; (stage, done, total) while poses are
-    found; every training step."""
-
-    note: Callable[[str], None] = lambda text: None
-    stage: Callable[[str, int, int], None] = lambda stage, done, total: None
-    step: Callable[[Report], None] = lambda report: None
-
-
-@dataclass(frozen=True)
 class Result:
     """A finished reconstruction; `metrics` is None where no photo was held out."""
 
@@ -87,7 +78,6 @@ class Result:
 
 
 DEFAULTS = ReconstructOptions()
-SILENT = Watch()
 
 
 class Interrupted(Exception):

@@ -14,7 +14,8 @@ from tondo.errors import OptionError
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
     from tondo.runs.method import Report
-    from tondo.scenes.reconstruct import ReconstructOptions, Result, Watch
+    from tondo.runs.watch import Watch
+    from tondo.scenes.reconstruct import ReconstructOptions, Result
 
 
 # What a run keeps: options of `tondo.scenes.options`, and where argparse puts them.
@@ -183,7 +184,7 @@ def _check_method(args: argparse.Namespace) -> None:
 
 
 def _watch(screen: Screen) -> Watch:
-    from tondo.scenes.reconstruct import Watch
+    from tondo.runs.watch import Watch
 
     def step(report: Report) -> None:
         if report.psnr is not None:
