@@ -45,7 +45,7 @@ def test_commands_are_accepted(line: str) -> None:
     words = shlex.split(line)[1:]
     assert words[0] in VERBS
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
-    importlib.import_module(f"tondo.cli.{words[0]}").add_parser(parser.add_subparsers())
+    importlib.import_module(f"tondo.cli.verbs.{words[0]}").add_parser(parser.add_subparsers())
     parser.parse_args(words)  # SystemExit or ArgumentError if it is not understood
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import colorsys
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from tondo.pictures.diversity import Account, Diversity
 from tondo.pictures.measure import over_white
+from tondo.reports.figures import (
+    BAR,
+    INK,
+    LINE,
+    QUIET,
+    figure_png,
+    hide_spines,
+    new_figure,
+    picture_png,
+)
 
-INK, QUIET, BAR = "#2b2f36", "#8a919c", "#5b8def"
 CELL = 72
 COLUMNS, ROWS = 14, 9
 _PAIRS = 12
@@ -27,19 +31,19 @@ def draw_figures(account: Account, found: Diversity) -> dict[str, bytes]:
     """PNG files by name: contact.png, extremes.png, average.png, spread.png, colors.png, and where
     there are some duplicates.png, blurred.png, poses.png."""
     figures = {
-        "contact.png": _png(_contact(account)),
-        "extremes.png": _png(_extremes(account)),
-        "average.png": _png(_average(account)),
-        "colors.png": _png(_colors(account)),
+        "contact.png": picture_png(_contact(account)),
+        "extremes.png": picture_png(_extremes(account)),
+        "average.png": picture_png(_average(account)),
+        "colors.png": picture_png(_colors(account)),
         "spread.png": _spread(account),
     }
     if account.pairs:
         some = [account.pairs[i] for i in _even(len(account.pairs), _PAIRS)]
         upper, lower = zip(*some, strict=True)
-        figures["duplicates.png"] = _png(_grid(account, [lower, upper], _PAIRS))
+        figures["duplicates.png"] = picture_png(_grid(account, [lower, upper], _PAIRS))
     if account.blurred:
         some_rows = [account.blurred[i] for i in _even(len(account.blurred), COLUMNS)]
-        figures["blurred.png"] = _png(_grid(account, [some_rows], COLUMNS))
+        figures["blurred.png"] = picture_png(_grid(account, [some_rows], COLUMNS))
     if found.azimuths is not None and found.elevations is not None:
         figures["poses.png"] = _poses(found.azimuths, found.elevations)
     return figures
@@ -120,54 +124,46 @@ def _colors(account: Account) -> NDArray[np.uint8]:
 
 
 def _spread(account: Account) -> bytes:
-    buffer = io.BytesIO()
     one = account.measured
     plots = (
         ("brightness", [m.brightness for m in one], "dark", "bright"),
         ("contrast", [m.contrast for m in one], "even", "strong"),
         ("sharpness", [1 - m.blur for m in one], "soft", "sharp"),
     )
-    with _figure(9.6, 2.5, buffer) as figure:
-        for axes, (title, values, low, high) in zip(
-            figure.subplots(1, len(plots)), plots, strict=True
-        ):
-            edge = float(np.percentile(values, 99.8)) * 1.05 if title != plots[0][0] else 1.0
-            axes.hist(values, bins=36, range=(0, max(edge, 1e-3)), color=BAR)
-            axes.set_title(title, fontsize=10, color=INK, loc="left")
-            axes.set_yticks([])
-            axes.set_xticks([0, max(edge, 1e-3)], [low, high], fontsize=8, color=QUIET)
-            axes.tick_params(length=0)
-            for side in ("top", "left", "right"):
-                axes.spines[side].set_visible(False)
-            axes.spines["bottom"].set_color("#d6dae0")
-    return buffer.getvalue()
+    figure = new_figure(9.6, 2.5)
+    for axes, (title, values, low, high) in zip(figure.subplots(1, len(plots)), plots, strict=True):
+        edge = float(np.percentile(values, 99.8)) * 1.05 if title != plots[0][0] else 1.0
+        axes.hist(values, bins=36, range=(0, max(edge, 1e-3)), color=BAR)
+        axes.set_title(title, fontsize=10, color=INK, loc="left")
+        axes.set_yticks([])
+        axes.set_xticks([0, max(edge, 1e-3)], [low, high], fontsize=8, color=QUIET)
+        axes.tick_params(length=0)
+        hide_spines(axes, "top", "left", "right")
+        axes.spines["bottom"].set_color(LINE)
+    return figure_png(figure)
 
 
 def _poses(azimuths: NDArray[np.float64], elevations: NDArray[np.float64]) -> bytes:
     """How many cameras stand in each direction, in areas of equal size on the sphere."""
-    buffer = io.BytesIO()
     heights = np.sin(np.radians(elevations))
     counts, xs, ys = np.histogram2d(
         azimuths, heights, bins=(36, 18), range=((-180, 180), (-1.0, 1.0))
     )
-    with _figure(7.2, 3.4, buffer) as figure:
-        axes = figure.add_subplot()
-        shown = axes.pcolormesh(xs, ys, np.ma.masked_equal(counts.T, 0), cmap="viridis_r", vmin=0)
-        axes.set_xticks(range(-180, 181, 60), [f"{a}°" for a in range(-180, 181, 60)], fontsize=8)
-        marks = (-90, -45, -20, 0, 20, 45, 90)
-        axes.set_yticks(
-            [np.sin(np.radians(m)) for m in marks], [f"{m}°" for m in marks], fontsize=8
-        )
-        axes.set_xlabel("azimuth (0°: from the front)", fontsize=8, color=QUIET)
-        axes.set_ylabel("elevation", fontsize=8, color=QUIET)
-        axes.set_facecolor("#eef0f3")
-        axes.tick_params(length=0)
-        bar = figure.colorbar(shown, ax=axes, shrink=0.9)
-        bar.ax.tick_params(labelsize=8)
-        bar.outline.set_visible(False)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-    return buffer.getvalue()
+    figure = new_figure(7.2, 3.4)
+    axes = figure.add_subplot()
+    shown = axes.pcolormesh(xs, ys, np.ma.masked_equal(counts.T, 0), cmap="viridis_r", vmin=0)
+    axes.set_xticks(range(-180, 181, 60), [f"{a}°" for a in range(-180, 181, 60)], fontsize=8)
+    marks = (-90, -45, -20, 0, 20, 45, 90)
+    axes.set_yticks([np.sin(np.radians(m)) for m in marks], [f"{m}°" for m in marks], fontsize=8)
+    axes.set_xlabel("azimuth (0°: from the front)", fontsize=8, color=QUIET)
+    axes.set_ylabel("elevation", fontsize=8, color=QUIET)
+    axes.set_facecolor("#eef0f3")
+    axes.tick_params(length=0)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.9)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    hide_spines(axes)
+    return figure_png(figure)
 
 
 def _grid(account: Account, lines: Sequence[Sequence[int]], columns: int) -> NDArray[np.uint8]:
@@ -187,19 +183,3 @@ def _grid(account: Account, lines: Sequence[Sequence[int]], columns: int) -> NDA
 def _even(count: int, most: int) -> list[int]:
     """At most `most` indices below `count`, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
-
-
-@contextmanager
-def _figure(width: float, height: float, buffer: io.BytesIO) -> Iterator[Figure]:
-    """A figure that is saved to `buffer`; without pyplot, which would keep global state."""
-    figure = Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    yield figure
-    # Without a date and version the same set gives the same bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=6)
-    return buffer.getvalue()

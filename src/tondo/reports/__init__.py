@@ -1,0 +1,1 @@
+"""HTML reports that need nothing else: one page, one style of drawing."""
