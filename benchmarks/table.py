@@ -1,10 +1,11 @@
-"""Writes docs/benchmarks.md and the numbers in README.md, docs/gan.md and docs/nerf.md from
-results/*.json."""
+"""Writes docs/benchmarks.md and the numbers in README.md, README.zh-CN.md, docs/gan.md and
+docs/nerf.md from results/*.json."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from common import ROOT, load
@@ -21,6 +22,19 @@ SETS = {
 # CPU-seconds a step at 270 x 480 with 9,939 splats to start from.
 OPENSPLAT_CPU_SECONDS = 0.87
 OPENSPLAT_TO_WANTED = 210  # CPU-seconds to 23.4 dB on the held-out photos
+
+
+# Words of the README's table and of the line below it, for the README in Chinese.
+CHINESE = {
+    "| photos | training | PSNR dB | SSIM | perceptual | steps | splats | memory MB |":
+    "| 照片 | 训练时间 | PSNR (dB) | SSIM | 感知距离 | 步数 | 高斯数 | 内存 (MB) |",
+    " (instant-ngp; photos, longest side 480)": "（instant-ngp；照片，长边 480 像素）",
+    " (NeRF-synthetic; renders, 400×400)": "（NeRF-synthetic；渲染图，400×400）",
+    " cores, ": " 核, ",
+    " lanes; ": " 通道; ",
+    "; commit ": "；提交 ",
+    "; load when measured ": "；测量时的负载 ",
+}  # fmt: skip
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -429,38 +443,35 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def into_readme(readme: str, results: dict[str, Any] | None) -> str:
-    """`readme` with a new text between its two markers."""
-    return between_markers(
-        readme,
-        "Not measured yet." if results is None else f"{quality_table(results)}\n\n{where(results)}",
-    )
-
-
-def between_markers(page: str, text: str) -> str:
-    begin, end = page.index(BEGIN) + len(BEGIN), page.index(END)
-    return f"{page[:begin]}\n{text}\n{page[end:]}"
+def into_page(page: Path, text: str) -> None:
+    """Writes `text` between the two markers of `page`."""
+    old = page.read_text(encoding="utf-8")
+    begin, end = old.index(BEGIN) + len(BEGIN), old.index(END)
+    write_text(page, f"{old[:begin]}\n{text}\n{old[end:]}")
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     write_text(ROOT / "docs" / "benchmarks.md", page())
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if BEGIN in text:
-        write_text(readme, into_readme(text, load("quality")))
-    gan, found = ROOT / "docs" / "gan.md", load("gan")
+    quality = load("quality")
+    if quality is not None:
+        text = f"{quality_table(quality)}\n\n{where(quality)}"
+        into_page(ROOT / "README.md", text)
+        for word, chinese in CHINESE.items():
+            text = text.replace(word, chinese)
+        into_page(ROOT / "README.zh-CN.md", text)
+    found = load("gan")
     if found is not None:
         step = load("gan_step")
         use = load("gan_use")
         text = gan_tables(found) + ("" if step is None else f"\n{gan_step_table(step)}")
         text += "" if use is None else f"\n{gan_use_table(use)}"
-        write_text(gan, between_markers(gan.read_text(encoding="utf-8"), text))
-    nerf, found = ROOT / "docs" / "nerf.md", load("nerf")
+        into_page(ROOT / "docs" / "gan.md", text)
+    found = load("nerf")
     if found is not None:
         text, fields = nerf_tables(found), load("fields")
         text += "" if fields is None else fields_tables(fields)
-        write_text(nerf, between_markers(nerf.read_text(encoding="utf-8"), text))
+        into_page(ROOT / "docs" / "nerf.md", text)
 
 
 if __name__ == "__main__":

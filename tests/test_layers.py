@@ -13,9 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "tondo"
 
 
+def page() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
 def layers() -> list[set[str]]:
     """The rooms of each layer, from the one line of the page that holds them."""
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = page()
     found = re.search(r"`(errors, [^`]*←[^`]*)`", text)
     assert found, "docs/architecture.md has no line of layers"
     return [{room.strip() for room in part.split(",")} for part in found[1].split("←")]
@@ -75,6 +79,31 @@ def test_imports_only_from_the_left(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     wrong = [name for name in imports(tree, package) if forbidden(room, room_of(name), order)]
     assert not wrong, f"{relative} ({room}) imports {wrong}"
+
+
+def rooms() -> list[str]:
+    """Every folder with code, as `room_of` names it, and every module outside of one."""
+    return sorted(
+        {
+            room_of(".".join(("tondo", *p.relative_to(SOURCE).with_suffix("").parts)))
+            for p in modules()
+        }
+    )
+
+
+def test_the_layers_are_the_rooms_that_there_are() -> None:
+    assert sorted(room for layer in layers() for room in layer) == rooms()
+
+
+def test_every_room_stands_once_in_the_drawing() -> None:
+    drawing = page().split("```")[1]
+    assert sorted(re.findall(r"\[([\w.]+)\]", drawing)) == rooms()
+
+
+def test_every_room_stands_once_in_the_table() -> None:
+    table = page().split("| room | what is there |")[1].split("\n\n")[0]
+    heads = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert sorted(room for head in heads for room in re.findall(r"`([^`]+)`", head)) == rooms()
 
 
 def test_no_room_is_crowded() -> None:
