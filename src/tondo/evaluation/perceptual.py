@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.checks import check_shape
-from tondo.features.efficientnet_lite import SMALLEST_SIDE, load_efficientnet_lite0
-from tondo.features.extractor import Extractor
+from tondo.features.efficientnet_lite import load_efficientnet_lite0
+from tondo.features.extractor import SMALLEST_SIDE, Extractor
 
 MAX_SIDE = 512
 

@@ -10,9 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tondo.checks import check_shape
-from tondo.features.extractor import Copies
-from tondo.features.resnet import IMAGENET_MEAN, IMAGENET_STD, SMALLEST_SIDE
+from tondo.features.extractor import ImagenetNetwork
 from tondo.features.weights import load_weights, read_weights
 
 # torchvision's published files are older than its names: norm.1 there is norm1 in the network.
@@ -39,40 +37,12 @@ class DenseNetShape:
 DENSENET121 = DenseNetShape()
 
 
-class DenseNet:
-    """The network, frozen, in channels_last layout."""
-
-    def __init__(self, network: DenseNetBlocks) -> None:
-        network.eval().requires_grad_(False)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = network
-        self._copies = Copies(network, lambda network: network)
-        self._mean = torch.tensor(IMAGENET_MEAN)[:, None, None]
-        self._std = torch.tensor(IMAGENET_STD)[:, None, None]
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Outputs of the four dense blocks, each normalised and rectified by the layer behind it:
-        256, 512, 1024, 1024 channels at strides 4, 8, 16, 32.
-
-        Args:
-            images: [B, 3, H, W] float32 sRGB 0..1, H and W at least 32. Gradients reach it.
-
-        Raises:
-            ValueError: another shape, or smaller than 32x32.
-        """
-        sizes = check_shape("images", images, "B 3 H W")
-        if min(sizes["H"], sizes["W"]) < SMALLEST_SIDE:
-            raise ValueError(f"images must be at least 32x32, got {sizes['W']}x{sizes['H']}")
-        x = (images - self._mean.to(images)) / self._std.to(images)
-        found: list[Tensor] = self._copies.on(x.device)(
-            x.contiguous(memory_format=torch.channels_last)
-        )
-        return found
-
-
-def load_densenet121(path: Path, shape: DenseNetShape = DENSENET121) -> DenseNet:
+def load_densenet121(path: Path, shape: DenseNetShape = DENSENET121) -> ImagenetNetwork:
     """The extractor with the weights of `path`, in torchvision's naming (the published files' older
     one too); the classifier is unused.
+
+    The maps are the outputs of its four dense blocks, each normalised and rectified by
+    the layer behind it: 256, 512, 1024, 1024 channels.
 
     Args:
         path: .safetensors, or .pth or .pt with a plain state dict.
@@ -85,7 +55,7 @@ def load_densenet121(path: Path, shape: DenseNetShape = DENSENET121) -> DenseNet
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
         network = DenseNetBlocks(shape)
     load_weights(network, weights, "DenseNet-121", path, unused="classifier.")
-    return DenseNet(network)
+    return ImagenetNetwork(network)
 
 
 class DenseLayer(nn.Module):

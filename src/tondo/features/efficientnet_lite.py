@@ -11,15 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from tondo.checks import check_shape
 from tondo.errors import MissingPartError
-from tondo.features.extractor import Copies
+from tondo.features.extractor import Copies, check_pictures
 from tondo.features.frozen_block import FrozenBlock, through
 
 TAPS = (2, 4, 10, 15)
 STRIDES = (4, 8, 16, 32)
 CHANNELS = (24, 40, 112, 320)
-SMALLEST_SIDE = 32
 
 
 class EfficientNetLite0:
@@ -42,9 +40,7 @@ class EfficientNetLite0:
         Raises:
             ValueError: another shape, or smaller than 32x32.
         """
-        sizes = check_shape("images", images, "B 3 H W")
-        if min(sizes["H"], sizes["W"]) < SMALLEST_SIDE:
-            raise ValueError(f"images must be at least 32x32, got {sizes['W']}x{sizes['H']}")
+        check_pictures(images)
         stem, blocks = self._copies.on(images.device)
         x = ((images * 255.0 - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
         x = F.relu6(stem(x)).permute(0, 2, 3, 1).contiguous()

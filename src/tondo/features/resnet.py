@@ -8,15 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tondo.checks import check_shape
-from tondo.features.extractor import Copies
+from tondo.features.extractor import ImagenetNetwork
 from tondo.features.weights import load_weights, read_weights
 
 EXPANSION = 4  # of a bottleneck's output over its inner width
-SMALLEST_SIDE = 32
-# What torchvision's weights were trained with: mean and spread of ImageNet's sRGB values.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -35,38 +30,10 @@ class ResNetShape:
 RESNET50 = ResNetShape()
 
 
-class ResNet:
-    """The network, frozen, in channels_last layout."""
-
-    def __init__(self, network: ResNetStages) -> None:
-        network.eval().requires_grad_(False)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = network
-        self._copies = Copies(network, lambda network: network)
-        self._mean = torch.tensor(IMAGENET_MEAN)[:, None, None]
-        self._std = torch.tensor(IMAGENET_STD)[:, None, None]
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Outputs of the four stages: 256, 512, 1024, 2048 channels at strides 4, 8, 16, 32.
-
-        Args:
-            images: [B, 3, H, W] float32 sRGB 0..1, H and W at least 32. Gradients reach it.
-
-        Raises:
-            ValueError: another shape, or smaller than 32x32.
-        """
-        sizes = check_shape("images", images, "B 3 H W")
-        if min(sizes["H"], sizes["W"]) < SMALLEST_SIDE:
-            raise ValueError(f"images must be at least 32x32, got {sizes['W']}x{sizes['H']}")
-        x = (images - self._mean.to(images)) / self._std.to(images)
-        found: list[Tensor] = self._copies.on(x.device)(
-            x.contiguous(memory_format=torch.channels_last)
-        )
-        return found
-
-
-def load_resnet50(path: Path, shape: ResNetShape = RESNET50) -> ResNet:
+def load_resnet50(path: Path, shape: ResNetShape = RESNET50) -> ImagenetNetwork:
     """The extractor with the weights of `path`, in torchvision's naming; the classifier is unused.
+
+    The maps are the outputs of its four stages: 256, 512, 1024, 2048 channels.
 
     Args:
         path: .safetensors, or .pth or .pt with a plain state dict.
@@ -79,7 +46,7 @@ def load_resnet50(path: Path, shape: ResNetShape = RESNET50) -> ResNet:
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
         network = ResNetStages(shape)
     load_weights(network, weights, "ResNet-50", path, unused="fc.")
-    return ResNet(network)
+    return ImagenetNetwork(network)
 
 
 class Bottleneck(nn.Module):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pycolmap
-from numpy.typing import NDArray
 
 from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
@@ -114,8 +113,8 @@ def prepare(
         raise OptionError(f"--lens must be one of {', '.join(LENSES)}, got {options.lens!r}")
     say = on_progress or (lambda stage, done, total: None)
     started = time.perf_counter()
-    mark, maker = "prepare.json", "tondo prepare"
-    with quiet_colmap(), result_folder(out, mark=mark, maker=maker, force=force) as result:
+    made = result_folder(out, mark="prepare.json", maker="tondo prepare", force=force)
+    with quiet_colmap(), made as result:
         make_folder(result / "images")
         gathered = gather_photos(
             source,
@@ -126,25 +125,21 @@ def prepare(
             masks=options.masks,
             on_progress=lambda done, total: say(STAGES[0], done, total),
         )
-        photos, skipped, notes = gathered.photos, gathered.skipped, gathered.notes
+        photos, skipped = gathered.photos, gathered.skipped
         _check_enough(source, photos, skipped)
         placement = _place(source, photos, result, options, say)
         models = _kept_models(placement, result)
-        notes = (*notes, *filter(None, [placement.note]))
+        notes = (*gathered.notes, *filter(None, [placement.note]))
         say(STAGES[4], 0, 1)
-        capture = describe_capture(photos, skipped, placement, models)
-        still = _still_background(photos, placement.matches, models)
-        capture = replace(capture, doubts=(*still, *capture.doubts))
+        capture = _describe(photos, skipped, placement, models)
         coverage = write_report(result, capture, title=_title(source), notes=notes)
-        facts = _facts(
-            capture, coverage, models, source, options.seed, time.perf_counter() - started
-        )
+        seconds = time.perf_counter() - started
+        facts = _facts(capture, coverage, models, source, options.seed, seconds)
         write_json(result / "prepare.json", {**facts, "notes": list(notes)})
         say(STAGES[4], 1, 1)
     _check_trusted(capture, out)
     _check_half_placed(capture, out)
-    advice = tuple(give_advice(capture, coverage))
-    return _prepared(out, len(photos), capture, advice, notes)
+    return _prepared(out, capture, tuple(give_advice(capture, coverage)), notes)
 
 
 def _place(
@@ -180,25 +175,30 @@ def _kept_models(placement: Placement, result: Path) -> list[pycolmap.Reconstruc
     return models
 
 
-def _still_background(
+def _describe(
     photos: Sequence[GatheredPhoto],
-    matches: Mapping[tuple[int, int], NDArray],
+    skipped: Sequence[Skipped],
+    placement: Placement,
     models: Sequence[pycolmap.Reconstruction],
-) -> tuple[str, ...]:
-    """Whether the background stays where it is while the object turns; a sentence."""
+) -> Capture:
+    """The facts, and a doubt where the background stays where it is while the object turns."""
+    capture = describe_capture(photos, skipped, placement, models)
     placed = {}
     if models:
         placed = {image.name: image for image in models[0].images.values() if image.has_pose}
     found = static_background(
         [photo.features.keypoints[:, :2] for photo in photos],
         [(photo.width, photo.height) for photo in photos],
-        matches,
+        placement.matches,
         [
             placed[photo.name].cam_from_world().rotation.matrix() if photo.name in placed else None
             for photo in photos
         ],
     )
-    return () if found is None else (found.sentence([photo.source for photo in photos]),)
+    if found is None:
+        return capture
+    sentence = found.sentence([photo.source for photo in photos])
+    return replace(capture, doubts=(sentence, *capture.doubts))
 
 
 def _unplaced(photo: GatheredPhoto) -> Unplaced:
@@ -214,11 +214,11 @@ def _unplaced(photo: GatheredPhoto) -> Unplaced:
 
 
 def _prepared(
-    out: Path, photos: int, capture: Capture, advice: tuple[str, ...], notes: tuple[str, ...]
+    out: Path, capture: Capture, advice: tuple[str, ...], notes: tuple[str, ...]
 ) -> Prepared:
     return Prepared(
         folder=out,
-        photos=photos,
+        photos=len(capture.photos),
         registered=len(capture.registered),
         skipped=capture.skipped,
         points=len(capture.points),

@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tondo.features.efficientnet_lite import SMALLEST_SIDE
-from tondo.features.extractor import Extractor
+from tondo.features.extractor import SMALLEST_SIDE, Extractor
 from tondo.gan.inversion.encoder import Guess
 from tondo.gan.inversion.target import Target
 from tondo.gan.networks.generator import Generator

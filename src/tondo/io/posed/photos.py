@@ -81,19 +81,7 @@ def load_posed(
         result = load_model(source, folder, max_size, holdout, load_points, masks, world_from_scene)
     else:
         raise _no_poses(source)
-    check_not_masked(result.train, result.skipped, source)
-    readable = len(result.train) + len(result.test)
-    if readable < min_photos:
-        why = f"; {result.skipped[0].name}: {result.skipped[0].reason}" if result.skipped else ""
-        raise InputError(
-            f"{source} has {readable} photo{'' if readable == 1 else 's'} that can be used, "
-            f"{len(result.skipped)} skipped: at least {min_photos} are needed{why}"
-        )
-    if len(result.train) < min_photos and min_photos > 1:
-        raise InputError(
-            f"{source} leaves {len(result.train)} photo{'' if len(result.train) == 1 else 's'} for "
-            f"training and {len(result.test)} for testing: take more photos, or --holdout 0"
-        )
+    _check_enough(result, source, min_photos)
     return result
 
 
@@ -124,6 +112,22 @@ def load_cameras(
     if folder is None:
         raise InputError(f"{path} holds no cameras: expected a transforms.json or a COLMAP model")
     return model_cameras(folder, world_from_scene)
+
+
+def _check_enough(photos: PhotoSet, source: Path, min_photos: int) -> None:
+    check_not_masked(photos.train, photos.skipped, source)
+    readable = len(photos.train) + len(photos.test)
+    if readable < min_photos:
+        why = f"; {photos.skipped[0].name}: {photos.skipped[0].reason}" if photos.skipped else ""
+        raise InputError(
+            f"{source} has {readable} photo{'' if readable == 1 else 's'} that can be used, "
+            f"{len(photos.skipped)} skipped: at least {min_photos} are needed{why}"
+        )
+    if len(photos.train) < min_photos and min_photos > 1:
+        raise InputError(
+            f"{source} leaves {len(photos.train)} photo{'' if len(photos.train) == 1 else 's'} for "
+            f"training and {len(photos.test)} for testing: take more photos, or --holdout 0"
+        )
 
 
 def _no_poses(source: Path) -> InputError:

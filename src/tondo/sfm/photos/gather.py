@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -31,7 +32,6 @@ from tondo.sfm.photos.panorama import WHY_NOT, is_panorama, says_panorama
 from tondo.sfm.photos.quality import Quality, measure_quality
 
 A = TypeVar("A")
-B = TypeVar("B")
 _ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
 _LONGEST = 80  # characters of a name, so that the mask's name, which is longer, is a file's too
 
@@ -88,6 +88,15 @@ class _Item:
     exif: Exif
 
 
+@dataclass(frozen=True)
+class _Target:
+    """Where photos go, and how many features are found on them."""
+
+    folder: Path
+    max_size: int
+    max_features: int
+
+
 def is_video(source: Path) -> bool:
     """Whether `source` is a file with the ending of a video."""
     return source.is_file() and source.suffix.lower() in VIDEO_SUFFIXES
@@ -122,59 +131,63 @@ def gather_photos(
             has another shape than its photo, or masks leave nothing of any photo.
         OptionError: `masks` cannot be used.
     """
-
-    def from_file(item: _Item) -> GatheredPhoto | Skipped:
-        path, name = item.path, item.name
-        try:
-            image = read_image(path)
-        except InputError as error:
-            return Skipped(item.source, _reason(error, path))
-        kept = None
-        if item.mask is not None:
-            height, width = image.rgb.shape[:2]
-            kept = read_mask(item.mask, path, (height, width), upright=True)
-            if not kept.any():
-                return Skipped(item.source, NOTHING_KEPT)
-        if says_panorama(path) or is_panorama(image.rgb.numpy()):
-            return Skipped(item.source, WHY_NOT)
-        exif = item.exif
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith((".jpg", ".png")) and _is_plain(path, exif):
-            shutil.copyfile(path, folder / name)
-        else:
-            name = _write(image, folder, name)
-        if kept is not None:
-            _write_mask(kept, folder.with_name("masks") / f"{name}.png")
-        return _examined(image, kept, name, item.source, exif, max_size, max_features)
-
-    def from_frame(item: tuple[str, ImageData]) -> GatheredPhoto | Skipped:
-        name, image = item
-        if is_panorama(image.rgb.numpy()):
-            return Skipped(name, WHY_NOT)
-        name = _write(image, folder, f"{name}.jpg")
-        return _examined(image, None, name, name, Exif(), max_size, max_features)
-
     check_choice(masks)
+    target = _Target(folder, max_size, max_features)
     photos: list[GatheredPhoto] = []
     skipped: list[Skipped] = []
     notes: tuple[str, ...] = ()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        if is_video(source):
-            total, results = frames, _in_chunks(pool, from_frame, read_frames(source, frames))
-        else:
-            items, left_out, notes = _items(source, masks)
-            skipped += left_out
-            total, results = len(items), _in_chunks(pool, from_file, iter(items))
-        for done, result in enumerate(results, start=1):
-            (photos if isinstance(result, GatheredPhoto) else skipped).append(result)  # type: ignore[arg-type]
-            if on_progress is not None:
-                on_progress(done, max(total, done))
+    calls: Iterable[Callable[[], GatheredPhoto | Skipped]]
+    if is_video(source):
+        total = frames
+        calls = (partial(_take_frame, *frame, target) for frame in read_frames(source, frames))
+    else:
+        items, left_out, notes = _items(source, masks)
+        skipped += left_out
+        total, calls = len(items), (partial(_take_file, item, target) for item in items)
+    for done, result in enumerate(_results(calls), start=1):
+        (photos if isinstance(result, GatheredPhoto) else skipped).append(result)  # type: ignore[arg-type]
+        if on_progress is not None:
+            on_progress(done, max(total, done))
     photos, panoramas = _without_panoramas(photos, skipped)
     for photo in panoramas:
         (folder / photo.name).unlink()
         skipped.append(Skipped(photo.source, WHY_NOT))
     check_not_masked(photos, skipped, source)
     return Gathered(tuple(photos), tuple(skipped), notes)
+
+
+def _take_file(item: _Item, target: _Target) -> GatheredPhoto | Skipped:
+    """Take a photo in, or say why not."""
+    path, name = item.path, item.name
+    try:
+        image = read_image(path)
+    except InputError as error:
+        # A report names the path anyway.
+        return Skipped(item.source, str(error).replace(str(path), "the file"))
+    kept = None
+    if item.mask is not None:
+        height, width = image.rgb.shape[:2]
+        kept = read_mask(item.mask, path, (height, width), upright=True)
+        if not kept.any():
+            return Skipped(item.source, NOTHING_KEPT)
+    if says_panorama(path) or is_panorama(image.rgb.numpy()):
+        return Skipped(item.source, WHY_NOT)
+    (target.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith((".jpg", ".png")) and _is_plain(path, item.exif):
+        shutil.copyfile(path, target.folder / name)
+    else:
+        name = _write(image, target.folder, name)
+    if kept is not None:
+        _write_mask(kept, target.folder.with_name("masks") / f"{name}.png")
+    return _examine(image, kept, name, item.source, item.exif, target)
+
+
+def _take_frame(name: str, image: ImageData, target: _Target) -> GatheredPhoto | Skipped:
+    """Take a video's frame in, or say why not."""
+    if is_panorama(image.rgb.numpy()):
+        return Skipped(name, WHY_NOT)
+    name = _write(image, target.folder, f"{name}.jpg")
+    return _examine(image, None, name, name, Exif(), target)
 
 
 def _without_panoramas(
@@ -192,10 +205,14 @@ def _is_wide(photo: GatheredPhoto) -> bool:
     return abs(photo.width / photo.height - 2) < 0.02
 
 
-def _in_chunks(pool: ThreadPoolExecutor, work: Callable[[A], B], items: Iterator[A]) -> Iterator[B]:
-    """`pool.map` that takes only a few items ahead, so that a video is never whole in memory."""
-    while chunk := list(islice(items, 2 * (os.cpu_count() or 1))):
-        yield from pool.map(work, chunk)
+def _results(calls: Iterable[Callable[[], A]]) -> Iterator[A]:
+    """What `calls` return, in their order, made by all cores; only a few calls are taken ahead, so
+    that a video is never whole in memory."""
+    cores = os.cpu_count() or 1
+    left = iter(calls)
+    with ThreadPoolExecutor(cores) as pool:
+        while chunk := list(islice(left, 2 * cores)):
+            yield from pool.map(lambda call: call(), chunk)
 
 
 def _items(source: Path, choice: str) -> tuple[list[_Item], tuple[Skipped, ...], tuple[str, ...]]:
@@ -267,11 +284,6 @@ def _safe_names(files: Sequence[Path], root: Path) -> list[tuple[Path, str]]:
     return named
 
 
-def _reason(error: InputError, path: Path) -> str:
-    """The error's message without the path, which a report names anyway."""
-    return str(error).replace(str(path), "the file")
-
-
 def _is_plain(path: Path, exif: Exif) -> bool:
     """Whether every reader gets the same pixels from the file as from `read_image`."""
     with Image.open(path) as picture:
@@ -302,14 +314,13 @@ def _write_mask(kept: NDArray[np.bool_], path: Path) -> None:
     Image.fromarray(kept.astype(np.uint8) * 255).save(path)
 
 
-def _examined(
+def _examine(
     image: ImageData,
     kept: NDArray[np.bool_] | None,
     name: str,
     source: str,
     exif: Exif,
-    max_size: int,
-    max_features: int,
+    target: _Target,
 ) -> GatheredPhoto:
     """Measure a picture, where it is `kept`, and find its features."""
     height, width = image.rgb.shape[:2]
@@ -317,10 +328,9 @@ def _examined(
     mask = None if image.alpha is None else image.alpha.numpy()
     if kept is not None:
         mask = np.where(kept, 255 if mask is None else mask, 0).astype(np.uint8)
-    features = extract_features(grey, max_size=max_size, max_features=max_features, mask=mask)
-    whole = None
-    if kept is not None:
-        whole = extract_features(grey, max_size=max_size, max_features=max_features)
+    find = partial(
+        extract_features, grey, max_size=target.max_size, max_features=target.max_features
+    )
     return GatheredPhoto(
         name=name,
         source=source,
@@ -329,6 +339,6 @@ def _examined(
         focal=exif.focal,
         camera_key=(*exif.setting, width, height, PurePosixPath(name).parent.as_posix()),
         quality=measure_quality(grey, mask),
-        features=features,
-        whole=whole,
+        features=find(mask=mask),
+        whole=None if kept is None else find(),
     )
