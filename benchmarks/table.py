@@ -82,7 +82,7 @@ def quality_page(results: dict[str, Any]) -> str:
     return (
         "## Quality over time\n\n"
         f"Held-out photos; {results['threads']} threads; one run for each length, because training "
-        f"anneals to its horizon. Started from: {origins}. Memory is the peak of the process.\n\n"
+        f"anneals to its horizon. Initial points: {origins}. Memory is the peak of the process.\n\n"
         f"{quality_table(results)}\n\n{where(results)}\n"
     )
 
@@ -117,11 +117,11 @@ def kernels_page(results: dict[str, Any]) -> str:
     )  # fmt: skip
     return (
         "## Kernels\n\n"
-        "Random splats in a ball, their area falling with their number. Forward: projection, "
+        "The splats are random, in a ball; more splats have smaller areas. Forward: projection, "
         "harmonics of degree 3, binning, rasterisation. Backward: the same without binning. Step: "
         "both, the loss and Adam. An evaluation is one splat at one pixel (in whole blocks of "
-        "4×2 pixels), as 20 multiply-adds forward and 36 backward; the peak is what the machine "
-        f"does on the spot. Ceilings: {tops}.\n\n{table(head, rows)}\n\n"
+        "4×2 pixels), counted as 20 multiply-adds forward and 36 backward; the peak is measured "
+        f"in the same run. Ceilings: {tops}.\n\n{table(head, rows)}\n\n"
         f"{stage_table(results)}\n\n{twin_table(results)}\n\n{where(results)}\n"
     )
 
@@ -199,8 +199,8 @@ CREDITS = {
 }
 GAN_HEAD = (
     "training", "minutes", "thousand pictures", "a second", "Fréchet", "kernel", "precision",
-    "recall", "diversity (pictures')", "views off by", "thickness", "side / front", "floaters",
-    "hidden", "memory MB",
+    "recall", "diversity (pictures')", "multi-view warp error", "thickness", "side / front",
+    "floaters", "hidden", "memory MB",
 )  # fmt: skip
 
 
@@ -236,7 +236,7 @@ def gan_tables(results: dict[str, Any]) -> str:
     trainings = results["trainings"]
     parts = []
     titles = (
-        ("From nothing", True),
+        ("From scratch", True),
         ("Choices, on apples, on one core each", False),
     )
     for title, shown in titles:
@@ -305,12 +305,18 @@ def gan_use_table(results: dict[str, Any]) -> str:
         for name, one in results["lifts"].items()
     ]
     steps = "encoder → style and camera → tuned"
-    lift_head = ("photograph of", "lift", "the encoder, once", f"pixels off: {steps}", "perceptual")
+    lift_head = (
+        "photograph of",
+        "lift",
+        "the encoder, once",
+        f"pixel error: {steps}",
+        "perceptual",
+    )
     return (
-        "### What a user waits for\n\n"
-        "`python benchmarks/gan_use.py NAME=RUN ...`: opening a generator and making one model, "
-        f"mesh included, the first time and {results['times']} times more; and a photograph of the "
-        f"set lifted.\n\n{table(('generator', 'first', 'median', 'slowest'), models)}\n\n"
+        "### Waiting times\n\n"
+        "`python benchmarks/gan_use.py NAME=RUN ...`: the time to open a generator and make one "
+        f"model with its mesh, once and {results['times']} times more; and to lift a photograph of "
+        f"the set.\n\n{table(('generator', 'first', 'median', 'slowest'), models)}\n\n"
         f"{table(lift_head, lifts)}\n\n{results['threads']} threads; {where(results)}"
         f"{noted(results)}\n"
     )
@@ -340,8 +346,8 @@ def nerf_tables(results: dict[str, Any]) -> str:
         "### Samples a second\n\n"
         "`paper`: 16 levels of 2 features, tables of 2^19, finest 2,048 cells, 64 wide; `default`: "
         "8 levels of 4, tables of 2^17. The floor is the multiply-adds of the networks alone, "
-        "three times for both ways, at the machine's measured rate. By reads: if samples did "
-        "nothing but read their rows of a level's table at random, as fast as the machine can.\n\n"
+        "three times for both ways, at the machine's measured rate. By reads: the rate at which "
+        "the machine can read the samples' rows of a level's table at random.\n\n"
         f"{table(head, rows)}\n\n{nerf_quality(results['quality'])}\n\n"
         f"{where(results)}{noted(results)}"
     )
@@ -368,8 +374,8 @@ def nerf_quality(quality: dict[str, Any]) -> str:
     head = ("photos", "method", *lengths, "SSIM", "perceptual", "steps", "memory MB")
     return (
         "### Quality over time\n\n"
-        "PSNR in dB on held-out photos: one run, measured on the way with the clock stopped. It "
-        "anneals to its end: shorter runs are better at theirs.\n\n"
+        "PSNR in dB on held-out photos: one run, measured on the way with the clock stopped. "
+        "Training anneals to its end, so that a run of 30 s is better after 30 s than this one.\n\n"
         f"{table(head, rows)}"
     )
 
@@ -401,9 +407,9 @@ def fields_tables(results: dict[str, Any]) -> str:
     last = list(results["runs"].values())[-1]["machine"]
     return (
         "\n\n### Encodings, and conversions\n\n"
-        "`python benchmarks/fields.py`. Of photos: measured on held-out photos. Of another run (a "
-        "conversion): measured on held-out pictures of that run, so it is what the conversion "
-        "lost.\n\n"
+        "`python benchmarks/fields.py`. Runs of photos are measured on held-out photos. "
+        "Conversions (runs of another run) are measured on held-out renders of that run: this "
+        "is the loss of the conversion.\n\n"
         f"{table(head, rows)}\n\n{hardware(last)}.{noted(results)}"
     )
 
@@ -420,12 +426,12 @@ def poses_page(results: dict[str, Any]) -> str:
         rows.append((f"`{name}`", str(found["photos"]), *cells))
     head = ("photos of", "number")
     for tool in ("tondo prepare", "plain pycolmap"):
-        head += (f"{tool}: placed", "off, median / worst", "seconds")
+        head += (f"{tool}: placed", "error, median / worst", "seconds")
     return (
-        "## Poses\n\nPhotos placed, beside pycolmap with its defaults (all pairs, one camera), one "
-        "after the other. Off: from the places that the set gives, after the best similarity, as a "
-        "share of the cameras' mean distance from their middle; these places are mostly "
-        "structure from motion too.\n\n"
+        "## Poses\n\nPhotos placed by Tondo and by pycolmap with its defaults (all pairs, one "
+        "camera), one after the other. Error: distance of a camera from its position in the data "
+        "set, after the best similarity, as a share of the cameras' mean distance from their "
+        "centre. The positions of the data sets mostly come from structure from motion too.\n\n"
         f"{table(head, rows)}\n\n{where(results)}\n"
     )
 
