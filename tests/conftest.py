@@ -11,10 +11,13 @@ import tondo  # noqa: F401, it says how threads wait before torch is loaded
 import pytest
 import torch
 
+from skips import faults, reason_of
+
 # The native kernels have threads of their own; torch's would fight them for the cores.
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
+SKIPPED: list[str] = []  # why, for each skipped test; after the run, what is wrong with that
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +33,25 @@ def shared_data() -> Path:
     if asked:
         pytest.fail(f"TONDO_SHARED is {asked}, where there is no folder data")
     pytest.skip(f"needs the shared photos in {data} (or in $TONDO_SHARED/data)")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        SKIPPED.append(reason_of(report.longrepr))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails the run where tests are skipped that `skips.SKIPS` does not have."""
+    config = session.config
+    whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    whole = whole and not (config.option.keyword or config.option.markexpr or session.shouldstop)
+    wrong = faults(SKIPPED, whole)
+    if wrong and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    SKIPPED[:] = wrong
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in SKIPPED:
+        terminalreporter.write_line(f"SKIPS: {line}", red=True)

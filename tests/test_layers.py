@@ -113,6 +113,17 @@ def test_no_room_is_crowded() -> None:
             assert count <= 15, f"{room.relative_to(ROOT)} holds {count} files of code"
 
 
+def test_tests_mirror_the_rooms() -> None:
+    """A folder of tests is that of a room, or holds what goes through many rooms."""
+    tests = ROOT / "tests"
+    rooms = {p.parent.relative_to(SOURCE) for p in modules() if p.name != "__init__.py"}
+    tested = {p.parent.relative_to(tests) for p in tests.rglob("test_*.py")}
+    through_many = {Path(name) for name in ("inputs", "gpu", "examples", "golden", "formats")}
+    assert tested - rooms <= through_many
+    # Tests of the verbs are those of the command line; of gan, those of its sub-rooms.
+    assert rooms - tested <= {Path("cli/verbs"), Path("gan")}
+
+
 def test_only_kernels_and_the_loop_touch_native_code() -> None:
     """Native functions are called from where their torch twin or their one user is."""
     users = set()
