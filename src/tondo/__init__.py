@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tondo.nerf.rays import render_scene_rays as render_rays  # noqa: F401
     from tondo.scenes.reconstruct import reconstruct as reconstruct
     from tondo.scenes.render import render_view as render  # noqa: F401
-    from tondo.scenes.to_mesh import scene_mesh as to_mesh  # noqa: F401
+    from tondo.scenes.to_mesh import to_mesh as to_mesh
 
 # Imported on first use: `tondo --help` must not wait for torch.
 _PLACES = {
@@ -39,7 +39,7 @@ _PLACES = {
     "reconstruct": ("tondo.scenes.reconstruct", "reconstruct"),
     "render": ("tondo.scenes.render", "render_view"),
     "render_rays": ("tondo.nerf.rays", "render_scene_rays"),
-    "to_mesh": ("tondo.scenes.to_mesh", "scene_mesh"),
+    "to_mesh": ("tondo.scenes.to_mesh", "to_mesh"),
     "load_scene": ("tondo.io.models.scene", "load_scene"),
     "write_mesh": ("tondo.io.models.mesh_files", "write_mesh"),
 }

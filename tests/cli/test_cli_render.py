@@ -148,12 +148,12 @@ def test_what_cannot_be_rendered(
 ) -> None:
     out, views = ["-o", str(tmp_path / "out")], ["--cameras", str(cameras)]
     cases = {
-        ("render", str(run)): "nothing to render: give --cameras transforms.json with -o DIR, "
-        "or --video file.mp4",
-        ("render", str(run), *out, "--video", "a.mp4"): "-o DIR needs --cameras transforms.json, "
-        "the cameras to render from",
+        ("render", str(run)): "nothing to render: give a transforms.json as --cameras with a "
+        "folder as --output, or an .mp4 file as --video",
+        ("render", str(run), *out, "--video", "a.mp4"): "--output needs --cameras, a "
+        "transforms.json, to render from",
         ("render", str(run), "--video", "a.mp4", "--depth"): "--depth and --normals go with "
-        "--cameras transforms.json and -o DIR",
+        "--cameras and --output",
         ("render", str(run), "--video", "a.gif"): "--video writes .mp4 files, got a.gif",
         ("render", f"{tmp_path}/no", *views, *out): f"there is no run or scene at {tmp_path}/no: "
         "nothing of that name exists",
@@ -215,7 +215,7 @@ def test_a_ply_alone_has_no_path(tmp_path: Path, capsys: pytest.CaptureFixture[s
     message = error_of(["render", str(ply), "--video", str(tmp_path / "a.mp4")], capsys)
     assert message == (
         f"a path around {ply} needs to know where the photos were taken: "
-        "give --cameras transforms.json"
+        "give a transforms.json as --cameras"
     )
 
 

@@ -13,8 +13,9 @@ from tondo.mesh.clean import is_closed, select_faces
 from tondo.mesh.extract import surface
 from tondo.mesh.fuse import Box, cube
 from tondo.mesh.iso import best_level, density_grid, unlike_view
+from tondo.mesh.options import MeshOptions
 from tondo.scenes.render import render_view
-from tondo.scenes.to_mesh import MeshOptions, cameras_around, likest, scene_mesh
+from tondo.scenes.to_mesh import cameras_around, likest, to_mesh
 
 
 def radii(mesh: Mesh) -> torch.Tensor:
@@ -69,7 +70,7 @@ def test_the_level_is_that_which_looks_like_the_field() -> None:
 def test_a_field_becomes_a_closed_coloured_mesh() -> None:
     scene = ball_scene()
     cameras = cameras_around(scene.center, 1.0, count=12, size=100)
-    mesh = scene_mesh(scene, cameras, MeshOptions(resolution=64))
+    mesh = to_mesh(scene, cameras, MeshOptions(resolution=64))
     assert is_closed(mesh)
     assert float((radii(mesh) - RADIUS).abs().mean()) < 0.03
     assert mesh.colors is not None

@@ -11,6 +11,7 @@ import difflib
 import errno
 import importlib
 import os
+import re
 import sys
 import threading
 import traceback
@@ -79,15 +80,16 @@ def main(argv: Sequence[str]) -> int:
     """Run one command line, without the leading `tondo`; returns the exit status."""
     # Of damaged EXIF and large pictures, in the middle of progress bars: what matters is said.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    spelled: dict[str, str] = {}
     try:
-        args, run = _parse(_joined(argv))
+        args, run, spelled = _parse(_joined(argv))
         run(args)
         sys.stdout.flush()
         return 0
     except SystemExit as leave:  # argparse, after --help or a wrong option
         return leave.code if isinstance(leave.code, int) else 2
     except TondoError as error:
-        return _fail(str(error))
+        return _fail(_respelled(str(error), spelled))
     except KeyboardInterrupt:
         print("\ntondo: stopped by Ctrl-C", file=sys.stderr)
         return 130
@@ -99,7 +101,19 @@ def main(argv: Sequence[str]) -> int:
         return _fail_unexpectedly(error)
 
 
-def _parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], None]]:
+def _respelled(text: str, spelled: dict[str, str]) -> str:
+    """`max_size` of a message as --max-size, `size=64` as --size 64."""
+
+    def flag(match: re.Match[str]) -> str:
+        found, value = spelled.get(match[1]), match[2]
+        return match[0] if found is None else f"{found} {value}" if value else found
+
+    return re.sub(r"`(\w+)(?:=([^`]+))?`", flag, text)
+
+
+def _parse(
+    argv: list[str],
+) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], None], dict[str, str]]:
     parser = Parser(
         prog="tondo",
         description="Pictures in, 3D models out, on a plain CPU.",
@@ -125,7 +139,9 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, Callable[[argparse.Name
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         subparsers.choices[verb].refuse_unknown(unknown)
-    return args, module.run
+    actions = subparsers.choices[verb]._actions
+    spelled = {one.dest: one.option_strings[-1] for one in actions if one.option_strings}
+    return args, module.run, spelled
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from tondo.runs.watch import Watch
+
 LOG_SECONDS = 30.0  # between lines where there is no terminal to draw bars on
 
 
@@ -49,6 +51,11 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def watch(self) -> Watch:
+        """Through which work is shown."""
+        return Watch(self.note, self.show)
 
     def close(self) -> None:
         """Take the bars away."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,13 @@ class Watch:
     note: Callable[[str], None] = lambda text: None
     stage: Callable[[str, int, int], None] = lambda stage, done, total: None
     step: Callable[[Any], None] = lambda report: None
+
+    def over(self, items: Sequence[Item], what: str) -> Iterator[Item]:
+        """The items, while `stage` is told how many of them are done."""
+        for done, item in enumerate(items):
+            self.stage(what, done, len(items))
+            yield item
+        self.stage(what, len(items), len(items))
 
 
 SILENT = Watch()

@@ -7,9 +7,8 @@ in docs/notes/mesh.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,11 +24,14 @@ from tondo.mesh import fuse
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh, surface
 from tondo.mesh.iso import OFF, best_level, density_grid, unlike_views
+from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
+from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.render import render_view
 from tondo.splats.render import surface_depth
 
+DEFAULTS = MeshOptions()
 # More views than this add time but no detail. Of an object that is a field fewer are enough: each
 # takes far longer, and all are kept.
 _MOST_VIEWS, _MOST_OF_A_FIELD, _FIELD_SIZE = 150, 32, 640
@@ -38,34 +40,6 @@ _SCOUTS = 24
 # Of a field, the density of the surface is chosen by so many pictures, smaller ones as those of a
 # first look, and fewer voxels.
 _LEVEL_VIEWS, _LEVEL_SIZE, _LEVEL_RESOLUTION = 8, 200, 128
-
-# Passes cameras on while showing how far it is; gets them and what is being done.
-Watch = Callable[[Sequence[Camera], str], Iterable[Camera]]
-
-
-@dataclass(frozen=True)
-class MeshOptions:
-    """How to make the mesh.
-
-    Attributes:
-        resolution: voxels along the longest side of the box around what is seen.
-        surface: "closed" for an object before an empty background (watertight), "open" for rooms
-            and streets (only what was seen), "auto" decides by the pictures' borders.
-        reach: half of the side of the cube around the scene's center in which to look, in units
-            of the scene's radius.
-        smoothing: of the distance field, in voxels; see `mesh.extract.extract_mesh`.
-        min_part: parts with less area than this share of the largest part are dropped.
-        fill_holes: close small holes of an open surface.
-        faces: simplify to this many faces, None to leave them.
-    """
-
-    resolution: int = 256
-    surface: Literal["auto", "closed", "open"] = "auto"
-    reach: float = 1.0
-    smoothing: float = 1.0
-    min_part: float = 0.02
-    fill_holes: bool = False
-    faces: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,41 +71,43 @@ def plan_mesh(
     return MeshPlan(fuse.visible_box(views, limit), closed)
 
 
-def scene_mesh(
+def to_mesh(
     scene: Scene | FieldScene,
     cameras: Sequence[Camera],
-    options: MeshOptions,
+    options: MeshOptions = DEFAULTS,
+    *,
     plan: MeshPlan | None = None,
-    watch: Watch = lambda cameras, _: cameras,
     held_out: Sequence[Camera] = (),
+    watch: Watch = SILENT,
 ) -> Mesh:
     """The surface of a scene, with colours and normals, in the scene's frame and with its place.
 
     Args:
         cameras: viewpoints that saw the scene, best those of the photos.
         plan: from `plan_mesh`; made here if None.
-        watch: shows progress.
         held_out: cameras that training did not see, by which the density of a field's surface is
             chosen; if there are none, some of `cameras`.
 
     Returns:
         The mesh; without any vertex where the cameras see no surface.
+
+    Raises:
+        ValueError: no cameras.
+
+    Example:
+        >>> import tondo
+        >>> scene = tondo.load_scene("run")
+        >>> photos = tondo.load_photos("photos")
+        >>> options = tondo.MeshOptions(resolution=32)
+        >>> mesh = tondo.to_mesh(scene, [photo.camera for photo in photos.train], options)
+        >>> mesh.vertices.shape[1], mesh.faces.shape[1], mesh.colors.dtype
+        (3, 3, torch.uint8)
     """
     plan = plan or plan_mesh(scene, cameras, options)
     if isinstance(scene, FieldScene) and plan.closed:
-        smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
-        kept = [
-            render_view(scene, camera, quick=True)
-            for camera in watch(smaller, "looking at the field")
-        ]
-        mesh = fused(scene, map(solid, kept), options, plan)
-        mesh = likest(scene, mesh, held_out or smaller, options, plan.box)
-        pictures: Iterable[View] = kept
+        mesh, pictures = _closed_surface_of_field(scene, cameras, options, plan, held_out, watch)
     else:
-        chosen = _spread(cameras, _MOST_VIEWS)
-        views = (surface_view(scene, camera) for camera in watch(chosen, "fusing depth"))
-        mesh = fused(scene, views, options, plan)
-        pictures = (render_view(scene, camera, quick=True) for camera in watch(chosen, "colouring"))
+        mesh, pictures = _surface_of_depth(scene, cameras, options, plan, watch)
     mesh = drop_small_parts(mesh, options.min_part)
     if options.fill_holes:
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
@@ -141,6 +117,41 @@ def scene_mesh(
         return mesh
     mesh, seen = color_from_views(mesh, pictures)
     return replace(drop_unseen_parts(mesh, seen), world_from_scene=scene.world_from_scene)
+
+
+def _surface_of_depth(
+    scene: Scene | FieldScene,
+    cameras: Sequence[Camera],
+    options: MeshOptions,
+    plan: MeshPlan,
+    watch: Watch,
+) -> tuple[Mesh, Iterable[View]]:
+    """What the depths of many views agree on, and the views to colour it by, each rendered twice:
+    too many to be kept."""
+    chosen = _spread(cameras, _MOST_VIEWS)
+    views = (surface_view(scene, camera) for camera in watch.over(chosen, "fusing depth"))
+    mesh = fused(scene, views, options, plan)
+    return mesh, (
+        render_view(scene, camera, quick=True) for camera in watch.over(chosen, "colouring")
+    )
+
+
+def _closed_surface_of_field(
+    scene: FieldScene,
+    cameras: Sequence[Camera],
+    options: MeshOptions,
+    plan: MeshPlan,
+    held_out: Sequence[Camera],
+    watch: Watch,
+) -> tuple[Mesh, Iterable[View]]:
+    """The likest of depth and single densities, and the few views to colour it by."""
+    smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
+    kept = [
+        render_view(scene, camera, quick=True)
+        for camera in watch.over(smaller, "looking at the field")
+    ]
+    mesh = fused(scene, map(solid, kept), options, plan)
+    return likest(scene, mesh, held_out or smaller, options, plan.box), kept
 
 
 def fused(
@@ -169,7 +180,9 @@ def likest(
     volume = density_grid(scene.field, box, options.resolution, best_level(coarse, views).density)
     of_density = surface(volume, closed=True, smoothing=options.smoothing)
     limit = OFF * float(volume.grid[3])
-    return min((other, of_density), key=lambda mesh: unlike_views(mesh, views, limit))
+    if unlike_views(of_density, views, limit) < unlike_views(other, views, limit):
+        return of_density
+    return other
 
 
 def solid(view: View) -> View:

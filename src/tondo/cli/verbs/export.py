@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tondo.cli.options import UP_HELP, direction, positive_float, positive_int
-from tondo.errors import InputError, OptionError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import numpy as np
-
-    from tondo.data.cameras import Camera
-    from tondo.data.mesh import Mesh
-    from tondo.scenes.open import OpenedScene
-    from tondo.scenes.to_mesh import MeshOptions
-
-MESH_ENDINGS = (".glb", ".obj", ".ply", ".stl")
-SPLAT_ENDINGS = (".ply",)
-_OTHER_SPLAT_ENDINGS = (".splat", ".spz", ".ksplat", ".sog")
+    from tondo.api.export import Exported
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -88,54 +74,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the file. Raises TondoError."""
-    kind = _kind(args.output, args.kind)
-    _check_place(args.output, args.run)
+    """Write the file and say what is in it. Raises TondoError."""
+    from tondo.api.export import export
+    from tondo.api.options import ExportOptions
+    from tondo.cli.terminal import Screen
+    from tondo.mesh.options import MeshOptions
 
-    from tondo.scenes.open import open_scene
-
-    opened = open_scene(args.run, up=args.up)
-    for note in opened.notes:
-        print(note)
-    if kind == "splats":
-        _export_splats(args, opened)
-    else:
-        _export_mesh(args, opened)
-
-
-def _export_splats(args: argparse.Namespace, opened: OpenedScene) -> None:
-    from tondo.data.field import FieldScene
-    from tondo.io.models.ply import write_splats
-
-    if isinstance(opened.scene, FieldScene):
-        raise OptionError(
-            f"{args.run} is a radiance field and has no splats: export a mesh (--as mesh)"
-        )
-    splats = opened.scene.splats
-    offset = write_splats(
-        args.output,
-        splats,
-        up=opened.scene.up if opened.up_is_known else None,
-        world_from_scene=opened.scene.world_from_scene,
-    )
-    print(f"{args.output}: {len(splats.means)} splats, {_size(args.output)}")
-    _print_offset(args.output, offset)
-
-
-def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
-    from rich.progress import track
-
-    from tondo.cli.terminal import progress_console
-    from tondo.io.models.mesh_files import write_mesh
-    from tondo.mesh.fuse import volume_bytes
-    from tondo.scenes.open import held_out_cameras, settled_up
-    from tondo.scenes.to_mesh import MeshOptions, plan_mesh, scene_mesh
-
-    def watch(cameras: Sequence[Camera], what: str) -> Iterable[Camera]:
-        return track(cameras, what, console=progress_console())
-
-    started = time.perf_counter()
-    options = MeshOptions(
+    mesh = MeshOptions(
         resolution=args.resolution,
         surface=args.surface,
         reach=args.reach,
@@ -143,101 +88,37 @@ def _export_mesh(args: argparse.Namespace, opened: OpenedScene) -> None:
         fill_holes=args.fill_holes,
         faces=args.faces,
     )
-    cameras = _cameras(args, opened)
-    plan = plan_mesh(opened.scene, cameras, options)
-    _check_memory(volume_bytes(plan.box, options.resolution), options)
-    mesh = scene_mesh(opened.scene, cameras, options, plan, watch, held_out_cameras(opened))
-    if not len(mesh.faces):
-        raise InputError(
-            f"no surface was found in {args.run}: what it shows is too transparent, or outside of "
-            f"the part that is looked at (--reach {args.reach:g})"
-        )
-    up, note = settled_up(opened, cameras if args.cameras is not None else None)
-    if note is not None and args.frame == "format":
-        print(note)
-    offset = write_mesh(args.output, mesh, up, args.frame)
-    print(f"{args.output}: {_described(mesh)}, {_size(args.output)}, {_since(started)}")
-    if args.output.suffix.lower() == ".stl":
+    options = ExportOptions(args.kind, args.frame, args.up, args.cameras, mesh)
+    started = time.perf_counter()
+    with Screen() as screen:
+        done = export(args.run, args.output, options, watch=screen.watch)
+    size = f"{done.path.stat().st_size / 1e6:.1f} MB"
+    print(f"{done.path}: {_described(done)}, {size}, {time.perf_counter() - started:.1f} s")
+    if done.path.suffix.lower() == ".stl":
         print("STL has no colours: use .glb, .obj or .ply to keep them")
-    _print_offset(args.output, offset)
+    _print_offset(done)
 
 
-def _print_offset(output: Path, offset: np.ndarray) -> None:
+def _described(done: Exported) -> str:
+    from tondo.data.splats import Splats
+    from tondo.mesh.clean import is_closed
+
+    if isinstance(done.model, Splats):
+        return f"{len(done.model.means)} splats"
+    closed = "watertight" if is_closed(done.model) else "open"
+    return f"{len(done.model.vertices)} vertices, {len(done.model.faces)} faces, {closed}"
+
+
+def _print_offset(done: Exported) -> None:
     """What the format's 32-bit numbers could not hold."""
     from tondo.io.models.mesh_frames import offset_path
 
-    if offset.any():
-        x, y, z = offset.tolist()
+    if done.offset.any():
+        x, y, z = done.offset.tolist()
         print(
             f"the scene is far from the origin: add {x:.15g}, {y:.15g}, {z:.15g} to the "
-            f"coordinates of {output.name} ({offset_path(output).name} has these numbers too)"
+            f"coordinates of {done.path.name} ({offset_path(done.path).name} has these numbers too)"
         )
-
-
-def _cameras(args: argparse.Namespace, opened: OpenedScene) -> list[Camera]:
-    """Those given, those of the run's photos, or some all around."""
-    from tondo.scenes.open import photo_cameras, read_cameras
-    from tondo.scenes.to_mesh import cameras_around
-
-    if args.cameras is not None:
-        return read_cameras(args.cameras, opened.scene.world_from_scene)
-    around = opened.scene.radius * args.reach
-    return photo_cameras(opened) or cameras_around(opened.scene.center, around)
-
-
-def _kind(output: Path, asked: str | None) -> str:
-    """ "mesh" or "splats", from the ending and --as. Raises OptionError."""
-    suffix = output.suffix.lower()
-    known = sorted({*MESH_ENDINGS, *SPLAT_ENDINGS})
-    if suffix not in known:
-        close = difflib.get_close_matches(suffix, known, n=1, cutoff=0.4)
-        guess = f"; did you mean {close[0]}?" if close else ""
-        if suffix in _OTHER_SPLAT_ENDINGS:
-            guess = "; splats can be written as .ply with --as splats"
-        came = repr(suffix) if suffix else "no ending"
-        raise OptionError(f"{output}: expected one of {', '.join(known)}, got {came}{guess}")
-    if asked == "splats" and suffix not in SPLAT_ENDINGS:
-        raise OptionError(
-            f"{output}: splats can be written as {', '.join(SPLAT_ENDINGS)}, not as {suffix}"
-        )
-    return asked or "mesh"
-
-
-def _check_place(output: Path, source: Path) -> None:
-    """Find out before the work, not after it, that the file cannot be written."""
-    if output.resolve() == source.resolve():
-        raise OptionError(f"{output} is the scene itself: choose another name with -o")
-    if output.is_dir():
-        raise OutputError(f"cannot write {output}: a folder of that name is there already")
-    folder = next(parent for parent in output.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write {output}: {folder} is not a folder that can be written to")
-
-
-def _check_memory(needed: int, options: MeshOptions) -> None:
-    total = 8 << 30
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > 0.6 * total:
-        raise OptionError(
-            f"--resolution {options.resolution} needs {needed / 2**30:.1f} GiB here, and this "
-            f"machine has {total / 2**30:.1f} GiB: choose a smaller one"
-        )
-
-
-def _described(mesh: Mesh) -> str:
-    from tondo.mesh.clean import is_closed
-
-    closed = "watertight" if is_closed(mesh) else "open"
-    return f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, {closed}"
-
-
-def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"
-
-
-def _since(started: float) -> str:
-    return f"{time.perf_counter() - started:.1f} s"
 
 
 def _resolution(text: str) -> int:

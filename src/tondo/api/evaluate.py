@@ -1,0 +1,227 @@
+"""Measuring what was made: scenes on photos they have not seen, surfaces, generators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tondo.api.evaluate_generator import is_generator, measure_generator
+from tondo.api.evaluate_surface import SurfaceMetrics, measure_surface, surface_json
+from tondo.api.options import EvaluateOptions, SurfaceOptions
+from tondo.data.photos import Photo, PhotoSet, Skipped
+from tondo.data.splats import Scene
+from tondo.errors import InputError, OptionError
+from tondo.evaluation.evaluate import ReconstructionMetrics, metrics_json
+from tondo.gan.evaluation.evaluate import GeneratorMetrics
+from tondo.io.atomic import write_json
+from tondo.io.mask_files import AUTO, NONE, choice_after
+from tondo.io.masks import without_masked
+from tondo.io.posed.photos import load_posed
+from tondo.runs.run_directory import read_config, read_metrics, write_metrics
+from tondo.runs.watch import SILENT, Watch
+from tondo.scenes.evaluate import evaluate_scene
+from tondo.scenes.open import OpenedScene, open_scene
+from tondo.scenes.same_photos import check_held_out
+
+LISTED = 10
+DEFAULTS = EvaluateOptions()
+HOLDOUT = 8  # of runs whose config does not say
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured; None where that was not asked for.
+
+    Attributes:
+        photos: a scene on photos: PSNR in dB, SSIM, perceptual distance.
+        surface: a scene's mesh against a true surface.
+        generator: a generator against its pictures.
+        pictures: the folder of the pictures that show it.
+        metrics_path: the metrics.json that was written.
+    """
+
+    photos: ReconstructionMetrics | None
+    surface: SurfaceMetrics | None
+    generator: GeneratorMetrics | None
+    pictures: Path | None
+    metrics_path: Path
+
+
+def evaluate(
+    run: str | Path,
+    options: EvaluateOptions = DEFAULTS,
+    *,
+    output: str | Path | None = None,
+    watch: Watch = SILENT,
+) -> Evaluation:
+    """Measure a scene on held-out photos, its mesh against a true surface, or a generator against
+    its pictures; write metrics.json and pictures that show it.
+
+    Args:
+        run: a run, a scene's .safetensors, a .ply of splats, or a generator by its run, file or
+            name.
+        options: what is measured. With `surface.mesh` photos are measured only if `cameras` names
+            some.
+        output: folder to write to; None: the run's metrics.json, whose other entries stay, and its
+            renders/evaluate.
+
+    Raises:
+        InputError: the run, photos, pictures or surfaces cannot be read, or are others than those
+            that the run was made from.
+        OptionError: options that do not fit each other or `run`, or no place to write to.
+
+    Example:
+        >>> import tondo
+        >>> found = tondo.evaluate("run")
+        >>> found.photos.mean.psnr > 10 and 0 < found.photos.mean.ssim <= 1
+        True
+        >>> found.metrics_path.as_posix()
+        'run/metrics.json'
+    """
+    run, output = Path(run), None if output is None else Path(output)
+    _check_surface(options.surface)
+    if is_generator(run):
+        return Evaluation(None, None, *measure_generator(run, options, output, watch))
+    if options.samples is not None or options.features is not None:
+        raise OptionError("`samples` and `features` go with a run of `tondo train`")
+    opened = open_scene(run, options.background)
+    for note in opened.notes:
+        watch.note(note)
+    if opened.run is None and output is None:
+        raise OptionError(f"{run} is not a run's folder: say with `output` where to write")
+    if opened.run is not None:
+        read_metrics(opened.run)  # a damaged one is told before the work, not after it
+    results: dict[str, Any] = {}
+    metrics = surface = pictures = None
+    if options.surface.mesh is None or options.cameras is not None:
+        pictures = output
+        if pictures is None and opened.run is not None:
+            pictures = opened.run.renders_dir / "evaluate"
+        photos, skipped, measured_on = _photos(run, options, opened, watch)
+        metrics = evaluate_scene(
+            opened.scene,
+            photos,
+            pictures,
+            lambda done: watch.stage("evaluating", done, len(photos)),
+        )
+        left_out = {"left_out": {one.name: one.reason for one in skipped}} if skipped else {}
+        results = {**metrics_json(metrics), **left_out, "measured_on": measured_on}
+    if options.surface.mesh is not None:
+        surface = measure_surface(run, options.surface, opened, watch)
+        results["geometry"] = surface_json(surface, options.surface.mesh)
+    written = _write_metrics(output, opened, results)
+    return Evaluation(metrics, surface, None, pictures, written)
+
+
+def _check_surface(options: SurfaceOptions) -> None:
+    if options.mesh is None and (options.ours is not None or options.threshold is not None):
+        raise OptionError("`ours` and `threshold` go with `mesh`, the true surface")
+    if options.frame is not None and options.ours is None:
+        raise OptionError("`frame` says which axes the file of `ours` has, which is not given")
+    if options.threshold is not None and not options.threshold > 0:
+        raise OptionError(f"`threshold` must be above 0, got {options.threshold:g}")
+
+
+def _photos(
+    run: Path, options: EvaluateOptions, opened: OpenedScene, watch: Watch
+) -> tuple[Sequence[Photo], Sequence[Skipped], str]:
+    """The photos to measure on, those that are left out, and what they are in words."""
+    if options.cameras is not None:
+        return _photos_of_cameras(Path(options.cameras), options, opened, watch)
+    if opened.run is None:
+        raise OptionError(f"{run} does not say where its photos are: give `cameras`")
+    config = read_config(opened.run)
+    max_size = options.max_size or _whole_number(config, "max_size")
+    source = Path(options.source) if options.source else _source(opened.run.path, config)
+    if not source.exists():
+        raise InputError(
+            f"the photos of this run were at {source}, where nothing is now: "
+            "give their place as `source`, or a transforms.json as `cameras`"
+        )
+    holdout = _whole_number(config, "holdout")
+    found = load_posed(
+        source,
+        max_size=max_size,
+        holdout=HOLDOUT if holdout is None else holdout,
+        load_points=False,
+        masks=options.masks or choice_after(_masks_of(config), prepared="posed" in config),
+        world_from_scene=opened.scene.world_from_scene,
+    )
+    _note_left_out(found, found.skipped, watch)
+    if not found.test:
+        but = ", but for those that are left out" if found.skipped else ""
+        raise InputError(
+            f"no photo of {source} was held out from training (`holdout={holdout}`){but}: "
+            "give a transforms.json with other photos as `cameras`"
+        )
+    check_held_out(opened.run, source, found.test)
+    return found.test, found.skipped, f"held-out photos of {source}"
+
+
+def _photos_of_cameras(
+    cameras: Path, options: EvaluateOptions, opened: OpenedScene, watch: Watch
+) -> tuple[Sequence[Photo], Sequence[Skipped], str]:
+    """All photos of a transforms.json."""
+    config = {} if opened.run is None else read_config(opened.run)
+    found = load_posed(
+        cameras,
+        max_size=options.max_size or _whole_number(config, "max_size"),
+        holdout=0,
+        load_points=False,
+        min_photos=1,
+        masks=options.masks or (NONE if _masks_of(config) == NONE else AUTO),
+        world_from_scene=opened.scene.world_from_scene,
+    )
+    everything = sorted(found.train + found.test, key=lambda photo: photo.name)
+    photos, unfit = without_masked(everything, {photo.name for photo in everything})
+    skipped = [*found.skipped, *unfit]
+    _note_left_out(found, skipped, watch)
+    if not photos:
+        raise InputError(f"the masks of {cameras} leave no photo to measure on")
+    return photos, skipped, f"all photos of {cameras}"
+
+
+def _note_left_out(photos: PhotoSet, skipped: Sequence[Skipped], watch: Watch) -> None:
+    for sentence in (*photos.notes, photos.masks):
+        if sentence:
+            watch.note(sentence)
+    unsaid = [one for one in skipped if not any(one.reason in note for note in photos.notes)]
+    for one in unsaid[:LISTED]:
+        watch.note(f"left out: {one.name}: {one.reason}")
+    if len(unsaid) > LISTED:
+        watch.note(f"left out: {len(unsaid) - LISTED} more")
+
+
+def _masks_of(config: dict[str, Any]) -> str:
+    return str(config.get("masks", AUTO))
+
+
+def _source(run: Path, config: dict[str, Any]) -> Path:
+    """The posed photos of a run: what `prepare` made of them, or where they came from."""
+    text = config.get("posed") or config.get("source")
+    if not isinstance(text, str):
+        raise InputError(f'{run}/config.json does not say where the photos are ("source")')
+    path = Path(text)
+    inside = run / path
+    return inside if not path.is_absolute() and inside.exists() else path
+
+
+def _whole_number(config: dict[str, Any], key: str) -> int | None:
+    value = config.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise InputError(f"config.json of the run: {key} must be a whole number, got {value!r}")
+    return value
+
+
+def _write_metrics(output: Path | None, opened: OpenedScene, results: dict[str, Any]) -> Path:
+    """Into the folder `output`, or into the run's metrics.json, whose other entries stay."""
+    if output is None and opened.run is not None:
+        write_metrics(opened.run, {**read_metrics(opened.run), **results})
+        return opened.run.metrics_path
+    assert output is not None  # refused above
+    if isinstance(opened.scene, Scene):
+        results = {**results, "splats": len(opened.scene.splats.means)}
+    write_json(output / "metrics.json", results)
+    return output / "metrics.json"

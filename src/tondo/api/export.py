@@ -1,0 +1,169 @@
+"""A mesh or splats for other programs."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tondo.api.options import ExportOptions
+from tondo.data.cameras import Camera
+from tondo.data.field import FieldScene
+from tondo.data.mesh import Mesh
+from tondo.data.splats import Splats
+from tondo.errors import InputError, OptionError, OutputError
+from tondo.io.models.mesh_files import UP_AXES, write_mesh
+from tondo.io.models.ply import write_splats
+from tondo.mesh.fuse import volume_bytes
+from tondo.mesh.options import MeshOptions, check_mesh_options
+from tondo.runs.watch import SILENT, Watch
+from tondo.scenes.open import (
+    OpenedScene,
+    held_out_cameras,
+    open_scene,
+    photo_cameras,
+    read_cameras,
+    settled_up,
+)
+from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
+
+SPLAT_ENDINGS = (".ply",)
+_OTHER_SPLAT_ENDINGS = (".splat", ".spz", ".ksplat", ".sog")
+DEFAULTS = ExportOptions()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        model: the mesh, in the scene's frame, or the splats.
+        offset: [3] float64, world units, what is to be added to the file's coordinates, because its
+            32-bit numbers cannot hold them; usually 0.
+    """
+
+    path: Path
+    model: Mesh | Splats
+    offset: np.ndarray
+
+
+def export(
+    run: str | Path,
+    output: str | Path,
+    options: ExportOptions = DEFAULTS,
+    *,
+    watch: Watch = SILENT,
+) -> Exported:
+    """Write the surface of a scene as a mesh, or its splats.
+
+    Args:
+        run: a run, a scene's .safetensors or a .ply of splats.
+        output: its ending chooses the format: .glb and .obj are +y up, .ply and .stl +z up; splats
+            keep the scene's own axes. Sizes are the world's.
+
+    Raises:
+        InputError: the scene or cameras cannot be read, or no surface is seen.
+        OptionError: an ending or option that cannot be used, or more memory than there is.
+        OutputError: the file cannot be written.
+
+    Example:
+        >>> import tondo
+        >>> options = tondo.ExportOptions(mesh=tondo.MeshOptions(resolution=32))
+        >>> done = tondo.export("run", "model.glb", options)
+        >>> done.path.stat().st_size > 1000, len(done.model.faces) > 100
+        (True, True)
+    """
+    run, output = Path(run), Path(output)
+    kind = _kind(output, options.kind)
+    check_mesh_options(options.mesh)
+    _check_place(output, run)
+    opened = open_scene(run, up=options.up)
+    for note in opened.notes:
+        watch.note(note)
+    if kind == "splats":
+        return _export_splats(run, output, opened)
+    return _export_mesh(run, output, options, opened, watch)
+
+
+def _export_splats(run: Path, output: Path, opened: OpenedScene) -> Exported:
+    scene = opened.scene
+    if isinstance(scene, FieldScene):
+        raise OptionError(f"{run} is a radiance field and has no splats: export a mesh")
+    up = scene.up if opened.up_is_known else None
+    offset = write_splats(output, scene.splats, up=up, world_from_scene=scene.world_from_scene)
+    return Exported(output, scene.splats, offset)
+
+
+def _export_mesh(
+    run: Path, output: Path, options: ExportOptions, opened: OpenedScene, watch: Watch
+) -> Exported:
+    scene, how = opened.scene, options.mesh
+    given = None
+    if options.cameras is not None:
+        given = read_cameras(Path(options.cameras), scene.world_from_scene)
+    cameras = given or _known_cameras(opened, how)
+    plan = plan_mesh(scene, cameras, how)
+    _check_memory(volume_bytes(plan.box, how.resolution), how)
+    held_out = held_out_cameras(opened)
+    mesh = to_mesh(scene, cameras, how, plan=plan, held_out=held_out, watch=watch)
+    if not len(mesh.faces):
+        raise InputError(
+            f"no surface was found in {run}: what it shows is too transparent, or outside of "
+            f"the part that is looked at (`reach={how.reach:g}`)"
+        )
+    up, note = settled_up(opened, given)
+    if note is not None and options.frame == "format":
+        watch.note(note)
+    return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
+
+
+def _known_cameras(opened: OpenedScene, how: MeshOptions) -> Sequence[Camera]:
+    """Those of the run's photos, or some all around."""
+    around = opened.scene.radius * how.reach
+    return photo_cameras(opened) or cameras_around(opened.scene.center, around)
+
+
+def _kind(output: Path, asked: Literal["mesh", "splats"] | None) -> Literal["mesh", "splats"]:
+    """What is to be written, by the ending and what was asked for. Raises OptionError."""
+    suffix = output.suffix.lower()
+    known = sorted({*UP_AXES, *SPLAT_ENDINGS})
+    if suffix not in known:
+        close = difflib.get_close_matches(suffix, known, n=1, cutoff=0.4)
+        guess = f"; did you mean {close[0]}?" if close else ""
+        if suffix in _OTHER_SPLAT_ENDINGS:
+            guess = "; splats can be written as .ply with `kind=splats`"
+        came = repr(suffix) if suffix else "no ending"
+        raise OptionError(f"{output}: expected one of {', '.join(known)}, got {came}{guess}")
+    if asked == "splats" and suffix not in SPLAT_ENDINGS:
+        raise OptionError(
+            f"{output}: splats can be written as {', '.join(SPLAT_ENDINGS)}, not as {suffix}"
+        )
+    return asked or "mesh"
+
+
+def _check_place(output: Path, source: Path) -> None:
+    """Find out before the work, not after it, that the file cannot be written."""
+    if output.resolve() == source.resolve():
+        raise OptionError(f"{output} is the scene itself: choose another name for `output`")
+    if output.is_dir():
+        raise OutputError(f"cannot write {output}: a folder of that name is there already")
+    folder = next(parent for parent in output.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {output}: {folder} is not a folder that can be written to")
+
+
+def _check_memory(needed: int, how: MeshOptions) -> None:
+    total = 8 << 30
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > 0.6 * total:
+        raise OptionError(
+            f"`resolution={how.resolution}` needs {needed / 2**30:.1f} GiB here, and this "
+            f"machine has {total / 2**30:.1f} GiB: choose a smaller one"
+        )

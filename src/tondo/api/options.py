@@ -1,0 +1,192 @@
+"""What the functions of this room can be told beside their inputs and outputs. No torch here: the
+command line answers `--help` from these records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tondo.mesh.options import MeshOptions
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How pictures and videos of a scene are made.
+
+    Attributes:
+        max_size: longest side of the pictures in pixels; None: as the cameras say
+        depth: also write depth, as depth/NAME.npy and .png (16 bit, in thousandths of a world unit
+            or as depth_scale.json there says)
+        normals: also write normals in world space, as normals/NAME.png
+        background: colour behind the scene, sRGB 0..1; None: the scene's own
+        exposure: brightness of the pictures where it varied between the photos: predicted: as
+            photos from nearby suggest; mean: their mean, as in videos
+        path: path of the video's camera; cameras: through the given cameras, one a frame; None:
+            orbit, or cameras with a camera_path.json
+        up: the scene's up direction; None: as stored
+        frames: number of frames of an orbit or spiral
+        fps: frames per second of the video; None: 30, or that of a camera_path.json
+    """
+
+    max_size: int | None = None
+    depth: bool = False
+    normals: bool = False
+    background: Triple | None = None
+    exposure: Literal["predicted", "mean"] = "predicted"
+    path: Literal["orbit", "spiral", "cameras"] | None = None
+    up: Triple | None = None
+    frames: int = 120
+    fps: float | None = None
+
+
+@dataclass(frozen=True)
+class SurfaceOptions:
+    """How the surface of a scene is compared with a true one.
+
+    Attributes:
+        mesh: true mesh or point cloud, in the world's axes
+        ours: compare this mesh with it; None: the mesh that `tondo export` makes
+        frame: axes of the file of `ours`, as in `tondo export`; None: what the file says, else
+            world
+        threshold: distance of the F-score in world units; None: 1 % of the diagonal of the true
+            surface's bounding box
+        resolution: voxels along the longest side of our mesh
+        points: number of points that are taken from each mesh
+    """
+
+    mesh: str | Path | None = None
+    ours: str | Path | None = None
+    frame: Literal["format", "world"] | None = None
+    threshold: float | None = None
+    resolution: int = 256
+    points: int = 100_000
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What is measured, and on what.
+
+    Attributes:
+        cameras: measure on all photos of this transforms.json instead of the run's held-out ones
+        source: where the photos or pictures of the run are, if they moved
+        masks: which pixels of photos count: auto, the masks found beside them by name or named in
+            transforms.json; none; or the folder that they are in; None: as trained
+        max_size: longest side of the photos in pixels; None: as trained
+        background: colour behind the scene, sRGB 0..1; None: the scene's own
+        samples: of a generator: number of pictures and of samples that are compared; None: 2000
+        features: of a generator: the network to measure over: efficientnet-lite0, resnet50 or
+            densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE; None:
+            efficientnet-lite0
+        surface: a mesh against a true one
+    """
+
+    cameras: str | Path | None = None
+    source: str | Path | None = None
+    masks: str | None = None
+    max_size: int | None = None
+    background: Triple | None = None
+    samples: int | None = None
+    features: str | None = None
+    surface: SurfaceOptions = field(default_factory=SurfaceOptions)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is written.
+
+    Attributes:
+        kind: what a .ply holds; None: mesh
+        frame: axes of the mesh: the format's up axis, or the scene's own axes
+        up: the scene's up direction; None: as stored
+        cameras: transforms.json with the cameras to look through; None: the run's own
+        mesh: how the mesh is made
+    """
+
+    kind: Literal["mesh", "splats"] | None = None
+    frame: Literal["format", "world"] = "format"
+    up: Triple | None = None
+    cameras: str | Path | None = None
+    mesh: MeshOptions = field(default_factory=MeshOptions)
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """How a scene of another kind is trained on pictures of a scene.
+
+    Attributes:
+        max_size: longest side of the pictures in pixels
+        steps: training steps; the same number gives the same scene every time
+        minutes: training time in minutes; None: 3, without `steps`
+        seed: random seed
+        max_splats: largest number of splats; None: 60000
+        encoding: field encoding; None: hash
+    """
+
+    max_size: int = 480
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    max_splats: int | None = None
+    encoding: Literal["hash", "dct", "frequency"] | None = None
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How models are made of seeds, and which files of them.
+
+    Attributes:
+        truncation: 0 to 1.5: less is more typical and less varied, 1 is as trained
+        move: steps along directions of `tondo directions`: 3=+2.0, or p0=-1 for a principal one
+        format: meshes (glb, ply, obj, stl), splats as .ply, png: a strip of eight views, mp4: a
+            turntable
+        interpolate: also write interpolation.mp4, from seed to seed
+        size: image size in pixels; None: 128, or the generator's own if that is larger
+    """
+
+    truncation: float = 0.8
+    move: tuple[str, ...] = ()
+    format: tuple[str, ...] = ("glb", "png")
+    interpolate: bool = False
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class LiftOptions:
+    """How long a photo is fitted; numbers were chosen by measurement (docs/notes/gan.md).
+
+    Attributes:
+        latent_steps: optimisation steps of style and camera, 0 to 10000
+        tuning_steps: optimisation steps of the generator after that, 0 to 10000; 0 for none
+    """
+
+    latent_steps: int = 240
+    tuning_steps: int = 120
+
+
+@dataclass(frozen=True)
+class DirectionsOptions:
+    """Which directions are found.
+
+    Attributes:
+        count: number of directions of each kind
+        truncation: 0 to 1.5, of the models in the strips
+    """
+
+    count: int = 10
+    truncation: float = 0.8
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """Which sample is explained.
+
+    Attributes:
+        seed: random seed of the sample
+        truncation: 0 to 1.5; 1 is as trained
+    """
+
+    seed: int = 0
+    truncation: float = 1.0

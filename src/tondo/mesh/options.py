@@ -1,0 +1,47 @@
+"""How a mesh is made of a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tondo.errors import OptionError
+
+
+@dataclass(frozen=True)
+class MeshOptions:
+    """How to make the mesh; numbers were chosen by measurement (docs/notes/mesh.md).
+
+    Attributes:
+        resolution: voxels along the longest side of the box around what is seen, 16 to 2048; memory
+            grows with its cube
+        surface: closed: an object before an empty background, made watertight; open: only what was
+            seen, for rooms and streets; auto: decided by the pictures' borders
+        reach: half of the side of the cube around the scene's centre in which to look, in the
+            scene's radii
+        smoothing: width of the filter over the distance field, in voxels, 0 to 10; it evens out the
+            noise of the depth
+        min_part: parts with less area than this share of the largest part are dropped
+        fill_holes: close small holes of an open surface
+        faces: simplify to at most so many faces; None: as many as there are
+    """
+
+    resolution: int = 256
+    surface: Literal["auto", "closed", "open"] = "auto"
+    reach: float = 1.0
+    smoothing: float = 1.0
+    min_part: float = 0.02
+    fill_holes: bool = False
+    faces: int | None = None
+
+
+def check_mesh_options(options: MeshOptions) -> None:
+    """Raises OptionError for values that cannot be used."""
+    if not 16 <= options.resolution <= 2048:
+        raise OptionError(f"`resolution` must be from 16 to 2048, got {options.resolution}")
+    if not 0 < options.reach < float("inf"):
+        raise OptionError(f"`reach` must be above 0, got {options.reach:g}")
+    if not 0 <= options.smoothing <= 10:
+        raise OptionError(f"`smoothing` must be from 0 to 10, got {options.smoothing:g}")
+    if options.faces is not None and options.faces < 4:
+        raise OptionError(f"`faces`: a mesh needs at least 4 faces, got {options.faces}")
