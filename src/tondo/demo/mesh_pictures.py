@@ -20,9 +20,9 @@ from tondo.demo.mesh_variation import (
     Variation,
     read_colored_mesh,
     vary,
-    vertex_normals,
 )
 from tondo.errors import InputError, OptionError, OutputError
+from tondo.geometry.mesh import vertex_normals
 from tondo.geometry.pose_prior import PosePrior, draw_cameras
 from tondo.io.atomic import write_json
 from tondo.io.images import write_png
@@ -103,7 +103,8 @@ def lit_colors(mesh: ColoredMesh) -> np.ndarray:
 
     Plain products of sRGB values, soft rather than physical.
     """
-    normals = vertex_normals(mesh)
+    arrays = (torch.from_numpy(array) for array in (mesh.vertices, mesh.faces, mesh.smooth))
+    normals = vertex_normals(*arrays).numpy()
     light = AMBIENT + SKYLIGHT * (0.5 + 0.5 * normals[:, 1])
     light += SUNLIGHT * np.maximum(0.0, normals @ SUN)
     return (mesh.palette[mesh.materials][:, None] * light[mesh.faces][..., None]).clip(0, 1)

@@ -115,19 +115,6 @@ def centred(vertices: np.ndarray) -> np.ndarray:
     return moved * (REACH / np.linalg.norm(moved, axis=1).max())
 
 
-def vertex_normals(mesh: ColoredMesh) -> np.ndarray:
-    """[V, 3] unit normals, weighted by the faces' areas; vertices of one `smooth` share theirs."""
-    corners = mesh.vertices[mesh.faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    groups = mesh.smooth[mesh.faces]
-    sums = np.zeros((int(mesh.smooth.max()) + 1, 3))
-    for axis in range(3):
-        weights = np.repeat(normals[:, axis], 3)
-        sums[:, axis] = np.bincount(groups.ravel(), weights, minlength=len(sums))
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return (sums / np.maximum(lengths, 1e-12))[mesh.smooth]
-
-
 def _stretched_fins(vertices: np.ndarray, share: float) -> np.ndarray:
     away = np.linalg.norm(vertices[:, :2], axis=1)
     beyond = np.maximum(0.0, away - np.median(away))

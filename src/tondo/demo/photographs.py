@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from tondo.errors import OptionError
 from tondo.geometry.look_at import look_at
 from tondo.io.atomic import atomic_path, write_json
 from tondo.io.models.mesh_files import write_mesh
+from tondo.io.threads import in_threads
 from tondo.kernels.threads import torch_threads
 
 FIELD_OF_VIEW = 0.62  # radians, across
@@ -92,11 +91,10 @@ def _take(
         return shot.depth
 
     depths = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for depth in pool.map(take, cameras):
-            depths.append(depth)
-            if progress is not None:
-                progress(len(depths), len(cameras))
+    for depth in in_threads(take, cameras):
+        depths.append(depth)
+        if progress is not None:
+            progress(len(depths), len(cameras))
     return depths
 
 

@@ -83,5 +83,5 @@ def _words(rotation: np.ndarray) -> str:
 
 
 def _some(points: Tensor) -> Tensor:
-    chance = torch.Generator().manual_seed(0)
-    return points[torch.randperm(len(points), generator=chance)[:_LOOKED_AT]]
+    rng = torch.Generator().manual_seed(0)
+    return points[torch.randperm(len(points), generator=rng)[:_LOOKED_AT]]

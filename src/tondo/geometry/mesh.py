@@ -9,11 +9,7 @@ from scipy.sparse import csr_matrix, diags
 from torch import Tensor
 
 UNFOLDING_ROUNDS = 40
-
-
 FOLD_COSINE = 0.0  # a face is part of a fold if it looks away from its vertices' mean normal
-
-
 LEAST_SHAPE = 1e-4  # twice a face's area by its longest side squared; below it is a needle
 
 
@@ -80,11 +76,18 @@ def signed_volume(vertices: Tensor, faces: Tensor) -> float:
     return float((a * torch.linalg.cross(b, c)).sum() / 6)
 
 
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """[V, 3] unit normals, faces weighted by their areas."""
+def vertex_normals(vertices: Tensor, faces: Tensor, groups: Tensor | None = None) -> Tensor:
+    """[V, 3] unit normals, faces weighted by their areas.
+
+    Args:
+        vertices: [V, 3]. faces: [F, 3] int64.
+        groups: [V] int64, vertices with the same number share their normal; None: each its own.
+    """
     a, b, c = vertices[faces].unbind(1)
     normal = torch.linalg.cross(b - a, c - a)
+    owners = faces if groups is None else groups[faces]
     total = torch.zeros_like(vertices)
     for corner in range(3):
-        total.index_add_(0, faces[:, corner], normal)
-    return F.normalize(total, dim=1, eps=1e-20)
+        total.index_add_(0, owners[:, corner], normal)
+    unit = F.normalize(total, dim=1, eps=1e-20)
+    return unit if groups is None else unit[groups]

@@ -26,6 +26,7 @@ from tondo.io.collections.picture_shards import (
     write_shard,
 )
 from tondo.io.output_folder import check_free, result_folder
+from tondo.io.threads import in_threads
 from tondo.pictures.cameras import in_object_space
 from tondo.pictures.diversity import Account, describe, give_advice
 from tondo.pictures.framing import CROPS, Framed, choose_squares, finish
@@ -39,7 +40,6 @@ from tondo.pictures.measure import (
 )
 from tondo.pictures.report import write_report
 from tondo.pictures.scan import Read, look_at_all, reason_of
-from tondo.pictures.threads import in_threads
 
 Progress = Callable[[str, int, int], None]
 STAGES = ("looking", "cropping", "comparing", "writing")

@@ -11,10 +11,10 @@ from tondo.io.collections.picture_files import PictureFile, PictureSource
 from tondo.io.collections.picture_zip import shown
 from tondo.io.images import ImageData
 from tondo.io.posed.transforms_json import ListedFrame
+from tondo.io.threads import in_threads
 from tondo.pictures.background import BORDER_SHARE, Border, find_object, measure_border
 from tondo.pictures.cameras import KnownCamera, camera_of, listed_cameras
 from tondo.pictures.crop import Box
-from tondo.pictures.threads import in_threads
 
 Read = Callable[[PictureFile], ImageData]
 

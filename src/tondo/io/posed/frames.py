@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from tondo.io.posed.undistort import (
     undistort,
     undistortion_map,
 )
+from tondo.io.threads import in_threads
 
 # How far R^T R may be from the identity: Camera's own tolerance, with room for rounding; and that
 # of matrices that were written with 2 decimals, which may be off by 2 sqrt(3) / 200.
@@ -112,7 +111,8 @@ def load_frames(frames: Sequence[Frame], max_size: int | None) -> tuple[list[Pho
     for group in _by_lens(frames):
         if len(group) > 1:
             load = functools.partial(_load, lens_map=_map_of(group[0]), max_size=max_size)
-            results += _in_threads(load, group)
+            # Few threads: each holds a photo at full size.
+            results += in_threads(load, group, most=4)
         else:
             results += [_load(group[0], _map_of(group[0]), max_size)]
     order = {frame.name: index for index, frame in enumerate(frames)}
@@ -184,17 +184,6 @@ def _by_lens(frames: Sequence[Frame]) -> Iterable[list[Frame]]:
     for frame in frames:
         groups.setdefault(frame.lens, []).append(frame)
     return groups.values()
-
-
-def _in_threads(
-    load: Callable[[Frame], Photo | Skipped], frames: Sequence[Frame]
-) -> list[Photo | Skipped]:
-    # Pillow, OpenCV and pycolmap release the GIL. Few threads: each holds a photo at full size.
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-    try:
-        return list(pool.map(load, frames))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _load(frame: Frame, lens_map: UndistortionMap | None, max_size: int | None) -> Photo | Skipped:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -13,6 +11,7 @@ import pycolmap
 from numpy.typing import NDArray
 from PIL import Image
 
+from tondo.io.threads import in_threads
 from tondo.sfm.motion.features import Features, choose_pairs
 
 # As large as pycolmap itself searches them.
@@ -36,15 +35,10 @@ def thorough_features(
         on_progress: called with (photos done, photos in all).
     """
 
-    def of_photo(name: str) -> Features:
-        grey, kept = _read(images, name)
-        return _extract(grey, kept)
-
     found = []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for done, features in enumerate(pool.map(of_photo, names), start=1):
-            found.append(features)
-            on_progress(done, len(names))
+    for features in in_threads(lambda name: _extract(*_read(images, name)), names):
+        found.append(features)
+        on_progress(len(found), len(names))
     return found
 
 

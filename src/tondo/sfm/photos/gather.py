@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -25,13 +21,13 @@ from tondo.io.collections.picture_zip import shown
 from tondo.io.images import ImageData, read_image
 from tondo.io.mask_files import AUTO, Masks, check_choice, find_masks
 from tondo.io.masks import NOTHING_KEPT, MaskFile, check_not_masked, read_mask
+from tondo.io.threads import in_threads
 from tondo.io.video import VIDEO_SUFFIXES, read_frames
 from tondo.sfm.motion.features import Features, extract_features
 from tondo.sfm.photos.exif import Exif, read_all_exif
 from tondo.sfm.photos.panorama import WHY_NOT, is_panorama, says_panorama
 from tondo.sfm.photos.quality import Quality, measure_quality
 
-A = TypeVar("A")
 _ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
 _LONGEST = 80  # characters of a name, so that the mask's name, which is longer, is a file's too
 
@@ -136,15 +132,17 @@ def gather_photos(
     photos: list[GatheredPhoto] = []
     skipped: list[Skipped] = []
     notes: tuple[str, ...] = ()
-    calls: Iterable[Callable[[], GatheredPhoto | Skipped]]
+    results: Iterator[GatheredPhoto | Skipped]
     if is_video(source):
         total = frames
-        calls = (partial(_take_frame, *frame, target) for frame in read_frames(source, frames))
+        # Few ahead: a video is never whole in memory.
+        take = partial(_take_frame, target=target)
+        results = in_threads(take, read_frames(source, frames), ahead=2)
     else:
         items, left_out, notes = _items(source, masks)
         skipped += left_out
-        total, calls = len(items), (partial(_take_file, item, target) for item in items)
-    for done, result in enumerate(_results(calls), start=1):
+        total, results = len(items), in_threads(partial(_take_file, target=target), items, ahead=2)
+    for done, result in enumerate(results, start=1):
         (photos if isinstance(result, GatheredPhoto) else skipped).append(result)  # type: ignore[arg-type]
         if on_progress is not None:
             on_progress(done, max(total, done))
@@ -182,8 +180,9 @@ def _take_file(item: _Item, target: _Target) -> GatheredPhoto | Skipped:
     return _examine(image, kept, name, item.source, item.exif, target)
 
 
-def _take_frame(name: str, image: ImageData, target: _Target) -> GatheredPhoto | Skipped:
+def _take_frame(frame: tuple[str, ImageData], target: _Target) -> GatheredPhoto | Skipped:
     """Take a video's frame in, or say why not."""
+    name, image = frame
     if is_panorama(image.rgb.numpy()):
         return Skipped(name, WHY_NOT)
     name = _write(image, target.folder, f"{name}.jpg")
@@ -203,16 +202,6 @@ def _without_panoramas(
 
 def _is_wide(photo: GatheredPhoto) -> bool:
     return abs(photo.width / photo.height - 2) < 0.02
-
-
-def _results(calls: Iterable[Callable[[], A]]) -> Iterator[A]:
-    """What `calls` return, in their order, made by all cores; only a few calls are taken ahead, so
-    that a video is never whole in memory."""
-    cores = os.cpu_count() or 1
-    left = iter(calls)
-    with ThreadPoolExecutor(cores) as pool:
-        while chunk := list(islice(left, 2 * cores)):
-            yield from pool.map(lambda call: call(), chunk)
 
 
 def _items(source: Path, choice: str) -> tuple[list[_Item], tuple[Skipped, ...], tuple[str, ...]]:
