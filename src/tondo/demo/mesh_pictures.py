@@ -22,7 +22,6 @@ from tondo.demo.mesh_variation import (
     vary,
 )
 from tondo.errors import InputError, OptionError, OutputError
-from tondo.geometry.mesh import vertex_normals
 from tondo.geometry.pose_prior import PosePrior, draw_cameras
 from tondo.io.atomic import write_json
 from tondo.io.images import write_png
@@ -103,8 +102,7 @@ def lit_colors(mesh: ColoredMesh) -> np.ndarray:
 
     Plain products of sRGB values, soft rather than physical.
     """
-    arrays = (torch.from_numpy(array) for array in (mesh.vertices, mesh.faces, mesh.smooth))
-    normals = vertex_normals(*arrays).numpy()
+    normals = mesh.normals
     light = AMBIENT + SKYLIGHT * (0.5 + 0.5 * normals[:, 1])
     light += SUNLIGHT * np.maximum(0.0, normals @ SUN)
     return (mesh.palette[mesh.materials][:, None] * light[mesh.faces][..., None]).clip(0, 1)

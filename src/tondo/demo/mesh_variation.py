@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import trimesh
 
 from tondo.errors import InputError
+from tondo.geometry.mesh import vertex_normals
 
 MAX_BYTES = 64 << 20
 MAX_FACES = 200_000
@@ -41,6 +43,12 @@ class ColoredMesh:
     materials: np.ndarray
     palette: np.ndarray
     smooth: np.ndarray
+
+    @property
+    def normals(self) -> np.ndarray:
+        """[V, 3] float64 unit normals."""
+        arrays = (torch.from_numpy(array) for array in (self.vertices, self.faces, self.smooth))
+        return vertex_normals(*arrays).numpy()
 
 
 @dataclass(frozen=True)
