@@ -25,9 +25,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from common import ROOT, all_threads, ceilings, save
 from gan import prepared
 from tondo import _native
-from tondo.gan.training.inputs import setting_of
+from tondo.gan.training.inputs import train_inputs
 from tondo.gan.training.options import TrainOptions
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import Watch, begin, one_step
 from tondo.io.collections.picture_shards import load_pictures
 
@@ -57,35 +57,35 @@ def shares(events: Iterable[FunctionEventAvg]) -> dict[str, float]:
 
 
 def speeds(
-    training: Training, setting: Setting, threads: list[int], rounds: int, steps: int
+    state: TrainState, inputs: TrainInputs, threads: list[int], rounds: int, steps: int
 ) -> dict[int, list[tuple[float, float]]]:
     """For each number of threads, of every round: pictures a second, and CPU-seconds a picture."""
     found: dict[int, list[tuple[float, float]]] = {count: [] for count in threads}
     for _ in range(rounds):
         for count, every in found.items():
             with all_threads(count):
-                one_step(training, setting)
-                before, cpu, wall = training.pictures, time.process_time(), time.perf_counter()
+                one_step(state, inputs)
+                before, cpu, wall = state.pictures, time.process_time(), time.perf_counter()
                 for _ in range(steps):
-                    one_step(training, setting)
+                    one_step(state, inputs)
                 cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-            pictures = training.pictures - before
+            pictures = state.pictures - before
             every.append((pictures / wall, cpu / pictures))
     return found
 
 
-def explained(training: Training, setting: Setting, threads: int) -> dict[str, Any]:
+def explained(state: TrainState, inputs: TrainInputs, threads: int) -> dict[str, Any]:
     """The floor, and what the time of a step goes to."""
     # the counter cannot follow gradients of gradients: without R1
-    plain = dataclasses.replace(setting.config, r1_gamma=0.0)
+    plain = dataclasses.replace(inputs.config, r1_gamma=0.0)
     with all_threads(threads):
         with FlopCounterMode(display=False) as counted:
-            one_step(training, dataclasses.replace(setting, config=plain))
+            one_step(state, dataclasses.replace(inputs, config=plain))
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
-            for _ in range(setting.config.lazy):  # regularised once
-                one_step(training, setting)
+            for _ in range(inputs.config.lazy):  # regularised once
+                one_step(state, inputs)
     peak = ceilings(threads)
-    multiply_adds = counted.get_total_flops() / 2 / setting.config.batch
+    multiply_adds = counted.get_total_flops() / 2 / inputs.config.batch
     return {
         "million_multiply_adds_a_picture": round(multiply_adds / 1e6, 2),
         "multiply_add_g_s": round(peak.multiply_add_g_s, 1),
@@ -102,10 +102,10 @@ def main() -> None:
     args = parser.parse_args()
     pictures = load_pictures(prepared("apples", args.runs))
     options = TrainOptions(poses="turntable+tumble", axial=True)
-    setting, shape = setting_of(pictures, options, Watch())
-    training = begin(setting, shape, 0)
+    inputs, shape = train_inputs(pictures, options, Watch())
+    state = begin(inputs, shape, 0)
     threads = list(dict.fromkeys((1, _native.num_threads())))
-    rounds = speeds(training, setting, threads, args.rounds, args.steps)
+    rounds = speeds(state, inputs, threads, args.rounds, args.steps)
     found = []
     for count, every in rounds.items():
         fast = sorted(speed for speed, _ in every)
@@ -114,13 +114,13 @@ def main() -> None:
             "threads": count,
             "rounds": args.rounds,
             "steps": args.steps,
-            "batch": setting.config.batch,
+            "batch": inputs.config.batch,
             "pictures_a_second": round(statistics.median(fast), 1),
             "slowest": round(fast[0], 1),
             "fastest": round(fast[-1], 1),
             "cpu_ms_a_picture": round(1e3 * statistics.median(cpu for _, cpu in every), 2),
         }
-        found.append(about | explained(training, setting, count))
+        found.append(about | explained(state, inputs, count))
         print(found[-1])
     save("gan_step", {"runs": found})
 

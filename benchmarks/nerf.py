@@ -41,18 +41,18 @@ NETWORKS = {
 
 def field_of(config: NerfConfig) -> Field:
     """A field of which one cell in ten is occupied, as after training, with tables not at zero."""
-    chance = Generator().manual_seed(0)
-    occupied = torch.rand(CELLS, CELLS, CELLS, generator=chance) < 0.1
-    field = first_field(Space((0.0, 0.0, 0.0), 1.0, False, occupied), config, chance)
-    tables = 0.1 * torch.randn(field.encoding.tables.shape, generator=chance)
+    rng = Generator().manual_seed(0)
+    occupied = torch.rand(CELLS, CELLS, CELLS, generator=rng) < 0.1
+    field = first_field(Space((0.0, 0.0, 0.0), 1.0, False, occupied), config, rng)
+    tables = 0.1 * torch.randn(field.encoding.tables.shape, generator=rng)
     return replace(field, encoding=replace(field.encoding, tables=tables))
 
 
 def rays() -> tuple[Tensor, Tensor]:
     """Rays from around through the space."""
-    chance = Generator().manual_seed(1)
-    rays_o = 3 * torch.nn.functional.normalize(torch.randn(RAYS, 3, generator=chance), dim=1)
-    aim = 0.5 * torch.randn(RAYS, 3, generator=chance)
+    rng = Generator().manual_seed(1)
+    rays_o = 3 * torch.nn.functional.normalize(torch.randn(RAYS, 3, generator=rng), dim=1)
+    aim = 0.5 * torch.randn(RAYS, 3, generator=rng)
     return rays_o, torch.nn.functional.normalize(aim - rays_o, dim=1)
 
 
@@ -92,9 +92,9 @@ def eager(config: NerfConfig) -> dict[str, float]:
     field = field_of(config)
     tables = field.encoding.tables.requires_grad_(True)
     weights = field.heads.weights.requires_grad_(True)
-    chance = Generator().manual_seed(2)
-    u = torch.rand(EAGER, 3, generator=chance)
-    directions = torch.nn.functional.normalize(torch.randn(EAGER, 3, generator=chance), dim=1)
+    rng = Generator().manual_seed(2)
+    u = torch.rand(EAGER, 3, generator=rng)
+    directions = torch.nn.functional.normalize(torch.randn(EAGER, 3, generator=rng), dim=1)
 
     def evaluate() -> Tensor:
         geometry = densities(field.heads, encode_hash(field.encoding, u))

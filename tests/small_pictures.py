@@ -12,9 +12,9 @@ from tondo.pictures.prepare import PictureOptions, prepare_pictures
 
 def ball(number: int, side: int = 48, *, transparent: bool = False) -> Image.Image:
     """A coloured ball with a spot, on white or on nothing; each number gives another one."""
-    chance = np.random.default_rng(number)
-    color = tuple(int(v) for v in chance.integers(0, 200, 3))
-    wide, high = side * chance.uniform(0.25, 0.42, 2)
+    rng = np.random.default_rng(number)
+    color = tuple(int(v) for v in rng.integers(0, 200, 3))
+    wide, high = side * rng.uniform(0.25, 0.42, 2)
     middle, spot = side / 2, side / 8
     picture = Image.new("RGBA", (side, side), (255, 255, 255, 0 if transparent else 255))
     pen = ImageDraw.Draw(picture)

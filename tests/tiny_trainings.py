@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
-from tondo.gan.training.state import Setting
+from tondo.gan.training.state import TrainInputs
 from tondo.geometry.look_at import angles_of, cameras_at
 from tondo.geometry.pose_prior import NAMED
 
@@ -33,7 +33,7 @@ def squares() -> PictureSet:
     return PictureSet(images, *cameras_at(angles, 20.0, 5.8, 32), is_plain=True)
 
 
-def setting_of(pictures: PictureSet, watched: Watched) -> Setting:
+def train_inputs(pictures: PictureSet, watched: Watched) -> TrainInputs:
     assert pictures.viewmats is not None
     angles = angles_of(pictures.viewmats)
-    return Setting(pictures, NAMED["turntable"], watched, GanConfig(batch=8), angles)
+    return TrainInputs(pictures, NAMED["turntable"], watched, GanConfig(batch=8), angles)

@@ -31,7 +31,7 @@ from tondo.gan.files.generator_file import load_generator
 from tondo.gan.training import session
 from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import Interrupted, train_generator
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import StepReport, Watch
 from tondo.io.collections.picture_shards import load_pictures, read_manifest
 from tondo.io.models.mesh_files import read_mesh
@@ -276,8 +276,8 @@ def test_numbers_that_are_none_end_with_what_was_good(
     """Exit status 2 with advice; the generator is that of the last good checkpoint."""
     real_step, run = session.one_step, tmp_path / "run"
 
-    def breaking(training: Training, setting: Setting) -> StepReport:
-        report = real_step(training, setting)
+    def breaking(state: TrainState, inputs: TrainInputs) -> StepReport:
+        report = real_step(state, inputs)
         return replace(report, loss_d=math.nan) if report.step >= 3 else report
 
     monkeypatch.setattr(session, "one_step", breaking)

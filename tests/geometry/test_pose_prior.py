@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tiny_trainings import Watched, setting_of, squares
+from tiny_trainings import Watched, squares, train_inputs
 from tondo.errors import OptionError
 from tondo.geometry.look_at import angles_of
 from tondo.geometry.pose_prior import BELL, NAMED, PosePrior, draw_angles, draw_cameras, parse_poses
@@ -40,8 +40,10 @@ def test_cameras_look_at_the_origin_from_their_angles() -> None:
 def test_cameras_with_a_pivot_show_it_in_the_middle_as_far_away() -> None:
     prior = PosePrior((-50.0, 30.0), (5.0, 25.0), (-4.0, 8.0), fov=30.0, distance=4.0, pivot=0.6)
     drawn = draw_cameras((prior,), 20, 33, torch.Generator().manual_seed(1))
-    seen = (drawn.viewmats @ torch.tensor([0.0, 0.0, 0.6, 1.0]))[:, :3]
-    torch.testing.assert_close(seen, torch.tensor([0.0, 0.0, 4.0]).expand(20, 3), atol=1e-5, rtol=0)
+    render = (drawn.viewmats @ torch.tensor([0.0, 0.0, 0.6, 1.0]))[:, :3]
+    torch.testing.assert_close(
+        render, torch.tensor([0.0, 0.0, 4.0]).expand(20, 3), atol=1e-5, rtol=0
+    )
     torch.testing.assert_close(angles_of(drawn.viewmats), drawn.angles, atol=1e-5, rtol=0)
     # a head that looks to the camera's left (its azimuth is above 0) has its middle on the right
     middle = drawn.viewmats[:, 0, 3]
@@ -94,8 +96,8 @@ def test_ranges_are_read_and_unknown_words_are_refused() -> None:
 
 
 def test_named_priors_lie_where_their_names_say() -> None:
-    chance = torch.Generator().manual_seed(0)
-    found = {name: draw_angles(NAMED[name], 4000, chance)[0].rad2deg() for name in NAMED}
+    rng = torch.Generator().manual_seed(0)
+    found = {name: draw_angles(NAMED[name], 4000, rng)[0].rad2deg() for name in NAMED}
     for name, low, high in (
         ("sphere", -90, 90),
         ("upper-hemisphere", 0, 80),
@@ -111,10 +113,10 @@ def test_named_priors_lie_where_their_names_say() -> None:
 
 
 def test_one_side_is_the_middle_of_cameras_that_are_not_known() -> None:
-    setting = setting_of(squares(), Watched())
-    unknown = replace(setting, camera_angles=None)
+    inputs = train_inputs(squares(), Watched())
+    unknown = replace(inputs, camera_angles=None)
     assert replace(unknown, priors=NAMED["turntable"]).one_side is None
-    assert replace(setting, priors=NAMED["frontal"]).one_side is None  # known
+    assert replace(inputs, priors=NAMED["frontal"]).one_side is None  # known
     side = replace(unknown, priors=NAMED["frontal"]).one_side
     assert side is not None
     torch.testing.assert_close(side, torch.tensor([0.0, 0.0, 1.0]))

@@ -57,14 +57,14 @@ def test_rays_and_gradients(
     field = field_of(encoding, contracted=contracted)
     rays = rays_of(field, 60)
     there, here = with_grads(moved(field, cuda)), with_grads(as_double(field))  # type: ignore[arg-type]
-    chance = torch.Generator().manual_seed(2)
+    rng = torch.Generator().manual_seed(2)
     found, wanted = rendered(there, tuple(x.to(cuda) for x in rays)), rendered(here, rays)
     assert found.colors.device == cuda
     assert torch.equal(found.samples.cpu(), wanted.samples)
     totals = [torch.zeros(()), torch.zeros(())]
     for one, other in zip(found[:4], wanted[:4], strict=True):
         close(one, other)  # type: ignore[arg-type]
-        weight = torch.randn(other.shape, generator=chance)  # type: ignore[union-attr]
+        weight = torch.randn(other.shape, generator=rng)  # type: ignore[union-attr]
         totals = [t + (x.cpu() * weight).sum() for t, x in zip(totals, (one, other), strict=True)]  # type: ignore[union-attr]
     for total in totals:
         total.backward()

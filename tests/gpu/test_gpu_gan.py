@@ -18,13 +18,13 @@ from gan.networks.test_discriminator import TinyExtractor
 from tiny_generators import SHAPE, tiny_generator
 from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.networks.shape import GeneratorShape
-from tondo.gan.objects.render import photograph
+from tondo.gan.objects.render import render_splats
 from tondo.geometry.look_at import cameras_at
 
 SHAPES = {
     "plain": SHAPE,
     "all there is": replace(
-        SHAPE, light="camera", background="scene", traits=5, axial=True, lined=True
+        SHAPE, light="camera", background="scene", basis_maps=5, axial=True, has_inner_layer=True
     ),
     "mirrored": replace(SHAPE, mirror=True),
 }
@@ -73,9 +73,9 @@ def test_pictures_of_a_generator(cuda: torch.device) -> None:
     w = here.styles(codes(shape))
     angles = torch.tensor([[0.4, 0.3, 0.0], [2.0, -0.5, 0.2], [-1.2, 1.1, 0.0]])
     cameras = cameras_at(angles, 30.0, 4.0, 40)
-    wanted = photograph(here(w), *cameras, 40, here.backdrop(w, 40))
+    wanted = render_splats(here(w), *cameras, 40, here.backdrop(w, 40))
     w, cameras = w.to(cuda), tuple(x.to(cuda) for x in cameras)
-    found = photograph(there(w), *cameras, 40, there.backdrop(w, 40))
+    found = render_splats(there(w), *cameras, 40, there.backdrop(w, 40))
     error = (found.images.cpu() - wanted.images).abs()
     assert found.images.device == cuda
     assert error.mean() < 1e-5
@@ -108,7 +108,7 @@ def test_discriminators(cuda: torch.device, kind: str) -> None:
             extractor.second.to(device)
         D = D.to(device).eval()
         given = images.clone().to(device).requires_grad_()
-        judged.append(D.judge(D.looks(given), angles.to(device)))
+        judged.append(D.logits(D.features(given), angles.to(device)))
         judged[-1].sum().backward()
         assert given.grad is not None
         slopes.append(given.grad)

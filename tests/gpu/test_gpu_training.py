@@ -9,68 +9,68 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiny_trainings import Watched, setting_of, squares
+from tiny_trainings import Watched, squares, train_inputs
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
-from tondo.gan.training.state import Setting
+from tondo.gan.training.state import TrainInputs
 from tondo.gan.training.step import begin, one_step
 from tondo.geometry.pose_prior import NAMED
 from tondo.io.collections.picture_shards import Manifest, write_manifest, write_shard
 from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.run_directory import open_run
 
-SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), traits=4, kinds=2)
+SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), basis_maps=4, kinds=2)
 
 
 def varied() -> PictureSet:
     """Squares of noise, each another: what all have in common is divided by its spread."""
-    images, chance = squares().images.clone(), torch.Generator().manual_seed(1)
-    noise = torch.randint(0, 256, images[:, :3].shape, dtype=torch.uint8, generator=chance)
+    images, rng = squares().images.clone(), torch.Generator().manual_seed(1)
+    noise = torch.randint(0, 256, images[:, :3].shape, dtype=torch.uint8, generator=rng)
     images[:, :3] = noise
     return replace(squares(), images=images)
 
 
-def with_known_cameras() -> Setting:
-    return setting_of(varied(), Watched())
+def with_known_cameras() -> TrainInputs:
+    return train_inputs(varied(), Watched())
 
 
-def with_drawn_cameras() -> Setting:
+def with_drawn_cameras() -> TrainInputs:
     priors = NAMED["turntable"] + NAMED["tumble"]
     pictures = replace(varied(), viewmats=None, Ks=None)
     return replace(with_known_cameras(), pictures=pictures, camera_angles=None, priors=priors)
 
 
-def with_cameras_looked_for() -> Setting:
+def with_cameras_looked_for() -> TrainInputs:
     return replace(with_drawn_cameras(), priors=NAMED["frontal"])
 
 
 @pytest.mark.parametrize(
-    "setting", [with_known_cameras(), with_drawn_cameras(), with_cameras_looked_for()]
+    "inputs", [with_known_cameras(), with_drawn_cameras(), with_cameras_looked_for()]
 )
 @pytest.mark.parametrize("representation", ["splats", "field"])
-def test_steps_are_the_cpus(cuda: torch.device, setting: Setting, representation: str) -> None:
+def test_steps_are_the_cpus(cuda: torch.device, inputs: TrainInputs, representation: str) -> None:
     shape = replace(SHAPE, representation=representation, light="none")
     if representation == "splats":
         shape = replace(shape, light="camera", mirror=True)
     config = GanConfig(batch=8, augment_p=0.5, rebuild=10.0, blur=0.0)
-    setting = replace(setting, config=config)
-    here = begin(setting, shape, seed=3)
-    there = begin(replace(setting, device=cuda), shape, seed=3)
+    inputs = replace(inputs, config=config)
+    here = begin(inputs, shape, seed=3)
+    there = begin(replace(inputs, device=cuda), shape, seed=3)
     assert there.G.device == cuda
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        wanted = one_step(here, setting)
-        found = one_step(there, replace(setting, device=cuda))
+        wanted = one_step(here, inputs)
+        found = one_step(there, replace(inputs, device=cuda))
     for name in ("loss_d", "loss_g", "real", "fake", "grad_d", "grad_g"):
         assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=0.01, abs=1e-3), (
             name
         )
     assert torch.equal(found_rows(there), found_rows(here))
     for _ in range(3):
-        assert one_step(there, replace(setting, device=cuda)).finite
+        assert one_step(there, replace(inputs, device=cuda)).finite
 
 
 def write(folder: Path, pictures: PictureSet) -> None:
@@ -84,9 +84,9 @@ def write(folder: Path, pictures: PictureSet) -> None:
     )
 
 
-def found_rows(training: object) -> torch.Tensor:
+def found_rows(state: object) -> torch.Tensor:
     """Which photographs have cameras now, and of which prior."""
-    return training.stood[:, 3]  # type: ignore[attr-defined, no-any-return]
+    return state.camera_estimates[:, 3]  # type: ignore[attr-defined, no-any-return]
 
 
 def test_a_run_begun_on_the_gpu_goes_on_on_the_cpu_and_back(

@@ -160,10 +160,10 @@ def test_a_far_camera_that_may_be_right_is_named_and_kept(tmp_path: Path) -> Non
 
 def painted(folder: Path, count: int) -> list[Frame]:
     """Photos of a painted floor from around it, with right poses."""
-    chance = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     paint = np.zeros((500, 500), np.float32)
     for cells in (12, 25, 50, 100, 250):
-        coarse = chance.random((cells, cells), np.float32)
+        coarse = rng.random((cells, cells), np.float32)
         paint += cv2.resize(coarse, (500, 500), interpolation=cv2.INTER_CUBIC)
     paint = cv2.normalize(paint, paint, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
     floor_from_paint = np.array([[0.01, 0, -2.5], [0, 0.01, -2.5], [0, 0, 1]])

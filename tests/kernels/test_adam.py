@@ -64,10 +64,10 @@ def test_learning_rate_per_column() -> None:
 
 def test_what_has_no_gradient_stays_as_it_is() -> None:
     shape = (3, 64, 4)
-    chance = torch.Generator().manual_seed(5)
-    params, first, second, grads = (torch.randn(shape, generator=chance) for _ in range(4))
+    rng = torch.Generator().manual_seed(5)
+    params, first, second, grads = (torch.randn(shape, generator=rng) for _ in range(4))
     second.abs_()
-    grads.view(-1, 8)[torch.rand(96, generator=chance) < 0.6] = 0
+    grads.view(-1, 8)[torch.rand(96, generator=rng) < 0.6] = 0
     grads.view(-1, 8)[::5, 2:] = 0  # a part of eight is touched: all eight go on
     ours = [params, first, second]
     twin, before = [[t.double() for t in ours], [t.clone() for t in ours]]

@@ -66,22 +66,22 @@ def half(contracted: bool = False) -> tuple[Field, torch.Tensor, Marching]:
 
 def test_cells_are_empty_where_the_field_is() -> None:
     field, densities, marching = half()
-    chance = torch.Generator().manual_seed(0)
-    forget_(field, densities, chance)
+    rng = torch.Generator().manual_seed(0)
+    forget_(field, densities, rng)
     rule = MemoryRule(0.95, 0.2, 0.1, 1)
-    look_again(field, marching, rule, densities, chance)
+    look_again(field, marching, rule, densities, rng)
     assert bool((field.space.occupied[:, :, 5:] == 1).all())
     assert not bool(field.space.occupied[:, :, :3].any())
 
 
 def test_what_rays_met_is_remembered_as_its_definition_says() -> None:
     for contracted in (False, True):
-        chance = torch.Generator().manual_seed(1)
+        rng = torch.Generator().manual_seed(1)
         field, densities, _ = half(contracted)
         marching = Marching(0.05, 0.04 if contracted else 0.0)
-        densities.copy_(torch.rand(densities.shape, generator=chance))
-        u = torch.rand(400, 3, generator=chance) * torch.tensor([0.5, 1.0, 0.7])
-        sigmas = 4 * torch.rand(400, generator=chance).square()
+        densities.copy_(torch.rand(densities.shape, generator=rng))
+        u = torch.rand(400, 3, generator=rng) * torch.tensor([0.5, 1.0, 0.7])
+        sigmas = 4 * torch.rand(400, generator=rng).square()
         rule = MemoryRule(0.7, 0.3, 0.1, 5)
         twin = replace(field.space, occupied=field.space.occupied.clone())
         wanted = densities.clone()

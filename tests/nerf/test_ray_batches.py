@@ -22,11 +22,11 @@ from tondo.nerf.ray_batches import (
 
 def shots() -> list[Photo]:
     """Three photos, the second partly transparent, the third partly invalid."""
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     first, second, third = photos(3)
     height, width = second.image.shape[:2]
-    alpha = torch.randint(256, (height, width), dtype=torch.uint8, generator=chance)
-    valid = torch.rand(height, width, generator=chance) < 0.5
+    alpha = torch.randint(256, (height, width), dtype=torch.uint8, generator=rng)
+    valid = torch.rand(height, width, generator=rng) < 0.5
     return [
         first,
         Photo(second.name, second.camera, second.image, alpha=alpha),

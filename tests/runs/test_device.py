@@ -8,29 +8,31 @@ import pytest
 import torch
 
 from pretended_device import Away, pretended
-from tiny_trainings import Watched, setting_of, squares
+from tiny_trainings import Watched, squares, train_inputs
 from tondo.cli.main import main
 from tondo.errors import OptionError
 from tondo.gan.config import GanConfig
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.objects.contact_sheet import grid, latents
 from tondo.gan.training import divergence, state_tensors
-from tondo.gan.training.pretrain import first_optimiser, look_first
-from tondo.gan.training.state import Setting
+from tondo.gan.training.pretrain import pretrain, pretrain_optimiser
+from tondo.gan.training.state import TrainInputs
 from tondo.gan.training.step import begin, one_step, plain_generator
 from tondo.geometry.pose_prior import NAMED
 from tondo.runs.device import training_device
 
-SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2, lined=True)
+SHAPE = GeneratorShape(
+    rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2, has_inner_layer=True
+)
 SPLATS = replace(
-    SHAPE, light="camera", mirror=True, axial=True, radial=True, traits=4, background="scene"
+    SHAPE, light="camera", mirror=True, axial=True, radial=True, basis_maps=4, background="scene"
 )
 FIELD = replace(SHAPE, representation="field")
 
 
-def setting(cameras: str, discriminator: str) -> Setting:
+def inputs(cameras: str, discriminator: str) -> TrainInputs:
     config = GanConfig(batch=8, augment_p=0.5, discriminator=discriminator)
-    known = replace(setting_of(squares(), Watched()), config=config)
+    known = replace(train_inputs(squares(), Watched()), config=config)
     if cameras == "known":
         return known
     pictures = replace(squares(), viewmats=None, Ks=None)
@@ -47,21 +49,21 @@ def test_all_of_a_training_can_be_on_another_device(
     shape: GeneratorShape, discriminator: str, cameras: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pretended(monkeypatch) as device:
-        there = replace(setting(cameras, discriminator), device=device)
-        training = begin(there, shape, seed=0)
-        assert training.G.device == device
-        look_first(training, there, first_optimiser(training, there.config), 8, lambda a, b: False)
-        assert one_step(training, there).finite
-        assert divergence.diversity(training) >= 0
-        tensors = state_tensors.to_tensors(training)
+        there = replace(inputs(cameras, discriminator), device=device)
+        state = begin(there, shape, seed=0)
+        assert state.G.device == device
+        pretrain(state, there, pretrain_optimiser(state, there.config), 8, lambda a, b: False)
+        assert one_step(state, there).finite
+        assert divergence.diversity(state) >= 0
+        tensors = state_tensors.to_tensors(state)
         assert not any(isinstance(tensor, Away) for tensor in tensors.values())
         again = state_tensors.from_tensors(tensors, there, shape)
-        assert one_step(again, there) == one_step(training, there)
-        w = training.G_ema.styles(latents([0, 1], shape.z).to(device))
-        picture = grid(training.G_ema, w, there.priors, 32, with_depth=True)
+        assert one_step(again, there) == one_step(state, there)
+        w = state.G_ema.styles(latents([0, 1], shape.z).to(device))
+        picture = grid(state.G_ema, w, there.priors, 32, with_depth=True)
         assert not isinstance(picture, Away)
         assert picture.shape == (4 * 32, 8 * 32, 3)
-        assert plain_generator(training.G_ema).device == torch.device("cpu")
+        assert plain_generator(state.G_ema).device == torch.device("cpu")
 
 
 def test_two_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

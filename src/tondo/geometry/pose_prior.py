@@ -168,7 +168,7 @@ class Cameras(NamedTuple):
     Ks: Tensor
 
 
-def found_oftener(priors: tuple[PosePrior, ...], chosen: Tensor) -> tuple[PosePrior, ...]:
+def reweighted(priors: tuple[PosePrior, ...], chosen: Tensor) -> tuple[PosePrior, ...]:
     """`priors` with weights by how often cameras `chosen` [N] were found to be of each; what was
     said of them beforehand counts as much as one camera."""
     counts = torch.bincount(chosen.long(), minlength=len(priors)).tolist()

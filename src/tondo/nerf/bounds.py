@@ -56,27 +56,27 @@ def range_of(space: Space) -> tuple[float, float]:
     return 1e-3 * space.radius, math.inf
 
 
-def first_field(space: Space, config: NerfConfig, chance: Generator) -> AnyField:
+def first_field(space: Space, config: NerfConfig, rng: Generator) -> AnyField:
     """An encoding of nearly nothing, layers by He et al. 2015 (equation 12)."""
     if config.encoding == "frequency":
-        return _frequencies(space, config, chance)
-    encoding = _cosines(config, chance) if config.encoding == "dct" else _hash(config, chance)
-    weights = _layers(head_shapes(encoding.width, config.hidden), chance)
+        return _frequencies(space, config, rng)
+    encoding = _cosines(config, rng) if config.encoding == "dct" else _hash(config, rng)
+    weights = _layers(head_shapes(encoding.width, config.hidden), rng)
     return Field(encoding, Heads(weights, encoding.width, config.hidden), space)
 
 
-def _layers(shapes: Iterable[tuple[int, ...]], chance: Generator) -> Tensor:
+def _layers(shapes: Iterable[tuple[int, ...]], rng: Generator) -> Tensor:
     """Matrices [out, in], and zeros to add, one after the other."""
     parts = []
     for part in shapes:
         if len(part) == 1:
             parts.append(torch.zeros(part))
         else:
-            parts.append(torch.randn(part, generator=chance) * math.sqrt(2 / part[1]))
+            parts.append(torch.randn(part, generator=rng) * math.sqrt(2 / part[1]))
     return torch.cat([part.flatten() for part in parts])
 
 
-def _frequencies(space: Space, config: NerfConfig, chance: Generator) -> FrequencyField:
+def _frequencies(space: Space, config: NerfConfig, rng: Generator) -> FrequencyField:
     shape = FrequencyShape(
         config.place_octaves,
         config.direction_octaves,
@@ -84,21 +84,21 @@ def _frequencies(space: Space, config: NerfConfig, chance: Generator) -> Frequen
         config.depth,
         (config.coarse_samples, config.fine_samples),
     )
-    coarse, fine = (_layers(shape.parts(), chance) for _ in range(2))
+    coarse, fine = (_layers(shape.parts(), rng) for _ in range(2))
     return FrequencyField(coarse, fine, space, shape)
 
 
-def _hash(config: NerfConfig, chance: Generator) -> HashEncoding:
+def _hash(config: NerfConfig, rng: Generator) -> HashEncoding:
     ratio = (config.finest / config.coarsest) ** (1 / max(1, config.levels - 1))
     resolutions = tuple(round(config.coarsest * ratio**k) for k in range(config.levels))
     shape = (config.levels, 1 << config.log2_entries, config.features)
-    return HashEncoding(1e-4 * (2 * torch.rand(shape, generator=chance) - 1), resolutions)
+    return HashEncoding(1e-4 * (2 * torch.rand(shape, generator=rng) - 1), resolutions)
 
 
-def _cosines(config: NerfConfig, chance: Generator) -> DctEncoding:
+def _cosines(config: NerfConfig, rng: Generator) -> DctEncoding:
     """Lines near 1, so that the planes alone speak at first."""
     K, C = config.frequencies, config.plane_features
-    planes = 1e-2 * torch.randn(3, K, K, C, generator=chance)
+    planes = 1e-2 * torch.randn(3, K, K, C, generator=rng)
     k = torch.arange(K)
     planes = planes / (1 + (k[:, None].square() + k.square()).sqrt())[:, :, None]
     lines = torch.zeros(3, K, C)

@@ -51,13 +51,13 @@ def rule_with(space: Space, least: float) -> MemoryRule:
     return MemoryRule(DECAY, least, THIN, most_stride(space))
 
 
-def forget_(field: Field, densities: Tensor, chance: Generator) -> None:
+def forget_(field: Field, densities: Tensor, rng: Generator) -> None:
     """Let every cell remember nothing, or in a space without bounds, where rays are few beside
     cells, `YOUNG` of what a young field has on average: it then counts as empty only after it was
     found so some times. All are marked as occupied, with the longest stride."""
     densities.zero_()
     if field.space.contracted:
-        u = torch.rand(4096, 3, generator=chance)
+        u = torch.rand(4096, 3, generator=rng)
         densities.fill_(YOUNG * float(sigmas_at(field, u).mean()))
     field.space.occupied.fill_(most_stride(field.space))
 
@@ -68,16 +68,16 @@ def most_stride(space: Space) -> int:
 
 
 def look_again(
-    field: Field, marching: Marching, rule: MemoryRule, densities: Tensor, chance: Generator
+    field: Field, marching: Marching, rule: MemoryRule, densities: Tensor, rng: Generator
 ) -> None:
     """Look at some cells, at a random place of each, and let them remember, in place."""
     cells, half = len(densities), LOOKS // 2
-    rows = torch.randint(cells**3, (half + TRIED * half,), generator=chance)
+    rows = torch.randint(cells**3, (half + TRIED * half,), generator=rng)
     anywhere, tried = rows[:half], rows[half:]
     held = tried[field.space.occupied.view(-1)[tried] > 0][:half]
-    beside = torch.randint(-1, 2, (len(held), 3), generator=chance)
+    beside = torch.randint(-1, 2, (len(held), 3), generator=rng)
     at = torch.cat([_corner(anywhere, cells), _corner(held, cells) + beside]).clamp(0, cells - 1)
-    u = (at + torch.rand(len(at), 3, generator=chance)) / cells
+    u = (at + torch.rand(len(at), 3, generator=rng)) / cells
     remember_(field.space, marching, rule, densities, u, sigmas_at(field, u))
 
 

@@ -127,7 +127,7 @@ def even_rows(most: int, begin: int, count: int) -> Tensor:
 
 
 def draw_rows(
-    pixels: Pixels, begin: int, count: int, chance: Generator, errors: Tensor, share: float
+    pixels: Pixels, begin: int, count: int, rng: Generator, errors: Tensor, share: float
 ) -> Drawn:
     """`count` rows of pixels, `share` of them where the error is (as Müller et al. 2022 do,
     appendix E.1), the rest in turn (`even_rows`).
@@ -141,8 +141,8 @@ def draw_rows(
     rows = even_rows(most, begin, count - chosen)
     if chosen == 0:
         return Drawn(rows, torch.ones(count), count)
-    runs = torch.multinomial(errors, chosen, replacement=True, generator=chance)
-    within = torch.randint(RUN, (chosen,), generator=chance)
+    runs = torch.multinomial(errors, chosen, replacement=True, generator=rng)
+    within = torch.randint(RUN, (chosen,), generator=rng)
     # the last run goes on with the first pixels
     rows = torch.cat([(runs * RUN + within) % most, rows])
     often = share * errors[rows // RUN] / errors.mean() + (1 - share)

@@ -48,7 +48,7 @@ class Training:
         exposure_moments: [2, N, 3, 4].
         background: [3] 0..1, behind everything; background_moments: [2, 3].
         errors: of the photos' pixels, as remembered (`nerf.pixels.learn_errors`).
-        chance: the only source of chance.
+        rng: the only source of random numbers.
         rays: how many the next step draws.
         recovered: how often the occupied cells had run out.
         drawn: place in the order of pixels (`even_rows`) from which the next step draws.
@@ -63,7 +63,7 @@ class Training:
     background: Tensor
     background_moments: Tensor
     errors: Tensor
-    chance: Generator
+    rng: Generator
     rays: int = FIRST_RAYS
     step: int = 0
     recovered: int = 0
@@ -98,9 +98,9 @@ class Setting:
 
 def begin(setting: Setting, photos: int, seed: int) -> Training:
     """A training at step 0, of `photos` photos."""
-    chance = Generator().manual_seed(seed)
+    rng = Generator().manual_seed(seed)
     own = replace(setting.space, occupied=setting.space.occupied.clone())  # changes in place
-    first = first_field(own, setting.config, chance)
+    first = first_field(own, setting.config, rng)
     zeros = torch.zeros_like
     return Training(
         first,
@@ -111,8 +111,8 @@ def begin(setting: Setting, photos: int, seed: int) -> Training:
         setting.background.clone(),
         torch.zeros(2, 3),
         first_errors(setting.pixels),
-        chance,
-        drawn=int(torch.randint(len(setting.pixels.colors), (1,), generator=chance)),
+        rng,
+        drawn=int(torch.randint(len(setting.pixels.colors), (1,), generator=rng)),
     )
 
 
@@ -148,33 +148,33 @@ def _look_again(t: Training, setting: Setting) -> str | None:
         return None
     space = t.field.space
     if t.step == 0:
-        forget_(t.field, t.densities, t.chance)
+        forget_(t.field, t.densities, t.rng)
     t.rule = rule_of(space, t.densities, setting.marching)
-    look_again(t.field, setting.marching, t.rule, t.densities, t.chance)
+    look_again(t.field, setting.marching, t.rule, t.densities, t.rng)
     if bool(space.occupied.any()):
         return None
     t.recovered += 1  # nothing could be learned any more: begin to look again
-    forget_(t.field, t.densities, t.chance)
+    forget_(t.field, t.densities, t.rng)
     t.rule = None  # cells are not judged before something can have been learned
     return "every cell of the field had become empty: looking everywhere again"
 
 
 def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
     config = setting.config
-    drawn = draw_rows(setting.pixels, t.drawn, t.rays, t.chance, t.errors, config.by_error)
+    drawn = draw_rows(setting.pixels, t.drawn, t.rays, t.rng, t.errors, config.by_error)
     t.drawn += drawn.in_turn
     rays = rays_at(setting.pixels, drawn.rows)
     background = t.background.clone().requires_grad_(setting.learn_background)
     behind = background.expand(len(rays.photo), 3)
     if setting.random_background:
-        behind = torch.rand(len(rays.photo), 3, generator=t.chance)
+        behind = torch.rand(len(rays.photo), 3, generator=t.rng)
     _set_band(t, config, fraction)
     learned = with_arrays(
         t.field,
         {name: x.detach().requires_grad_(True) for name, x in arrays_of(t.field).items()},
     )
     exposures = t.exposures.clone().requires_grad_(config.exposure)
-    found = _rendered(learned, setting, rays, t.chance, tape)
+    found = _rendered(learned, setting, rays, t.rng, tape)
     truth = rays.colors
     if setting.pixels.alphas is not None:
         truth = truth * rays.alphas[:, None] + behind * (1 - rays.alphas)[:, None]
@@ -218,11 +218,11 @@ def _set_band(t: Training, config: NerfConfig, fraction: float) -> None:
 
 
 def _rendered(
-    learned: AnyField, setting: Setting, rays: Rays, chance: Generator, tape: Tape
+    learned: AnyField, setting: Setting, rays: Rays, rng: Generator, tape: Tape
 ) -> RayPictures:
     space = learned.space
     ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
-    offsets = torch.rand(len(ends), generator=chance)
+    offsets = torch.rand(len(ends), generator=rng)
     with half_products(learned):
         return render_rays(
             learned,
@@ -289,7 +289,7 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
         "background": t.background,
         "background_moments": t.background_moments,
         "errors": t.errors,
-        "chance": t.chance.get_state(),
+        "rng": t.rng.get_state(),
         "numbers": torch.tensor([t.rays, t.step, t.recovered, t.drawn]),
         "least": torch.tensor(-1.0 if t.rule is None else t.rule.least, dtype=torch.float64),
         "seconds": torch.tensor(t.clock.seconds(), dtype=torch.float64),
@@ -315,7 +315,7 @@ def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
     t.background = _like(t.background, tensors["background"])
     t.background_moments = _like(t.background_moments, tensors["background_moments"])
     t.errors = _like(t.errors, tensors["errors"])
-    t.chance.set_state(tensors["chance"])
+    t.rng.set_state(tensors["rng"])
     numbers = _like(torch.zeros(4, dtype=torch.int64), tensors["numbers"])
     t.rays, t.step, t.recovered, t.drawn = numbers.tolist()
     least = float(tensors["least"])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from tondo.errors import InputError
 from tondo.io.atomic import TEMPORARY_PREFIX, atomic_path
+from tondo.runs.migration import migrated
 from tondo.runs.run_directory import RunDirectory
 
 FORMAT = "tondo checkpoint 1"
@@ -108,7 +109,8 @@ def _load(path: Path, step: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     text = header.get("state", "")
     if header.get("sha256") != _digest(step, text, tensors):
         raise InputError("damaged (its checksum does not fit its contents)")
-    return tensors, json.loads(text)
+    state, tensors = migrated("checkpoint", json.loads(text), tensors)
+    return tensors, state
 
 
 def _digest(step: int, state: str, tensors: Mapping[str, Tensor]) -> str:

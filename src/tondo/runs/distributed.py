@@ -1,8 +1,8 @@
 """Training by several processes that torchrun starts: each works on its part of every batch.
 
-Every process holds all networks and draws all the chance of the whole batch, takes its own part of
-it, and steps by the mean of all gradients. So the processes stay alike without sending weights, a
-training does not depend on how many there are (up to rounding), and any number can go on with it.
+Every process holds all networks, draws the random numbers of the whole batch, takes its own part
+of it, and steps by the mean of all gradients. So all have the same weights without sending them, a
+training does not depend on their number (up to rounding), and any number can go on with it.
 Outside torchrun every function here does nothing, or says what holds for one process.
 """
 
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from tondo.errors import InputError, OptionError
 
-# What the first process may tell the others to do (`order`): end; take a step; or read the newest
-# checkpoint, with so many setbacks added.
+# Commands of the first process to the others (`send_command`): end; take a step; or read the
+# newest checkpoint, with the number of rollbacks added.
 END, STEP, RELOAD = 0, 1, 2
-# The others wait while the first process makes the training set and takes its first look.
+# The others wait while the first process makes the training set and pretrains.
 PATIENCE = timedelta(days=7)
 
 
@@ -91,12 +91,12 @@ def check_batch(batch: int, accumulate: int, groups: int) -> None:
         )
 
 
-def part(rows: Tensor, groups: int) -> Tensor:
+def shard(rows: Tensor, groups: int) -> Tensor:
     """This process's part [B / processes, ...] of what belongs to the whole batch [B, ...]."""
-    return piece(rows, groups, rank(), processes())
+    return microbatch(rows, groups, rank(), processes())
 
 
-def piece(rows: Tensor, groups: int, index: int, count: int) -> Tensor:
+def microbatch(rows: Tensor, groups: int, index: int, count: int) -> Tensor:
     """Part `index` of `count` [B / count, ...] of rows [B, ...].
 
     Rows that are B / groups apart stay together: a discriminator that measures the spread over them
@@ -129,7 +129,7 @@ def mean_of(values: Tensor) -> Tensor:
     return values
 
 
-def all_of(values: Tensor) -> Tensor:
+def all_gather(values: Tensor) -> Tensor:
     """What every process has [B, ...], one after the other [processes * B, ...], without
     gradients."""
     values = values.detach().contiguous()
@@ -140,7 +140,7 @@ def all_of(values: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def of_first(value: float) -> float:
+def broadcast_float(value: float) -> float:
     """What the first process says: of clocks and signals, which differ between processes."""
     if processes() == 1:
         return value
@@ -149,9 +149,9 @@ def of_first(value: float) -> float:
     return float(told)
 
 
-def order(what: int) -> None:
+def send_command(what: int) -> None:
     """The first process tells the others, which wait in `tondo.gan.training.worker`."""
-    of_first(what)
+    broadcast_float(what)
 
 
 def _running() -> bool:

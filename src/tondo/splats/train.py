@@ -30,7 +30,7 @@ class Training:
     Attributes:
         parameters: the splats and their moments.
         corrections: exposure and pose per training photo.
-        generator: the only source of chance.
+        generator: the only source of random numbers.
         queue: photos still to come in this round, as indices, last first.
         step: steps done.
         clock: training time.

@@ -51,13 +51,13 @@ def test_a_plain_d_points_at_what_changes_its_mind() -> None:
     """A D that counts edges in the left half only: blurring matters nowhere else."""
 
     class Edges(PlainDiscriminator):
-        def judge(self, looks: list[Tensor], angles: Tensor | None) -> Tensor:
-            x = looks[0]
+        def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
+            x = features[0]
             return (x[..., 1:16] - x[..., :15]).abs().sum(dim=(1, 2, 3))[:, None]
 
     D = Edges(32, with_cameras=False)
-    chance = torch.Generator().manual_seed(0)
-    heat = heat_maps(D, torch.rand(4, 3, 32, 32, generator=chance), None)
+    rng = torch.Generator().manual_seed(0)
+    heat = heat_maps(D, torch.rand(4, 3, 32, 32, generator=rng), None)
     assert float(heat[:, :, :10].min()) > 0.1
     assert float(heat[:, :, 24:].abs().max()) < 1e-4
 

@@ -42,10 +42,10 @@ def adapted(base: Generator, rank: int = 1) -> Generator:
     """`base` with adapters that have been trained a little, on nothing in particular."""
     generator = copy.deepcopy(base)
     parameters = add_adapters(generator, rank)
-    chance = torch.Generator().manual_seed(5)
+    rng = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in parameters:
-            parameter += 0.1 * torch.randn(parameter.shape, generator=chance)
+            parameter += 0.1 * torch.randn(parameter.shape, generator=rng)
     return generator
 
 
@@ -54,8 +54,8 @@ def grid(generator: Generator) -> torch.Tensor:
     return generator(generator.styles(z)).grid
 
 
-# as training makes them (`inputs.setting_of`)
-LARGE = GeneratorShape(traits=TRAITS, kinds=KINDS, lined=True, light="camera")
+# as training makes them (`inputs.train_inputs`)
+LARGE = GeneratorShape(basis_maps=TRAITS, kinds=KINDS, has_inner_layer=True, light="camera")
 SMALLEST = replace(LARGE, rows=SMALL_ROWS, columns=2 * SMALL_ROWS, size=SMALL)
 TRAINED = {
     "default": GeneratorShape(),
@@ -95,7 +95,9 @@ def test_nothing_changes_before_training_and_only_adapters_learn() -> None:
 def test_file_and_merging(tmp_path: Path) -> None:
     base = wide()
     generator = adapted(base)
-    generator.follow(torch.randn(600, 8, generator=torch.Generator().manual_seed(1)) * 0.1 + 0.5)
+    generator.update_mixture(
+        torch.randn(600, 8, generator=torch.Generator().manual_seed(1)) * 0.1 + 0.5
+    )
     path = tmp_path / "adapter.safetensors"
     card = AdapterCard("runs/base", fingerprint(base), 1, 2.5, "pears")
     save_adapter(path, generator, card)

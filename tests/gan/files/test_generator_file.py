@@ -17,7 +17,7 @@ import torch
 from tiny_generators import CARD, SHAPE, tiny_generator, tiny_trained
 from tondo.errors import InputError
 from tondo.gan.files.generator_file import Trained, load_generator, save_generator, shape_of
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.geometry.look_at import cameras_at
 from tondo.geometry.pose_prior import NAMED
 
@@ -55,7 +55,7 @@ def test_half_precision_moves_no_pixel_by_more_than_two_steps(file: Path) -> Non
     viewmats, Ks = cameras_at(torch.tensor([[0.4, 0.3, 0.0]]), 20.0, 5.8, 48)
     w = tiny_generator().styles(torch.randn(1, 8, generator=torch.Generator().manual_seed(1)))
     pictures = [
-        pictures_of(generator, w, viewmats, Ks, 48)[0].images
+        render_styles(generator, w, viewmats, Ks, 48)[0].images
         for generator in (tiny_generator(), load_generator(file).generator)
     ]
     assert 0 < float((pictures[0] - pictures[1]).abs().max()) < 2 / 255
@@ -105,7 +105,7 @@ def test_other_tensors(file: Path, tensors: dict[str, torch.Tensor], expected: s
         ("shape", "rows", 64, "is .*, expected"),
         ("shape", "columns", 4096, "is .*, expected"),
         ("shape", "rows", 4096, "is .*, expected"),
-        ("shape", "lined", 1, "lined cannot be 1"),
+        ("shape", "has_inner_layer", 1, "has_inner_layer cannot be 1"),
         ("shape", "radial", "yes", "radial cannot be 'yes'"),
         ("shape", "background", "sky", "background must be one of"),
         ("shape", "w", 10**9, "w cannot be"),

@@ -51,11 +51,11 @@ def test_the_model_card_names_data_licence_training_and_limits(name: str) -> Non
     assert f"{card.pictures:,} pictures" in data
     assert card.poses in data
     assert card.licence in line_of(page, "Licence")
-    training = line_of(page, "Training")
-    kimg, hours = (float(word) for word in re.findall(r"[\d.]*\d", training))
-    assert "thousand pictures" in training
+    state = line_of(page, "Training")
+    kimg, hours = (float(word) for word in re.findall(r"[\d.]*\d", state))
+    assert "thousand pictures" in state
     assert kimg == pytest.approx(card.kimg, abs=0.5)
-    assert "hours" in training
+    assert "hours" in state
     assert hours == pytest.approx(card.hours, abs=0.005)
     assert re.search(r"`tondo train .+`, commit `[0-9a-f]{7}`", line_of(page, "Made by"))
     assert line_of(page, "Limits") == card.limits

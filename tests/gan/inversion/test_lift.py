@@ -28,7 +28,7 @@ from tondo.gan.inversion.encoder import (
 )
 from tondo.gan.inversion.fit_latent import Pose
 from tondo.gan.inversion.lift import encoder_of
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.geometry.look_at import cameras_at
 from tondo.io.images import write_png
 from tondo.io.models.mesh_files import read_mesh
@@ -39,8 +39,8 @@ def photo_of_sample(path: Path) -> Path:
     generator = tiny_trained().generator
     viewmats, Ks = cameras_at(torch.tensor([[0.7, 0.1, 0.0]]), 20.0, 5.8, 96)
     z = torch.randn(1, 8, generator=torch.Generator().manual_seed(77))
-    shots, _ = pictures_of(generator, generator.styles(z), viewmats, Ks, 96)
-    write_png(path, shots.images[0])
+    rendered, _ = render_styles(generator, generator.styles(z), viewmats, Ks, 96)
+    write_png(path, rendered.images[0])
     return path
 
 

@@ -59,11 +59,11 @@ def test_transparency_is_cut_out(tmp_path: Path) -> None:
 
 def test_scenery_is_told(tmp_path: Path) -> None:
     """Grass and sky behind the disc: it is found, and what was assumed is said."""
-    chance = np.random.default_rng(1)
-    behind = chance.integers(0, 60, (90, 150, 3))
-    behind[:45] += np.array([60, 120, 180])
-    behind[45:] += np.array([20, 120, 20])
-    target = read_target(save(tmp_path / "a.png", disc(150, 90, behind)), 48, scenery=False)
+    rng = np.random.default_rng(1)
+    background = rng.integers(0, 60, (90, 150, 3))
+    background[:45] += np.array([60, 120, 180])
+    background[45:] += np.array([20, 120, 20])
+    target = read_target(save(tmp_path / "a.png", disc(150, 90, background)), 48, scenery=False)
     assert "not plain" in target.assumed
     check_disc(target.image, target.mask, 48)
     kept = read_target(tmp_path / "a.png", 48, scenery=True)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, setting_of, squares
+from tiny_trainings import Watched, squares, train_inputs
 from tiny_weights import tiny_densenet, tiny_resnet
 from tondo.features.densenet import DenseNetShape, load_densenet121
 from tondo.features.resnet import ResNetShape, load_resnet50
@@ -19,7 +19,7 @@ from tondo.gan.networks.discriminator import (
     MIXED,
     PlainDiscriminator,
     ProjectedDiscriminator,
-    judge_both,
+    logits_of_both,
     with_spread,
 )
 from tondo.gan.training.step import begin, one_step
@@ -49,7 +49,7 @@ def new(kind: str, *, with_cameras: bool = False) -> ProjectedDiscriminator | Pl
 def test_a_look_and_a_judgement(kind: str) -> None:
     D = new(kind)
     images = torch.rand(8, 3, 32, 32, requires_grad=True)
-    logits = D.judge(D.looks(images), None)
+    logits = D.logits(D.features(images), None)
     assert logits.dim() == 2
     assert len(logits) == 8
     logits.sum().backward()
@@ -81,10 +81,10 @@ def test_calibration_gives_each_scale_the_same_say() -> None:
 @pytest.mark.parametrize("kind", ["projected", "plain"])
 def test_cameras_count_and_must_be_there(kind: str) -> None:
     D = new(kind, with_cameras=True)
-    looks = D.looks(torch.rand(4, 3, 32, 32))
+    features = D.features(torch.rand(4, 3, 32, 32))
     with pytest.raises(ValueError, match="known cameras"):
-        D.judge(looks, None)
-    front, side = D.judge(looks, torch.zeros(4, 3)), D.judge(looks, torch.ones(4, 3))
+        D.logits(features, None)
+    front, side = D.logits(features, torch.zeros(4, 3)), D.logits(features, torch.ones(4, 3))
     assert not torch.allclose(front, side)
 
 
@@ -95,20 +95,20 @@ def test_both_kinds_of_pictures_are_judged_as_each_by_itself(
     kind: str, with_cameras: bool, batch: int
 ) -> None:
     D = new(kind, with_cameras=with_cameras).eval()  # spectral norms stand still
-    chance = torch.Generator().manual_seed(0)
-    real, fake = (D.looks(torch.rand(batch, 3, 32, 32, generator=chance)) for _ in range(2))
-    angles = [torch.randn(batch, 3, generator=chance) if with_cameras else None for _ in range(2)]
-    found = judge_both(D, real, fake, (angles[0], angles[1]))
-    wanted = D.judge(real, angles[0]), D.judge(fake, angles[1])
+    rng = torch.Generator().manual_seed(0)
+    real, fake = (D.features(torch.rand(batch, 3, 32, 32, generator=rng)) for _ in range(2))
+    angles = [torch.randn(batch, 3, generator=rng) if with_cameras else None for _ in range(2)]
+    found = logits_of_both(D, real, fake, (angles[0], angles[1]))
+    wanted = D.logits(real, angles[0]), D.logits(fake, angles[1])
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_spread_is_none_for_a_generator_that_repeats_itself() -> None:
     one = torch.randn(1, 5, 6, 7, generator=torch.Generator().manual_seed(0))
-    alike = with_spread(one.expand(8, 5, 6, 7))
-    assert alike.shape == (8, 6, 6, 7)
-    assert float(alike[:, 5].max()) < 1e-3
+    repeats = with_spread(one.expand(8, 5, 6, 7))
+    assert repeats.shape == (8, 6, 6, 7)
+    assert float(repeats[:, 5].max()) < 1e-3
     varied = with_spread(torch.randn(8, 5, 6, 7, generator=torch.Generator().manual_seed(1)))
     assert float(varied[:, 5].min()) > 0.5
     # groups are of pictures 0 2 4 6 and 1 3 5 7
@@ -124,7 +124,7 @@ def test_heads_keep_lengths_by_their_spectral_norms() -> None:
         for conv in convs:
             conv.parametrizations.weight.original.mul_(30.0)
         for _ in range(30):
-            D.judge(D.looks(torch.rand(8, 3, 32, 32)), None)
+            D.logits(D.features(torch.rand(8, 3, 32, 32)), None)
     for conv in convs:
         longest = torch.linalg.matrix_norm(conv.weight.detach().flatten(1), 2)
         assert float(longest) == pytest.approx(1.0, abs=0.1)
@@ -133,10 +133,10 @@ def test_heads_keep_lengths_by_their_spectral_norms() -> None:
 def test_coarse_features_are_mixed_into_finer_ones() -> None:
     D = new("projected")
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    before = D.looks(images)
+    before = D.features(images)
     with torch.no_grad():
         D._extractor.second.weight.mul_(2.0)
-    after = D.looks(images)
+    after = D.features(images)
     assert [x.shape for x in after] == [x.shape for x in before]
     for fresh, old in zip(after, before, strict=True):
         assert float((fresh - old).abs().mean()) > 0.05 * float(old.std())
@@ -153,10 +153,10 @@ def test_other_networks_carry_a_training(name: str, tmp_path: Path) -> None:
         save_file(tiny_densenet(4, 2, (1, 1, 1, 1), 4), path)
         thin = DenseNetShape(width=4, growth=2, layers=(1, 1, 1, 1), bottleneck=2)
         extractor = load_densenet121(path, thin)
-    setting = replace(setting_of(squares(), Watched()), extractor=extractor)
-    training = begin(setting, SHAPE, seed=0)
-    before = training.G.start.detach().clone()
-    report = one_step(training, setting)
+    inputs = replace(train_inputs(squares(), Watched()), extractor=extractor)
+    state = begin(inputs, SHAPE, seed=0)
+    before = state.G.start.detach().clone()
+    report = one_step(state, inputs)
     assert report.finite
     assert report.grad_d > 0
-    assert not torch.equal(training.G.start, before)
+    assert not torch.equal(state.G.start, before)

@@ -15,7 +15,7 @@ from tondo.gan.networks.skin import sphere_map
 from tondo.gan.networks.tri_planes import Planes, TriPlanes, field_terms, look_up, march, surface
 from tondo.gan.objects.export import mesh_of, scene_of
 from tondo.gan.objects.geometry_loss import geometry_loss
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.geometry.look_at import cameras_at
 from tondo.mesh.clean import is_closed
 
@@ -129,17 +129,17 @@ def test_pictures_and_regularisers_reach_every_weight() -> None:
     generator = Generator(TINY)
     w = generator.styles(torch.randn(3, TINY.z))
     viewmats, Ks = cameras_at(torch.randn(3, 3) * 0.3, 20.0, 6.0, 32)
-    shots, made = pictures_of(generator, w, viewmats, Ks, 32)
-    assert isinstance(made, Planes)
-    assert shots.images.shape == (3, 32, 32, 3)
-    assert float(shots.alphas.detach().max()) <= 1.0 + 1e-5
-    loss = shots.images.square().mean() + geometry_loss(made, GanConfig())
+    rendered, objects = render_styles(generator, w, viewmats, Ks, 32)
+    assert isinstance(objects, Planes)
+    assert rendered.images.shape == (3, 32, 32, 3)
+    assert float(rendered.alphas.detach().max()) <= 1.0 + 1e-5
+    loss = rendered.images.square().mean() + geometry_loss(objects, GanConfig())
     loss.backward()
     without = [name for name, p in generator.named_parameters() if p.grad is None]
     assert without == []
 
 
-@pytest.mark.parametrize("term", ["rough", "haze", "off_centre"])
+@pytest.mark.parametrize("term", ["rough", "haze", "centring_loss"])
 def test_regularisers_see_what_they_are_for(term: str) -> None:
     good = ball(1)
     bad = ball(1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from tiny_generators import SHAPE, tiny_generator
-from tondo.gan.objects.render import pictures_of, shaded
+from tondo.gan.objects.render import render_styles, shaded
 from tondo.geometry.look_at import cameras_at
 
 ROUND = torch.tensor([[0.4, 0.3, 0.0], [2.0, -0.5, 0.2], [-1.2, 1.1, 0.0]])
@@ -22,26 +22,26 @@ def test_a_mirrored_generator_makes_left_and_right_alike() -> None:
     w = w.expand(len(ROUND), -1)
     there = cameras_at(ROUND, 30.0, 4.0, 40)
     mirrored = cameras_at(ROUND * torch.tensor([-1.0, 1.0, -1.0]), 30.0, 4.0, 40)
-    first = pictures_of(generator, w, *there, 40)[0].images
-    twin = pictures_of(generator, w, *mirrored, 40)[0].images.flip(2)
+    first = render_styles(generator, w, *there, 40)[0].images
+    twin = render_styles(generator, w, *mirrored, 40)[0].images.flip(2)
     torch.testing.assert_close(first, twin, atol=2e-3, rtol=0)
-    usual = pictures_of(tiny_generator(), w, *mirrored, 40)[0].images.flip(2)
+    usual = render_styles(tiny_generator(), w, *mirrored, 40)[0].images.flip(2)
     assert float((first - usual).abs().max()) > 0.1
 
 
 def test_random_z_are_drawn_as_codes_lie() -> None:
     generator = tiny_generator()
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     long, middle = torch.tensor([3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.3]), torch.arange(8) / 4
-    turned = torch.linalg.qr(torch.randn(8, 8, generator=chance))[0]
-    generator.follow(middle + (torch.randn(20_000, 8, generator=chance) * long) @ turned.T)
-    z = torch.randn(20_000, 8, generator=chance)
+    turned = torch.linalg.qr(torch.randn(8, 8, generator=rng))[0]
+    generator.update_mixture(middle + (torch.randn(20_000, 8, generator=rng) * long) @ turned.T)
+    z = torch.randn(20_000, 8, generator=rng)
     drawn = generator.centre + z @ generator.spread.T
     torch.testing.assert_close(drawn.mean(dim=0), middle, rtol=0, atol=0.15)
     wanted = turned @ torch.diag(long.square()) @ turned.T
     torch.testing.assert_close(torch.cov(drawn.T), wanted, rtol=0, atol=0.6)
     torch.testing.assert_close(generator.styles(z), generator.mapping(drawn))
-    generator.follow(torch.full((4, 8), math.nan))
+    generator.update_mixture(torch.full((4, 8), math.nan))
     assert torch.equal(generator.centre + z @ generator.spread.T, drawn)
 
 
@@ -64,25 +64,25 @@ def test_what_places_have_shows_there_in_all_objects() -> None:
 
 
 def test_objects_mix_traits_each_in_its_own_way() -> None:
-    generator = tiny_generator(shape=replace(SHAPE, traits=5))
+    generator = tiny_generator(shape=replace(SHAPE, basis_maps=5))
     w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
     with torch.no_grad():
-        for traits in generator.traits:
-            traits.zero_()
+        for basis_maps in generator.basis_maps:
+            basis_maps.zero_()
     before = generator(w)
     with torch.no_grad():
-        generator.traits[1][2, :, :2, 4:7] += 2.0
+        generator.basis_maps[1][2, :, :2, 4:7] += 2.0
     after = generator(w)
     changed = (after.colors - before.colors).view(3, SHAPE.rows, SHAPE.columns, 3)
     assert float(changed.abs().amax(dim=(1, 2, 3)).min()) > 1e-3
     assert float(changed[:, 24:].abs().max()) < 0.1 * float(changed.abs().max())  # elsewhere
-    shares = generator.mixtures[1](w)[:, 2]
+    shares = generator.basis_weights[1](w)[:, 2]
     added = generator._of_place(1, w)[:, :, 1, 5] / shares[:, None]
     assert float(added.min()) > 0
     torch.testing.assert_close(added, added[:1, :1].expand_as(added))
-    generator.traits[1].requires_grad_(True)
+    generator.basis_maps[1].requires_grad_(True)
     generator(w).colors.square().sum().backward()
-    assert float(generator.traits[1].grad.abs().min()) > 0
+    assert float(generator.basis_maps[1].grad.abs().min()) > 0
 
 
 def test_light_on_places_that_are_no_numbers_neither_crashes_nor_hides_them() -> None:
@@ -102,8 +102,8 @@ def test_light_on_places_that_are_no_numbers_neither_crashes_nor_hides_them() ->
 def test_larger_pictures_are_as_soft_as_those_of_training() -> None:
     generator = tiny_generator()
     w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
-    small = pictures_of(generator, w, *cameras_at(ROUND, 20.0, 5.8, 32), 32)[0].images
-    large = pictures_of(generator, w, *cameras_at(ROUND, 20.0, 5.8, 128), 128)[0].images
+    small = render_styles(generator, w, *cameras_at(ROUND, 20.0, 5.8, 32), 32)[0].images
+    large = render_styles(generator, w, *cameras_at(ROUND, 20.0, 5.8, 128), 128)[0].images
     shrunk = F.avg_pool2d(large.permute(0, 3, 1, 2), 4).permute(0, 2, 3, 1)
     assert float((shrunk - small).abs().mean()) < 0.01
 
@@ -134,12 +134,14 @@ def test_the_skin_of_a_radial_one_goes_once_round_whatever_g_wants() -> None:
     flat = F.normalize(generator.template[::2], dim=0)  # outwards from the axis
     crossed = (found[False].grid[:, ::2] * flat).sum(dim=1) < 0
     assert float(crossed.float().mean()) > 0.05
-    made = found[True]
-    torch.testing.assert_close(made.offset, made.grid - generator.template * (0.7 * math.exp(-1.0)))
-    away = (made.grid[:, ::2] * flat).sum(dim=1)
+    objects = found[True]
+    torch.testing.assert_close(
+        objects.offset, objects.grid - generator.template * (0.7 * math.exp(-1.0))
+    )
+    away = (objects.grid[:, ::2] * flat).sum(dim=1)
     assert float(away.detach().min()) > 0
-    torch.testing.assert_close(times_round(made.grid.detach()), torch.ones(8, SHAPE.rows))
-    assert bool((steps_round(made.grid.detach()) > 0).all())  # none passes another
+    torch.testing.assert_close(times_round(objects.grid.detach()), torch.ones(8, SHAPE.rows))
+    assert bool((steps_round(objects.grid.detach()) > 0).all())  # none passes another
     assert not bool((steps_round(found[False].grid.detach()) > 0).all())
     away[away < 0.05].sum().backward()
     assert float(generator.coarse.weight.grad.abs().max()) > 0  # and from there it finds back
@@ -154,11 +156,11 @@ def test_what_all_have_in_common_is_the_same_all_round_where_asked(radial: bool)
         for place in generator.places:
             place.normal_(generator=torch.Generator().manual_seed(2))
     w = generator.styles(torch.randn(2, SHAPE.z, generator=torch.Generator().manual_seed(1)))
-    made = generator(w)
-    colors = made.colors.view(2, SHAPE.rows, SHAPE.columns, 3)
+    objects = generator(w)
+    colors = objects.colors.view(2, SHAPE.rows, SHAPE.columns, 3)
     torch.testing.assert_close(colors, colors[:, :, :1].expand_as(colors), rtol=0, atol=1e-5)
     assert float(colors.std(dim=1).max()) > 0.01
-    x, _, z = made.grid.unbind(1)
+    x, _, z = objects.grid.unbind(1)
     away = (x.square() + z.square()).sqrt()
     torch.testing.assert_close(away, away[:, :, :1].expand_as(away), rtol=0, atol=1e-5)
     across = (generator.template[2] * x - generator.template[0] * z) / away
@@ -166,6 +168,6 @@ def test_what_all_have_in_common_is_the_same_all_round_where_asked(radial: bool)
     radii = away[0, :, 0] / generator.template[::2].square().sum(dim=0).sqrt()[:, 0]
     assert float(radii.std()) > 1e-3  # not the ball that it began with
     with torch.no_grad():
-        generator.loudness[2].fill_(1.0)
+        generator.noise_strength[2].fill_(1.0)
     own = generator(w).colors.view(2, SHAPE.rows, SHAPE.columns, 3)
     assert float((own - own[:, :, :1]).abs().max()) > 0.01  # texture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from tondo.gan.networks.light import LIGHT, MOST_SHINE, Light
+from tondo.gan.networks.light import LIGHT, MOST_SHINE, Matcap
 
 
-def lights() -> tuple[Light, torch.Tensor]:
+def lights() -> tuple[Matcap, torch.Tensor]:
     torch.manual_seed(0)
-    light = Light(12)
+    light = Matcap(12)
     with torch.no_grad():
         light.from_w.weight.mul_(20)
     return light, light(torch.randn(6, 12)).detach()

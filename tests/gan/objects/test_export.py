@@ -121,10 +121,10 @@ def test_splats_keep_their_numbers() -> None:
     assert torch.equal(scene.splats.means, skins.means[1])
     assert torch.allclose(scene.splats.log_scales.exp(), skins.scales[1], rtol=1e-5)
     assert torch.allclose(torch.sigmoid(scene.splats.opacity_logits), skins.opacities[1], atol=1e-5)
-    seen = harmonics_color(
+    render = harmonics_color(
         0, torch.tensor([[0.0, 0.0, 1.0]]).expand(len(skins.means[1]), 3), scene.splats.sh
     )
-    assert torch.allclose(seen, skins.colors[1], atol=1e-5)
+    assert torch.allclose(render, skins.colors[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["glb", "stl"])

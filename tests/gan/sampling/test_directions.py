@@ -41,21 +41,21 @@ def test_closed_form_finds_the_direction_that_the_weights_amplify() -> None:
 
 
 def test_the_body_follows_mixtures_of_traits_too() -> None:
-    generator = tiny_generator(shape=replace(SHAPE, traits=5))
-    chance = torch.Generator().manual_seed(0)
-    wanted = torch.nn.functional.normalize(torch.randn(12, generator=chance), dim=0)
-    mixture, traits = generator.mixtures[1], generator.traits[1]
+    generator = tiny_generator(shape=replace(SHAPE, basis_maps=5))
+    rng = torch.Generator().manual_seed(0)
+    wanted = torch.nn.functional.normalize(torch.randn(12, generator=rng), dim=0)
+    mixture, basis_maps = generator.basis_weights[1], generator.basis_maps[1]
     with torch.no_grad():
-        mixture.weight += 20 * torch.outer(torch.randn(5, generator=chance), wanted)
-        traits *= 1e-3
+        mixture.weight += 20 * torch.outer(torch.randn(5, generator=rng), wanted)
+        basis_maps *= 1e-3
     found = torch.nn.functional.normalize(find_directions(generator, 1).closed, dim=1)
     assert abs(float(found[0] @ wanted)) < 0.9  # maps that are nearly nothing make nothing
     with torch.no_grad():
-        traits *= 1e4
+        basis_maps *= 1e4
     found = torch.nn.functional.normalize(find_directions(generator, 1).closed, dim=1)
     assert abs(float(found[0] @ wanted)) > 0.99
-    maps = torch.cat([x.flatten(1) for x in generator.traits[:1]], dim=1)
-    first = PLACE_RATE / 5**0.5 * maps.T.double() @ generator.mixtures[0].weight.double()
+    maps = torch.cat([x.flatten(1) for x in generator.basis_maps[:1]], dim=1)
+    first = PLACE_RATE / 5**0.5 * maps.T.double() @ generator.basis_weights[0].weight.double()
     gram = into_maps(generator)[:-5].T @ into_maps(generator)[:-5]
     from_w = generator.from_w.weight.double()
     torch.testing.assert_close(gram, from_w.T @ from_w + first.T @ first)

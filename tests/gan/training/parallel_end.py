@@ -24,7 +24,7 @@ if __name__ == "__main__":
     torch.optim.Adam([weight]).step()  # loads much of torch
     sys.setswitchinterval(10)  # whoever waits for the interpreter waits until the end
     for _ in range(300):
-        distributed.of_first(1.0)
+        distributed.broadcast_float(1.0)
     distributed.stop()
     left = [name for name in threads() if "gloo" in name]
     assert not left, left

@@ -12,7 +12,7 @@ ILL_AT = 1
 _before: list[int] = []
 
 
-def _sudden(vitals: divergence.Vitals, report: StepReport) -> str | None:
+def _sudden(monitor: divergence.DivergenceMonitor, report: StepReport) -> str | None:
     """Ill once, when step `ILL_AT` is reached first."""
     if report.step != ILL_AT or _before:
         return None
@@ -21,5 +21,5 @@ def _sudden(vitals: divergence.Vitals, report: StepReport) -> str | None:
 
 
 if __name__ == "__main__":
-    divergence.Vitals.sudden = _sudden  # type: ignore[method-assign]
+    divergence.DivergenceMonitor.check_step = _sudden  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,7 @@ from tiny_generators import SHAPE
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
 from tondo.gan.training import state_tensors
-from tondo.gan.training.state import Setting
+from tondo.gan.training.state import TrainInputs
 from tondo.gan.training.step import begin, one_step
 from tondo.geometry.look_at import cameras_at
 from tondo.geometry.pose_prior import NAMED
@@ -39,22 +39,22 @@ CAMERAS = ("known", "drawn", "frontal")
 def two_steps(folder: Path, cameras: str) -> None:
     """Leaves reports.json and state.safetensors in `folder`. cameras: known, or drawn from all
     round, or looked for on one side, then of pictures with scenery."""
-    chance = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     scene, known = cameras == "frontal", cameras == "known"
     channels = 3 if scene else 4
-    images = torch.randint(0, 256, (40, channels, 32, 32), dtype=torch.uint8, generator=chance)
-    angles = torch.rand(40, 3, generator=chance) - 0.5
+    images = torch.randint(0, 256, (40, channels, 32, 32), dtype=torch.uint8, generator=rng)
+    angles = torch.rand(40, 3, generator=rng) - 0.5
     pictures = PictureSet(images, *(cameras_at(angles, 20.0, 5.8, 32) if known else ()))
     priors = NAMED["frontal" if scene else "turntable"]
-    setting = Setting(pictures, priors, Pooled(), CONFIG, angles if known else None)
+    inputs = TrainInputs(pictures, priors, Pooled(), CONFIG, angles if known else None)
     shape = dataclasses.replace(SHAPE, background="scene") if scene else SHAPE
-    training = begin(setting, shape, seed=1)
-    assert training.codes is not None
-    assert training.codes.finds_cameras == scene
-    reports = [dataclasses.asdict(one_step(training, setting)) for _ in range(2)]
+    state = begin(inputs, shape, seed=1)
+    assert state.photo_encoder is not None
+    assert state.photo_encoder.finds_cameras == scene
+    reports = [dataclasses.asdict(one_step(state, inputs)) for _ in range(2)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "reports.json").write_text(json.dumps(reports))
-    safetensors.torch.save_file(state_tensors.to_tensors(training), folder / "state.safetensors")
+    safetensors.torch.save_file(state_tensors.to_tensors(state), folder / "state.safetensors")
 
 
 if __name__ == "__main__":

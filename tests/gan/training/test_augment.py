@@ -8,18 +8,18 @@ import torch
 from tondo.gan.training.augment import MOST, augmented, blurred, next_strength
 
 
-def chance(seed: int = 0) -> torch.Generator:
+def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def test_none_is_none() -> None:
     images = torch.rand(4, 3, 12, 10)
-    assert augmented(images, 0.0, chance()) is images
+    assert augmented(images, 0.0, rng()) is images
 
 
 def test_a_share_of_the_pictures_stays_as_it_is() -> None:
     images = torch.rand(64, 3, 12, 10)
-    changed = augmented(images, 0.3, chance())
+    changed = augmented(images, 0.3, rng())
     same = ((changed - images).abs().amax(dim=(1, 2, 3)) < 1e-4).sum()
     # nothing is changed with probability 0.7^4 * 0.85 = 0.2: 13 of 64, standard deviation 3.2
     assert 3 <= int(same) <= 23
@@ -27,14 +27,14 @@ def test_a_share_of_the_pictures_stays_as_it_is() -> None:
 
 def test_the_same_chance_gives_the_same_pictures() -> None:
     images = torch.rand(5, 3, 12, 10)
-    first = augmented(images, 0.8, chance(3))
-    assert torch.equal(first, augmented(images, 0.8, chance(3)))
-    assert not torch.allclose(first, augmented(images, 0.8, chance(4)))
+    first = augmented(images, 0.8, rng(3))
+    assert torch.equal(first, augmented(images, 0.8, rng(3)))
+    assert not torch.allclose(first, augmented(images, 0.8, rng(4)))
 
 
 def test_gradients_pass_to_every_picture() -> None:
     images = torch.rand(6, 3, 16, 12, requires_grad=True)
-    augmented(images, 1.0, chance()).square().sum().backward()
+    augmented(images, 1.0, rng()).square().sum().backward()
     assert images.grad is not None
     assert bool((images.grad.abs().amax(dim=(1, 2, 3)) > 0).all())
 
@@ -43,7 +43,7 @@ def test_coverage_moves_with_its_picture_and_keeps_its_values() -> None:
     cover = torch.zeros(16, 1, 20, 20)
     cover[:, :, 8:12, 6:14] = 1
     images = torch.cat([0.5 * cover.expand(-1, 3, -1, -1), cover], dim=1)
-    changed = augmented(images, 1.0, chance())
+    changed = augmented(images, 1.0, rng())
     assert float(changed[:, 3].min()) >= 0
     assert float(changed[:, 3].max()) <= 1 + 1e-6
     places = []
@@ -55,9 +55,9 @@ def test_coverage_moves_with_its_picture_and_keeps_its_values() -> None:
 
 
 def test_shifts_and_mirror_images_leave_every_pixel_as_it_is() -> None:
-    cover = torch.rand(300, 1, 24, 40, generator=chance(1))
+    cover = torch.rand(300, 1, 24, 40, generator=rng(1))
     images = torch.cat([torch.zeros(300, 3, 24, 40), cover], dim=1)
-    changed = augmented(images, 1.0, chance(5))[:, 3]
+    changed = augmented(images, 1.0, rng(5))[:, 3]
     down, across, mirrored = [], [], []
     for before, now in zip(cover[:, 0], changed, strict=True):
         found = (now == before[12, 20]).nonzero()

@@ -32,13 +32,13 @@ def test_the_distance_halves_in_one_half_life(batches: int) -> None:
     """Whether the pictures come at once or in many batches, and again in the next half-life."""
     now, mean = pair()
     config = GanConfig(batch=5000 // batches, ema_kpictures=5.0)
-    training = SimpleNamespace(G=now, G_ema=mean, pictures=LATE)
+    state = SimpleNamespace(G=now, G_ema=mean, pictures=LATE)
     before = apart(mean, now)
     assert float(before.abs().max()) > 1
     for share in (0.5, 0.25):
         for _ in range(batches):
-            training.pictures += config.batch
-            _average(training, config)
+            state.pictures += config.batch
+            _average(state, config)
         torch.testing.assert_close(apart(mean, now), share * before, rtol=1e-4, atol=1e-5)
 
 

@@ -28,9 +28,9 @@ from tondo.gan.inversion.lift import encoder_of
 from tondo.gan.networks.discriminator import ProjectedDiscriminator
 from tondo.gan.networks.generator import Generator
 from tondo.gan.objects.contact_sheet import latents
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.gan.training import inputs
-from tondo.gan.training.inputs import setting_of
+from tondo.gan.training.inputs import train_inputs
 from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.step import Watch
 from tondo.geometry.look_at import cameras_at
@@ -76,7 +76,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "behind", "poses"),
+    ("kind", "background", "poses"),
     [
         ("scenery", "scene", "frontal"),
         ("plain", "white", "turntable"),
@@ -84,15 +84,15 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_only_pictures_with_scenery_ask_for_a_background(
-    kind: str, behind: str, poses: str, sets: dict[str, PictureSet], told: list[str]
+    kind: str, background: str, poses: str, sets: dict[str, PictureSet], told: list[str]
 ) -> None:
     """And where the cameras of each stand if nobody says it."""
-    setting, shape = setting_of(sets[kind], OPTIONS, Watch(note=told.append))
-    assert shape.background == behind
-    assert setting.priors == NAMED[poses]
+    inputs, shape = train_inputs(sets[kind], OPTIONS, Watch(note=told.append))
+    assert shape.background == background
+    assert inputs.priors == NAMED[poses]
     assert any(f"assuming {poses}" in text for text in told)
-    assert setting.pictures.with_alpha == (kind == "transparent")
-    assert (Generator(shape).behind is not None) == (behind == "scene")
+    assert inputs.pictures.with_alpha == (kind == "transparent")
+    assert (Generator(shape).behind is not None) == (background == "scene")
 
 
 @pytest.mark.parametrize(("kind", "asked"), [("scenery", "white"), ("plain", "scene")])
@@ -100,9 +100,9 @@ def test_who_asks_for_a_background_gets_it(
     kind: str, asked: str, sets: dict[str, PictureSet], told: list[str]
 ) -> None:
     options = replace(OPTIONS, background=asked)
-    assert setting_of(sets[kind], options, Watch())[1].background == asked
+    assert train_inputs(sets[kind], options, Watch())[1].background == asked
     base = tiny_trained(0, SCENE if asked == "white" else SHAPE)
-    _, shape = setting_of(sets[kind], options, Watch(note=told.append), base)
+    _, shape = train_inputs(sets[kind], options, Watch(note=told.append), base)
     assert shape == base.generator.shape
     assert any(f"background {shape.background!r}: kept" in text for text in told)
 
@@ -126,14 +126,14 @@ def test_pictures_show_the_background_and_objects_hide_it() -> None:
     red, white = before_red(), tiny_generator(0, SCENE)
     white.behind = None
     w = style(red, 1).expand(2, -1)
-    shots, _ = pictures_of(red, w, viewmats, Ks, 40)
-    plain, _ = pictures_of(white, w, viewmats, Ks, 40)
-    corners = shots.images[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    rendered, _ = render_styles(red, w, viewmats, Ks, 40)
+    plain, _ = render_styles(white, w, viewmats, Ks, 40)
+    corners = rendered.images[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     torch.testing.assert_close(corners, torch.tensor([1.0, 0.0, 0.0]).expand(2, 4, 3))
-    torch.testing.assert_close(shots.alphas, plain.alphas)
-    lacks = (plain.images - shots.images)[..., 1]  # of what is green in white
-    torch.testing.assert_close(lacks, 1 - shots.alphas, atol=1e-5, rtol=0)
-    assert float(shots.alphas[:, 20, 20].min()) > 0.9
+    torch.testing.assert_close(rendered.alphas, plain.alphas)
+    lacks = (plain.images - rendered.images)[..., 1]  # of what is green in white
+    torch.testing.assert_close(lacks, 1 - rendered.alphas, atol=1e-5, rtol=0)
+    assert float(rendered.alphas[:, 20, 20].min()) > 0.9
 
 
 def test_models_hold_nothing_of_the_background(tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_lift_keeps_the_scenery_of_the_photo(
     """Nothing is cut out, outlines are not compared, and the model is still closed."""
     generator = before_red()
     viewmats, Ks = cameras_at(torch.tensor([[0.2, 0.1, 0.0]]), 20.0, 5.8, 64)
-    shots, _ = pictures_of(generator, style(generator, 9), viewmats, Ks, 64)
-    write_png(tmp_path / "photo.png", shots.images[0].clamp(0, 1))
+    rendered, _ = render_styles(generator, style(generator, 9), viewmats, Ks, 64)
+    write_png(tmp_path / "photo.png", rendered.images[0].clamp(0, 1))
     out = tmp_path / "model.glb"
     words = ["lift", str(tmp_path / "photo.png"), "--generator", str(run), "-o", str(out)]
     assert main([*words, "--latent-steps", "6", "--tuning-steps", "3"]) == 0

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from one_thread import one_thread
 from small_pictures import training_set_of_balls
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, setting_of, squares
+from tiny_trainings import Watched, squares, train_inputs
 from tondo.cli.main import main
 from tondo.gan.config import GanConfig
 from tondo.gan.evaluation.explain import load_discriminator
@@ -25,7 +25,7 @@ from tondo.gan.training import session, step
 from tondo.gan.training.losses import gradient_penalty, loss_named
 from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import begin, one_step
 from tondo.io.models.mesh_files import read_mesh
 from tondo.runs.run_directory import open_run, read_config
@@ -33,7 +33,15 @@ from tondo.runs.run_directory import open_run, read_config
 LOSSES = ("minimax", "minimax-log", "nonsaturating", "relativistic", "hinge")
 SMALL = TrainOptions(size=32, poses="turntable", config=GanConfig(batch=4))
 # nothing is added to G's loss but what D says
-ALONE = GanConfig(batch=8, rebuild=0, smooth=0, folds=0, centre=0, relief=0, augment="off")
+ALONE = GanConfig(
+    batch=8,
+    rebuild=0,
+    smooth=0,
+    folds=0,
+    centre=0,
+    relief=0,
+    augment="off",
+)
 FIELD = replace(SHAPE, rows=16, columns=32, representation="field")
 
 
@@ -49,23 +57,25 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return training_set_of_balls(tmp_path_factory.mktemp("choices"))
 
 
-def tiny_training(config: GanConfig, shape: GeneratorShape = SHAPE) -> tuple[Training, Setting]:
-    setting = replace(setting_of(squares(), Watched()), config=config)
-    return begin(setting, shape, seed=0), setting
+def tiny_training(
+    config: GanConfig, shape: GeneratorShape = SHAPE
+) -> tuple[TrainState, TrainInputs]:
+    inputs = replace(train_inputs(squares(), Watched()), config=config)
+    return begin(inputs, shape, seed=0), inputs
 
 
 def numbers(module: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
 
 
-def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int = 2) -> Training:
+def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int = 2) -> TrainState:
     """Every weight of both networks moves and all numbers are finite. Where D compares, one number
     is as good as any other: what is added to all of its logits."""
-    training, setting = tiny_training(config, shape)
-    networks = {"G": training.G, "D": training.D}
+    state, inputs = tiny_training(config, shape)
+    networks = {"G": state.G, "D": state.D}
     before = {name: numbers(module) for name, module in networks.items()}
     for count in range(1, steps + 1):
-        report = one_step(training, setting)
+        report = one_step(state, inputs)
         assert report.finite
         assert report.step == count
         assert report.pictures == count * config.batch
@@ -76,8 +86,8 @@ def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int
         free = {n for n in after if n.endswith("last.bias")} if name == "D" else set()
         assert still == (free if loss_named(config.loss).compares else set()), name
         assert all(bool(torch.isfinite(p).all()) for p in module.state_dict().values()), name
-    assert any(bool((p != before["G"][n]).any()) for n, p in training.G_ema.named_parameters())
-    return training
+    assert any(bool((p != before["G"][n]).any()) for n, p in state.G_ema.named_parameters())
+    return state
 
 
 @pytest.mark.parametrize("discriminator", ["projected", "plain"])
@@ -85,9 +95,9 @@ def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int
 def test_every_loss_moves_both_networks(loss: str, discriminator: str) -> None:
     """With either discriminator."""
     config = GanConfig(batch=8, loss=loss, discriminator=discriminator, lazy=1)
-    training = check_it_learns(config)
+    state = check_it_learns(config)
     kind = PlainDiscriminator if discriminator == "plain" else ProjectedDiscriminator
-    assert type(training.D) is kind
+    assert type(state.D) is kind
 
 
 def test_a_field_learns_as_splats_do() -> None:
@@ -141,16 +151,16 @@ def test_a_field_stopped_and_going_on_ends_where_going_straight_does(
 def first_gradients(loss: str) -> tuple[Tensor, Tensor]:
     """Of G and of D in the first step of a training of nothing but the game, with a D that is
     sure of itself: it takes everything for generated."""
-    training, setting = tiny_training(replace(ALONE, loss=loss, lazy=1000, r1_gamma=0.0))
-    assert isinstance(training.D, ProjectedDiscriminator)
+    state, inputs = tiny_training(replace(ALONE, loss=loss, lazy=1000, r1_gamma=0.0))
+    assert isinstance(state.D, ProjectedDiscriminator)
     with torch.no_grad():
-        for head in training.D.heads:
+        for head in state.D.heads:
             head.last.bias -= 8.0
-    one_step(training, setting)
+    one_step(state, inputs)
     # with beta1 = 0 they are Adam's first moments
     of_g, of_d = (
         torch.cat([moments["exp_avg"].flatten() for moments in optimiser.state.values()])
-        for optimiser in (training.opt_g, training.opt_d)
+        for optimiser in (state.opt_g, state.opt_d)
     )
     return of_g, of_d
 
@@ -169,13 +179,13 @@ class Penalties:
     """Stands in for `gradient_penalty`: what it was asked for, and what it found."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.looks: list[list[Tensor]] = []
+        self.features: list[list[Tensor]] = []
         self.found: list[Tensor] = []
         monkeypatch.setattr(step, "gradient_penalty", self)
 
-    def __call__(self, logits: Tensor, looks: list[Tensor]) -> Tensor:
-        self.looks.append(looks)
-        self.found.append(gradient_penalty(logits, looks))
+    def __call__(self, logits: Tensor, features: list[Tensor]) -> Tensor:
+        self.features.append(features)
+        self.found.append(gradient_penalty(logits, features))
         return self.found[-1]
 
 
@@ -184,19 +194,19 @@ def test_gradients_on_generated_pictures_cost_for_relativistic_alone(
     loss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R1 on photographs for every loss, R2 beside it for relativistic, at penalty * lazy."""
-    training, setting = tiny_training(GanConfig(batch=8, loss=loss, lazy=4, r1_gamma=3000.0))
-    shown = step._show(training, setting, step._draw(training, setting))
+    state, inputs = tiny_training(GanConfig(batch=8, loss=loss, lazy=4, r1_gamma=3000.0))
+    shown = step._show(state, inputs, step._draw(state, inputs))
     asked = Penalties(monkeypatch)
-    total, told = step._loss_d(training, setting.config, shown)
+    total, told = step._loss_d(state, inputs.config, shown)
     wanted = [shown.real, shown.fake] if loss == "relativistic" else [shown.real]
-    assert len(asked.looks) == len(wanted)
-    for looks, of_kind in zip(asked.looks, wanted, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(looks, of_kind, strict=True))
+    assert len(asked.features) == len(wanted)
+    for features, of_kind in zip(asked.features, wanted, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(features, of_kind, strict=True))
     added = float((total - told[0]).detach())
     assert added > 0
     assert added == pytest.approx(3000.0 * 4 * float(sum(asked.found).detach()), rel=1e-3)
-    on_real = training.D.judge(shown.real, shown.angles_real)
-    on_fake = training.D.judge(shown.fake, shown.angles_fake)
+    on_real = state.D.logits(shown.real, shown.angles_real)
+    on_fake = state.D.logits(shown.fake, shown.angles_fake)
     bare = float(loss_named(loss).of_d(on_real, on_fake).detach())
     assert float(told[0]) == pytest.approx(bare, rel=1e-2), "what is told is without the penalty"
 
@@ -206,18 +216,18 @@ def test_the_penalty_is_asked_for_every_so_many_steps(
     lazy: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At steps 0, lazy, 2 * lazy, ..., and its weight then makes up for the steps between."""
-    training, setting = tiny_training(GanConfig(batch=8, lazy=lazy))
+    state, inputs = tiny_training(GanConfig(batch=8, lazy=lazy))
     asked = Penalties(monkeypatch)
     counts = []
     for _ in range(7):
         before = len(asked.found)
-        one_step(training, setting)
+        one_step(state, inputs)
         counts.append(len(asked.found) - before)
     assert counts == [int(step % lazy == 0) for step in range(7)]
 
 
 def test_no_penalty_where_its_weight_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    training, setting = tiny_training(GanConfig(batch=8, lazy=1, r1_gamma=0.0))
+    state, inputs = tiny_training(GanConfig(batch=8, lazy=1, r1_gamma=0.0))
     asked = Penalties(monkeypatch)
-    one_step(training, setting)
+    one_step(state, inputs)
     assert not asked.found

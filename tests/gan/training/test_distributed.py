@@ -96,10 +96,10 @@ def test_nothing_of_the_others_is_left_when_a_process_ends() -> None:
 
 def blocks_in(folder: Path) -> Path:
     """Twenty pictures of coloured blocks."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     folder.mkdir()
     for k in range(20):
-        blocks = chance.integers(0, 255, (6, 6, 3), dtype=np.uint8)
+        blocks = rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)
         picture = Image.fromarray(blocks).resize((32, 32), Image.Resampling.NEAREST)
         picture.save(folder / f"{k}.png")
     return folder
@@ -155,8 +155,8 @@ def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.arange(12)
     assert distributed.processes() == 1
     assert distributed.is_first()
-    assert torch.equal(distributed.part(rows, GROUP), rows)
-    assert distributed.of_first(3.5) == 3.5
+    assert torch.equal(distributed.shard(rows, GROUP), rows)
+    assert distributed.broadcast_float(3.5) == 3.5
     distributed.check_batch(5, 1, GROUP)
     distributed.stop()
 
@@ -166,7 +166,7 @@ def test_parts_keep_the_groups_of_the_spread_together(monkeypatch: pytest.Monkey
     found = []
     for rank in range(3):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        found.append(distributed.part(torch.arange(24), GROUP))
+        found.append(distributed.shard(torch.arange(24), GROUP))
     assert found[1].tolist() == [2, 3, 8, 9, 14, 15, 20, 21]
     assert sorted(torch.cat(found).tolist()) == list(range(24))
     with pytest.raises(OptionError, match=r"--batch 16 .* multiple of 12"):

@@ -11,32 +11,32 @@ import torch
 from torch import Tensor
 
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, setting_of, squares
+from tiny_trainings import Watched, squares, train_inputs
 from tondo.data.pictures import PictureSet
 from tondo.gan.config import GanConfig
 from tondo.gan.networks.discriminator import GROUP, MIXED
 from tondo.gan.networks.generator import FIRST_RADIUS
 from tondo.gan.training import step
-from tondo.gan.training.reconstruction import rebuilding
-from tondo.gan.training.state import reals
+from tondo.gan.training.reconstruction import reconstruction_loss
+from tondo.gan.training.state import real_images
 from tondo.gan.training.step import AUGMENT_EVERY, begin, one_step
 
 
 def test_d_is_told_what_pictures_cover() -> None:
     watched = Watched()
-    setting = setting_of(squares(), watched)
-    setting = replace(setting, config=replace(setting.config, blur=0.0))
-    training = begin(setting, SHAPE, seed=0)
+    inputs = train_inputs(squares(), watched)
+    inputs = replace(inputs, config=replace(inputs.config, blur=0.0))
+    state = begin(inputs, SHAPE, seed=0)
     given: list[Tensor] = []
-    judge = training.D.judge
+    logits = state.D.logits
 
-    def judging(looks: list[Tensor], angles: Tensor | None) -> Tensor:
-        given.append(looks[0].detach())
-        return judge(looks, angles)
+    def judging(features: list[Tensor], angles: Tensor | None) -> Tensor:
+        given.append(features[0].detach())
+        return logits(features, angles)
 
-    training.D.judge = judging  # type: ignore[method-assign, assignment]
-    one_step(training, setting)
-    both = given[0][:, MIXED:].unflatten(0, (GROUP, -1))  # `judge_both` keeps groups together
+    state.D.logits = judging  # type: ignore[method-assign, assignment]
+    one_step(state, inputs)
+    both = given[0][:, MIXED:].unflatten(0, (GROUP, -1))  # `logits_of_both` keeps groups together
     of_photographs, of_objects = (x.flatten(0, 1) for x in both.chunk(2, dim=1))
     assert of_photographs.shape == (8, 4, 16, 16)  # the four pixels of each place
     square = torch.full((16, 16), -1.0)
@@ -48,15 +48,15 @@ def test_d_is_told_what_pictures_cover() -> None:
 
 def test_transparent_photographs_are_blended_with_white() -> None:
     images = torch.tensor([200, 100, 0, 51], dtype=torch.uint8).view(1, 4, 1, 1)
-    setting = replace(setting_of(squares(), Watched()), pictures=PictureSet(images))
-    found = reals(setting, torch.tensor([0]))[0, :, 0, 0]
+    inputs = replace(train_inputs(squares(), Watched()), pictures=PictureSet(images))
+    found = real_images(inputs, torch.tensor([0]))[0, :, 0, 0]
     white = 0.2 * torch.tensor([200, 100, 0]) / 255 + 0.8
     torch.testing.assert_close(found, torch.cat([white, torch.tensor([0.2])]))
 
 
 def test_the_first_body_has_the_outlines_proportions() -> None:
-    training = begin(setting_of(squares(), Watched()), SHAPE, seed=0)
-    first = FIRST_RADIUS * training.G.axes.detach().exp()
+    state = begin(train_inputs(squares(), Watched()), SHAPE, seed=0)
+    first = FIRST_RADIUS * state.G.axes.detach().exp()
     half = 5.8 / (16 / torch.tan(torch.deg2rad(torch.tensor(10.0))))  # of a pixel, at the origin
     # uniform second moments of a rectangle a x b are a^2 / 12 and b^2 / 12, of an ellipse r^2 / 4
     assert abs(float(first[1]) - 8 * float(half) / 3**0.5) < 0.01
@@ -68,11 +68,11 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
     for accumulate in (1, 2):
         watched = Watched()
         config = GanConfig(batch=16, accumulate=accumulate, augment="off", lazy=1, rebuild=0)
-        setting = replace(setting_of(squares(), watched), config=config)
-        training = begin(setting, SHAPE, seed=0)
+        inputs = replace(train_inputs(squares(), watched), config=config)
+        state = begin(inputs, SHAPE, seed=0)
         watched.seen.clear()
-        report = one_step(training, setting)
-        found.append((report, training, [len(images) for images in watched.seen]))
+        report = one_step(state, inputs)
+        found.append((report, state, [len(images) for images in watched.seen]))
     (whole, one, together), (parts, two, apart) = found
     assert together == [16] * 2
     assert apart == [8] * 8
@@ -88,19 +88,19 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
 def test_photographs_are_rebuilt_once_a_step_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for accumulate in (1, 2):
         config = GanConfig(batch=16, accumulate=accumulate)
-        setting = replace(setting_of(squares(), Watched()), config=config)
-        training = begin(setting, SHAPE, seed=0)
+        inputs = replace(train_inputs(squares(), Watched()), config=config)
+        state = begin(inputs, SHAPE, seed=0)
         counts = []
 
         def counting(*given: Any) -> Tensor:
             counts.append(len(given[5]))  # noqa: B023
-            return rebuilding(*given)
+            return reconstruction_loss(*given)
 
-        monkeypatch.setattr(step, "rebuilding", counting)
-        one_step(training, setting)
+        monkeypatch.setattr(step, "reconstruction_loss", counting)
+        one_step(state, inputs)
         assert counts == [8 // accumulate] * accumulate
-        assert training.codes.training
-        assert training.lately.count == 8
+        assert state.photo_encoder.training
+        assert state.latent_buffer.count == 8
 
 
 def gradients(optimiser: torch.optim.Adam) -> Tensor:
@@ -125,11 +125,11 @@ def test_d_sees_blurred_pictures_at_first() -> None:
     sharpness = []
     for pictures in (0, 20_000):
         watched = Watched()
-        setting = setting_of(squares(), watched)
-        training = begin(setting, SHAPE, seed=0)
-        training.pictures = pictures
+        inputs = train_inputs(squares(), watched)
+        state = begin(inputs, SHAPE, seed=0)
+        state.pictures = pictures
         watched.seen.clear()
-        one_step(training, setting)
+        one_step(state, inputs)
         _, _, photographs, _ = watched.seen  # after those for codes and G's, before rebuilt ones
         sharpness.append(float(photographs.diff(dim=3).abs().max()))
     assert sharpness[0] < 0.7 * sharpness[1]
@@ -138,16 +138,16 @@ def test_d_sees_blurred_pictures_at_first() -> None:
 def sure_and_strength(config: GanConfig, shift: float) -> tuple[float, float]:
     """D's mean sign on photographs at its first look, its logits moved by `shift`, and how strong
     augmentation is after as many steps as it waits for."""
-    training = begin(replace(setting_of(squares(), Watched()), config=config), SHAPE, seed=0)
-    judge = training.D.judge
-    training.D.judge = lambda looks, angles: judge(looks, angles) + shift  # type: ignore
-    setting = replace(setting_of(squares(), Watched()), config=config)
-    one_step(training, setting)
-    sign = training.signs[0] if training.signs else math.nan
+    state = begin(replace(train_inputs(squares(), Watched()), config=config), SHAPE, seed=0)
+    logits = state.D.logits
+    state.D.logits = lambda features, angles: logits(features, angles) + shift  # type: ignore
+    inputs = replace(train_inputs(squares(), Watched()), config=config)
+    one_step(state, inputs)
+    sign = state.signs[0] if state.signs else math.nan
     for _ in range(AUGMENT_EVERY - 1):
-        one_step(training, setting)
-    assert not training.signs
-    return sign, training.augment_p
+        one_step(state, inputs)
+    assert not state.signs
+    return sign, state.augment_p
 
 
 def test_augmentation_grows_while_d_is_sure_of_photographs() -> None:
@@ -167,17 +167,17 @@ def test_where_d_only_compares_the_zero_of_its_logits_means_nothing() -> None:
 
 
 def test_what_d_sees_is_augmented_both_photographs_and_g_s() -> None:
-    seen = []
+    render = []
     for strength in (0.0, 1.0):
         watched = Watched()
-        setting = setting_of(squares(), watched)
-        setting = replace(setting, config=replace(setting.config, augment="off", blur=0.0))
-        training = begin(setting, SHAPE, seed=0)
-        training.augment_p = strength
+        inputs = train_inputs(squares(), watched)
+        inputs = replace(inputs, config=replace(inputs.config, augment="off", blur=0.0))
+        state = begin(inputs, SHAPE, seed=0)
+        state.augment_p = strength
         watched.seen.clear()
-        one_step(training, setting)
-        seen.append(watched.seen[1:3])
-    for plain, changed in zip(*seen, strict=True):
+        one_step(state, inputs)
+        render.append(watched.seen[1:3])
+    for plain, changed in zip(*render, strict=True):
         assert float((plain - changed).abs().mean()) > 0.01
 
 

@@ -19,8 +19,8 @@ SIZE = 48
 
 def outlines(radii: tuple[float, float, float], count: int = 24) -> PictureSet:
     """Opaque ellipsoids: a ray o + t d meets one where a quadratic in t has a root."""
-    chance = torch.Generator().manual_seed(0)
-    angles = (torch.rand(count, 3, generator=chance) * 2 - 1) * torch.tensor([math.pi, 1.2, 1.0])
+    rng = torch.Generator().manual_seed(0)
+    angles = (torch.rand(count, 3, generator=rng) * 2 - 1) * torch.tensor([math.pi, 1.2, 1.0])
     viewmats, Ks = cameras_at(angles, 12.0, 10.0, SIZE)
     Ks[:, :2, 2] += torch.tensor([1.5, -2.0])  # off-centre
     even = torch.arange(SIZE) + 0.5

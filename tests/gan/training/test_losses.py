@@ -64,8 +64,8 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_only_losses_that_compare_look_at_photographs_for_g(name: str) -> None:
     loss, fake = loss_named(name), torch.linspace(-1, 1, 6)
-    alike = torch.equal(loss.of_g(torch.zeros(6), fake), loss.of_g(torch.ones(6), fake))
-    assert alike is not loss.compares
+    same = torch.equal(loss.of_g(torch.zeros(6), fake), loss.of_g(torch.ones(6), fake))
+    assert same is not loss.compares
 
 
 def test_the_log_form_still_pushes_where_d_is_sure() -> None:
@@ -88,10 +88,10 @@ def test_an_unknown_name_lists_the_known() -> None:
 def test_the_penalty_of_a_linear_judge_is_its_slope() -> None:
     torch.manual_seed(2)
     slopes = [torch.randn(3, 4, 5), torch.randn(2, 6, 7)]
-    looks = [torch.randn(5, *slope.shape, requires_grad=True) for slope in slopes]
-    one = sum((x * s).sum(dim=(1, 2, 3)) for x, s in zip(looks, slopes, strict=True))
+    features = [torch.randn(5, *slope.shape, requires_grad=True) for slope in slopes]
+    one = sum((x * s).sum(dim=(1, 2, 3)) for x, s in zip(features, slopes, strict=True))
     assert isinstance(one, torch.Tensor)
     sizes = [float(s.square().sum()) / s.shape[0] for s in slopes]
     for places in (1, 3):
-        found = gradient_penalty(one[:, None].expand(5, places), looks)
+        found = gradient_penalty(one[:, None].expand(5, places), features)
         assert float(found) == pytest.approx(0.5 * sum(sizes) / 2, rel=1e-5)

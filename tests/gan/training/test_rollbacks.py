@@ -18,7 +18,7 @@ from tondo.gan.training import divergence, session
 from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import StepReport, Watch
 from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.events import Note, read_events
@@ -51,9 +51,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[float]]]:
     """Every step that is taken, with the rates of G, of the codes and of D."""
     real_step, steps = session.one_step, []
 
-    def step(training: Training, setting: Setting) -> StepReport:
-        groups = [*training.opt_g.param_groups, *training.opt_d.param_groups]
-        report = real_step(training, setting)
+    def step(state: TrainState, inputs: TrainInputs) -> StepReport:
+        groups = [*state.opt_g.param_groups, *state.opt_d.param_groups]
+        report = real_step(state, inputs)
         steps.append((report.step, [group["lr"] for group in groups]))
         return report
 
@@ -84,8 +84,8 @@ def sure(monkeypatch: pytest.MonkeyPatch, taken: list) -> Spoil:
         monkeypatch.setattr(divergence, "STEPS", 1)
         left = [0.01] * times
 
-        def step(training: Training, setting: Setting) -> StepReport:
-            report = stepped(training, setting)
+        def step(state: TrainState, inputs: TrainInputs) -> StepReport:
+            report = stepped(state, inputs)
             ill = report.step == 2 and left
             return replace(report, loss_d=left.pop() if ill else 1.0)
 
@@ -95,10 +95,10 @@ def sure(monkeypatch: pytest.MonkeyPatch, taken: list) -> Spoil:
 
 
 @pytest.mark.parametrize(
-    ("illness", "words"), [("collapse", COLLAPSED), ("sure", SURE)], ids=["collapse", "sure"]
+    ("failure", "words"), [("collapse", COLLAPSED), ("sure", SURE)], ids=["collapse", "sure"]
 )
 def test_it_goes_back_once_with_half_the_rates_and_ends_well(
-    illness: str,
+    failure: str,
     words: str,
     pictures: Path,
     tmp_path: Path,
@@ -106,7 +106,7 @@ def test_it_goes_back_once_with_half_the_rates_and_ends_well(
     request: pytest.FixtureRequest,
 ) -> None:
     """To the step before; all that it said is in the run, and so is a generator."""
-    request.getfixturevalue(illness)(1)
+    request.getfixturevalue(failure)(1)
     told: list[str] = []
     result = train_generator(pictures, tmp_path / "run", SMALL, watch=Watch(note=told.append))
     assert [step for step, _ in taken] == [1, 2, 2, 3, 4]
@@ -121,7 +121,7 @@ def test_it_goes_back_once_with_half_the_rates_and_ends_well(
     assert [e.message for e in events if isinstance(e, Note)] == [words]
     checkpoint = load_latest_checkpoint(open_run(tmp_path / "run"))
     assert checkpoint is not None
-    assert checkpoint.state["setbacks"] == 1
+    assert checkpoint.state["rollbacks"] == 1
     found = load_generator(tmp_path / "run" / "generator.safetensors").generator
     assert all(bool(torch.isfinite(p).all()) for p in found.parameters())
 
@@ -152,10 +152,10 @@ def test_a_training_that_went_back_is_careful_when_it_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("illness", "words"), [("collapse", COLLAPSED), ("sure", SURE)], ids=["collapse", "sure"]
+    ("failure", "words"), [("collapse", COLLAPSED), ("sure", SURE)], ids=["collapse", "sure"]
 )
 def test_the_second_time_is_the_end_and_says_what_to_try(
-    illness: str,
+    failure: str,
     words: str,
     pictures: Path,
     tmp_path: Path,
@@ -163,7 +163,7 @@ def test_the_second_time_is_the_end_and_says_what_to_try(
     request: pytest.FixtureRequest,
 ) -> None:
     """The generator of the last good checkpoint is kept."""
-    request.getfixturevalue(illness)(2)
+    request.getfixturevalue(failure)(2)
     with pytest.raises(BrokenTraining) as caught:
         train_generator(pictures, tmp_path / "run", SMALL)
     assert [step for step, _ in taken] == [1, 2, 2]

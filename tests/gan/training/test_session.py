@@ -40,11 +40,11 @@ SMALL = TrainOptions(size=32, poses="turntable", config=GanConfig(batch=4))
 def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty coloured balls on white."""
     folder = tmp_path_factory.mktemp("balls")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for k in range(40):
         picture = Image.new("RGB", (48, 48), "white")
-        wide, high = chance.integers(12, 20, 2)
-        color = tuple(int(v) for v in chance.integers(0, 200, 3))
+        wide, high = rng.integers(12, 20, 2)
+        color = tuple(int(v) for v in rng.integers(0, 200, 3))
         pen = ImageDraw.Draw(picture)
         pen.ellipse((24 - wide, 24 - high, 24 + wide, 24 + high), fill=color)
         pen.ellipse((20, 16, 26, 22), fill=tuple(min(255, v + 50) for v in color))
@@ -153,7 +153,7 @@ def test_the_last_step_is_looked_at_too(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = iter(["a made-up illness", None])
-    monkeypatch.setattr(divergence.Vitals, "illness", lambda *_: next(found))
+    monkeypatch.setattr(divergence.DivergenceMonitor, "check", lambda *_: next(found))
     told: list[str] = []
     options = replace(SMALL, kimg=0.008, checkpoint_seconds=3600.0)
     result = train_generator(prepared, tmp_path / "run", options, watch=Watch(note=told.append))
@@ -169,25 +169,25 @@ def test_a_first_look_that_is_stopped_goes_on(
     monkeypatch.setattr(session, "FIRST_SHARE", 0.8)
     monkeypatch.setattr(pretrain, "EVERY", 3)
     options = replace(SMALL, kimg=0.06)
-    looks: list[tuple[int, int]] = []
+    features: list[tuple[int, int]] = []
 
     def stage(name: str, done: int, of: int) -> None:
-        if name == "first look":
-            looks.append((done, of))
-            if len(looks) == 3:
+        if name == "pretraining":
+            features.append((done, of))
+            if len(features) == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
     straight = train_generator(prepared, tmp_path / "a", options).trained.generator
     with pytest.raises(session.Interrupted):
         train_generator(prepared, tmp_path / "b", options, watch=Watch(stage=stage))
-    assert looks[-1][0] == 24
+    assert features[-1][0] == 24
     assert load_generator(tmp_path / "b" / "generator.safetensors").card.kimg == 0
     stopped = weights(tmp_path / "b")
     told: list[str] = []
     watch = Watch(note=told.append, stage=stage)
     found = train_generator(prepared, tmp_path / "b", options, resume=True, watch=watch)
-    assert "going on with the first look" in told
-    assert looks[3][0] == 24
+    assert "going on with the pretraining" in told
+    assert features[3][0] == 24
     wanted = straight.state_dict()
     for name, tensor in found.trained.generator.state_dict().items():
         assert torch.equal(tensor, wanted[name]), name
@@ -267,8 +267,8 @@ def test_numbers_that_are_none_go_back_once_and_then_stop(
 ) -> None:
     real_step = session.one_step
 
-    def breaking(training: object, setting: object) -> StepReport:
-        report = real_step(training, setting)  # type: ignore[arg-type]
+    def breaking(state: object, inputs: object) -> StepReport:
+        report = real_step(state, inputs)  # type: ignore[arg-type]
         return replace(report, loss_g=math.nan) if report.step >= 3 else report
 
     monkeypatch.setattr(session, "one_step", breaking)
@@ -291,45 +291,45 @@ def test_numbers_that_are_none_go_back_once_and_then_stop(
 
 def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) -> None:
     result = train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.004))
-    training = type("T", (), {})()
-    training.G_ema = training.G = result.trained.generator
-    training.pictures, training.step = 10_000, 2_500
-    spread = divergence.diversity(training)
+    state = type("T", (), {})()
+    state.G_ema = state.G = result.trained.generator
+    state.pictures, state.step = 10_000, 2_500
+    spread = divergence.diversity(state)
     assert 0 < spread < 1
-    vitals = divergence.Vitals(GanConfig(diversity_floor=spread / 2))
-    assert vitals.illness(training) is None
+    monitor = divergence.DivergenceMonitor(GanConfig(diversity_floor=spread / 2))
+    assert monitor.check(state) is None
     with torch.no_grad():
-        for parameter in training.G.mapping.parameters():
+        for parameter in state.G.mapping.parameters():
             parameter.zero_()
-    assert divergence.diversity(training) < 1e-6
-    assert "have become alike" in str(vitals.illness(training))
+    assert divergence.diversity(state) < 1e-6
+    assert "have become alike" in str(monitor.check(state))
 
 
 def test_varied_backgrounds_do_not_make_samples_varied() -> None:
     generator = tiny_generator(shape=replace(TINY_SHAPE, background="scene"))
     generator.behind.start.weight.mul_(100.0)
-    made = generator(torch.randn(1, TINY_SHAPE.w, generator=torch.Generator().manual_seed(1)))
-    same = Skins(*(x.expand(16, *x.shape[1:]) if torch.is_tensor(x) else x for x in made))
-    training = type("T", (), {})()
-    training.G_ema = generator
-    varied = divergence.diversity(training)
+    objects = generator(torch.randn(1, TINY_SHAPE.w, generator=torch.Generator().manual_seed(1)))
+    same = Skins(*(x.expand(16, *x.shape[1:]) if torch.is_tensor(x) else x for x in objects))
+    state = type("T", (), {})()
+    state.G_ema = generator
+    varied = divergence.diversity(state)
     generator.forward = lambda _: same
-    assert divergence.diversity(training) < 1e-6 < varied
+    assert divergence.diversity(state) < 1e-6 < varied
 
 
 def test_a_discriminator_that_is_sure_is_noticed(prepared: Path, tmp_path: Path) -> None:
     result = train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.004))
-    training = type("T", (), {})()
-    training.G_ema = training.G = result.trained.generator
-    training.pictures, training.step = 10_000, 2_500
+    state = type("T", (), {})()
+    state.G_ema = state.G = result.trained.generator
+    state.pictures, state.step = 10_000, 2_500
     # 2, 2 log 2 and log 2 are the losses of a D that knows nothing
     for loss, unsure in (("hinge", 2.0), ("minimax", 1.386), ("relativistic", 0.693)):
         for share, ill in ((0.14, False), (0.03, True)):
-            vitals = divergence.Vitals(GanConfig(diversity_floor=0.0, loss=loss))
+            monitor = divergence.DivergenceMonitor(GanConfig(diversity_floor=0.0, loss=loss))
             for step in range(divergence.STEPS):
                 report = StepReport(step, 4 * step, share * unsure, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0)
-                vitals.note(report)
-            assert ("sure of itself" in str(vitals.illness(training))) is ill, (loss, share)
+                monitor.note(report)
+            assert ("sure of itself" in str(monitor.check(state))) is ill, (loss, share)
 
 
 def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: object) -> None:

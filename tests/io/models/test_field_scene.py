@@ -90,12 +90,12 @@ def test_a_file_of_before_has_densities_per_world_unit(tmp_path: Path) -> None:
     assert isinstance(back, FieldScene)
     assert isinstance(back.field, Field)
     assert isinstance(scene.field, Field)
-    chance = torch.Generator().manual_seed(1)
-    points = 0.7 * torch.randn(40, 3, generator=chance) + torch.tensor(scene.field.space.center)
+    rng = torch.Generator().manual_seed(1)
+    points = 0.7 * torch.randn(40, 3, generator=rng) + torch.tensor(scene.field.space.center)
     features = features_of(scene.field.encoding, into_cube(scene.field.space, points))
     geometry = densities(scene.field.heads, features)
     torch.testing.assert_close(log_densities(back.field, points), geometry[:, 0])
-    rays_d = torch.nn.functional.normalize(torch.randn(40, 3, generator=chance), dim=1)
+    rays_d = torch.nn.functional.normalize(torch.randn(40, 3, generator=rng), dim=1)
     torch.testing.assert_close(
         colors(back.field.heads, densities(back.field.heads, features), rays_d),
         colors(scene.field.heads, geometry, rays_d),

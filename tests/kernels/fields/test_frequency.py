@@ -30,20 +30,20 @@ SPACE = Space((0.2, -0.1, 0.3), 1.5, False, torch.ones(2, 2, 2, dtype=torch.bool
 def small_field(
     dtype: torch.dtype = torch.float32, space: Space = SPACE, shape: FrequencyShape = SHAPE
 ) -> FrequencyField:
-    chance = torch.Generator().manual_seed(3)
+    rng = torch.Generator().manual_seed(3)
     count = sum(math.prod(size) for size in shape.parts())
     coarse, fine = (
-        0.5 * torch.randn(count, generator=chance, dtype=torch.float64).to(dtype) for _ in range(2)
+        0.5 * torch.randn(count, generator=rng, dtype=torch.float64).to(dtype) for _ in range(2)
     )
     return FrequencyField(coarse, fine, space, shape)
 
 
 def small_rays(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
-    chance = torch.Generator().manual_seed(4)
-    origins = torch.tensor(SPACE.center) + torch.randn(4, 3, generator=chance)
-    directions = torch.nn.functional.normalize(torch.randn(4, 3, generator=chance), dim=1)
+    rng = torch.Generator().manual_seed(4)
+    origins = torch.tensor(SPACE.center) + torch.randn(4, 3, generator=rng)
+    directions = torch.nn.functional.normalize(torch.randn(4, 3, generator=rng), dim=1)
     origins = origins - 4 * directions
-    return origins.to(dtype), directions.to(dtype), torch.rand(4, generator=chance).to(dtype)
+    return origins.to(dtype), directions.to(dtype), torch.rand(4, generator=rng).to(dtype)
 
 
 def test_gamma_by_hand() -> None:
@@ -65,9 +65,9 @@ def test_the_first_papers_networks_have_its_layers() -> None:
 
 def test_the_network_written_out() -> None:
     field = small_field(torch.float64)
-    chance = torch.Generator().manual_seed(5)
-    u = torch.rand(6, 3, generator=chance, dtype=torch.float64)
-    directions = torch.nn.functional.normalize(torch.randn(6, 3, generator=chance), dim=1).double()
+    rng = torch.Generator().manual_seed(5)
+    u = torch.rand(6, 3, generator=rng, dtype=torch.float64)
+    directions = torch.nn.functional.normalize(torch.randn(6, 3, generator=rng), dim=1).double()
     sizes = SHAPE.parts()
     p = [x.view(s) for x, s in zip(field.fine.split([*map(math.prod, sizes)]), sizes, strict=True)]
     place = gamma(2 * u - 1, 3)

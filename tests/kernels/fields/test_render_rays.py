@@ -36,14 +36,14 @@ TOLERANCE = 1e-4  # relative to the largest value (docs/conventions.md)
 
 
 def hashed(features: int, resolutions: tuple[int, ...]) -> HashEncoding:
-    chance = torch.Generator().manual_seed(5)
-    return HashEncoding(torch.randn(len(resolutions), 512, features, generator=chance), resolutions)
+    rng = torch.Generator().manual_seed(5)
+    return HashEncoding(torch.randn(len(resolutions), 512, features, generator=rng), resolutions)
 
 
 def of_cosines(frequencies: int, features: int, cells: int, band: float = math.inf) -> DctEncoding:
-    chance = torch.Generator().manual_seed(6)
-    planes = torch.randn(3, frequencies, frequencies, features, generator=chance) / frequencies
-    lines = torch.randn(3, frequencies, features, generator=chance) / frequencies**0.5
+    rng = torch.Generator().manual_seed(6)
+    planes = torch.randn(3, frequencies, frequencies, features, generator=rng) / frequencies
+    lines = torch.randn(3, frequencies, features, generator=rng) / frequencies**0.5
     return DctEncoding(planes, lines, cells, band)
 
 
@@ -62,27 +62,27 @@ def field_of(
     contracted: bool = False,
     seed: int = 0,
 ) -> Field:
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     count = sum(map(math.prod, head_shapes(encoding.width, hidden)))
-    weights = 0.4 * torch.randn(count, generator=chance)
+    weights = 0.4 * torch.randn(count, generator=rng)
     parts = Heads(weights, encoding.width, hidden).parts()
     for bias in (parts[1], parts[5]):
         bias.add_(bias.sign() * 2)  # few sums near 0, where rounding decides whether they count
     parts[2][0] *= 0.3  # densities that rays go through
-    here = torch.rand(7, 7, 7, generator=chance) < 0.7
-    occupied = here * torch.randint(1, 4, (7, 7, 7), generator=chance, dtype=torch.uint8)
+    here = torch.rand(7, 7, 7, generator=rng) < 0.7
+    occupied = here * torch.randint(1, 4, (7, 7, 7), generator=rng, dtype=torch.uint8)
     space = Space((0.2, -0.1, 0.3), 1.5, contracted, occupied)
     return Field(encoding, Heads(weights, encoding.width, hidden), space)
 
 
 def rays_of(field: Field, count: int = 150, seed: int = 1) -> tuple[Tensor, ...]:
     """Rays from around, some of which miss the space, and their ends and offsets."""
-    chance = torch.Generator().manual_seed(seed)
-    rays_o = 3 * torch.nn.functional.normalize(torch.randn(count, 3, generator=chance), dim=1)
-    aim = torch.tensor(field.space.center) + 0.9 * torch.randn(count, 3, generator=chance)
+    rng = torch.Generator().manual_seed(seed)
+    rays_o = 3 * torch.nn.functional.normalize(torch.randn(count, 3, generator=rng), dim=1)
+    aim = torch.tensor(field.space.center) + 0.9 * torch.randn(count, 3, generator=rng)
     rays_d = torch.nn.functional.normalize(aim - rays_o, dim=1)
     ends = ends_of(field.space, rays_o, rays_d, 0.1, 9.0)
-    return rays_o, rays_d, ends, torch.rand(count, generator=chance)
+    return rays_o, rays_d, ends, torch.rand(count, generator=rng)
 
 
 def marching_of(field: Field) -> Marching:
@@ -118,12 +118,12 @@ def test_pictures_and_gradients_are_the_twins(
 ) -> None:
     field = field_of(encoding, contracted=contracted)
     rays = rays_of(field, 60)
-    chance = torch.Generator().manual_seed(2)
+    rng = torch.Generator().manual_seed(2)
     fast, plain = with_grads(field), with_grads(as_double(field))
     for_each = [rendered(fast, rays), rendered(plain, rays)]
     assert torch.equal(for_each[0].samples.long(), for_each[1].samples)
     assert 0 < int((for_each[0].samples == 0).sum()) < 40 or contracted
-    weights = [torch.randn(x.shape, generator=chance) for x in for_each[0][:4]]
+    weights = [torch.randn(x.shape, generator=rng) for x in for_each[0][:4]]
     for got, wanted in zip(*(found[:4] for found in for_each), strict=True):
         close(got, wanted)
     for found in for_each:
@@ -139,8 +139,8 @@ def test_the_twin_is_the_gradient_of_finite_differences(
 ) -> None:
     field = as_double(field_of(encoding, hidden=8))
     rays = rays_of(field, 12)
-    chance = torch.Generator().manual_seed(3)
-    weights = [torch.randn(12, *rest, generator=chance).double() for rest in ((3,), (), (), ())]
+    rng = torch.Generator().manual_seed(3)
+    weights = [torch.randn(12, *rest, generator=rng).double() for rest in ((3,), (), (), ())]
 
     def loss(values: dict[str, Tensor]) -> Tensor:
         found = rendered(with_arrays(field, values), rays)[:4]
@@ -150,7 +150,7 @@ def test_the_twin_is_the_gradient_of_finite_differences(
     loss(values).backward()
     for name, value in values.items():
         for _ in range(2):
-            towards, step = torch.randn(value.shape, generator=chance).double(), 1e-6
+            towards, step = torch.randn(value.shape, generator=rng).double(), 1e-6
             with torch.no_grad():
                 ahead = loss({**values, name: value + step * towards})
                 behind = loss({**values, name: value - step * towards})

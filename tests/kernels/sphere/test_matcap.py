@@ -16,10 +16,10 @@ from tondo.kernels.threads import num_threads, set_num_threads
 
 def arguments(dtype: torch.dtype = torch.float32, splats: int = 37) -> list[Tensor]:
     """Of three objects: quats, viewmats, light, colors."""
-    chance = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=chance, dtype=torch.float64)
+        return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
     viewmats = torch.eye(4, dtype=torch.float64).repeat(3, 1, 1)
     viewmats[:, :3, :3] = rotation_from_quat(normal(3, 4))

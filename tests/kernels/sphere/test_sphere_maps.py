@@ -25,14 +25,14 @@ from tondo.kernels.threads import num_threads, set_num_threads
 LEAK = 0.2
 
 
-def chance() -> torch.Generator:
+def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
 def maps(dtype: torch.dtype = torch.float32, *, rows: int = 5, columns: int = 14) -> list[Tensor]:
     """A map [3, 8, rows, columns], a style or scale [3, 8] and a bias [8]."""
     shapes = ((3, 8, rows, columns), (3, 8), (8,))
-    generator = chance()
+    generator = rng()
     return [torch.randn(*shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
@@ -49,7 +49,7 @@ def with_gradients(operation: Callable[..., Tensor], inputs: list[Tensor]) -> li
     """What it gives, and the gradients of the inputs for weights that are no symmetric ones."""
     leaves = [x.clone().requires_grad_() for x in inputs]
     found = operation(*leaves)
-    weights = torch.randn(found.shape, generator=chance(), dtype=torch.float64).to(found.dtype)
+    weights = torch.randn(found.shape, generator=rng(), dtype=torch.float64).to(found.dtype)
     return [found.detach(), *torch.autograd.grad((weights * found).sum(), leaves)]
 
 
@@ -108,7 +108,7 @@ def test_nan_stays_visible(name: str) -> None:
 def bumpy(rows: int, columns: int) -> Tensor:
     """[2, 3, rows, columns]: two skins, the second one far from round."""
     sphere = sphere_map(rows, columns)
-    bumps = torch.randn(2, 3, rows, columns, generator=chance())
+    bumps = torch.randn(2, 3, rows, columns, generator=rng())
     return sphere + torch.tensor([0.02, 0.5])[:, None, None, None] * bumps
 
 
@@ -154,7 +154,7 @@ def test_neighbours_stay_neighbours_across_the_seam_and_the_poles() -> None:
 
 @pytest.mark.parametrize("reach", [1, 3])
 def test_the_gradient_of_wrap_comes_home_from_all_borders(reach: int) -> None:
-    x = torch.randn(2, 3, 4, 6, generator=chance(), dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 3, 4, 6, generator=rng(), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda at: wrap(at, reach), x)
 
 
@@ -173,7 +173,7 @@ def test_softened_takes_chequers_away_and_leaves_what_is_smooth() -> None:
 
 
 def test_softened_is_a_sum_of_neighbours_and_so_is_its_gradient() -> None:
-    x = torch.randn(2, 3, 4, 6, generator=chance(), dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 3, 4, 6, generator=rng(), dtype=torch.float64, requires_grad=True)
     wide = wrap(x, 1)
     rows = wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]
     wanted = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tondo.gan.files.open_generator import Opened
-    from tondo.gan.objects.render import Shots
+    from tondo.gan.objects.render import Rendered
 
 SIDES = 8
 
@@ -60,9 +60,9 @@ def run(args: argparse.Namespace) -> None:
     D = load_discriminator(opened.run, opened.trained.generator.shape.size)
     from tondo.gan.evaluation.explain import colored, heat_maps
 
-    shots, angles = _pictures(opened, args.seed, args.truncation)
-    images = shots.images
-    channels = torch.cat([images, shots.alphas[..., None]], dim=3) if D.with_alpha else images
+    rendered, angles = _pictures(opened, args.seed, args.truncation)
+    images = rendered.images
+    channels = torch.cat([images, rendered.alphas[..., None]], dim=3) if D.with_alpha else images
     heat = heat_maps(D, channels.permute(0, 3, 1, 2), angles if D.pose is not None else None)
     place = args.output or opened.run.renders_dir / "explain" / f"seed{args.seed:04d}.png"
     write_png(place, _sheet(images[:SIDES], colored(heat[:SIDES], images[:SIDES])))
@@ -74,13 +74,13 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Shots, Tensor]:
+def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Rendered, Tensor]:
     """4 * SIDES pictures and the cameras' angles: the sample from all sides, then as many
     pictures of other samples three times, because D compares the pictures of a group."""
     import torch
 
     from tondo.gan.objects.contact_sheet import turning_angles
-    from tondo.gan.objects.render import pictures_of
+    from tondo.gan.objects.render import render_styles
     from tondo.gan.sampling.generate import styles_of
     from tondo.geometry.pose_prior import cameras_by, draw_cameras
 
@@ -95,8 +95,8 @@ def _pictures(opened: Opened, seed: int, truncation: float) -> tuple[Shots, Tens
     drawn = draw_cameras(priors, len(others), size, torch.Generator().manual_seed(0))
     viewmats, Ks = torch.cat([viewmats, drawn.viewmats]), torch.cat([Ks, drawn.Ks])
     with torch.no_grad():
-        shots, _ = pictures_of(generator, w, viewmats, Ks, size)
-    return shots, torch.cat([angles, drawn.angles])
+        rendered, _ = render_styles(generator, w, viewmats, Ks, size)
+    return rendered, torch.cat([angles, drawn.angles])
 
 
 def _sheet(images: Tensor, heat: Tensor) -> Tensor:

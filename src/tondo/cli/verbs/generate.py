@@ -112,8 +112,8 @@ def _write_models(
         stem = folder / f"seed{seed:04d}"
         for ending in args.format:
             if ending == "png":
-                shots = views(generator, style[None], priors, size)
-                write_png(stem.with_suffix(".png"), torch.cat(list(shots.images), dim=1))
+                rendered = views(generator, style[None], priors, size)
+                write_png(stem.with_suffix(".png"), torch.cat(list(rendered.images), dim=1))
             elif ending == "mp4":
                 frames = _turntable(opened, style, size)
                 write_video(stem.with_suffix(".mp4"), frames, FPS)
@@ -131,8 +131,8 @@ def _turntable(opened: Opened, style: Tensor, size: int) -> list[Tensor]:
     from tondo.gan.objects.contact_sheet import views
 
     trained = opened.trained
-    shots = views(trained.generator, style[None], trained.priors, size, FRAMES)
-    frames = [(image.clamp(0, 1) * 255).round().to(torch.uint8) for image in shots.images]
+    rendered = views(trained.generator, style[None], trained.priors, size, FRAMES)
+    frames = [(image.clamp(0, 1) * 255).round().to(torch.uint8) for image in rendered.images]
     low, high = trained.priors[0].azimuth
     return frames if high - low >= 359.9 else frames + frames[-2:0:-1]
 
@@ -152,7 +152,7 @@ def _write_interpolation(path: Path, opened: Opened, w: Tensor, size: int) -> No
     import torch
 
     from tondo.gan.objects.contact_sheet import turning_angles
-    from tondo.gan.objects.render import pictures_of
+    from tondo.gan.objects.render import render_styles
     from tondo.geometry.pose_prior import cameras_by
     from tondo.io.video import write_video
 
@@ -169,8 +169,8 @@ def _write_interpolation(path: Path, opened: Opened, w: Tensor, size: int) -> No
             seed, step = divmod(k, STEPS_BETWEEN)
             share = 0.5 - 0.5 * float(torch.cos(torch.tensor(step / STEPS_BETWEEN * torch.pi)))
             style = w[seed].lerp(w[(seed + 1) % len(w)], share)[None]
-            shots, _ = pictures_of(generator, style, viewmats[k : k + 1], Ks[k : k + 1], size)
-            frames.append((shots.images[0].clamp(0, 1) * 255).round().to(torch.uint8))
+            rendered, _ = render_styles(generator, style, viewmats[k : k + 1], Ks[k : k + 1], size)
+            frames.append((rendered.images[0].clamp(0, 1) * 255).round().to(torch.uint8))
     write_video(path, frames, FPS)
     print(f"{path}: {count / FPS:.0f} s from seed to seed")
 

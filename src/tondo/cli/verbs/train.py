@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> None:
     """Train and print the results. Raises TondoError, KeyboardInterrupt."""
     _sleep_later()
     from tondo.gan.networks.discriminator import GROUP
-    from tondo.gan.training.worker import follow
+    from tondo.gan.training.worker import run_worker
     from tondo.runs import distributed
 
     if args.resume and args.force:
@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> None:
         if distributed.is_first():
             _lead(args, options)
         else:
-            follow(args.output, options)
+            run_worker(args.output, options)
     finally:
         distributed.stop()
 
@@ -156,12 +156,12 @@ def _lead(args: argparse.Namespace, options: TrainOptions) -> None:
     """What the first process, or the only one, does."""
     from tondo.cli.terminal import Screen
     from tondo.gan.training.session import Interrupted, train_generator
-    from tondo.gan.training.worker import leading
+    from tondo.gan.training.worker import ending_workers
     from tondo.runs.run_directory import check_run_target
 
     with Screen() as screen:
         try:
-            with leading():
+            with ending_workers():
                 check_run_target(args.output, force=args.force, resume=args.resume)
                 result = train_generator(
                     args.pictures,

@@ -24,7 +24,7 @@ from tondo.features.extractor import Extractor
 from tondo.gan.evaluation.geometry_checks import GeometryChecks, check_geometry
 from tondo.gan.files.generator_file import Trained
 from tondo.gan.objects.contact_sheet import latents
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.geometry.pose_prior import Cameras, draw_cameras
 
 PAIRS = 500
@@ -81,13 +81,13 @@ def evaluate_generator(
     Raises:
         ValueError: fewer than 5 pictures or samples: nothing can be said from so few.
     """
-    chance = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(pictures.images), generator=chance)[:count]
+    rng = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(pictures.images), generator=rng)[:count]
     if len(rows) < 5 or count < 5:
         raise ValueError(f"needs at least 5 pictures and samples, got {len(rows)} and {count}")
-    reals = over_white(pictures.images[rows])
-    fakes = sample_pictures(trained, count, chance, _known(pictures, count, chance), watch)
-    real, fake = (pooled_features(images, extractor) for images in (reals, fakes))
+    real_images = over_white(pictures.images[rows])
+    fakes = sample_pictures(trained, count, rng, _known(pictures, count, rng), watch)
+    real, fake = (pooled_features(images, extractor) for images in (real_images, fakes))
     inside = precision_recall(real, fake)
     styles = _styles(trained, CHECKED, FIRST_SEED)
     return GeneratorMetrics(
@@ -96,9 +96,9 @@ def evaluate_generator(
         precision=inside.precision,
         recall=inside.recall,
         diversity=mean_pairwise_distance(fakes, PAIRS, seed, extractor),
-        diversity_of_pictures=mean_pairwise_distance(reals, PAIRS, seed, extractor),
+        diversity_of_pictures=mean_pairwise_distance(real_images, PAIRS, seed, extractor),
         extractor=f"{name} at {MEASURED_SIDE} px",
-        pictures=len(reals),
+        pictures=len(real_images),
         samples=len(fakes),
         geometry=check_geometry(trained.generator, styles, trained.priors[0]),
     )
@@ -108,7 +108,7 @@ def evaluate_generator(
 def sample_pictures(
     trained: Trained,
     count: int,
-    chance: torch.Generator,
+    rng: torch.Generator,
     cameras: Cameras | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -116,13 +116,13 @@ def sample_pictures(
     generator = trained.generator
     size = generator.shape.size
     if cameras is None:
-        cameras = draw_cameras(trained.priors, count, size, chance)
+        cameras = draw_cameras(trained.priors, count, size, rng)
     parts = []
     for start in range(0, count, BATCH):
         rows = slice(start, min(count, start + BATCH))
         w = _styles(trained, rows.stop - start, FIRST_SEED + start)
-        shots, _ = pictures_of(generator, w, cameras.viewmats[rows], cameras.Ks[rows], size)
-        images = (shots.images.clamp(0, 1) * 255).round().to(torch.uint8)
+        rendered, _ = render_styles(generator, w, cameras.viewmats[rows], cameras.Ks[rows], size)
+        images = (rendered.images.clamp(0, 1) * 255).round().to(torch.uint8)
         parts.append(images.permute(0, 3, 1, 2))
         if watch is not None:
             watch(rows.stop, count)
@@ -149,9 +149,9 @@ def _styles(trained: Trained, count: int, first_seed: int) -> Tensor:
         return generator.styles(latents(seeds, generator.shape.z))
 
 
-def _known(pictures: PictureSet, count: int, chance: torch.Generator) -> Cameras | None:
+def _known(pictures: PictureSet, count: int, rng: torch.Generator) -> Cameras | None:
     """The pictures' own cameras, `count` of them at random, or None."""
     if pictures.viewmats is None or pictures.Ks is None:
         return None
-    rows = torch.randint(len(pictures.images), (count,), generator=chance)
+    rows = torch.randint(len(pictures.images), (count,), generator=rng)
     return Cameras(torch.zeros(count, 3), pictures.viewmats[rows], pictures.Ks[rows])

@@ -95,10 +95,10 @@ def heat_maps(
     if isinstance(D, PlainDiscriminator):
         return _by_hiding(D, images, angles)
     size = images.shape[2:]
-    looks = D.looks(images)
-    judged = D.judge(looks, angles)
+    features = D.features(images)
+    judged = D.logits(features, angles)
     maps, start = [], 0
-    for count in _places(D, looks):
+    for count in _places(D, features):
         side = math.isqrt(count)
         logits = judged[:, start : start + count].view(len(images), 1, side, side)
         maps.append(F.interpolate(logits, size=size, mode="bilinear", align_corners=False))
@@ -106,9 +106,9 @@ def heat_maps(
     return torch.stack(maps).mean(dim=0)[:, 0]
 
 
-def _places(D: ProjectedDiscriminator, looks: list[Tensor]) -> list[int]:
+def _places(D: ProjectedDiscriminator, features: list[Tensor]) -> list[int]:
     """How many logits each scale gives: a square of them."""
-    return [head(x[:GROUP], None).shape[1] for head, x in zip(D.heads, looks, strict=True)]
+    return [head(x[:GROUP], None).shape[1] for head, x in zip(D.heads, features, strict=True)]
 
 
 def _by_hiding(D: PlainDiscriminator, images: Tensor, angles: Tensor | None) -> Tensor:
@@ -118,7 +118,7 @@ def _by_hiding(D: PlainDiscriminator, images: Tensor, angles: Tensor | None) -> 
     channels = images.shape[1]
     kernel = torch.ones(channels, 1, 2 * radius + 1, 2 * radius + 1) / (2 * radius + 1) ** 2
     blurred = F.conv2d(F.pad(images, (radius,) * 4, mode="replicate"), kernel, groups=channels)
-    whole = D.judge(D.looks(images), angles).mean(dim=1)
+    whole = D.logits(D.features(images), angles).mean(dim=1)
     total, covered = torch.zeros(len(images), size, size), torch.zeros(size, size)
     starts = sorted({*range(0, size - patch + 1, stride), size - patch})
     for y in starts:
@@ -126,7 +126,7 @@ def _by_hiding(D: PlainDiscriminator, images: Tensor, angles: Tensor | None) -> 
             hidden = images.clone()
             area = (slice(y, y + patch), slice(x, x + patch))
             hidden[:, :, area[0], area[1]] = blurred[:, :, area[0], area[1]]
-            change = whole - D.judge(D.looks(hidden), angles).mean(dim=1)
+            change = whole - D.logits(D.features(hidden), angles).mean(dim=1)
             total[:, area[0], area[1]] += change[:, None, None]
             covered[area] += 1
     return total / covered

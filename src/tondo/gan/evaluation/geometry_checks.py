@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from tondo.gan.networks.generator import Generator
-from tondo.gan.objects.render import Shots, pictures_of
+from tondo.gan.objects.render import Rendered, render_styles
 from tondo.geometry.look_at import cameras_at
 from tondo.geometry.pose_prior import PosePrior
 
@@ -82,60 +82,62 @@ def _check_one(
     angles[-2:, 1] = 0.5 * math.pi * torch.tensor([1.0, -1.0])
     angles[ANGLES:-2, 0] = middle + torch.tensor([0.0, APART, 0.5 * math.pi, 0.5 * math.pi + APART])
     viewmats, Ks = cameras_at(angles, prior.fov, prior.distance, size)
-    shots, _ = pictures_of(generator, w.expand(len(angles), -1), viewmats, Ks, size)
-    solid = shots.alphas >= SOLID
+    rendered, _ = render_styles(generator, w.expand(len(angles), -1), viewmats, Ks, size)
+    solid = rendered.alphas >= SOLID
     if not bool(solid[ANGLES].any()):
         return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-    pairs = [_warp(shots, viewmats, Ks, a, a + 1) for a in (ANGLES, ANGLES + 2)]
+    pairs = [_warp(rendered, viewmats, Ks, a, a + 1) for a in (ANGLES, ANGLES + 2)]
     error, covered = (sum(values) / len(pairs) for values in zip(*pairs, strict=True))
-    points = torch.cat([_points(shots, viewmats, Ks, k) for k in range(ANGLES)])
+    points = torch.cat([_points(rendered, viewmats, Ks, k) for k in range(ANGLES)])
     sides = float(solid[ANGLES + 2].sum()) / float(solid[ANGLES].sum())
     round_it = [*range(ANGLES), ANGLES + 4, ANGLES + 5]
-    hidden = _hidden(generator(w).means[0], shots, viewmats, Ks, round_it)
-    some = (shots.alphas > 0.05).sum()
-    haze = float(((shots.alphas > 0.05) & (shots.alphas < 0.95)).sum() / some.clamp_min(1))
+    hidden = _hidden(generator(w).means[0], rendered, viewmats, Ks, round_it)
+    some = (rendered.alphas > 0.05).sum()
+    haze = float(((rendered.alphas > 0.05) & (rendered.alphas < 0.95)).sum() / some.clamp_min(1))
     apart = _floaters(solid[:ANGLES])
     return (error, covered, _thickness(points), sides, apart, hidden, haze, 0.0)
 
 
-def _points(shots: Shots, viewmats: Tensor, Ks: Tensor, index: int) -> Tensor:
+def _points(rendered: Rendered, viewmats: Tensor, Ks: Tensor, index: int) -> Tensor:
     """[M, 3] surface points in the object's space that view `index` sees."""
-    solid = shots.alphas[index] >= SOLID
+    solid = rendered.alphas[index] >= SOLID
     places = solid.nonzero().flip(1) + 0.5
     rays = torch.cat([places, torch.ones(len(places), 1)], dim=1) @ torch.linalg.inv(Ks[index]).T
-    local = rays * shots.depths[index][solid][:, None]
+    local = rays * rendered.depths[index][solid][:, None]
     return (local - viewmats[index, :3, 3]) @ viewmats[index, :3, :3]
 
 
-def _warp(shots: Shots, viewmats: Tensor, Ks: Tensor, a: int, b: int) -> tuple[float, float]:
+def _warp(rendered: Rendered, viewmats: Tensor, Ks: Tensor, a: int, b: int) -> tuple[float, float]:
     """Mean colour difference of view a and view b fetched through a's depth, and the share of a's
     object where both see the same surface."""
-    points = _points(shots, viewmats, Ks, a)
+    points = _points(rendered, viewmats, Ks, a)
     if not len(points):
         return 0.0, 0.0
     local = points @ viewmats[b, :3, :3].T + viewmats[b, :3, 3]
     projected = local @ Ks[b].T
-    size = shots.alphas.shape[1]
+    size = rendered.alphas.shape[1]
     grid = (projected[:, :2] / projected[:, 2:].clamp_min(1e-6)) * (2 / size) - 1
-    maps = torch.cat([shots.images[b].permute(2, 0, 1), shots.depths[b][None]])[None]
+    maps = torch.cat([rendered.images[b].permute(2, 0, 1), rendered.depths[b][None]])[None]
     fetched = F.grid_sample(maps, grid[None, None], "bilinear", "border", align_corners=False)
     fetched = fetched[0, :, 0].T
     same = (fetched[:, 3] - local[:, 2]).abs() < DEPTH_SLACK
     if not bool(same.any()):
         return 0.0, 0.0
-    colors = shots.images[a][shots.alphas[a] >= SOLID]
+    colors = rendered.images[a][rendered.alphas[a] >= SOLID]
     difference = (fetched[:, :3] - colors).abs().mean(dim=1)
     return float(difference[same].mean()), float(same.float().mean())
 
 
-def _hidden(means: Tensor, shots: Shots, viewmats: Tensor, Ks: Tensor, views: list[int]) -> float:
+def _hidden(
+    means: Tensor, rendered: Rendered, viewmats: Tensor, Ks: Tensor, views: list[int]
+) -> float:
     """Share of the splats at means [N, 3] that none of the views sees."""
-    size = shots.alphas.shape[1]
+    size = rendered.alphas.shape[1]
     local = means @ viewmats[views, :3, :3].mT + viewmats[views, None, :3, 3]
     projected = local @ Ks[views].mT
     grid = (projected[..., :2] / projected[..., 2:].clamp_min(1e-6)) * (2 / size) - 1
     # Where nothing is solid nothing hides
-    depths = torch.where(shots.alphas >= SOLID, shots.depths, torch.inf)[views, None]
+    depths = torch.where(rendered.alphas >= SOLID, rendered.depths, torch.inf)[views, None]
     nearest = F.grid_sample(depths, grid[:, None], "nearest", "border", align_corners=False)
     return float((local[..., 2] > nearest[:, 0, 0] + BEHIND).all(dim=0).float().mean())
 

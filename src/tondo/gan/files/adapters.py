@@ -30,6 +30,7 @@ from tondo.gan.files.generator_file import (
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import Linear, StyledConv
 from tondo.io.atomic import write_bytes
+from tondo.runs.migration import migrated
 
 FORMAT = "tondo adapter 3"
 WHERE = ("shares", "centre", "spread", "w_mean")  # of a generator: how z and styles lie
@@ -178,7 +179,9 @@ def with_adapter(base: Generator, path: Path) -> Generator:
     Raises:
         InputError: missing, damaged, or of another generator than `base`.
     """
-    about, tensors = read_tensors(path, "tondo_adapter", "an adapter of Tondo")
+    about, tensors = migrated(
+        "adapter", *read_tensors(path, "tondo_adapter", "an adapter of Tondo")
+    )
     card = _card_of(path, about)
     if card.base_fingerprint != fingerprint(base):
         raise InputError(

@@ -26,6 +26,7 @@ from tondo.gan.networks.layers import modulation
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.geometry.pose_prior import NAMED, PosePrior
 from tondo.io.atomic import write_bytes
+from tondo.runs.migration import migrated
 
 FORMAT = "tondo generator 1"
 MOST_BYTES = 512 * 2**20
@@ -119,7 +120,9 @@ def load_generator(path: Path) -> Trained:
             announced, or values that are not finite.
     """
     path = Path(path)
-    about, tensors = read_tensors(path, "tondo_generator", "a generator of Tondo")
+    about, tensors = migrated(
+        "generator", *read_tensors(path, "tondo_generator", "a generator of Tondo")
+    )
     shape, priors, card = _parse_about(path, about)
     try:
         with torch.device("meta"):
@@ -221,13 +224,13 @@ def _parse_about(
 
 
 def shape_of(fields: dict[str, Any]) -> GeneratorShape:
-    """A shape from JSON; every count must lie within 1..4096 (that of traits may be 0), every word
-    be a known one.
+    """A shape from JSON; every count must lie within 1..4096 (that of basis maps may be 0), every
+    word be a known one.
 
     Raises:
         ValueError, TypeError: it is not one.
     """
-    counted = {name: value for name, value in fields.items() if (name, value) != ("traits", 0)}
+    counted = {name: value for name, value in fields.items() if (name, value) != ("basis_maps", 0)}
     values = _checked(GeneratorShape, counted, least=1)
     for name, known in KNOWN_WORDS.items():
         if name in values and values[name] not in known:

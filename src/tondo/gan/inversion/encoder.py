@@ -27,7 +27,7 @@ from tondo.gan.files.generator_file import (
     is_number,
     read_tensors,
 )
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.geometry.pose_prior import draw_cameras
 from tondo.io.atomic import write_bytes
 
@@ -131,15 +131,15 @@ def train_encoder(
     """
     if samples < 20:
         raise ValueError(f"an encoder needs at least 20 samples, got {samples}")
-    chance = torch.Generator().manual_seed(seed)
-    maps, coarse, truth = _samples(trained, samples, chance, watch)
+    rng = torch.Generator().manual_seed(seed)
+    maps, coarse, truth = _samples(trained, samples, rng, watch)
     kept = samples - max(2, samples // 10)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of first weights and of what is dropped
         encoder = Encoder(trained.generator.shape.w)
         learned = Guess(truth.w[:kept], truth.rotations[:kept])
         looks = ([x[:kept] for x in maps], coarse[:kept])
-        _learn(encoder, looks, learned, rounds, chance, watch)
+        _learn(encoder, looks, learned, rounds, rng, watch)
     encoder.eval().requires_grad_(False)
     test = encoder.head([x[kept:].float() for x in maps], coarse[kept:].float())
     return encoder, _report(test, Guess(truth.w[kept:], truth.rotations[kept:]), truth.w)
@@ -150,7 +150,7 @@ def _learn(
     looks: tuple[list[Tensor], Tensor],
     truth: Guess,
     rounds: int,
-    chance: torch.Generator,
+    rng: torch.Generator,
     watch: Callable[[str, int, int], None] | None,
 ) -> None:
     maps, coarse = looks
@@ -162,7 +162,7 @@ def _learn(
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        rows = torch.randint(kept, (min(BATCH, kept),), generator=chance)
+        rows = torch.randint(kept, (min(BATCH, kept),), generator=rng)
         guess = encoder.head([x[rows].float() for x in maps], coarse[rows].float())
         turn = (guess.rotations - truth.rotations[rows]).square().sum(dim=(1, 2)).mean()
         loss = (guess.w - truth.w[rows]).square().mean() / spread + TURN_WEIGHT * turn
@@ -177,25 +177,25 @@ def _learn(
 def _samples(
     trained: Trained,
     count: int,
-    chance: torch.Generator,
+    rng: torch.Generator,
     watch: Callable[[str, int, int], None] | None,
 ) -> tuple[list[Tensor], Tensor, Guess]:
     """Looks of `count` samples as float16, and their truth. Pictures are disturbed a little as
     photographs are: exposure, tint, place and size in the picture."""
     generator = trained.generator
-    cameras = draw_cameras(trained.priors, count, SIDE, chance)
+    cameras = draw_cameras(trained.priors, count, SIDE, rng)
     viewmats = cameras.viewmats.clone()
-    viewmats[:, :2, 3] += 0.08 * torch.randn(count, 2, generator=chance)
-    viewmats[:, 2, 3] *= torch.exp(0.06 * torch.randn(count, generator=chance))
+    viewmats[:, :2, 3] += 0.08 * torch.randn(count, 2, generator=rng)
+    viewmats[:, 2, 3] *= torch.exp(0.06 * torch.randn(count, generator=rng))
     found: list[list[Tensor]] = [[] for _ in range(len(CHANNELS) + 1)]
     styles = []
     for start in range(0, count, RENDERED):
         rows = slice(start, min(count, start + RENDERED))
-        z = torch.randn(rows.stop - start, generator.shape.z, generator=chance)
+        z = torch.randn(rows.stop - start, generator.shape.z, generator=rng)
         w = generator.styles(z)
-        images = pictures_of(generator, w, viewmats[rows], cameras.Ks[rows], SIDE)[0].images
-        gain = torch.exp(0.1 * torch.randn(len(w), 1, 1, 3, generator=chance))
-        power = torch.exp(0.2 * torch.randn(len(w), 1, 1, 1, generator=chance))
+        images = render_styles(generator, w, viewmats[rows], cameras.Ks[rows], SIDE)[0].images
+        gain = torch.exp(0.1 * torch.randn(len(w), 1, 1, 3, generator=rng))
+        power = torch.exp(0.2 * torch.randn(len(w), 1, 1, 1, generator=rng))
         images = (images.clamp(1e-3, 1) ** power * gain).clamp(0, 1).permute(0, 3, 1, 2)
         maps, coarse = look(images)
         for parts, x in zip(found, [*maps, coarse], strict=True):

@@ -22,8 +22,15 @@ from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import unit_rms
 from tondo.gan.networks.skin import Skins
 from tondo.gan.objects.contact_sheet import turning_angles
-from tondo.gan.objects.geometry_loss import roughness
-from tondo.gan.objects.render import Shots, enlarged, objects_of, pictures_of, repeated, seen
+from tondo.gan.objects.geometry_loss import laplacian_loss
+from tondo.gan.objects.render import (
+    Rendered,
+    enlargement,
+    make_objects,
+    render,
+    render_styles,
+    repeat,
+)
 from tondo.geometry.look_at import looking
 from tondo.geometry.pose_prior import PosePrior, cameras_by, draw_cameras
 
@@ -89,12 +96,12 @@ class Judge:
         with torch.no_grad():
             self._looks = self._features(target.image[None])
 
-    def losses(self, shots: Shots) -> Tensor:
+    def losses(self, rendered: Rendered) -> Tensor:
         """[B] weighted sums."""
-        pixels = (shots.images - self.target.image).abs().mean(dim=(1, 2, 3))
-        total = PIXELS * pixels + LOOKS * self.perceptual(shots.images)
+        pixels = (rendered.images - self.target.image).abs().mean(dim=(1, 2, 3))
+        total = PIXELS * pixels + LOOKS * self.perceptual(rendered.images)
         if self.target.mask is not None:
-            outline = (shots.alphas - self.target.mask).square().mean(dim=(1, 2))
+            outline = (rendered.alphas - self.target.mask).square().mean(dim=(1, 2))
             total = total + OUTLINE * outline
         return total
 
@@ -126,8 +133,8 @@ def first_poses(guess: Guess, priors: tuple[PosePrior, ...], size: int) -> Pose:
 def best_starts(generator: Generator, judge: Judge, w: Tensor, poses: Pose) -> tuple[Tensor, Pose]:
     """The KEPT best of many starts, the guess among them: the guessed style w [1, W] from all
     cameras, and random styles from the guessed camera, which is the first of `poses`."""
-    chance = torch.Generator().manual_seed(0)
-    drawn = generator.styles(torch.randn(DRAWN, generator.shape.z, generator=chance))
+    rng = torch.Generator().manual_seed(0)
+    drawn = generator.styles(torch.randn(DRAWN, generator.shape.z, generator=rng))
     styles = torch.cat([unit_rms(w).expand(len(poses.first), -1), drawn])
     rows = torch.cat([torch.arange(len(poses.first)), torch.zeros(DRAWN, dtype=torch.int64)])
     parts = zip(styles.split(AT_ONCE), rows.split(AT_ONCE), strict=True)
@@ -209,25 +216,25 @@ def tune(
     tuned.mapping.requires_grad_(False)
     parameters = [p for p in tuned.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, 1e-3, betas=(0.9, 0.99))
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     viewmat, size, w = fitted.pose.viewmats(), judge.size, fitted.w
-    larger = enlarged(generator, size)
+    larger = enlargement(generator, size)
     with torch.no_grad():
-        first, behind_first = objects_of(generator, w), generator.backdrop(w, size)
+        first, behind_first = make_objects(generator, w), generator.backdrop(w, size)
         bends = _bends(first)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = 1e-3 * min(1.0, 2.0 * (1 - step / steps) + 0.05)
-        other = draw_cameras(priors, 1, size, chance)
+        other = draw_cameras(priors, 1, size, rng)
         cameras = torch.cat([viewmat, other.viewmats]), torch.cat([fitted.pose.K[None], other.Ks])
         with torch.no_grad():
-            before = seen(first, other.viewmats, other.Ks, behind_first, larger)
-        made = objects_of(tuned, w)
-        behind = tuned.backdrop(w, size).expand(2, -1, -1, -1)
-        shots = seen(repeated(made, 2), *cameras, behind, larger)
-        mine = Shots(*(tensor[:1] for tensor in shots))
-        stay = (shots.images[1] - before.images[0]).square().mean()
-        stay = stay + (shots.alphas[1] - before.alphas[0]).square().mean()
-        bent = torch.relu(_bends(made) - bends)
+            before = render(first, other.viewmats, other.Ks, behind_first, larger)
+        objects = make_objects(tuned, w)
+        background = tuned.backdrop(w, size).expand(2, -1, -1, -1)
+        rendered = render(repeat(objects, 2), *cameras, background, larger)
+        mine = Rendered(*(tensor[:1] for tensor in rendered))
+        stay = (rendered.images[1] - before.images[0]).square().mean()
+        stay = stay + (rendered.alphas[1] - before.alphas[0]).square().mean()
+        bent = torch.relu(_bends(objects) - bends)
         optimiser.zero_grad(set_to_none=True)
         (judge.losses(mine)[0] + STAY * stay + SMOOTH * bent).backward()
         optimiser.step()
@@ -236,13 +243,13 @@ def tune(
 
 
 def _bends(skins: Skins | object) -> Tensor:
-    return roughness(skins) if isinstance(skins, Skins) else torch.zeros(())
+    return laplacian_loss(skins) if isinstance(skins, Skins) else torch.zeros(())
 
 
-def _shots(generator: Generator, w: Tensor, pose: Pose) -> Shots:
+def _shots(generator: Generator, w: Tensor, pose: Pose) -> Rendered:
     size = round(2 * float(pose.K[0, 2]))
     Ks = pose.K.expand(len(w), 3, 3).contiguous()
-    return pictures_of(generator, w, pose.viewmats(), Ks, size)[0]
+    return render_styles(generator, w, pose.viewmats(), Ks, size)[0]
 
 
 @torch.no_grad()

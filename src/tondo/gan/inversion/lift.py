@@ -27,7 +27,7 @@ from tondo.gan.inversion.fit_latent import Fitted, Judge, first_poses, fit_laten
 from tondo.gan.inversion.target import Target, read_target
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import unit_rms
-from tondo.gan.objects.render import pictures_of
+from tondo.gan.objects.render import render_styles
 from tondo.gan.sampling.generate import Model, model_of
 from tondo.geometry.pose_prior import draw_cameras
 from tondo.kernels.threads import torch_threads
@@ -199,25 +199,25 @@ def report_json(lifted: Lifted, photo: Path, generator: str) -> dict[str, Any]:
 
 @torch.no_grad()
 def _stage(name: str, generator: Generator, fitted: Fitted, judge: Judge) -> Stage:
-    shots, _ = pictures_of(
+    rendered, _ = render_styles(
         generator, fitted.w, fitted.pose.viewmats(), fitted.pose.K[None], judge.size
     )
-    pixels = float((shots.images[0] - judge.target.image).abs().mean())
+    pixels = float((rendered.images[0] - judge.target.image).abs().mean())
     overlap = None
     if judge.target.mask is not None:
-        ours, theirs = shots.alphas[0] > 0.5, judge.target.mask > 0.5
+        ours, theirs = rendered.alphas[0] > 0.5, judge.target.mask > 0.5
         overlap = float((ours & theirs).sum() / (ours | theirs).sum().clamp_min(1))
-    image = shots.images[0].clamp(0, 1)
-    return Stage(name, image, pixels, float(judge.perceptual(shots.images)[0]), overlap)
+    image = rendered.images[0].clamp(0, 1)
+    return Stage(name, image, pixels, float(judge.perceptual(rendered.images)[0]), overlap)
 
 
 @torch.no_grad()
 def _typical_distance(opened: Opened, size: int) -> float:
     generator = opened.trained.generator
-    chance = torch.Generator().manual_seed(0)
-    cameras = draw_cameras(opened.trained.priors, COMPARED, size, chance)
-    w = generator.styles(torch.randn(COMPARED, generator.shape.z, generator=chance))
-    images = pictures_of(generator, w, cameras.viewmats, cameras.Ks, size)[0].images
+    rng = torch.Generator().manual_seed(0)
+    cameras = draw_cameras(opened.trained.priors, COMPARED, size, rng)
+    w = generator.styles(torch.randn(COMPARED, generator.shape.z, generator=rng))
+    images = render_styles(generator, w, cameras.viewmats, cameras.Ks, size)[0].images
     return mean_pairwise_distance(images.clamp(0, 1).permute(0, 3, 1, 2).contiguous(), 100, 0)
 
 

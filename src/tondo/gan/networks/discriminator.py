@@ -1,7 +1,7 @@
 """Discriminators: what tells photographs from pictures of generated models.
 
-Both are used in two parts, so that the expensive one runs once a step and regularisers act where
-the judging starts: `looks(images)` gives the tensors that the trained part, `judge`, decides by.
+Both have two parts, so that the expensive one runs once a step, and R1 acts on the input of the
+trained one: `features(images)` gives the tensors from which the trained part makes `logits`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ GROUP = 4  # pictures over which the spread is measured
 
 
 class Discriminator(Protocol):
-    """`judge(looks(images))` is high for what it takes for photographs."""
+    """`logits(looks(images))` is high for what it takes for photographs."""
 
-    def looks(self, images: Tensor) -> list[Tensor]:
+    def features(self, images: Tensor) -> list[Tensor]:
         """[B, 3, H, W] sRGB 0..1, or 4 channels with the pictures' coverage where it is known, to
-        the tensors that `judge` decides by."""
+        the tensors that `logits` decides by."""
         ...
 
-    def judge(self, looks: list[Tensor], angles: Tensor | None) -> Tensor:
+    def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
         """Logits [B, L], one for each place looked at. angles [B, 3] of known cameras, radians."""
         ...
 
@@ -67,7 +67,7 @@ class ProjectedDiscriminator(nn.Module):
 
     scale: Tensor
 
-    def looks(self, images: Tensor) -> list[Tensor]:
+    def features(self, images: Tensor) -> list[Tensor]:
         found = self._extractor.features(images[:, :3])
         mixed: list[Tensor] = []
         above: Tensor | None = None
@@ -92,13 +92,15 @@ class ProjectedDiscriminator(nn.Module):
         for index, x in enumerate(self._extractor.features(images[:, :3])):
             self.scale[index] = 1.0 / self.mix[index](x).std().clamp_min(1e-6)
 
-    def judge(self, looks: list[Tensor], angles: Tensor | None) -> Tensor:
+    def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
         pose = None
         if self.pose is not None:
             if angles is None:
                 raise ValueError("this discriminator was made for known cameras; angles are None")
             pose = self.pose(torch.cat([angles.sin(), angles.cos()], dim=1))
-        return torch.cat([head(x, pose) for head, x in zip(self.heads, looks, strict=True)], dim=1)
+        return torch.cat(
+            [head(x, pose) for head, x in zip(self.heads, features, strict=True)], dim=1
+        )
 
 
 class Head(nn.Module):
@@ -140,11 +142,11 @@ class PlainDiscriminator(nn.Module):
         self.last = nn.Linear(widths[-1] * 16, 1)
         self.pose = nn.Linear(6, widths[-1]) if with_cameras else None
 
-    def looks(self, images: Tensor) -> list[Tensor]:
+    def features(self, images: Tensor) -> list[Tensor]:
         return [images]
 
-    def judge(self, looks: list[Tensor], angles: Tensor | None) -> Tensor:
-        x = F.leaky_relu(self.first(looks[0] * 2 - 1), LEAK)
+    def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
+        x = F.leaky_relu(self.first(features[0] * 2 - 1), LEAK)
         for conv, skip in zip(self.convs, self.skips, strict=True):
             y = F.leaky_relu(conv(x), LEAK)
             x = (F.avg_pool2d(y, 2) + F.avg_pool2d(skip(x), 2)) * math.sqrt(0.5)
@@ -158,18 +160,18 @@ class PlainDiscriminator(nn.Module):
         return logits
 
 
-def judge_both(
+def logits_of_both(
     D: Discriminator,
     real: list[Tensor],
     fake: list[Tensor],
     angles: tuple[Tensor | None, Tensor | None],
 ) -> tuple[Tensor, Tensor]:
     """D's logits on photographs and on generated pictures, [B, L] each, by their looks and the
-    angles of their cameras: as of two calls of `judge`, in one. Groups over which the spread is
+    angles of their cameras: as of two calls of `logits`, in one. Groups over which the spread is
     measured stay of one kind."""
     batch = len(real[0])
     if batch % GROUP:
-        return D.judge(real, angles[0]), D.judge(fake, angles[1])
+        return D.logits(real, angles[0]), D.logits(fake, angles[1])
 
     def joined(first: Tensor, second: Tensor) -> Tensor:
         parts = [x.unflatten(0, (GROUP, batch // GROUP)) for x in (first, second)]
@@ -178,7 +180,7 @@ def judge_both(
     known = None
     if angles[0] is not None and angles[1] is not None:
         known = joined(angles[0], angles[1])
-    logits = D.judge([joined(*pair) for pair in zip(real, fake, strict=True)], known)
+    logits = D.logits([joined(*pair) for pair in zip(real, fake, strict=True)], known)
     first, second = logits.unflatten(0, (GROUP, -1)).chunk(2, dim=1)
     return first.flatten(0, 1), second.flatten(0, 1)
 

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from tondo.gan.networks.backdrop import Backdrop
-from tondo.gan.networks.latent_mixture import Kinds, codes_of, first_kinds, fit_kinds
+from tondo.gan.networks.latent_mixture import (
+    LatentMixture,
+    fit_mixture,
+    sample_latents,
+    standard_mixture,
+)
 from tondo.gan.networks.layers import (
     Linear,
     Mapping,
@@ -22,17 +27,17 @@ from tondo.gan.networks.layers import (
     leaky_conv,
     normals,
 )
-from tondo.gan.networks.light import Light
+from tondo.gan.networks.light import Matcap
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.networks.skin import (
     Skins,
     _covering,
     _gently,
     _skins,
-    alike,
-    once_round,
+    cylindrical_displacement,
+    mirror_symmetric,
+    radial_displacement,
     sphere_map,
-    turned_along,
 )
 from tondo.gan.networks.tri_planes import TriPlanes
 from tondo.kernels.sphere.sphere_maps import doubled
@@ -65,16 +70,16 @@ class Generator(nn.Module):
         else:
             self._add_skin(shape)
         self.behind = Backdrop(shape) if shape.background == "scene" else None
-        self.light = Light(shape.w) if shape.light == "camera" else None
+        self.light = Matcap(shape.w) if shape.light == "camera" else None
         self.register_buffer("template", sphere_map(shape.rows, shape.columns))
         self.register_buffer("w_mean", torch.zeros(shape.w))
         # Of photographs' codes (`tondo.gan.training.autoencoder`): random z are drawn as these lie
-        first = first_kinds(shape.kinds, shape.z)
+        first = standard_mixture(shape.kinds, shape.z)
         # One kind stands without that dimension: files from before there were kinds
         one = shape.kinds == 1
-        self.register_buffer("shares", first.shares, persistent=not one)
-        self.register_buffer("centre", first.centres[0] if one else first.centres)
-        self.register_buffer("spread", first.spreads[0] if one else first.spreads)
+        self.register_buffer("shares", first.weights, persistent=not one)
+        self.register_buffer("centre", first.means[0] if one else first.means)
+        self.register_buffer("spread", first.roots[0] if one else first.roots)
 
     def _add_skin(self, shape: GeneratorShape) -> None:
         rows, columns = shape.rows // 16, shape.columns // 16
@@ -101,16 +106,18 @@ class Generator(nn.Module):
         )
         # What it has of its own is, beside what the CNN makes of it, a mixture of as many maps as
         # there are traits: as eigenfaces make faces (Turk and Pentland 1991), learned at once, too.
-        traited = TRAITED if shape.traits else 0
+        traited = TRAITED if shape.basis_maps else 0
         # Not nothing at first: mixtures of it would have no gradient.
-        self.traits = nn.ParameterList(
-            normals(shape.traits, *place.shape[1:]).mul_(FIRST_TRAIT)
+        self.basis_maps = nn.ParameterList(
+            normals(shape.basis_maps, *place.shape[1:]).mul_(FIRST_TRAIT)
             for place in self.places[:traited]
         )
-        self.mixtures = nn.ModuleList(Linear(shape.w, shape.traits) for _ in self.traits)
+        self.basis_weights = nn.ModuleList(
+            Linear(shape.w, shape.basis_maps) for _ in self.basis_maps
+        )
         # Texture then comes from noise (Karras et al. 2019, section 3.2), the same for all objects
         noisy = sizes[:3] if shape.axial else ()
-        self.loudness = nn.ParameterList(torch.zeros(1, one, 1, 1) for one, _ in noisy)
+        self.noise_strength = nn.ParameterList(torch.zeros(1, one, 1, 1) for one, _ in noisy)
         for level, (_, times) in enumerate(noisy):
             self.register_buffer(f"noise{level}", normals(1, 1, times * rows, times * columns))
         self.axes = nn.Parameter(torch.zeros(3))
@@ -119,7 +126,7 @@ class Generator(nn.Module):
     def styles(self, z: Tensor, truncation: float = 1.0) -> Tensor:
         """Normally distributed z [B, Z] to w [B, W]; truncation 0..1 pulls towards the mean
         style, above 1 (to 1.5) away from it."""
-        w = self.mapping(codes_of(z, self.kinds))
+        w = self.mapping(sample_latents(z, self.kinds))
         return w if truncation == 1.0 else self.w_mean.lerp(w, truncation)
 
     @property
@@ -128,17 +135,17 @@ class Generator(nn.Module):
         return self.w_mean.device
 
     @property
-    def kinds(self) -> Kinds:
+    def kinds(self) -> LatentMixture:
         """How codes lie, and so z are drawn."""
         many, z = len(self.shares), self.shape.z
-        return Kinds(self.shares, self.centre.view(many, z), self.spread.view(many, z, z))
+        return LatentMixture(self.shares, self.centre.view(many, z), self.spread.view(many, z, z))
 
-    def follow(self, codes: Tensor) -> None:
+    def update_mixture(self, codes: Tensor) -> None:
         """Let random z lie as the codes [N, Z] of photographs, on any device, do."""
-        found = fit_kinds(codes, Kinds(*(x.to(codes.device) for x in self.kinds)))
-        self.shares.copy_(found.shares)
-        self.centre.copy_(found.centres.view_as(self.centre))
-        self.spread.copy_(found.spreads.view_as(self.spread))
+        found = fit_mixture(codes, LatentMixture(*(x.to(codes.device) for x in self.kinds)))
+        self.shares.copy_(found.weights)
+        self.centre.copy_(found.means.view_as(self.centre))
+        self.spread.copy_(found.roots.view_as(self.spread))
 
     def forward(self, w: Tensor) -> Skins:
         """w [B, W] to the splats of B objects; those of a field cover its surface as seen from
@@ -161,26 +168,26 @@ class Generator(nn.Module):
         radius = FIRST_RADIUS * torch.exp(self.axes)
         if self.shape.axial:
             if self.shape.radial:
-                offset = once_round(offset, self.template, radius)
+                offset = radial_displacement(offset, self.template, radius)
             else:
-                offset = turned_along(offset, self.template)
+                offset = cylindrical_displacement(offset, self.template)
         if self.shape.mirror:
-            offset, raw = alike(offset, self.twin), alike(raw, -self.twin[:1])
+            offset, raw = mirror_symmetric(offset, self.twin), mirror_symmetric(raw, -self.twin[:1])
         grid = self.template * radius[:, None, None] + offset
-        skins = _skins(grid, raw, self.shape.lined)
+        skins = _skins(grid, raw, self.shape.has_inner_layer)
         skins = skins._replace(offset=offset, radial=self.shape.radial)
         return skins if self.light is None else skins._replace(light=self.light(w))
 
     def _of_place(self, level: int, w: Tensor) -> Tensor:
         """[1 or B, C, rows, columns] what is added to a level's features at each place."""
         found = PLACE_RATE * self.places[level]
-        if level < len(self.traits):
-            mixture = self.mixtures[level](w) * (PLACE_RATE / math.sqrt(self.shape.traits))
-            found = found + torch.einsum("bk,kchw->bchw", mixture, self.traits[level])
+        if level < len(self.basis_maps):
+            mixture = self.basis_weights[level](w) * (PLACE_RATE / math.sqrt(self.shape.basis_maps))
+            found = found + torch.einsum("bk,kchw->bchw", mixture, self.basis_maps[level])
         if not self.shape.axial:
             return found
         noise: Tensor = getattr(self, f"noise{level}")
-        return found + self.loudness[level] * noise
+        return found + self.noise_strength[level] * noise
 
     def backdrop(self, w: Tensor, size: int) -> Tensor:
         """[B, H, W, 3] sRGB: what stands behind the objects."""

@@ -23,22 +23,22 @@ COMMON = 64
 LEAST_SHARE = 1e-3  # from the end of a kind's share of all z, in shares: 3.1 standard deviations
 
 
-class Kinds(NamedTuple):
+class LatentMixture(NamedTuple):
     """K normal distributions of codes z [Z].
 
     Attributes:
-        shares: [K] how many of all codes are of each; their sum is 1.
-        centres: [K, Z] means.
-        spreads: [K, Z, Z] lower triangular roots of the covariances.
+        weights: [K] how many of all codes are of each; their sum is 1.
+        means: [K, Z] means.
+        roots: [K, Z, Z] lower triangular roots of the covariances.
     """
 
-    shares: Tensor
-    centres: Tensor
-    spreads: Tensor
+    weights: Tensor
+    means: Tensor
+    roots: Tensor
 
 
 @dataclass
-class Lately:
+class LatentBuffer:
     """The newest codes, in a ring.
 
     Attributes:
@@ -61,15 +61,15 @@ class Lately:
         return self.codes[: self.count]
 
 
-def first_kinds(count: int, z: int) -> Kinds:
+def standard_mixture(count: int, z: int) -> LatentMixture:
     """One standard normal distribution, and `count` - 1 that nothing is of."""
-    shares, spreads = torch.zeros(count), torch.zeros(count, z, z)
-    shares[0] = 1.0
-    spreads.diagonal(dim1=1, dim2=2).fill_(1.0)
-    return Kinds(shares, torch.zeros(count, z), spreads)
+    weights, roots = torch.zeros(count), torch.zeros(count, z, z)
+    weights[0] = 1.0
+    roots.diagonal(dim1=1, dim2=2).fill_(1.0)
+    return LatentMixture(weights, torch.zeros(count, z), roots)
 
 
-def fit_kinds(codes: Tensor, before: Kinds) -> Kinds:
+def fit_mixture(codes: Tensor, before: LatentMixture) -> LatentMixture:
     """As many kinds as `before`, of codes [N, Z], by k-means over what is alike in all directions.
 
     Kinds stay where they were as far as the codes do, so that one z goes on to mean much the same.
@@ -82,41 +82,41 @@ def fit_kinds(codes: Tensor, before: Kinds) -> Kinds:
         return before
     even, start = (
         torch.linalg.solve_triangular(root, (x.double() - centre).T, upper=False).T
-        for x in (codes, before.centres)
+        for x in (codes, before.means)
     )
-    if int((before.shares > 0).sum()) == 1:
+    if int((before.weights > 0).sum()) == 1:
         start = _along(even, codes - centre, len(start))
     of_kind = _nearest(even, start)
     sizes = of_kind.sum(dim=0)
-    centres = of_kind.T @ codes / sizes.clamp_min(1)[:, None]
-    centres = torch.where(sizes[:, None] > 0, centres, before.centres.double())
-    away = codes - of_kind @ centres
+    means = of_kind.T @ codes / sizes.clamp_min(1)[:, None]
+    means = torch.where(sizes[:, None] > 0, means, before.means.double())
+    away = codes - of_kind @ means
     common = away.T @ away / len(codes)
     own = torch.einsum("nk,ni,nj->kij", of_kind, away, away)
     weight = COMMON if len(sizes) > 1 else 0
     covariances = (own + weight * common) / (sizes + weight)[:, None, None]
-    spreads, failed = torch.linalg.cholesky_ex(covariances)
+    roots, failed = torch.linalg.cholesky_ex(covariances)
     if bool(failed.any()):
         return before
-    return Kinds((sizes / len(codes)).float(), centres.float(), spreads.float())
+    return LatentMixture((sizes / len(codes)).float(), means.float(), roots.float())
 
 
-def codes_of(z: Tensor, kinds: Kinds) -> Tensor:
+def sample_latents(z: Tensor, kinds: LatentMixture) -> Tensor:
     """Normally distributed z [B, Z] to codes [B, Z] that lie as the kinds do.
 
     The first number of z says which kind, by its place among all normally distributed numbers, and,
     by its place in that kind's share of them, the first number within it.
     """
-    if len(kinds.shares) == 1:
-        return kinds.centres[0] + z @ kinds.spreads[0].T
-    ends = kinds.shares.cumsum(0)
+    if len(kinds.weights) == 1:
+        return kinds.means[0] + z @ kinds.roots[0].T
+    ends = kinds.weights.cumsum(0)
     place = torch.special.ndtr(z[:, 0]) * ends[-1]
     chosen = torch.searchsorted(ends, place).clamp_max(len(ends) - 1)
-    share = kinds.shares[chosen].clamp_min(1e-12)
+    share = kinds.weights[chosen].clamp_min(1e-12)
     within = ((place - (ends[chosen] - share)) / share).clamp(LEAST_SHARE, 1 - LEAST_SHARE)
     first = torch.special.ndtri(within)[:, None]
     inside = torch.cat([first, z[:, 1:]], dim=1)
-    return kinds.centres[chosen] + torch.einsum("bij,bj->bi", kinds.spreads[chosen], inside)
+    return kinds.means[chosen] + torch.einsum("bij,bj->bi", kinds.roots[chosen], inside)
 
 
 def _along(even: Tensor, away: Tensor, count: int) -> Tensor:
@@ -127,11 +127,11 @@ def _along(even: Tensor, away: Tensor, count: int) -> Tensor:
     return torch.stack([even[rows].mean(dim=0) for rows in slices])
 
 
-def _nearest(even: Tensor, centres: Tensor) -> Tensor:
-    """[N, K] 1 where a row of `even` [N, Z] is of a kind, by k-means from `centres` [K, Z]."""
+def _nearest(even: Tensor, means: Tensor) -> Tensor:
+    """[N, K] 1 where a row of `even` [N, Z] is of a kind, by k-means from `means` [K, Z]."""
     for _ in range(ROUNDS):
-        kind = torch.cdist(even, centres).argmin(dim=1)
-        of_kind = F.one_hot(kind, len(centres)).to(even.dtype)
+        kind = torch.cdist(even, means).argmin(dim=1)
+        of_kind = F.one_hot(kind, len(means)).to(even.dtype)
         sizes = of_kind.sum(dim=0)[:, None]
-        centres = torch.where(sizes > 0, of_kind.T @ even / sizes.clamp_min(1), centres)
+        means = torch.where(sizes > 0, of_kind.T @ even / sizes.clamp_min(1), means)
     return of_kind

@@ -15,7 +15,7 @@ LIGHT = 8  # the lit ball's picture, pixels a side
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 
 
-class Light(nn.Module):
+class Matcap(nn.Module):
     """Light that stands still with the camera, as a picture of a lit ball (Sloan et al. 2001, The
     Lit Sphere): the shade of a splat depends on its normal in camera space alone.
 

@@ -29,11 +29,11 @@ class GeneratorShape:
         radial: the cells of an axial one move away from the axis and along it, little round it, and
             neither through it nor past each other: where they may they roll up, and lie skin within
             skin, from where no small step leads back.
-        traits: maps of features of which every object has a mixture of its own; of splats alone.
+        basis_maps: feature maps of which each object has its own weighted sum; of splats alone.
         kinds: normal distributions that random z are drawn from
             (`tondo.gan.networks.latent_mixture`).
-        lined: a second, coarse skin lies inside the first one, whose splats may then be small
-            (`tondo.gan.objects.inner_layer`); of splats alone.
+        has_inner_layer: a second, coarse layer of splats lies inside the first, whose splats may
+            then be small (`tondo.gan.objects.inner_layer`); of splats alone.
     """
 
     z: int = 64
@@ -47,7 +47,7 @@ class GeneratorShape:
     representation: str = "splats"
     mirror: bool = False
     axial: bool = False
-    traits: int = 0
+    basis_maps: int = 0
     kinds: int = 1
-    lined: bool = False
+    has_inner_layer: bool = False
     radial: bool = False

@@ -42,8 +42,8 @@ class Skins(NamedTuple):
         light: [B, 2, LIGHT, LIGHT] over the x and y (right and down, -1..1) of normals in camera
             space: log gain of the colours, zero on average, and what is added to them; or None.
         offset: [B, 3, rows, columns] how far `grid` is from G's first body, or None.
-        lined: a second skin belongs inside these (`tondo.gan.objects.inner_layer`), which pictures
-            of them and splats for viewers hold.
+        has_inner_layer: pictures of these and splats for viewers have a second layer inside
+            (`tondo.gan.objects.inner_layer`).
         radial: the rows are rings round the upright axis (`GeneratorShape.radial`).
     """
 
@@ -55,7 +55,7 @@ class Skins(NamedTuple):
     grid: Tensor
     light: Tensor | None = None
     offset: Tensor | None = None
-    lined: bool = False
+    has_inner_layer: bool = False
     radial: bool = False
 
 
@@ -76,13 +76,13 @@ def sphere_map(rows: int, columns: int) -> Tensor:
     return torch.stack([sin * around.sin(), cos, sin * around.cos()])
 
 
-def alike(x: Tensor, signs: Tensor) -> Tensor:
+def mirror_symmetric(x: Tensor, signs: Tensor) -> Tensor:
     """Maps [B, C, rows, columns] made the same at x < 0 and x > 0 by their mean; `signs`
     [C] is -1 for what points along x, and so turns round in a mirror."""
     return 0.5 * (x + signs[:, None, None] * x.flip(3))
 
 
-def turned_along(offset: Tensor, sphere: Tensor) -> Tensor:
+def cylindrical_displacement(offset: Tensor, sphere: Tensor) -> Tensor:
     """Displacements [B, 3, rows, columns] across, up and outward, to x, y, z; those to the sides
     are none at the poles. `sphere` [3, rows, columns] is `sphere_map`."""
     x, _, z = sphere  # sine and cosine of the azimuth, times the distance from the axis
@@ -90,7 +90,7 @@ def turned_along(offset: Tensor, sphere: Tensor) -> Tensor:
     return torch.stack([outward * x + across * z, up, outward * z - across * x], dim=1)
 
 
-def once_round(offset: Tensor, sphere: Tensor, radius: Tensor) -> Tensor:
+def radial_displacement(offset: Tensor, sphere: Tensor, radius: Tensor) -> Tensor:
     """Displacements [B, 3, rows, columns] across, up and outward, to x, y, z, such that every ring
     of a body with half axes `radius` [3] goes once round the upright axis. `sphere`
     [3, rows, columns] is `sphere_map`.
@@ -119,14 +119,14 @@ def _bounded(x: Tensor) -> Tensor:
     return torch.tanh(0.5 * x)
 
 
-def _skins(grid: Tensor, raw: Tensor, lined: bool = False) -> Skins:
+def _skins(grid: Tensor, raw: Tensor, has_inner_layer: bool = False) -> Skins:
     """Splats that cover the cells of `grid`, from the maps raw [B, 7, rows, columns]."""
     batch = len(grid)
     # The cells' own directions say how the splats lie: as data, or the skin would be bent to
     # turn its splats.
     quats, reach = frames(grid, THICKNESS)
     size = _bounded(raw[:, :3])
-    shrink = MOST_SHRINK if lined else MOST_STRETCH
+    shrink = MOST_SHRINK if has_inner_layer else MOST_STRETCH
     scales = SPREAD * reach * torch.exp(torch.where(size < 0, shrink, MOST_STRETCH) * size)
     return Skins(
         means=_rows(grid),
@@ -135,7 +135,7 @@ def _skins(grid: Tensor, raw: Tensor, lined: bool = False) -> Skins:
         opacities=torch.sigmoid(OPAQUE + _bounded(raw[:, 3])).view(batch, -1),
         colors=torch.sigmoid(_rows(raw[:, 4:7])),
         grid=grid,
-        lined=lined,
+        has_inner_layer=has_inner_layer,
     )
 
 

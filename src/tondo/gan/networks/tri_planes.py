@@ -121,12 +121,12 @@ class FieldTerms(NamedTuple):
         rough: mean squared difference of neighbours on the planes.
         haze: mean of o (1 - o), o the opacity of one cell of a coarse grid, relative to the mean
             opacity: fog can look right, and is no model.
-        off_centre: squared distance of the middle of what is opaque from the origin.
+        centring_loss: squared distance of the middle of what is opaque from the origin.
     """
 
     rough: Tensor
     haze: Tensor
-    off_centre: Tensor
+    centring_loss: Tensor
 
 
 def field_terms(planes: Planes) -> FieldTerms:

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from tondo.gan.networks.generator import Generator
-from tondo.gan.objects.render import Shots, enlarged, objects_of, pictures_of, repeated, seen
+from tondo.gan.objects.render import (
+    Rendered,
+    enlargement,
+    make_objects,
+    render,
+    render_styles,
+    repeat,
+)
 from tondo.geometry.pose_prior import PosePrior, cameras_by
 
 SIDES = 8
@@ -37,13 +44,13 @@ def turning_angles(priors: tuple[PosePrior, ...], count: int) -> Tensor:
 @torch.no_grad()
 def views(
     generator: Generator, w: Tensor, priors: tuple[PosePrior, ...], size: int, count: int = SIDES
-) -> Shots:
+) -> Rendered:
     """One style w [1, W] from `count` sides: images [count, size, size, 3]."""
     angles = turning_angles(priors, count).to(w.device)
     viewmats, Ks = cameras_by(priors[0], angles, size)
-    made = repeated(objects_of(generator, w), count)
-    behind = generator.backdrop(w, size).expand(count, -1, -1, -1)
-    return seen(made, viewmats, Ks, behind, enlarged(generator, size))
+    objects = repeat(make_objects(generator, w), count)
+    background = generator.backdrop(w, size).expand(count, -1, -1, -1)
+    return render(objects, viewmats, Ks, background, enlargement(generator, size))
 
 
 @torch.no_grad()
@@ -53,7 +60,7 @@ def view_from(
     """[B, size, size, 3] 0..1: styles w [B, W] all seen from one direction, angle [3] radians."""
     angles = angle.to(w.device).expand(len(w), 3)
     viewmats, Ks = cameras_by(priors[0], angles, size)
-    return pictures_of(generator, w, viewmats, Ks, size)[0].images.clamp(0, 1)
+    return render_styles(generator, w, viewmats, Ks, size)[0].images.clamp(0, 1)
 
 
 @torch.no_grad()
@@ -69,10 +76,10 @@ def grid(
     depth, a row of depths (near is bright) under each."""
     rows = []
     for style in w:
-        shots = views(generator, style[None], priors, size)
-        rows.append(torch.cat(list(shots.images), dim=1))
+        rendered = views(generator, style[None], priors, size)
+        rows.append(torch.cat(list(rendered.images), dim=1))
         if with_depth:
             reach = priors[0].distance
-            near = ((reach + 1 - shots.depths) / 2).clamp(0, 1) * (shots.alphas > 0.5)
+            near = ((reach + 1 - rendered.depths) / 2).clamp(0, 1) * (rendered.alphas > 0.5)
             rows.append(torch.cat(list(near[..., None].expand(*near.shape, 3)), dim=1))
     return torch.cat(rows, dim=0).clamp(0, 1).cpu()

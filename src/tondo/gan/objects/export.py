@@ -9,7 +9,7 @@ from torch import Tensor
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene, Splats
 from tondo.gan.networks.skin import Skins
-from tondo.gan.objects.inner_layer import with_lining
+from tondo.gan.objects.inner_layer import with_inner_layer
 from tondo.geometry.mesh import closed_faces, signed_volume, unfolded, vertex_normals
 from tondo.kernels.sphere.sphere_maps_torch import softened_torch, wrap
 
@@ -22,7 +22,7 @@ THINNEST_RING = 0.025  # object radii; a line of splats looks so wide in picture
 
 def scene_of(skins: Skins, index: int) -> Scene:
     """Object `index` as a scene of splats, on white, with its lining where it has one."""
-    skins = with_lining(skins)
+    skins = with_inner_layer(skins)
     opacities = skins.opacities[index].clamp(1e-6, 1 - 1e-6)
     splats = Splats(
         means=skins.means[index].contiguous(),

@@ -19,24 +19,30 @@ SMALLEST_RING = 0.02  # object radii: what is nearer to the axis may be as rough
 
 
 def geometry_loss(
-    made: Skins | Planes, config: GanConfig, one_side: Tensor | None = None
+    objects: Skins | Planes, config: GanConfig, one_side: Tensor | None = None
 ) -> Tensor:
     """The weighted sum of the terms that belong to this representation. `one_side` [3]: the
     direction from which all unknown cameras look, if they do."""
-    if isinstance(made, Planes):
-        rough, haze, middle = field_terms(made)
+    if isinstance(objects, Planes):
+        rough, haze, middle = field_terms(objects)
         return config.smooth * rough + config.opaque * haze + config.centre * middle
     total = (
-        config.smooth * roughness(made)
-        + config.folds * folds(made)
-        + config.centre * off_centre(made)
+        config.smooth * laplacian_loss(objects)
+        + config.folds * normal_orientation_loss(objects)
+        + config.centre * centring_loss(objects)
     )
-    if made.radial:
-        total = total + config.rings * grooves(made) + config.wells * wells(made)
-    return total if one_side is None else total + config.relief * relief(made, one_side)
+    if objects.radial:
+        total = (
+            total
+            + config.rings * radial_slope_loss(objects)
+            + config.wells * overhang_loss(objects)
+        )
+    return (
+        total if one_side is None else total + config.relief * depth_prior_loss(objects, one_side)
+    )
 
 
-def roughness(skins: Skins) -> Tensor:
+def laplacian_loss(skins: Skins) -> Tensor:
     """Creases and lobes: the same measure near by and over an eighth of the grid's rows."""
     return _bend(skins.grid[:, :, ::2, ::2]) + _bend(skins.grid[:, :, ::8, ::8])
 
@@ -54,7 +60,7 @@ def _bend(grid: Tensor) -> Tensor:
     return (bend / cell.detach().mean(dim=(1, 2), keepdim=True).clamp_min(1e-8)).mean()
 
 
-def folds(skins: Skins) -> Tensor:
+def normal_orientation_loss(skins: Skins) -> Tensor:
     """How far the skin turns from outwards: mean of max(0, 0.1 - n . d)^2, n the unit normal of a
     cell and d its direction from the object's middle. Above 0 everywhere, the skin is
     star-shaped: it cannot fold, turn inside out or be one flat card."""
@@ -62,7 +68,7 @@ def folds(skins: Skins) -> Tensor:
     return torch.relu(0.1 - (_unit(cells) * away).sum(dim=1)).square().mean()
 
 
-def grooves(skins: Skins) -> Tensor:
+def radial_slope_loss(skins: Skins) -> Tensor:
     """How much steeper than 45 degrees the rings of a radial skin run towards the axis: the mean of
     max(0, |step of the distance from it| / spacing - 1)^2, of neighbours in a ring and its mean
     spacing. Rings may be of any size: stems, cavities and necks are free."""
@@ -73,10 +79,10 @@ def grooves(skins: Skins) -> Tensor:
     return torch.relu(step / spacing - 1.0).square().mean()
 
 
-def wells(skins: Skins) -> Tensor:
+def overhang_loss(skins: Skins) -> Tensor:
     """How much of a radial skin looks sideways or inwards, as the walls of deep cavities do and
     teeth that no picture shows: the mean over its area of max(0, 0.5 - n . d), n and d as in
-    `folds`. By area, so that what pictures do not ask for goes flat."""
+    `normal_orientation_loss`. By area, so that what pictures do not ask for goes flat."""
     cells, away = _cells(skins.grid)
     area = cells.square().sum(dim=1).clamp_min(1e-16).sqrt()
     steep = torch.relu(SIDEWAYS * area - (cells * away).sum(dim=1))
@@ -97,7 +103,7 @@ def _unit(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().sum(dim=1, keepdim=True) + 1e-16)
 
 
-def relief(skins: Skins, direction: Tensor) -> Tensor:
+def depth_prior_loss(skins: Skins, direction: Tensor) -> Tensor:
     """Mean squared displacement of the skin from its first, round body along `direction` [3].
 
     Where all cameras look from one side and nobody knows from where exactly, a hollow mask that
@@ -108,7 +114,7 @@ def relief(skins: Skins, direction: Tensor) -> Tensor:
     return torch.einsum("bchw,c->bhw", skins.offset, direction.to(skins.offset)).square().mean()
 
 
-def off_centre(skins: Skins) -> Tensor:
+def centring_loss(skins: Skins) -> Tensor:
     """Squared distance of the objects' middles from the origin, and of what leaves the unit
     sphere: position and size belong to the object, not to luck."""
     middle = skins.means.mean(dim=1).square().sum(dim=1)

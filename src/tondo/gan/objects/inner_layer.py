@@ -22,10 +22,10 @@ LINING_SIZE, THINNED_SIZE, LARGER = 0.6, 0.45, 1.6
 LINING_DEPTH = 0.5  # how far inside a lining lies, in cells' smaller sides
 
 
-def with_lining(skins: Skins) -> Skins:
+def with_inner_layer(skins: Skins) -> Skins:
     """`skins` and, where these are lined, the lining's splats after their own (a quarter as many);
     `grid` stays, and so is the one of the first skin."""
-    if not skins.lined:
+    if not skins.has_inner_layer:
         return skins
     inner = _coarse(skins, LINING_SIZE, LINING_DEPTH)
     return skins._replace(
@@ -34,17 +34,17 @@ def with_lining(skins: Skins) -> Skins:
         scales=torch.cat([skins.scales, inner.scales], dim=1),
         opacities=torch.cat([skins.opacities, inner.opacities], dim=1),
         colors=torch.cat([skins.colors, inner.colors], dim=1),
-        lined=False,
+        has_inner_layer=False,
     )
 
 
-def thinned(made: Skins | Planes) -> Skins | Planes:
+def downsampled(objects: Skins | Planes) -> Skins | Planes:
     """One splat for each two by two, in their middle and larger: for a quarter of the work they
     look nearly the same in pictures of half the size. Fields stay as they are."""
-    if isinstance(made, Planes):
-        return made
-    few = _coarse(made, THINNED_SIZE, 0.0)
-    scales = torch.maximum(few.scales, LARGER * _mean(made, made.scales))
+    if isinstance(objects, Planes):
+        return objects
+    few = _coarse(objects, THINNED_SIZE, 0.0)
+    scales = torch.maximum(few.scales, LARGER * _mean(objects, objects.scales))
     return few._replace(scales=scales)
 
 
@@ -69,5 +69,5 @@ def _coarse(skins: Skins, size: float, depth: float) -> Skins:
         colors=_mean(skins, skins.colors),
         grid=grid,
         offset=None,
-        lined=False,
+        has_inner_layer=False,
     )

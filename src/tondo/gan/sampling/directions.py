@@ -95,8 +95,8 @@ def _strongest(matrix: Tensor, count: int) -> Tensor:
 @torch.no_grad()
 def sample_w(generator: Generator, count: int, seed: int = 0) -> Tensor:
     """[count, W] float64 styles of random latent codes."""
-    chance = torch.Generator().manual_seed(seed)
-    z = torch.randn(count, generator.shape.z, generator=chance)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, generator.shape.z, generator=rng)
     return generator.styles(z).double()
 
 
@@ -106,8 +106,8 @@ def into_maps(generator: Generator) -> Tensor:
     body = generator if generator.planes is None else generator.planes
     found = [body.from_w.weight.detach().double()]
     if generator.planes is None:
-        for traits, mixture in zip(generator.traits, generator.mixtures, strict=True):
-            maps = PLACE_RATE / math.sqrt(len(traits)) * traits.detach().double().flatten(1)
+        for basis_maps, mixture in zip(generator.basis_maps, generator.basis_weights, strict=True):
+            maps = PLACE_RATE / math.sqrt(len(basis_maps)) * basis_maps.detach().double().flatten(1)
             # (maps^T M)^T (maps^T M) = M^T (maps maps^T) M, whatever the maps' size
             values, vectors = torch.linalg.eigh(maps @ maps.T)
             root = vectors * values.clamp_min(0).sqrt()

@@ -64,8 +64,8 @@ def generate(
     """
     opened = open_generator(generator)
     w = styles_of(opened, seeds, truncation, moves)
-    made = opened.trained.generator
-    return [model_of(made, each, seed, opened.path) for each, seed in zip(w, seeds, strict=True)]
+    trained = opened.trained.generator
+    return [model_of(trained, each, seed, opened.path) for each, seed in zip(w, seeds, strict=True)]
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
 
     def draw(*shape: int) -> Tensor:
         drawn = torch.rand(batch * distributed.processes(), *shape, generator=generator)
-        return distributed.part(drawn, GROUP).to(images.device)
+        return distributed.shard(drawn, GROUP).to(images.device)
 
     def chosen() -> Tensor:
         return (draw(1, 1, 1) < p).float()

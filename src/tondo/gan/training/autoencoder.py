@@ -34,41 +34,42 @@ FLAT = 0.03  # spread of grey values that counts as shading
 SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
 LEAST_SPREAD = 1e-3  # of a channel of features
 LEAST_CONTRAST = 0.1  # of a pixel of the small picture
-FIRST_LOG_SPREAD = -1.0  # of codes, before anything is learned
+FIRST_LOG_STD = -1.0  # of codes, before anything is learned
 # Never much wider than random z. Without an end to it a single photograph in a thousand once had a
 # spread of e^10: its z stretched the distributions of all kinds of codes
 # (`tondo.gan.networks.latent_mixture`) until random objects had one look for each end of that
 # stretch.
-MOST_LOG_SPREAD = 0.5
+MOST_LOG_STD = 0.5
 
 
-class Code(NamedTuple):
+class PhotoCode(NamedTuple):
     """What photographs say of their z: its means and log standard deviations [B, Z] each; their
     cameras' angles [B, 3] in radians, or None where these are chosen by what G makes; and what the
     frozen network sees in them."""
 
     means: Tensor
-    log_spreads: Tensor
+    log_stds: Tensor
     angles: Tensor | None
     features: list[Tensor]
 
-    def drawn(self, noise: Tensor) -> Tensor:
+    def sample(self, noise: Tensor) -> Tensor:
         """z [B, Z] for normally distributed noise [B, Z]."""
-        return self.means + self.log_spreads.exp() * noise
+        return self.means + self.log_stds.exp() * noise
 
-    def nats(self) -> Tensor:
+    def kl(self) -> Tensor:
         """[B] Kullback-Leibler divergences from the normal distribution of random z."""
-        spreads = (2 * self.log_spreads).exp()
-        return 0.5 * (self.means.square() + spreads - 2 * self.log_spreads - 1).sum(dim=1)
+        spreads = (2 * self.log_stds).exp()
+        return 0.5 * (self.means.square() + spreads - 2 * self.log_stds - 1).sum(dim=1)
 
 
-class Codes(nn.Module):
-    """Photographs to their `Code`, from a frozen network's features and a small picture of them.
+class PhotoEncoder(nn.Module):
+    """Photographs to their `PhotoCode`, from a frozen network's features and a small copy of them.
 
     Args:
         prior: within whose ranges unknown cameras are looked for; None: they are known or drawn.
-        told: whether it is told the cameras. It is not where they are drawn: a code then stands for
-            an object that has to look right from wherever the photograph may have been taken.
+        with_cameras: whether the cameras are an input. They are none where they are drawn: a code
+            then stands for an object that has to look right from wherever the photograph may have
+            been taken.
         side: features are averaged over side x side parts of the picture.
         mirror: left and right of the things are alike. A photograph's mirror image then has the
             opposite azimuth and roll, and cameras that are looked for heed it: they are told by
@@ -82,7 +83,7 @@ class Codes(nn.Module):
         z: int,
         prior: PosePrior | None = None,
         *,
-        told: bool = True,
+        with_cameras: bool = True,
         side: int = 1,
         mirror: bool = False,
     ) -> None:
@@ -97,7 +98,7 @@ class Codes(nn.Module):
             found = extractor.features(torch.zeros(1, 3, size, size))
         self._widths = [x.shape[1] for x in found]
         count = sum(self._widths) * side**2 + 3 * GLANCE**2
-        self.hidden = nn.Linear(count + (6 if told else 0), HIDDEN)
+        self.hidden = nn.Linear(count + (6 if with_cameras else 0), HIDDEN)
         self.to_z = nn.Linear(HIDDEN, 2 * z)
         self.to_angles = None if prior is None else nn.Linear(HIDDEN, 3)
         # Running numbers, not a batch's own: a batch may be shared by several processes.
@@ -117,7 +118,7 @@ class Codes(nn.Module):
     def finds_cameras(self) -> bool:
         return self.to_angles is not None
 
-    def forward(self, images: Tensor, angles: Tensor | None) -> Code:
+    def forward(self, images: Tensor, angles: Tensor | None) -> PhotoCode:
         """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
         known."""
         found = self._seen(images)
@@ -130,7 +131,7 @@ class Codes(nn.Module):
                 raw = raw + twin * twin.new_tensor([-1.0, 1.0, -1.0])
             angles = self._within_prior(raw)
         means, raw = self.to_z(x).chunk(2, dim=1)
-        return Code(means, _log_spreads(raw), angles, found)
+        return PhotoCode(means, _log_stds(raw), angles, found)
 
     def _hidden(self, images: Tensor, found: list[Tensor], angles: Tensor | None) -> Tensor:
         x = (self._pooled(images, found) - self.pooled_mean) / self.pooled_spread
@@ -142,7 +143,7 @@ class Codes(nn.Module):
     def _seen(self, images: Tensor) -> list[Tensor]:
         return self._extractor.features(images[:, :3])
 
-    def unlike_in_features(self, pictures: Tensor, wanted: list[Tensor]) -> Tensor:
+    def feature_l1(self, pictures: Tensor, wanted: list[Tensor]) -> Tensor:
         """[B] how differently the frozen network sees `pictures` [B, 3 or 4, S, S] and photographs,
         in which it saw `wanted`: mean absolute differences, relative to each channel's spread over
         photographs, averaged over the levels (Johnson et al. 2016, section 3.2). Pixels alone are
@@ -195,23 +196,23 @@ class Codes(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def _log_spreads(raw: Tensor) -> Tensor:
-    """At most `MOST_LOG_SPREAD`, far below it `raw` and a constant, and `FIRST_LOG_SPREAD` at 0."""
-    room = MOST_LOG_SPREAD - FIRST_LOG_SPREAD
+def _log_stds(raw: Tensor) -> Tensor:
+    """At most `MOST_LOG_STD`, far below it `raw` and a constant, and `FIRST_LOG_STD` at 0."""
+    room = MOST_LOG_STD - FIRST_LOG_STD
     start = math.log(math.expm1(room))
-    return MOST_LOG_SPREAD - F.softplus(start - raw)
+    return MOST_LOG_STD - F.softplus(start - raw)
 
 
-def unlike_in_form(first: Tensor, second: Tensor) -> Tensor:
-    """[B] as `unlike`, but by what is there and by its shading, whatever its colour and brightness.
+def silhouette_shading_l1(first: Tensor, second: Tensor) -> Tensor:
+    """[B] `multiscale_l1` of silhouettes and shading, whatever the colours and the brightness.
 
     Cameras are chosen by this. Chosen by colours they would tell G for nothing what the code has to
     pay for: objects soon had a green and a red side, and every photograph took the one it liked.
     """
-    return unlike(_form(first), _form(second))
+    return multiscale_l1(_silhouette_and_shading(first), _silhouette_and_shading(second))
 
 
-def _form(pictures: Tensor) -> Tensor:
+def _silhouette_and_shading(pictures: Tensor) -> Tensor:
     """[B, 2, H, W]: what is not white, or is covered; and its grey values, of zero mean and even
     spread."""
     grey = pictures[:, :3].mean(dim=1)
@@ -223,7 +224,7 @@ def _form(pictures: Tensor) -> Tensor:
     return torch.stack([there, SHADING * shading], dim=1)
 
 
-def unlike(first: Tensor, second: Tensor) -> Tensor:
+def multiscale_l1(first: Tensor, second: Tensor) -> Tensor:
     """[B] mean absolute differences of pictures [B, C, H, W], at full size and halved three
     times."""
     total = (first - second).abs().mean(dim=(1, 2, 3))

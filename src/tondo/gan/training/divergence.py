@@ -10,9 +10,9 @@ from torch import Tensor
 from tondo.errors import TondoError
 from tondo.gan.config import GanConfig
 from tondo.gan.objects.contact_sheet import latents
-from tondo.gan.objects.render import objects_of, seen
+from tondo.gan.objects.render import make_objects, render
 from tondo.gan.training.losses import loss_named
-from tondo.gan.training.state import Training
+from tondo.gan.training.state import TrainState
 from tondo.gan.training.step import StepReport
 from tondo.geometry.look_at import cameras_at
 
@@ -34,7 +34,7 @@ class BrokenTraining(TondoError):
     """Training broke down at its start, or more often than it may; checkpoints of before stay."""
 
 
-class Vitals:
+class DivergenceMonitor:
     """The last steps of a training, and what they say of its health."""
 
     def __init__(self, config: GanConfig) -> None:
@@ -46,21 +46,21 @@ class Vitals:
     def note(self, report: StepReport) -> None:
         self._losses.append(report.loss_d)
 
-    def sudden(self, report: StepReport) -> str | None:
+    def check_step(self, report: StepReport) -> str | None:
         """What cannot wait until the next checkpoint: numbers that are no numbers."""
         if report.finite:
             return None
         return f"a loss or gradient became infinite or NaN at step {report.step}"
 
-    def illness(self, training: Training) -> str | None:
+    def check(self, state: TrainState) -> str | None:
         """What is wrong, in a few words, or None."""
-        if not finite(training):
-            return f"weights of the generator became NaN or infinite at step {training.step}"
-        if training.pictures < BEFORE:
+        if not finite(state):
+            return f"weights of the generator became NaN or infinite at step {state.step}"
+        if state.pictures < BEFORE:
             return None
         if len(self._losses) == STEPS and sum(self._losses) / STEPS < self._sure:
             return "the discriminator has become sure of itself: the generator learns no more"
-        spread = diversity(training)
+        spread = diversity(state)
         if spread < self._config.diversity_floor:
             return (
                 f"the samples have become alike (spread {spread:.3f}, expected at least "
@@ -69,22 +69,22 @@ class Vitals:
         return None
 
 
-def finite(training: Training) -> bool:
+def finite(state: TrainState) -> bool:
     """Whether no weight of the generator is NaN or infinite."""
-    return all(bool(torch.isfinite(p).all()) for p in training.G.parameters())
+    return all(bool(torch.isfinite(p).all()) for p in state.G.parameters())
 
 
 @torch.no_grad()
-def diversity(training: Training) -> float:
+def diversity(state: TrainState) -> float:
     """Mean root mean square difference between pictures of fixed samples from one side, before
     white whatever their backgrounds, 0..1."""
-    G = training.G_ema
+    G = state.G_ema
     size = G.shape.size
     z = latents(list(range(WATCHED_SEED, WATCHED_SEED + WATCHED)), G.shape.z).to(G.device)
     viewmats, Ks = cameras_at(torch.zeros(WATCHED, 3, device=G.device), 20.0, 5.8, size)
     white = torch.ones(WATCHED, size, size, 3, device=G.device)
-    shots = seen(objects_of(G, G.styles(z)), viewmats, Ks, white)
-    return _mean_distance(shots.images.flatten(1))
+    rendered = render(make_objects(G, G.styles(z)), viewmats, Ks, white)
+    return _mean_distance(rendered.images.flatten(1))
 
 
 def _mean_distance(rows: Tensor) -> float:

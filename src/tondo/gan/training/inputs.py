@@ -14,7 +14,7 @@ from tondo.gan.files.generator_file import Trained
 from tondo.gan.files.open_generator import open_generator
 from tondo.gan.networks.shape import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
 from tondo.gan.training.options import SIZES, TrainOptions
-from tondo.gan.training.state import Base, Setting
+from tondo.gan.training.state import Base, TrainInputs
 from tondo.gan.training.step import Watch
 from tondo.geometry.look_at import angles_of
 from tondo.geometry.pose_prior import NAMED, parse_poses, prior_around
@@ -26,7 +26,7 @@ from tondo.runs.device import training_device
 from tondo.runs.run_directory import RunDirectory, read_photos
 
 
-def base_of(options: TrainOptions) -> Trained | None:
+def open_base(options: TrainOptions) -> Trained | None:
     """The generator that training starts from, if any; looked at before pictures are prepared.
 
     Raises:
@@ -118,9 +118,9 @@ def _picture_options(options: TrainOptions) -> PictureOptions:
     )
 
 
-def setting_of(
+def train_inputs(
     pictures: PictureSet, options: TrainOptions, watch: Watch, start: Trained | None = None
-) -> tuple[Setting, GeneratorShape]:
+) -> tuple[TrainInputs, GeneratorShape]:
     """What a training of `pictures` is given, and the shape of its generator; `start`: the one that
     it begins with."""
     angles, priors, words = None, NAMED["sphere"], options.poses
@@ -136,7 +136,7 @@ def setting_of(
             words = "turntable" if pictures.is_plain else "frontal"
             watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
         priors = parse_poses(words)
-    behind = options.background or ("white" if pictures.is_plain else "scene")
+    background = options.background or ("white" if pictures.is_plain else "scene")
     splats = options.representation == "splats"
     painted = angles is not None or not splats
     rows = SMALL_ROWS if splats and options.size <= SMALL else ROWS
@@ -144,23 +144,23 @@ def setting_of(
         rows=rows,
         columns=2 * rows,
         size=options.size,
-        background=behind,
+        background=background,
         light=options.light or ("none" if painted else "camera"),
         representation=options.representation,
         mirror=options.mirror,
         axial=options.axial,
-        traits=TRAITS if splats else 0,
+        basis_maps=TRAITS if splats else 0,
         kinds=KINDS,
-        lined=splats,
+        has_inner_layer=splats,
         radial=options.axial,
     )
     base = None
     if start is not None:
         base, shape = Base(start.generator, options.lora), start.generator.shape
-        if shape.background != behind:
+        if shape.background != background:
             watch.note(f"{options.base} makes its background {shape.background!r}: kept")
     features, device = load_extractor(options.features), training_device(options.device)
     if device.type == "cuda":
         path, why = rasterize_path(device)
         watch.note(f"training on {torch.cuda.get_device_name(device)}, splats by {path} ({why})")
-    return Setting(pictures, priors, features, options.config, angles, base, device), shape
+    return TrainInputs(pictures, priors, features, options.config, angles, base, device), shape

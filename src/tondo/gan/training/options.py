@@ -159,12 +159,12 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     return stored, source
 
 
-def keep_length(run: RunDirectory, options: TrainOptions) -> None:
+def store_duration(run: RunDirectory, options: TrainOptions) -> None:
     """Into the run's `config.json`: for how long it is now to be trained."""
     change_config(run, {"minutes": options.minutes, "kimg": options.kimg})
 
 
-def set_aside(given: TrainOptions, stored: TrainOptions) -> list[str]:
+def ignored_options(given: TrainOptions, stored: TrainOptions) -> list[str]:
     """The options, as they are typed, that were given to a run that goes on and that it was begun
     without."""
 

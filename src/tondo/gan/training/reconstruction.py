@@ -10,29 +10,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.gan.networks.skin import Skins
-from tondo.gan.objects.inner_layer import thinned
-from tondo.gan.objects.render import repeated, seen
-from tondo.gan.training.autoencoder import Code, unlike, unlike_in_form
-from tondo.gan.training.state import Setting, Training, as_seen, known_cameras
+from tondo.gan.objects.inner_layer import downsampled
+from tondo.gan.objects.render import render, repeat
+from tondo.gan.training.autoencoder import PhotoCode, multiscale_l1, silhouette_shading_l1
+from tondo.gan.training.state import TrainInputs, TrainState, known_cameras, with_coverage
 from tondo.geometry.pose_prior import (
     PosePrior,
     cameras_by,
     cameras_of,
     draw_angles,
-    found_oftener,
+    reweighted,
     within,
 )
 from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.runs import distributed
 
-TRIES = 4  # cameras tried for each photograph whose own is not known
+CANDIDATES = 4  # cameras tried for each photograph whose own is not known
 # Of a round thing it is anyone's choice from which side it was photographed. If always from the
 # front, its code can say where its colours are; but then nobody says what is behind.
 FRONT = 0.75  # of photographs of such things
 NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it
 
 
-class Tries(NamedTuple):
+class CameraCandidates(NamedTuple):
     """Cameras that may have taken B photographs, T of each.
 
     Attributes:
@@ -45,120 +45,132 @@ class Tries(NamedTuple):
     Ks: Tensor
     priors: Tensor
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Tries:
+    def map(self, change: Callable[[Tensor], Tensor]) -> CameraCandidates:
         """All of it changed."""
-        return Tries(*map(change, self))
+        return CameraCandidates(*map(change, self))
 
 
-class Styled(NamedTuple):
+class EncodedPhotos(NamedTuple):
     """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
     the codes that they come from, and the z [B, Z] that were drawn of these."""
 
     w: Tensor
     cameras: tuple[Tensor, Tensor] | None
-    code: Code
+    code: PhotoCode
     z: Tensor
 
 
-def styles_of_photographs(
-    t: Training, setting: Setting, rows: Tensor, photographs: Tensor, noise: Tensor
-) -> Styled:
-    """Of the photographs `rows` [B] (as `reals` gives them), for normally distributed noise [B, Z].
-    Their cameras are known, looked for, or None."""
-    assert t.codes is not None
-    known, cameras = known_cameras(setting, rows), None
+def encode_photos(
+    state: TrainState, inputs: TrainInputs, rows: Tensor, photographs: Tensor, noise: Tensor
+) -> EncodedPhotos:
+    """Codes and styles of the photographs `rows` [B] (as `real_images` gives them), for normally
+    distributed noise [B, Z]. Their cameras are known, predicted, or None."""
+    assert state.photo_encoder is not None
+    known, cameras = known_cameras(inputs, rows), None
     if known is not None:
-        code = t.codes(photographs, known.angles)
+        code = state.photo_encoder(photographs, known.angles)
         cameras = (known.viewmats, known.Ks)
     else:
-        code = t.codes(photographs, None)
+        code = state.photo_encoder(photographs, None)
     if code.angles is not None and known is None:
-        cameras = cameras_by(setting.priors[0], code.angles, t.G.shape.size)
-    z = code.drawn(noise)
-    return Styled(t.G.mapping(z), cameras, code, z.detach())
+        cameras = cameras_by(inputs.priors[0], code.angles, state.G.shape.size)
+    z = code.sample(noise)
+    return EncodedPhotos(state.G.mapping(z), cameras, code, z.detach())
 
 
-def rebuilding(
-    t: Training,
-    setting: Setting,
-    styled: Styled,
-    made: Skins | Planes,
-    behind: Tensor,
+def reconstruction_loss(
+    state: TrainState,
+    inputs: TrainInputs,
+    styled: EncodedPhotos,
+    objects: Skins | Planes,
+    background: Tensor,
     rows: Tensor,
     photographs: Tensor,
-    tries: Tries,
+    candidates: CameraCandidates,
 ) -> Tensor:
-    """How unlike the photographs `rows` [B] (as `reals` gives them) the objects `made` [B] of their
-    styles are, and what their codes cost; a mean. Cameras that are not known are the likeliest of
-    `tries`, and are remembered."""
+    """The autoencoder's loss, a mean: differences of rendered `objects` [B] from the photographs
+    `rows` [B] (as `real_images` gives them) and the codes' weighted KL divergences. Of unknown
+    cameras the best of `candidates` is taken and remembered."""
     cameras = styled.cameras
-    assert t.codes is not None
+    assert state.photo_encoder is not None
     if cameras is None:
-        best = likeliest(setting, made, behind, photographs, tries)
+        best = best_candidate(inputs, objects, background, photographs, candidates)
         each = torch.arange(len(rows), device=best.device)
-        cameras = (tries.viewmats[each, best], tries.Ks[each, best])
-        found = torch.cat([tries.angles[each, best], tries.priors[each, best, None]], dim=1).cpu()
-        if t.codes.shared:
-            t.stood[distributed.all_of(rows)] = distributed.all_of(found)
+        cameras = (candidates.viewmats[each, best], candidates.Ks[each, best])
+        found = torch.cat(
+            [candidates.angles[each, best], candidates.priors[each, best, None]], dim=1
+        ).cpu()
+        if state.photo_encoder.shared:
+            state.camera_estimates[distributed.all_gather(rows)] = distributed.all_gather(found)
         else:
-            t.stood[rows] = found
-    pictures, config = as_seen(seen(made, *cameras, behind), setting), setting.config
-    off = unlike(pictures, photographs)
+            state.camera_estimates[rows] = found
+    pictures, config = with_coverage(render(objects, *cameras, background), inputs), inputs.config
+    off = multiscale_l1(pictures, photographs)
     if config.rebuild_features > 0:
-        features = t.codes.unlike_in_features(pictures, styled.code.features)
+        features = state.photo_encoder.feature_l1(pictures, styled.code.features)
         off = off + config.rebuild_features * features
-    return (off + config.nat * styled.code.nats()).mean()
+    return (off + config.nat * styled.code.kl()).mean()
 
 
-def tries_of(t: Training, setting: Setting, rows: Tensor) -> Tries:
-    """`TRIES` cameras for the photographs `rows` [B] from unknown places: the one that was the best
-    before, one near it, and others drawn; on the CPU. None if cameras are known or looked for."""
-    count, size = len(rows), t.G.shape.size
-    if setting.camera_angles is not None or t.codes is None or t.codes.finds_cameras:
+def camera_candidates(state: TrainState, inputs: TrainInputs, rows: Tensor) -> CameraCandidates:
+    """`CANDIDATES` cameras of the photographs `rows` [B]: the one that was the best before, one
+    near it, and others drawn; on the CPU. None if cameras are known or predicted."""
+    count, size = len(rows), state.G.shape.size
+    encoder = state.photo_encoder
+    if inputs.camera_angles is not None or encoder is None or encoder.finds_cameras:
         shapes = ((3,), (4, 4), (3, 3), ())
-        return Tries(*(torch.zeros(count, 0, *rest) for rest in shapes))
-    angles, priors = draw_angles(setting.priors, count * TRIES, t.chance)
-    angles, priors = angles.view(count, TRIES, 3), priors.view(count, TRIES)
-    beside = NEAR * torch.randn(count, 3, generator=t.chance)
-    stood, prior = t.stood[rows, :3], t.stood[rows, 3].long()
+        return CameraCandidates(*(torch.zeros(count, 0, *rest) for rest in shapes))
+    angles, priors = draw_angles(inputs.priors, count * CANDIDATES, state.rng)
+    angles, priors = angles.view(count, CANDIDATES, 3), priors.view(count, CANDIDATES)
+    beside = NEAR * torch.randn(count, 3, generator=state.rng)
+    camera_estimates, prior = (
+        state.camera_estimates[rows, :3],
+        state.camera_estimates[rows, 3].long(),
+    )
     known, prior = prior >= 0, prior.clamp_min(0)
-    for place, now in enumerate((stood, within(setting.priors, stood + beside, prior))):
+    for place, now in enumerate(
+        (camera_estimates, within(inputs.priors, camera_estimates + beside, prior))
+    ):
         angles[:, place] = torch.where(known[:, None], now, angles[:, place])
         priors[:, place] = torch.where(known, prior, priors[:, place])
-    if t.G.shape.axial:
-        angles[..., 0] = _mostly_front(setting.priors, priors, t.chance)
-    flat = cameras_of(setting.priors, angles.flatten(0, 1), priors.flatten(), size)
-    _, viewmats, Ks = (x.unflatten(0, (count, TRIES)) for x in flat)
-    return Tries(angles, viewmats, Ks, priors)
+    if state.G.shape.axial:
+        angles[..., 0] = _mostly_front(inputs.priors, priors, state.rng)
+    flat = cameras_of(inputs.priors, angles.flatten(0, 1), priors.flatten(), size)
+    _, viewmats, Ks = (x.unflatten(0, (count, CANDIDATES)) for x in flat)
+    return CameraCandidates(angles, viewmats, Ks, priors)
 
 
-def _mostly_front(priors: tuple[PosePrior, ...], chosen: Tensor, chance: torch.Generator) -> Tensor:
+def _mostly_front(priors: tuple[PosePrior, ...], chosen: Tensor, rng: torch.Generator) -> Tensor:
     """[B, T] azimuths of the tries [B, T] of these priors: the middle of their ranges for `FRONT`
     of the photographs, for the others anywhere, the same for all tries of a photograph."""
-    even = torch.rand(2, len(chosen), 1, generator=chance)
+    even = torch.rand(2, len(chosen), 1, generator=rng)
     away = torch.where(even[0] < FRONT, 0.0, 2 * even[1] - 1)
     low, high = torch.tensor([prior.azimuth for prior in priors]).deg2rad().T[:, chosen]
     return 0.5 * (low + high + away * (high - low))
 
 
-def priors_found(t: Training, setting: Setting) -> tuple[PosePrior, ...]:
+def reweighted_priors(state: TrainState, inputs: TrainInputs) -> tuple[PosePrior, ...]:
     """The setting's priors, as often as the photographs' cameras are found to be of each. A user
     says from where pictures were taken, and hardly how many from each."""
-    chosen = t.stood[:, 3]
-    return found_oftener(setting.priors, chosen[chosen >= 0])
+    chosen = state.camera_estimates[:, 3]
+    return reweighted(inputs.priors, chosen[chosen >= 0])
 
 
 @torch.no_grad()
-def likeliest(
-    setting: Setting, made: Skins | Planes, behind: Tensor, photographs: Tensor, tries: Tries
+def best_candidate(
+    inputs: TrainInputs,
+    objects: Skins | Planes,
+    background: Tensor,
+    photographs: Tensor,
+    candidates: CameraCandidates,
 ) -> Tensor:
-    """[B] which of the `tries` shows the objects [B] most like the photographs [B, C, S, S],
+    """[B] which of the `candidates` shows the objects [B] most like the photographs [B, C, S, S],
     whatever their colours. A quarter of the splats, and of the pixels, is enough to tell."""
-    count = tries.angles.shape[1]
-    small = F.avg_pool2d(behind.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+    count = candidates.angles.shape[1]
+    small = F.avg_pool2d(background.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
     many = [x.repeat_interleave(count, dim=0) for x in (small, F.avg_pool2d(photographs, 2))]
-    Ks = tries.Ks.flatten(0, 1) * tries.Ks.new_tensor([0.5, 0.5, 1.0])[:, None]
-    viewmats = tries.viewmats.flatten(0, 1)
-    shots = seen(repeated(thinned(made), count), viewmats, Ks, many[0], 0.5)
-    off = unlike_in_form(as_seen(shots, setting), many[1]).view(-1, count)
+    Ks = candidates.Ks.flatten(0, 1) * candidates.Ks.new_tensor([0.5, 0.5, 1.0])[:, None]
+    viewmats = candidates.viewmats.flatten(0, 1)
+    rendered = render(repeat(downsampled(objects), count), viewmats, Ks, many[0], 0.5)
+    off = silhouette_shading_l1(with_coverage(rendered, inputs), many[1]).view(-1, count)
     return off.argmin(dim=1)

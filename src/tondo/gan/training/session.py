@@ -23,18 +23,18 @@ from tondo.gan.files.generator_file import (
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.objects.contact_sheet import grid, latents
 from tondo.gan.training import divergence, state_tensors
-from tondo.gan.training.inputs import base_of, note_pictures, setting_of, training_set
+from tondo.gan.training.inputs import note_pictures, open_base, train_inputs, training_set
 from tondo.gan.training.options import (
     TrainOptions,
     check_options,
     config_json,
-    keep_length,
-    set_aside,
+    ignored_options,
+    store_duration,
     stored_options,
 )
-from tondo.gan.training.pretrain import first_optimiser, look_first
-from tondo.gan.training.reconstruction import priors_found
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.pretrain import pretrain, pretrain_optimiser
+from tondo.gan.training.reconstruction import reweighted_priors
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.state_tensors import into_optimiser, of_optimiser
 from tondo.gan.training.step import StepReport, Watch, begin, one_step, plain_generator, set_rates
 from tondo.io.images import write_png
@@ -60,11 +60,11 @@ EVENT_SECONDS = 2.0
 GRID_SECONDS = 60.0
 GRID_SEEDS = 8
 ADAPTER = "adapter.safetensors"
-MOST_SETBACKS = 1
+MOST_ROLLBACKS = 1
 FIRST_SHARE = 0.15  # of a training
 DEFAULTS = TrainOptions()
 SILENT = Watch()
-FIRST = "first_look"  # of a checkpoint within it: photographs seen
+PRETRAINING = "pretraining"  # of a checkpoint within it: photographs seen
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Interrupted(Exception):
 
 @dataclass
 class _Progress:
-    """Where a session stands; `setbacks`: how often it went back to an older checkpoint."""
+    """Where a session stands; `rollbacks`: how often it went back to an older checkpoint."""
 
-    setbacks: int = 0
+    rollbacks: int = 0
     saved: float = 0.0
     noted: float = 0.0
     drawn: float = 0.0
@@ -124,32 +124,32 @@ def train_generator(
         run = open_run(out)
         given, asked = options, Path(source).absolute()
         options, source = stored_options(run, options)
-        _say_what_stays(given, options, asked, source, watch)
+        _warn_ignored(given, options, asked, source, watch)
         create_run(out, {}, resume=True)
-        keep_length(run, options)
-    base = base_of(options)
+        store_duration(run, options)
+    base = open_base(options)
     if not resume:
         run = create_run(out, config_json(source, options), force=force)
     try:
         pictures = training_set(source, run, options, watch)
         note_pictures(run, pictures, resume=resume)
-        setting, shape = setting_of(pictures, options, watch, base)
-        training, progress = _begin_or_resume(run, setting, shape, options, resume, watch)
+        inputs, shape = train_inputs(pictures, options, watch, base)
+        state, progress = _begin_or_resume(run, inputs, shape, options, resume, watch)
     except Interrupted:
         raise
     except BaseException:
         if not resume:
             abandon_run(run)  # nothing in it is worth keeping
         raise
-    training = _train(run, training, setting, options, progress, watch)
-    return _finish(run, training, setting, options)
+    state = _train(run, state, inputs, options, progress, watch)
+    return _finish(run, state, inputs, options)
 
 
-def _say_what_stays(
+def _warn_ignored(
     given: TrainOptions, begun: TrainOptions, asked: Path, source: Path, watch: Watch
 ) -> None:
     """A run that goes on keeps its pictures and options, whatever is given now."""
-    other = set_aside(given, begun)
+    other = ignored_options(given, begun)
     if asked != source:
         watch.note(f"going on with the pictures that the run was begun with: {source}")
     if other:
@@ -161,44 +161,42 @@ def _say_what_stays(
 
 def _begin_or_resume(
     run: RunDirectory,
-    setting: Setting,
+    inputs: TrainInputs,
     shape: GeneratorShape,
     options: TrainOptions,
     resume: bool,
     watch: Watch,
-) -> tuple[Training, _Progress]:
+) -> tuple[TrainState, _Progress]:
     checkpoint = load_latest_checkpoint(run) if resume else None
     if checkpoint is None:
         if resume:
             watch.note("no checkpoint yet: starting from the first step")
-        training = begin(setting, shape, options.seed)
-        _first_look(run, training, setting, options, watch, None)
-        return training, _Progress()
+        state = begin(inputs, shape, options.seed)
+        _pretrain(run, state, inputs, options, watch, None)
+        return state, _Progress()
     for skipped in checkpoint.skipped:
         watch.note(f"checkpoint not usable, taking the one before: {skipped}")
         append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
     try:
-        training = state_tensors.from_tensors(
-            checkpoint.tensors, setting, shape_begun(run) or shape
-        )
-        setbacks = int(checkpoint.state.get("setbacks", 0))
+        state = state_tensors.from_tensors(checkpoint.tensors, inputs, stored_shape(run) or shape)
+        rollbacks = int(checkpoint.state.get("rollbacks", 0))
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
             f"this training ({reason}): start again with --force"
         ) from error
-    if FIRST in checkpoint.state:
-        watch.note("going on with the first look")
-        _first_look(run, training, setting, options, watch, checkpoint)
-        return training, _Progress()
-    watch.note(f"going on after {training.pictures / 1000:.1f} thousand pictures")
-    append_event(run, Note(training.step, "resumed", training.seconds))
-    now = training.seconds
-    return training, _Progress(setbacks, now, now, now, training.pictures)
+    if PRETRAINING in checkpoint.state:
+        watch.note("going on with the pretraining")
+        _pretrain(run, state, inputs, options, watch, checkpoint)
+        return state, _Progress()
+    watch.note(f"going on after {state.pictures / 1000:.1f} thousand pictures")
+    append_event(run, Note(state.step, "resumed", state.seconds))
+    now = state.seconds
+    return state, _Progress(rollbacks, now, now, now, state.pictures)
 
 
-def shape_begun(run: RunDirectory) -> GeneratorShape | None:
+def stored_shape(run: RunDirectory) -> GeneratorShape | None:
     """The shape of a run's generator as far as it has written one: another version of the program
     may begin others."""
     try:
@@ -207,10 +205,10 @@ def shape_begun(run: RunDirectory) -> GeneratorShape | None:
         return None
 
 
-def _first_look(
+def _pretrain(
     run: RunDirectory,
-    training: Training,
-    setting: Setting,
+    state: TrainState,
+    inputs: TrainInputs,
     options: TrainOptions,
     watch: Watch,
     kept: Checkpoint | None,
@@ -219,140 +217,140 @@ def _first_look(
     its time counts, its pictures do not. It is at most `FIRST_SHARE` of the
     whole.
     `kept`: a checkpoint within it."""
-    if training.codes is None:
-        save_checkpoint(run, 0, state_tensors.to_tensors(training), {"setbacks": 0})
+    if state.photo_encoder is None:
+        save_checkpoint(run, 0, state_tensors.to_tensors(state), {"rollbacks": 0})
         return
-    config = setting.config
+    config = inputs.config
     kpictures, seconds = config.first_kpictures, math.inf
     if options.kimg is not None:
         kpictures = min(kpictures, FIRST_SHARE * options.kimg)
     else:
         seconds = FIRST_SHARE * 60 * (options.minutes or DEFAULT_MINUTES)
-    learned, begin = first_optimiser(training, config), 0
+    learned, begin = pretrain_optimiser(state, config), 0
     if kept is not None:
-        into_optimiser(FIRST, learned, kept.tensors)
-        begin = int(kept.state[FIRST])
-    before, started, saved = training.seconds, time.perf_counter(), training.seconds
+        into_optimiser(PRETRAINING, learned, kept.tensors)
+        begin = int(kept.state[PRETRAINING])
+    before, started, saved = state.seconds, time.perf_counter(), state.seconds
     # torch's convolutions and our kernels take turns, so each may have all threads
     with ctrl_c_flag() as stop, torch_threads(num_threads()):
 
-        def told(done: int, of: int) -> bool:
+        def on_progress(done: int, of: int) -> bool:
             nonlocal saved
-            watch.stage("first look", done, of)
-            training.seconds = now = before + time.perf_counter() - started
-            if (stop or now - saved >= options.checkpoint_seconds) and divergence.finite(training):
+            watch.stage("pretraining", done, of)
+            state.seconds = now = before + time.perf_counter() - started
+            if (stop or now - saved >= options.checkpoint_seconds) and divergence.finite(state):
                 saved = now
-                tensors = state_tensors.to_tensors(training) | of_optimiser(FIRST, learned)
-                save_checkpoint(run, 0, tensors, {"setbacks": 0, FIRST: done})
+                tensors = state_tensors.to_tensors(state) | of_optimiser(PRETRAINING, learned)
+                save_checkpoint(run, 0, tensors, {"rollbacks": 0, PRETRAINING: done})
             if stop:
-                _write_generator(run, training, setting, options)
+                _write_generator(run, state, inputs, options)
                 raise Interrupted(0.0)
             return now > seconds
 
-        look_first(training, setting, learned, int(1000 * kpictures), told, begin)
-    training.seconds = before + time.perf_counter() - started
-    save_checkpoint(run, 0, state_tensors.to_tensors(training), {"setbacks": 0})
+        pretrain(state, inputs, learned, int(1000 * kpictures), on_progress, begin)
+    state.seconds = before + time.perf_counter() - started
+    save_checkpoint(run, 0, state_tensors.to_tensors(state), {"rollbacks": 0})
 
 
-def _fraction(training: Training, options: TrainOptions) -> float:
+def _fraction(state: TrainState, options: TrainOptions) -> float:
     if options.kimg is not None:
-        return min(1.0, training.pictures / (1000 * options.kimg))
-    return min(1.0, training.seconds / (60 * (options.minutes or DEFAULT_MINUTES)))
+        return min(1.0, state.pictures / (1000 * options.kimg))
+    return min(1.0, state.seconds / (60 * (options.minutes or DEFAULT_MINUTES)))
 
 
 def _train(
     run: RunDirectory,
-    training: Training,
-    setting: Setting,
+    state: TrainState,
+    inputs: TrainInputs,
     options: TrainOptions,
     progress: _Progress,
     watch: Watch,
-) -> Training:
+) -> TrainState:
     """Run the loop with events, grids, checkpoints and checks of its health. Returns the training
     that came to the end: another than the one given where it went back."""
-    writer = open_tensorboard(run, from_step=training.step)
-    before, started = training.seconds, time.perf_counter()
-    vitals = divergence.Vitals(setting.config)
-    distributed.order(distributed.RELOAD + progress.setbacks)
+    writer = open_tensorboard(run, from_step=state.step)
+    before, started = state.seconds, time.perf_counter()
+    monitor = divergence.DivergenceMonitor(inputs.config)
+    distributed.send_command(distributed.RELOAD + progress.rollbacks)
     # torch's convolutions and our kernels take turns, so each may have all threads
     with ctrl_c_flag() as stop, torch_threads(num_threads()):
-        while _fraction(training, options) < 1:
-            distributed.order(distributed.STEP)
-            share = distributed.of_first(_fraction(training, options))
-            set_rates(training, setting.config, progress.setbacks, share)
-            report = one_step(training, setting)
-            training.seconds = before + time.perf_counter() - started
-            rate = (training.pictures - progress.pictures_before) / (training.seconds - before)
-            watch.step(report, _fraction(training, options), rate)
-            vitals.note(report)
-            now = training.seconds
-            last = _fraction(training, options) == 1
+        while _fraction(state, options) < 1:
+            distributed.send_command(distributed.STEP)
+            share = distributed.broadcast_float(_fraction(state, options))
+            set_rates(state, inputs.config, progress.rollbacks, share)
+            report = one_step(state, inputs)
+            state.seconds = before + time.perf_counter() - started
+            rate = (state.pictures - progress.pictures_before) / (state.seconds - before)
+            watch.step(report, _fraction(state, options), rate)
+            monitor.note(report)
+            now = state.seconds
+            last = _fraction(state, options) == 1
             due = stop or last or now - progress.saved >= options.checkpoint_seconds
-            illness = vitals.sudden(report)
-            if illness is None and due:
-                illness = vitals.illness(training)
-            if illness is not None:
-                training = _go_back(run, training, setting, options, progress, illness)
+            problem = monitor.check_step(report)
+            if problem is None and due:
+                problem = monitor.check(state)
+            if problem is not None:
+                state = _roll_back(run, state, inputs, options, progress, problem)
                 watch.note(
-                    f"{illness}: going back, with half the rates, to where it was well: "
-                    f"{training.pictures / 1000:.1f} thousand pictures"
+                    f"{problem}: going back, with half the rates, to where it was well: "
+                    f"{state.pictures / 1000:.1f} thousand pictures"
                 )
                 writer.close()
-                writer = open_tensorboard(run, from_step=training.step)
-                before, started = training.seconds, time.perf_counter()
-                progress.pictures_before = training.pictures
-                vitals = divergence.Vitals(setting.config)
+                writer = open_tensorboard(run, from_step=state.step)
+                before, started = state.seconds, time.perf_counter()
+                progress.pictures_before = state.pictures
+                monitor = divergence.DivergenceMonitor(inputs.config)
                 continue
-            _tell(run, writer, training, setting, report, progress)
+            _log(run, writer, state, inputs, report, progress)
             if due:
-                _save(run, training, setting, options, progress)
+                _save(run, state, inputs, options, progress)
             if stop:
                 writer.close()
-                raise Interrupted(training.pictures / 1000)
-    _draw(run, writer, training, setting)
+                raise Interrupted(state.pictures / 1000)
+    _draw(run, writer, state, inputs)
     writer.close()
-    return training
+    return state
 
 
-def _go_back(
+def _roll_back(
     run: RunDirectory,
-    training: Training,
-    setting: Setting,
+    state: TrainState,
+    inputs: TrainInputs,
     options: TrainOptions,
     progress: _Progress,
-    illness: str,
-) -> Training:
+    problem: str,
+) -> TrainState:
     """The last good checkpoint with half the rates, once; the second time it is the end."""
-    append_event(run, Note(training.step, illness, training.seconds))
+    append_event(run, Note(state.step, problem, state.seconds))
     checkpoint = load_latest_checkpoint(run)
     assert checkpoint is not None  # there is one from step 0 on
-    healthy = state_tensors.from_tensors(checkpoint.tensors, setting, training.G.shape)
-    if progress.setbacks >= MOST_SETBACKS:
-        _write_generator(run, healthy, setting, options)
+    healthy = state_tensors.from_tensors(checkpoint.tensors, inputs, state.G.shape)
+    if progress.rollbacks >= MOST_ROLLBACKS:
+        _write_generator(run, healthy, inputs, options)
         raise divergence.BrokenTraining(
-            f"{illness}, again. The generator of {healthy.pictures / 1000:.1f} thousand pictures, "
+            f"{problem}, again. The generator of {healthy.pictures / 1000:.1f} thousand pictures, "
             f"the last good one, is in {run.generator_path}. {divergence.ADVICE}"
         )
-    progress.setbacks += 1
+    progress.rollbacks += 1
     # at once: a training that is killed now must not begin anew with all its rates
     save_checkpoint(
-        run, healthy.step, state_tensors.to_tensors(healthy), {"setbacks": progress.setbacks}
+        run, healthy.step, state_tensors.to_tensors(healthy), {"rollbacks": progress.rollbacks}
     )
-    distributed.order(distributed.RELOAD + progress.setbacks)
+    distributed.send_command(distributed.RELOAD + progress.rollbacks)
     progress.saved = progress.noted = progress.drawn = healthy.seconds
     return healthy
 
 
-def _tell(
+def _log(
     run: RunDirectory,
     writer: Any,
-    training: Training,
-    setting: Setting,
+    state: TrainState,
+    inputs: TrainInputs,
     report: StepReport,
     progress: _Progress,
 ) -> None:
     """Events and pictures of what is going on, every so often."""
-    now = training.seconds
+    now = state.seconds
     if now - progress.noted >= EVENT_SECONDS:
         progress.noted = now
         event = GanStep(
@@ -372,77 +370,77 @@ def _tell(
         log_event(writer, event)
     if now - progress.drawn >= GRID_SECONDS:
         progress.drawn = now
-        _draw(run, writer, training, setting)
+        _draw(run, writer, state, inputs)
 
 
-def _draw(run: RunDirectory, writer: Any, training: Training, setting: Setting) -> None:
+def _draw(run: RunDirectory, writer: Any, state: TrainState, inputs: TrainInputs) -> None:
     """The same seeds from eight sides, with depth: for TensorBoard, and as RUN/renders/grid.png."""
-    G = training.G_ema
+    G = state.G_ema
     with torch.no_grad():
         w = G.styles(latents(list(range(GRID_SEEDS)), G.shape.z).to(G.device))
-    picture = grid(G, w, setting.priors, G.shape.size, with_depth=True)
-    log_picture(writer, "samples", picture, training.step)
+    picture = grid(G, w, inputs.priors, G.shape.size, with_depth=True)
+    log_picture(writer, "samples", picture, state.step)
     write_png(run.renders_dir / "grid.png", picture)
-    plain = grid(G, w, setting.priors, G.shape.size)
-    write_png(run.renders_dir / f"grid-{training.pictures // 1000:06d}k.png", plain)
+    plain = grid(G, w, inputs.priors, G.shape.size)
+    write_png(run.renders_dir / f"grid-{state.pictures // 1000:06d}k.png", plain)
 
 
 def _save(
     run: RunDirectory,
-    training: Training,
-    setting: Setting,
+    state: TrainState,
+    inputs: TrainInputs,
     options: TrainOptions,
     progress: _Progress,
 ) -> None:
-    progress.saved = training.seconds
-    about = {"setbacks": progress.setbacks}
-    save_checkpoint(run, training.step, state_tensors.to_tensors(training), about)
-    _write_generator(run, training, setting, options)
+    progress.saved = state.seconds
+    about = {"rollbacks": progress.rollbacks}
+    save_checkpoint(run, state.step, state_tensors.to_tensors(state), about)
+    _write_generator(run, state, inputs, options)
     done = {
-        "steps_done": training.step,
-        "kimg_done": round(training.pictures / 1000, 3),
-        "seconds_done": round(training.seconds, 3),
+        "steps_done": state.step,
+        "kimg_done": round(state.pictures / 1000, 3),
+        "seconds_done": round(state.seconds, 3),
     }
     change_config(run, done)
 
 
 def _write_generator(
-    run: RunDirectory, training: Training, setting: Setting, options: TrainOptions
+    run: RunDirectory, state: TrainState, inputs: TrainInputs, options: TrainOptions
 ) -> Trained:
     """generator.safetensors, and the adapter by itself where only one was trained."""
     card = Card(
-        name=Path(setting.pictures.source).stem,
-        pictures=len(setting.pictures.images),
-        kimg=training.pictures / 1000,
-        hours=training.seconds / 3600,
-        source=setting.pictures.source,
+        name=Path(inputs.pictures.source).stem,
+        pictures=len(inputs.pictures.images),
+        kimg=state.pictures / 1000,
+        hours=state.seconds / 3600,
+        source=inputs.pictures.source,
         licence=options.licence,
-        poses="known" if setting.camera_angles is not None else (options.poses or "assumed"),
+        poses="known" if inputs.camera_angles is not None else (options.poses or "assumed"),
     )
-    trained = Trained(plain_generator(training.G_ema), priors_found(training, setting), card)
+    trained = Trained(plain_generator(state.G_ema), reweighted_priors(state, inputs), card)
     save_generator(run.generator_path, trained)
-    if setting.base is not None and setting.base.lora:
+    if inputs.base is not None and inputs.base.lora:
         about = AdapterCard(
             base=str(options.base),
-            base_fingerprint=fingerprint(setting.base.generator),
-            rank=setting.base.lora,
+            base_fingerprint=fingerprint(inputs.base.generator),
+            rank=inputs.base.lora,
             kimg=card.kimg,
             source=card.source,
         )
-        save_adapter(run.path / ADAPTER, training.G_ema, about)
-    append_event(run, Saved(training.step, run.generator_path.name, training.seconds))
+        save_adapter(run.path / ADAPTER, state.G_ema, about)
+    append_event(run, Saved(state.step, run.generator_path.name, state.seconds))
     return trained
 
 
 def _finish(
-    run: RunDirectory, training: Training, setting: Setting, options: TrainOptions
+    run: RunDirectory, state: TrainState, inputs: TrainInputs, options: TrainOptions
 ) -> Result:
-    trained = _write_generator(run, training, setting, options)
+    trained = _write_generator(run, state, inputs, options)
     summary = {
-        "train_seconds": round(training.seconds, 3),
-        "steps": training.step,
-        "kimg": round(training.pictures / 1000, 3),
-        "pictures": len(setting.pictures.images),
+        "train_seconds": round(state.seconds, 3),
+        "steps": state.step,
+        "kimg": round(state.pictures / 1000, 3),
+        "pictures": len(inputs.pictures.images),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "threads": num_threads(),
     }

@@ -13,9 +13,9 @@ from tondo.features.extractor import Extractor
 from tondo.gan.config import GanConfig
 from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.networks.generator import Generator
-from tondo.gan.networks.latent_mixture import Lately
-from tondo.gan.objects.render import Shots
-from tondo.gan.training.autoencoder import Codes
+from tondo.gan.networks.latent_mixture import LatentBuffer
+from tondo.gan.objects.render import Rendered
+from tondo.gan.training.autoencoder import PhotoEncoder
 from tondo.geometry.pose_prior import Cameras, PosePrior
 from tondo.runs.device import CPU
 
@@ -32,7 +32,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrainInputs:
     """What a training is given and does not change.
 
     Attributes:
@@ -40,8 +40,8 @@ class Setting:
         priors: where the cameras stand if the photographs do not say.
         extractor: the frozen CNN of a projected discriminator.
         base: the generator to start from, or None for a new one.
-        device: where the networks are trained; photographs, cameras and chance stay on the CPU
-            until a step takes them.
+        device: where the networks are trained; photographs, cameras and random numbers stay on
+            the CPU until a step takes them.
     """
 
     pictures: PictureSet
@@ -57,10 +57,10 @@ class Setting:
         """[3] the direction from the origin to the middle of unknown cameras that all stand on one
         side, or None."""
         prior = self.priors[0]
-        alike = all(
+        same_directions = all(
             (one.azimuth, one.elevation) == (prior.azimuth, prior.elevation) for one in self.priors
         )
-        narrow = alike and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
+        narrow = same_directions and prior.azimuth[1] - prior.azimuth[0] <= MOST_TURN
         if self.camera_angles is not None or not narrow:
             return None
         azimuth, elevation = (
@@ -72,18 +72,18 @@ class Setting:
 
 
 @dataclass
-class Training:
+class TrainState:
     """Everything that a training changes.
 
     Attributes:
-        chance: the only source of chance.
+        rng: the only source of random numbers.
         queue: photographs still to come in this round, last first.
         pictures: photographs shown so far.
         augment_p: strength of the augmentation. seconds: of training.
-        codes: of photographs that are rebuilt; None where none are.
-        stood: [N, 4] on the CPU, of every photograph, where its camera stood as far as one knows:
-            angles in radians and the number of the prior, or -1 where it was not looked for yet.
-        lately: photographs' codes, on the CPU.
+        photo_encoder: None where no photographs are reconstructed.
+        camera_estimates: [N, 4] on the CPU, of every photograph's camera: angles in radians and
+            the number of the prior, or -1 where there is no estimate yet.
+        latent_buffer: photographs' codes, on the CPU.
     """
 
     G: Generator
@@ -91,40 +91,40 @@ class Training:
     G_ema: Generator
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam
-    chance: torch.Generator
-    stood: Tensor
-    lately: Lately
+    rng: torch.Generator
+    camera_estimates: Tensor
+    latent_buffer: LatentBuffer
     queue: list[int] = field(default_factory=list)
     pictures: int = 0
     step: int = 0
     augment_p: float = 0.0
     signs: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    codes: Codes | None = None
+    photo_encoder: PhotoEncoder | None = None
 
 
-def reals(setting: Setting, rows: Tensor) -> Tensor:
+def real_images(inputs: TrainInputs, rows: Tensor) -> Tensor:
     """Photographs [B, 3, S, S] float 0..1 on the training's device; transparent ones over white,
     and with their coverage as a fourth channel."""
-    images = setting.pictures.images[rows].to(setting.device).float() / 255
+    images = inputs.pictures.images[rows].to(inputs.device).float() / 255
     if images.shape[1] == 4:
         alphas = images[:, 3:]
         images = torch.cat([images[:, :3] * alphas + (1 - alphas), alphas], dim=1)
     return images
 
 
-def known_cameras(setting: Setting, rows: Tensor) -> Cameras | None:
+def known_cameras(inputs: TrainInputs, rows: Tensor) -> Cameras | None:
     """The cameras of photographs, if they are known, on the training's device."""
-    angles, known = setting.camera_angles, setting.pictures
+    angles, known = inputs.camera_angles, inputs.pictures
     if angles is None or known.viewmats is None or known.Ks is None:
         return None
-    found = (x[rows].to(setting.device) for x in (angles, known.viewmats, known.Ks))
+    found = (x[rows].to(inputs.device) for x in (angles, known.viewmats, known.Ks))
     return Cameras(*found)
 
 
-def as_seen(shots: Shots, setting: Setting) -> Tensor:
+def with_coverage(rendered: Rendered, inputs: TrainInputs) -> Tensor:
     """Generated pictures [B, 3, S, S] with the channels that photographs have."""
-    images = shots.images.permute(0, 3, 1, 2)
-    if setting.pictures.with_alpha:
-        images = torch.cat([images, shots.alphas[:, None]], dim=1)
+    images = rendered.images.permute(0, 3, 1, 2)
+    if inputs.pictures.with_alpha:
+        images = torch.cat([images, rendered.alphas[:, None]], dim=1)
     return images

@@ -6,52 +6,54 @@ import torch
 from torch import Tensor, nn
 
 from tondo.gan.networks.shape import GeneratorShape
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import begin
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def to_tensors(training: Training) -> dict[str, Tensor]:
+def to_tensors(state: TrainState) -> dict[str, Tensor]:
     """All of a training's state as tensors on the CPU."""
     found: dict[str, Tensor] = {}
-    for part in _parts(training):
-        module: nn.Module = getattr(training, part)
+    for part in _parts(state):
+        module: nn.Module = getattr(state, part)
         found.update({f"{part}.{name}": value for name, value in module.state_dict().items()})
-    found |= of_optimiser("opt_g", training.opt_g) | of_optimiser("opt_d", training.opt_d)
-    found["chance"] = training.chance.get_state()
-    found["stood"] = training.stood
-    found["queue"] = torch.tensor(training.queue, dtype=torch.int64)
-    found["lately"] = training.lately.codes
-    counts = [training.pictures, training.step, training.lately.count]
+    found |= of_optimiser("opt_g", state.opt_g) | of_optimiser("opt_d", state.opt_d)
+    found["rng"] = state.rng.get_state()
+    found["camera_estimates"] = state.camera_estimates
+    found["queue"] = torch.tensor(state.queue, dtype=torch.int64)
+    found["latent_buffer"] = state.latent_buffer.codes
+    counts = [state.pictures, state.step, state.latent_buffer.count]
     found["counts"] = torch.tensor(counts, dtype=torch.int64)
-    found["numbers"] = torch.tensor([training.augment_p, training.seconds], dtype=torch.float64)
-    found["signs"] = torch.tensor(training.signs, dtype=torch.float64)
+    found["numbers"] = torch.tensor([state.augment_p, state.seconds], dtype=torch.float64)
+    found["signs"] = torch.tensor(state.signs, dtype=torch.float64)
     return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
 
 
-def from_tensors(tensors: dict[str, Tensor], setting: Setting, shape: GeneratorShape) -> Training:
+def from_tensors(
+    tensors: dict[str, Tensor], inputs: TrainInputs, shape: GeneratorShape
+) -> TrainState:
     """The inverse of `to_tensors`.
 
     Raises:
         KeyError: something is missing. RuntimeError, ValueError: something has another shape.
     """
-    training = begin(setting, shape, seed=0)
-    for part in _parts(training):
+    state = begin(inputs, shape, seed=0)
+    for part in _parts(state):
         prefix = f"{part}."
         weights = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-        getattr(training, part).load_state_dict(weights)
-    into_optimiser("opt_g", training.opt_g, tensors)
-    into_optimiser("opt_d", training.opt_d, tensors)
-    training.chance.set_state(tensors["chance"])
-    training.stood.copy_(tensors["stood"])
-    training.queue = tensors["queue"].tolist()
-    training.lately.codes.copy_(tensors["lately"])
+        getattr(state, part).load_state_dict(weights)
+    into_optimiser("opt_g", state.opt_g, tensors)
+    into_optimiser("opt_d", state.opt_d, tensors)
+    state.rng.set_state(tensors["rng"])
+    state.camera_estimates.copy_(tensors["camera_estimates"])
+    state.queue = tensors["queue"].tolist()
+    state.latent_buffer.codes.copy_(tensors["latent_buffer"])
     counts = (int(value) for value in tensors["counts"])
-    training.pictures, training.step, training.lately.count = counts
-    training.augment_p, training.seconds = (float(value) for value in tensors["numbers"])
-    training.signs = tensors["signs"].tolist()
-    return training
+    state.pictures, state.step, state.latent_buffer.count = counts
+    state.augment_p, state.seconds = (float(value) for value in tensors["numbers"])
+    state.signs = tensors["signs"].tolist()
+    return state
 
 
 def of_optimiser(name: str, optimiser: torch.optim.Adam) -> dict[str, Tensor]:
@@ -75,6 +77,6 @@ def into_optimiser(name: str, optimiser: torch.optim.Adam, tensors: dict[str, Te
     optimiser.load_state_dict(state)
 
 
-def _parts(training: Training) -> list[str]:
+def _parts(state: TrainState) -> list[str]:
     """The networks."""
-    return ["G", "D", "G_ema", *(["codes"] if training.codes is not None else [])]
+    return ["G", "D", "G_ema", *(["photo_encoder"] if state.photo_encoder is not None else [])]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tondo.errors import InputError, TondoError
 from tondo.gan.training import state_tensors
-from tondo.gan.training.inputs import base_of, setting_of, training_set
+from tondo.gan.training.inputs import open_base, train_inputs, training_set
 from tondo.gan.training.options import TrainOptions, stored_options
-from tondo.gan.training.session import Interrupted, shape_begun
-from tondo.gan.training.state import Setting, Training
+from tondo.gan.training.session import Interrupted, stored_shape
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import Watch, one_step, set_rates
 from tondo.kernels.threads import num_threads, torch_threads
 from tondo.runs import distributed
@@ -25,7 +25,7 @@ from tondo.runs.run_directory import open_run
 
 
 @contextmanager
-def leading() -> Iterator[None]:
+def ending_workers() -> Iterator[None]:
     """Round all that the first process does: the others are told when it has ended.
 
     Where it breaks off within a step they are not: torchrun ends them.
@@ -33,12 +33,12 @@ def leading() -> Iterator[None]:
     try:
         yield
     except (TondoError, Interrupted):
-        distributed.order(distributed.END)
+        distributed.send_command(distributed.END)
         raise
-    distributed.order(distributed.END)
+    distributed.send_command(distributed.END)
 
 
-def follow(out: Path, options: TrainOptions) -> None:
+def run_worker(out: Path, options: TrainOptions) -> None:
     """Take the orders of the first process, which trains into the run `out`, until it ends.
 
     Ctrl-C is left to the first process, which saves and then ends the training.
@@ -46,29 +46,29 @@ def follow(out: Path, options: TrainOptions) -> None:
     Raises:
         InputError: the run that the first process made cannot be read here.
     """
-    training: tuple[Training, Setting] | None = None
-    setbacks = 0
+    state: tuple[TrainState, TrainInputs] | None = None
+    rollbacks = 0
     with ctrl_c_flag(), torch_threads(num_threads()):  # as the first process has
-        while (order := int(distributed.of_first(distributed.END))) != distributed.END:
+        while (order := int(distributed.broadcast_float(distributed.END))) != distributed.END:
             if order != distributed.STEP:
-                training, setbacks = newest(out, options), order - distributed.RELOAD
-            elif training is not None:
-                share = distributed.of_first(0.0)
-                set_rates(training[0], training[1].config, setbacks, share)
-                one_step(*training)
+                state, rollbacks = newest(out, options), order - distributed.RELOAD
+            elif state is not None:
+                share = distributed.broadcast_float(0.0)
+                set_rates(state[0], state[1].config, rollbacks, share)
+                one_step(*state)
 
 
-def newest(out: Path, options: TrainOptions) -> tuple[Training, Setting]:
+def newest(out: Path, options: TrainOptions) -> tuple[TrainState, TrainInputs]:
     """The training as in the newest checkpoint."""
     run = open_run(out)
     options, source = stored_options(run, options)
     pictures = training_set(source, run, options, Watch())
-    setting, shape = setting_of(pictures, options, Watch(), base_of(options))
+    inputs, shape = train_inputs(pictures, options, Watch(), open_base(options))
     checkpoint = load_latest_checkpoint(run)
     if checkpoint is None:
         raise InputError(
             f"there is no checkpoint in {run.checkpoints_dir}: all processes of torchrun must "
             "see the same files as the first"
         )
-    begun = shape_begun(run) or shape
-    return state_tensors.from_tensors(checkpoint.tensors, setting, begun), setting
+    begun = stored_shape(run) or shape
+    return state_tensors.from_tensors(checkpoint.tensors, inputs, begun), inputs
