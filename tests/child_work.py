@@ -73,6 +73,7 @@ def start_wait(name: str) -> None:
     """For a process that is then stopped or killed: prints the child's number."""
     from tondo.io.child import in_child
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where tests ignore it
     work = {"wait": wait, "native": wait_in_native_code}[name]
     try:
         in_child(work, what="wait", folder=Path("."), on_progress=_print)

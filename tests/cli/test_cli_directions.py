@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 import tondo
 from tiny_generators import tiny_run
 from tondo.cli.main import main
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.sampling.directions import load_directions
+from tondo.io.images import image_size
 
 
 def test_strips_and_the_file_for_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,8 +24,8 @@ def test_strips_and_the_file_for_move(tmp_path: Path, capsys: pytest.CaptureFixt
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     strips = [f"{kind}{end}.png" for kind in ("closed", "principal") for end in ("", *ENDS)]
     assert names == sorted(["directions.safetensors", *strips])
-    assert Image.open(tmp_path / "out" / "closed-01.png").size == (7 * 96, 3 * 96)
-    assert Image.open(tmp_path / "out" / "principal.png").size == (7 * 96, 3 * 96)
+    assert image_size(tmp_path / "out" / "closed-01.png") == (7 * 96, 3 * 96)
+    assert image_size(tmp_path / "out" / "principal.png") == (7 * 96, 3 * 96)
     own = load_generator(run / "generator.safetensors").generator
     found = load_directions(run / "directions.safetensors", own)
     assert found.closed.shape == (3, 12)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from small_scene import HEIGHT, WIDTH, ring, small_scene, write_photos, write_transforms
 
 from tondo.cli.main import main
 from tondo.data.mesh import Mesh
+from tondo.io.images import image_size
 from tondo.io.models.mesh_files import write_mesh
 from tondo.io.models.ply import write_splats
 from tondo.io.models.scene import save_scene
@@ -63,7 +63,7 @@ def test_held_out_photos_are_measured(
     assert found["measured_on"] == f"held-out photos of {photos}"
     pictures = run.renders_dir / "evaluate"
     assert sorted(p.name for p in pictures.iterdir()) == ["000.png", "008.png", "contact_sheet.png"]
-    assert Image.open(pictures / "000.png").width > 3 * WIDTH
+    assert image_size(pictures / "000.png")[0] > 3 * WIDTH
 
 
 def test_the_runs_size_is_used_and_can_be_changed(tmp_path: Path, photos: Path) -> None:

@@ -9,13 +9,13 @@ import av
 import pytest
 import torch
 import trimesh
-from PIL import Image
 
 import tondo
 from tiny_generators import tiny_run
 from tondo.cli.main import main
 from tondo.gan.files import open_generator
 from tondo.gan.files.generator_file import load_generator, save_generator
+from tondo.io.images import image_size
 from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_splats
 from tondo.runs.run_directory import create_run
@@ -37,7 +37,7 @@ def test_every_format(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert "2 models" in printed
     assert "CC0 1.0" in printed
-    assert Image.open(out / "grid.png").size == (8 * 48, 2 * 48)
+    assert image_size(out / "grid.png") == (8 * 48, 2 * 48)
     for seed in (1, 3):
         stem = out / f"seed{seed:04d}"
         for ending in ("glb", "ply", "obj", "stl"):
@@ -48,7 +48,7 @@ def test_every_format(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
             assert model.volume > 0
             assert (mesh.colors is not None) == (ending != "stl")
         assert len(read_splats(out / f"seed{seed:04d}_splats.ply").means) == 32 * 64
-        assert Image.open(stem.with_suffix(".png")).size == (8 * 48, 48)
+        assert image_size(stem.with_suffix(".png")) == (8 * 48, 48)
         with av.open(str(stem.with_suffix(".mp4"))) as film:
             assert film.streams.video[0].frames == 72
 

@@ -19,7 +19,6 @@ import pytest
 import safetensors.torch
 import torch
 import trimesh
-from PIL import Image
 from safetensors import safe_open
 
 from one_thread import one_thread
@@ -34,6 +33,7 @@ from tondo.gan.training.session import Interrupted, train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import StepReport, Watch
 from tondo.io.collections.picture_shards import load_pictures, read_manifest
+from tondo.io.images import image_size
 from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_splats
 from tondo.runs.events import Note, read_events
@@ -323,7 +323,7 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
     moved = float((means["run"] - means["base"]).abs().max())
     alone = float((means["run"] - means["alone"]).abs().max())
     assert alone < 0.1 * moved, "the adapter and its base make what the run makes"
-    assert Image.open(tmp_path / "models" / "run" / "grid.png").size[0] > 0
+    assert image_size(tmp_path / "models" / "run" / "grid.png")[0] > 0
 
 
 @pytest.mark.parametrize(

@@ -105,13 +105,14 @@ def test_the_child_ends_with_its_parent(name: str, number: signal.Signals) -> No
         return  # only Linux ends a child that never lets Python run
     start = f"import child_work; child_work.start_wait({name!r})"
     code = f"import sys; sys.path[:] = {sys.path!r}; {start}"
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    time.sleep(0.2)  # by now the child sleeps
-    assert is_running(child)
-    parent.send_signal(number)
-    assert parent.wait(timeout=20) == (130 if number == signal.SIGINT else -number)
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(0.2)  # by now the child sleeps
+        assert is_running(child)
+        parent.send_signal(number)
+        assert parent.wait(timeout=20) == (130 if number == signal.SIGINT else -number)
     for _ in range(100):
         if not is_running(child):
             break

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from tiny_generators import tiny_run
 from tondo.cli.main import main
 from tondo.gan.evaluation.explain import colored, heat_maps, load_discriminator
 from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
+from tondo.io.images import image_size
 from tondo.runs.checkpoints import save_checkpoint
 from tondo.runs.run_directory import RunDirectory
 
@@ -88,8 +88,8 @@ def test_explain_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str], ki
     assert loaded.with_alpha
     assert main(["explain", str(run.path), "--seed", "7"]) == 0
     assert "mean logit of seed 7" in capsys.readouterr().out
-    sheet = Image.open(run.renders_dir / "explain" / "seed0007.png")
-    assert sheet.size == (8 * 32 * 4, 2 * 32 * 4)
+    sheet = run.renders_dir / "explain" / "seed0007.png"
+    assert image_size(sheet) == (8 * 32 * 4, 2 * 32 * 4)
 
 
 def test_without_a_discriminator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

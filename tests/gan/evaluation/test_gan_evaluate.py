@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from tiny_generators import SHAPE, tiny_run, tiny_trained
 from tondo.cli.main import main
@@ -19,6 +18,7 @@ from tondo.gan.files.adapters import AdapterCard, add_adapters, save_adapter
 from tondo.gan.files.generator_file import fingerprint
 from tondo.gan.files.open_generator import open_generator
 from tondo.io.collections.picture_shards import Manifest, write_manifest, write_shard
+from tondo.io.images import image_size
 from tondo.runs.run_directory import create_run
 
 
@@ -83,10 +83,9 @@ def test_evaluate_as_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert metrics["train_seconds"] == 3.0
     assert metrics["generator"]["samples"] == 10
     assert metrics["generator"]["geometry"]["empty"] == 0
-    grid = Image.open(run / "renders" / "evaluate" / "grid.png")
-    assert grid.size == (8 * 32, 2 * 6 * 32)
-    sheet = Image.open(run / "renders" / "evaluate" / "pictures_and_samples.png")
-    assert sheet.size == (2 * 8 * 32 + 8, 6 * 32)
+    sheets = run / "renders" / "evaluate"
+    assert image_size(sheets / "grid.png") == (8 * 32, 2 * 6 * 32)
+    assert image_size(sheets / "pictures_and_samples.png") == (2 * 8 * 32 + 8, 6 * 32)
     file = run / "generator.safetensors"
     words = ["--source", str(run / "pictures"), "--samples", "6"]
     assert main(["evaluate", str(file), *words, "-o", str(tmp_path / "out")]) == 0

@@ -30,7 +30,7 @@ from tondo.gan.inversion.fit_latent import Pose
 from tondo.gan.inversion.lift import encoder_of
 from tondo.gan.objects.render import render_styles
 from tondo.geometry.look_at import cameras_at
-from tondo.io.images import write_png
+from tondo.io.images import image_size, write_png
 from tondo.io.models.mesh_files import read_mesh
 
 
@@ -152,7 +152,7 @@ def test_a_thing_of_its_kind(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
     model = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), process=True)
     assert model.is_watertight
     assert mesh.colors is not None
-    assert Image.open(out.with_suffix(".png")).size == (6 * 128, 2 * 128)
+    assert image_size(out.with_suffix(".png")) == (6 * 128, 2 * 128)
     report = json.loads(out.with_suffix(".json").read_text())
     stages = report["stages"]
     first, fitted, tuned = (stages[name] for name in ("encoder", "style and camera", "tuned"))

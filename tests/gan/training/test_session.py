@@ -29,6 +29,7 @@ from tondo.gan.training.step import StepReport, Watch
 from tondo.gan.training.worker import newest
 from tondo.geometry.pose_prior import parse_poses
 from tondo.io.collections.picture_shards import is_prepared, load_pictures
+from tondo.io.images import image_size
 from tondo.kernels.threads import num_threads, set_num_threads
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
 from tondo.runs.events import GanStep, Note, read_events
@@ -82,7 +83,7 @@ def test_a_run_has_all_that_the_contract_says(
     assert trained.generator.shape.light == "camera"
     assert trained.card.licence == "CC0"
     assert trained.card.kimg == pytest.approx(0.024)
-    assert Image.open(run / "renders" / "grid.png").size == (8 * 32, 16 * 32)
+    assert image_size(run / "renders" / "grid.png") == (8 * 32, 16 * 32)
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["kimg"] == pytest.approx(0.024)
     assert metrics["threads"] == 1
