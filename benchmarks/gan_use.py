@@ -24,7 +24,7 @@ from PIL import Image
 import tondo
 from common import ROOT, save, shared_data
 from tondo.gan.files.open_generator import open_generator
-from tondo.gan.inversion.lift import encoder_of, lift
+from tondo.gan.inversion.lift import encoder_of
 from tondo.kernels.threads import num_threads
 
 TIMES = 7
@@ -66,7 +66,7 @@ def lifted(data: str, run: str, folder: Path) -> dict[str, Any]:
         encoder_of(opened)
         found["encoder_seconds"] = time.perf_counter() - started
     started = time.perf_counter()
-    result = lift(picture_of(data, folder), run)
+    result = tondo.lift(picture_of(data, folder), run)
     found["seconds"] = time.perf_counter() - started
     found["pixels"] = [stage.pixels for stage in result.stages]
     found["perceptual"] = [stage.perceptual for stage in result.stages]

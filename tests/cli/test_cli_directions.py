@@ -18,7 +18,7 @@ from tondo.io.images import image_size
 
 def test_strips_and_the_file_for_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tiny_run(tmp_path / "run")
-    before = tondo.generate(run, [1], moves=["1=+2"])[0].mesh.vertices
+    before = tondo.generate(run, [1], tondo.GenerateOptions(move=("1=+2",)))[0].mesh.vertices
     assert main(["directions", str(run), "-o", str(tmp_path / "out"), "--count", "3"]) == 0
     assert "3 closed-form directions and 3 principal ones" in capsys.readouterr().out
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -29,7 +29,7 @@ def test_strips_and_the_file_for_move(tmp_path: Path, capsys: pytest.CaptureFixt
     own = load_generator(run / "generator.safetensors").generator
     found = load_directions(run / "directions.safetensors", own)
     assert found.closed.shape == (3, 12)
-    after = tondo.generate(run, [1], moves=["1=+2"])[0].mesh.vertices
+    after = tondo.generate(run, [1], tondo.GenerateOptions(move=("1=+2",)))[0].mesh.vertices
     assert torch.allclose(before, after, atol=1e-6)
     capsys.readouterr()
     assert main(["generate", str(run), "-o", str(tmp_path / "g"), "--move", "3=1"]) == 2

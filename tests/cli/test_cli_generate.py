@@ -93,10 +93,10 @@ def test_weights_that_are_finite_but_too_large(
 
 
 def test_truncation_and_moves_do_something(run: Path) -> None:
-    plain = tondo.generate(run, [4], truncation=1.0)[0]
-    mean = tondo.generate(run, [4, 5], truncation=0.0)
-    there = tondo.generate(run, [4], 1.0, moves=["0=+2", "p1=-1"])[0]
-    back = tondo.generate(run, [4], 1.0, moves=["0=0"])[0]
+    plain = tondo.generate(run, [4], tondo.GenerateOptions(1.0))[0]
+    mean = tondo.generate(run, [4, 5], tondo.GenerateOptions(0.0))
+    there = tondo.generate(run, [4], tondo.GenerateOptions(1.0, move=("0=+2", "p1=-1")))[0]
+    back = tondo.generate(run, [4], tondo.GenerateOptions(1.0, move=("0=0",)))[0]
     assert torch.equal(mean[0].mesh.vertices, mean[1].mesh.vertices)
     assert not torch.allclose(plain.mesh.vertices, mean[0].mesh.vertices, atol=1e-2)
     assert not torch.allclose(plain.mesh.vertices, there.mesh.vertices, atol=1e-2)

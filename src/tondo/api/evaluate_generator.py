@@ -112,7 +112,7 @@ def _pictures(opened: Opened, source: Path | None) -> PictureSet:
     if found is None:
         where = ", ".join(str(place) for place in places) or "no place known"
         raise InputError(
-            f"the training set of {opened.name} was not found ({where}): give as `source` a "
+            f"the training set of {opened.name} was not found ({where}): give `source`, a "
             "folder that `tondo prepare --for gan` made"
         )
     pictures = load_pictures(found)

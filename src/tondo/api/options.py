@@ -113,27 +113,6 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
-class ConvertOptions:
-    """How a scene of another kind is trained on pictures of a scene.
-
-    Attributes:
-        max_size: longest side of the pictures in pixels
-        steps: training steps; the same number gives the same scene every time
-        minutes: training time in minutes; None: 3, without `steps`
-        seed: random seed
-        max_splats: largest number of splats; None: 60000
-        encoding: field encoding; None: hash
-    """
-
-    max_size: int = 480
-    steps: int | None = None
-    minutes: float | None = None
-    seed: int = 0
-    max_splats: int | None = None
-    encoding: Literal["hash", "dct", "frequency"] | None = None
-
-
-@dataclass(frozen=True)
 class GenerateOptions:
     """How models are made of seeds, and which files of them.
 

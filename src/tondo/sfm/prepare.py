@@ -81,8 +81,8 @@ class Prepared:
 
 
 def prepare(
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     options: PrepareOptions = PrepareOptions(),
     *,
     force: bool = False,

@@ -116,7 +116,7 @@ def test_an_installed_generator_also_beside_a_folder_of_its_name(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fish").mkdir()
     assert main(["evaluate", "fish"]) == 2
-    assert "fish is not a run's folder: say with -o DIR" in capsys.readouterr().err
+    assert "fish is not a run's folder: say with --output" in capsys.readouterr().err
     assert main(["evaluate", "fish", "-o", "out"]) == 2
     assert "the training set of fish was not found" in capsys.readouterr().err
     for words in (["fsh"], ["fsh", "--mesh", "a.ply"], ["no.ply"]):

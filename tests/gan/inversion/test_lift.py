@@ -198,7 +198,7 @@ def test_the_photo_is_never_written_over(
     before = photo.read_bytes()
     assert lift(photo, "--generator", run, "-o", out) == 2
     message = capsys.readouterr().err
-    assert "choose another name with -o" in message
+    assert "choose another name for --output" in message
     assert str(out) in message
     assert photo.read_bytes() == before
     assert not list((tmp_path / "sub").iterdir())

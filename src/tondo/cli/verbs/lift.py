@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tondo.errors import OptionError, OutputError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from tondo.gan.inversion.lift import Lifted
-    from tondo.geometry.pose_prior import PosePrior
-
-ENDINGS = (".glb", ".obj", ".ply", ".stl")
-SIDES = 6
-SIDE = 128
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -39,80 +30,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Lift the photo. Raises TondoError."""
-    if args.output.suffix.lower() not in ENDINGS:
-        raise OptionError(
-            f"-o {args.output}: a model can be written as {', '.join(ENDINGS)}, "
-            f"got {args.output.suffix or 'no ending'!r}"
-        )
-    if args.output.is_dir():
-        raise OutputError(f"cannot write {args.output}: a folder of that name is there already")
-    sheet, report = (args.output.with_suffix(ending) for ending in (".png", ".json"))
-    _spare_photo(args.photo, {"model": args.output, "sheet": sheet, "report": report})
+    from tondo.api.lift import lift
+    from tondo.api.options import LiftOptions
+    from tondo.cli.terminal import Screen
 
-    import torch
-    from rich.progress import Progress
-
-    from tondo.cli.terminal import progress_console
-    from tondo.gan.files.open_generator import open_generator
-    from tondo.gan.inversion.lift import lift, report_json
-    from tondo.gan.objects.export import UP
-    from tondo.io.atomic import write_json
-    from tondo.io.images import write_png
-    from tondo.io.models.mesh_files import write_mesh
-
-    opened = open_generator(args.generator)
-    if not opened.companion("encoder").is_file():
-        print("no encoder beside this generator yet: training one (about a minute, once)")
-    with Progress(console=progress_console()) as bar:
-        tasks: dict[str, Any] = {}
-
-        def watch(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=of)
-            bar.update(tasks[what], completed=done)
-
-        lifted = lift(
-            args.photo,
-            args.generator,
-            latent_steps=args.latent_steps,
-            tuning_steps=args.tuning_steps,
-            watch=watch,
-        )
-    write_mesh(args.output, lifted.model.mesh, torch.tensor(UP))
-    write_png(sheet, _sheet(lifted, opened.trained.priors))
-    write_json(report, report_json(lifted, args.photo, str(args.generator)))
-    _print(lifted, args.output, sheet, report)
+    options = LiftOptions(args.latent_steps, args.tuning_steps)
+    with Screen() as screen:
+        lifted = lift(args.photo, args.generator, args.output, options, watch=screen.watch)
+    _print(lifted, args.output)
 
 
-def _spare_photo(photo: Path, written: dict[str, Path]) -> None:
-    """Raises OptionError where a file that is to be written is the photo, by whatever name."""
-    for what, path in written.items():
-        if photo.exists() and path.exists() and path.samefile(photo):
-            raise OptionError(
-                f"-o {written['model']}: the {what} would be written over the photo, {path}: "
-                "choose another name with -o"
-            )
+def _print(lifted: Lifted, output: Path) -> None:
+    from tondo.api.lift import lifted_files
 
-
-def _sheet(lifted: Lifted, priors: tuple[PosePrior, ...]) -> Tensor:
-    """Photo, encoder, style and camera, tuned; below, the model from all sides."""
-    import torch
-    import torch.nn.functional as F
-
-    from tondo.gan.objects.contact_sheet import views
-
-    def sized(image: Tensor) -> Tensor:
-        x = image.permute(2, 0, 1)[None]
-        return F.interpolate(x, size=(SIDE, SIDE), mode="bilinear")[0].permute(1, 2, 0)
-
-    first = [lifted.target.image, *(stage.image for stage in lifted.stages)]
-    blank = torch.ones(SIDE, SIDE, 3)
-    top = [sized(image) for image in first] + [blank] * (SIDES - len(first))
-    below = views(lifted.generator, lifted.w, priors, SIDE, SIDES).images
-    return torch.cat([torch.cat(top, dim=1), torch.cat(list(below), dim=1)]).clamp(0, 1)
-
-
-def _print(lifted: Lifted, output: Path, sheet: Path, report: Path) -> None:
+    files = lifted_files(output)
     print(f"assumed: {lifted.target.assumed}")
     for stage in lifted.stages:
         overlap = "" if stage.overlap is None else f", outlines overlap {100 * stage.overlap:.0f} %"
@@ -122,7 +53,7 @@ def _print(lifted: Lifted, output: Path, sheet: Path, report: Path) -> None:
         )
     print(lifted.verdict)
     print(f"{output}: {len(lifted.model.mesh.faces)} faces, {lifted.seconds:.1f} s")
-    print(f"before and after: {sheet}; report: {report}")
+    print(f"before and after: {files.sheet}; report: {files.report}")
 
 
 def _steps(text: str) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tondo.errors import OutputError
 from tondo.evaluation.distances import mean_pairwise_distance
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
-from tondo.gan.files.open_generator import Opened, open_generator
+from tondo.gan.files.open_generator import Opened
 from tondo.gan.inversion.encoder import (
     Encoder,
     EncoderReport,
@@ -32,7 +32,6 @@ from tondo.gan.sampling.generate import Model, model_of
 from tondo.geometry.pose_prior import draw_cameras
 from tondo.kernels.threads import torch_threads
 
-LATENT_STEPS, TUNING_STEPS = 240, 120
 SIZE = 64  # pixels at which the photo is compared: the smallest generators' own size at least
 COMPARED = 24  # samples of the generator that say how much its models differ from each other
 CLOSE, ROUGH = 0.5, 0.85  # shares of that distance
@@ -83,32 +82,23 @@ class Lifted:
     seconds: float
 
 
-def lift(
-    photo: str | Path,
-    generator: str | Path,
-    *,
-    latent_steps: int = LATENT_STEPS,
-    tuning_steps: int = TUNING_STEPS,
-    watch: Watch | None = None,
+def lift_photo(
+    opened: Opened, photo: Path, steps: tuple[int, int], watch: Watch | None = None
 ) -> Lifted:
-    """The model that a generator makes of one photograph; the same each time.
-
-    The generator's encoder is read from beside it, or trained first (about a minute) and kept.
+    """The model of a photo, with the encoder beside the generator (`encoder_of`).
 
     Args:
-        photo: of one thing; cut out by its alpha or a plain background where there is one.
-        generator: a run's folder, a generator's file, or the name of an installed generator.
+        steps: of the fit of style and camera, and of tuning the generator.
         watch: told (what is done, how far, of how much).
 
     Raises:
-        InputError: the photo or the generator cannot be read.
+        InputError: the photo or the encoder cannot be read.
     """
-    opened = open_generator(generator)
     scenery = opened.trained.generator.shape.background == "scene"
     size = max(SIZE, opened.trained.generator.shape.size)
-    target = read_target(Path(photo), size, scenery=scenery)
+    target = read_target(photo, size, scenery=scenery)
     encoder, report = encoder_of(opened, watch)
-    return lift_target(opened, target, encoder, report, (latent_steps, tuning_steps), watch)
+    return lift_target(opened, target, encoder, report, steps, watch)
 
 
 def encoder_of(
@@ -140,10 +130,10 @@ def lift_target(
     target: Target,
     encoder: Encoder,
     report: EncoderReport,
-    steps: tuple[int, int] = (LATENT_STEPS, TUNING_STEPS),
+    steps: tuple[int, int],
     watch: Watch | None = None,
 ) -> Lifted:
-    """`lift` of a photo that has been read, with a given encoder."""
+    """`lift_photo` of a photo that has been read, with a given encoder."""
     started = time.perf_counter()
     told = watch or (lambda what, done, of: None)
     generator, priors = opened.trained.generator, opened.trained.priors

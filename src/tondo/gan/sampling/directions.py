@@ -145,7 +145,7 @@ def parse_move(text: str) -> Move:
     match = _MOVE.fullmatch(text.strip())
     if match is None or abs(float(match[3])) > MOST_STEPS:
         raise OptionError(
-            f"--move {text}: expected DIRECTION=STEPS such as 3=+2.0 or p0=-1.5, with at most "
+            f"`move={text}`: expected DIRECTION=STEPS such as 3=+2.0 or p0=-1.5, with at most "
             f"{MOST_STEPS:g} steps (standard deviations)"
         )
     return Move(int(match[2]), float(match[3]), bool(match[1]))

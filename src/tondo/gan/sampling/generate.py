@@ -13,7 +13,7 @@ from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
 from tondo.errors import InputError, OptionError
 from tondo.gan.files.generator_file import AGAIN
-from tondo.gan.files.open_generator import Opened, open_generator
+from tondo.gan.files.open_generator import Opened
 from tondo.gan.networks.generator import Generator
 from tondo.gan.objects.contact_sheet import latents
 from tondo.gan.objects.export import mesh_of, scene_of
@@ -24,8 +24,6 @@ from tondo.gan.sampling.directions import (
     moved,
     parse_move,
 )
-
-TRUNCATION = 0.8
 
 
 @dataclass(frozen=True)
@@ -44,33 +42,9 @@ class Model:
     mesh: Mesh
 
 
-def generate(
-    generator: str | Path,
-    seeds: Sequence[int] = range(8),
-    truncation: float = TRUNCATION,
-    moves: Sequence[str] = (),
-) -> list[Model]:
-    """Models of a trained generator; the same seed always gives the same one.
-
-    Args:
-        generator: a run's folder, a generator's file, or the name of an installed generator.
-        seeds: one model for each.
-        truncation: 0..1.5, how far from the mean style: less is more typical, 1 is as trained.
-        moves: steps along directions, such as "3=+2.0" (closed-form) or "p0=-1" (principal).
-
-    Raises:
-        InputError: no such generator, or its file is damaged.
-        OptionError: a truncation or move that cannot be used.
-    """
-    opened = open_generator(generator)
-    w = styles_of(opened, seeds, truncation, moves)
-    trained = opened.trained.generator
-    return [model_of(trained, each, seed, opened.path) for each, seed in zip(w, seeds, strict=True)]
-
-
 @torch.no_grad()
 def styles_of(
-    opened: Opened, seeds: Sequence[int], truncation: float = TRUNCATION, moves: Sequence[str] = ()
+    opened: Opened, seeds: Sequence[int], truncation: float, moves: Sequence[str] = ()
 ) -> Tensor:
     """[len(seeds), W] the seeds' styles, truncated and moved.
 
@@ -79,7 +53,7 @@ def styles_of(
         OptionError: a truncation outside 0..1.5, or a move that cannot be used.
     """
     if not 0.0 <= truncation <= 1.5:
-        raise OptionError(f"--truncation must lie within 0..1.5, got {truncation:g}")
+        raise OptionError(f"`truncation` must lie within 0..1.5, got {truncation:g}")
     generator = opened.trained.generator
     # one by one: in a batch of another size the same seed would be rounded otherwise
     z = latents(list(seeds), generator.shape.z)

@@ -28,9 +28,9 @@ def has_poses(source: Path) -> bool:
 
 
 def load_posed(
-    source: Path,
+    source: str | Path,
     *,
-    max_size: int | None,
+    max_size: int | None = None,
     holdout: int = 8,
     load_points: bool = True,
     min_photos: int = 2,
@@ -44,7 +44,7 @@ def load_posed(
             has several, transforms_train.json (with its test split beside it) goes before
             transforms.json, and that before COLMAP. The file transforms_train.json stands for its
             folder, unless `holdout` is 0.
-        max_size: longest side in pixels; larger photos are scaled down.
+        max_size: longest side in pixels; larger photos are scaled down. None: as they are.
         holdout: every `holdout`-th photo by sorted name is kept for testing, 0 for none; counted
             over the photos whose file is there. A split that the data names itself goes before.
         load_points: also make the initial points.
@@ -66,6 +66,12 @@ def load_posed(
             photo that is missing, cannot be decoded, is wholly masked or has a stray pose only
             lands in `skipped`.
         OptionError: `holdout`, `max_size` or `masks` cannot be used.
+
+    Example:
+        >>> import tondo
+        >>> photos = tondo.load_photos("photos", max_size=32)
+        >>> len(photos.train), len(photos.test), max(photos.train[0].image.shape)
+        (8, 2, 32)
     """
     source = Path(source)
     if holdout < 0 or holdout == 1:
