@@ -21,7 +21,6 @@ BLOCK_LINES = 6
 ALLOWED_PARAMETERS = {"rasterize"}
 # What still is over a limit and will be mended.
 PENDING_FUNCTIONS = {
-    "api/evaluate.py:evaluate",
     "kernels/splats/rasterize.py:rasterize",
     "scenes/reconstruct.py:reconstruct",
 }

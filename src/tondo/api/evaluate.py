@@ -84,6 +84,12 @@ def evaluate(
     _check_surface(options.surface)
     if is_generator(run):
         return Evaluation(None, None, *measure_generator(run, options, output, watch))
+    return _evaluate_scene(run, options, output, watch)
+
+
+def _evaluate_scene(
+    run: Path, options: EvaluateOptions, output: Path | None, watch: Watch
+) -> Evaluation:
     if options.samples is not None or options.features is not None:
         raise OptionError("`samples` and `features` go with a run of `tondo train`")
     opened = open_scene(run, options.background)

@@ -52,9 +52,8 @@ def load_posed(
             training.
         masks: which pixels count: "auto" takes the masks that are named in the file or lie beside
             the photos (`find_masks`), "none" none, anything else is the folder that they are in.
-        world_from_scene: the place of a scene that is there already; None to find the one that
-            suits the cameras, which is the identity unless they are far from the origin for their
-            reach, or very close together or far apart.
+        world_from_scene: the place of a scene that is there already; None: what suits the cameras,
+            the identity unless they are far away for their reach, or very close or far apart.
 
     Returns:
         The photos, in the scene. Points come from a COLMAP model's tracks, training photos only, or
@@ -62,9 +61,8 @@ def load_posed(
         photo is held out, since all photos made it.
 
     Raises:
-        InputError: there are no poses, or too few photos, or something in the files is wrong. A
-            photo that is missing, cannot be decoded, is wholly masked or has a stray pose only
-            lands in `skipped`.
+        InputError: no poses, too few photos, or something in the files is wrong. A photo that is
+            missing, cannot be decoded, is wholly masked or has a stray pose only is `skipped`.
         OptionError: `holdout`, `max_size` or `masks` cannot be used.
 
     Example:
