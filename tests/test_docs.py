@@ -134,3 +134,19 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
         pattern = re.sub("NAME|ROOM", "*", name)
         found = [*ROOT.glob(pattern), *(ROOT / "src" / "tondo").glob(pattern)]
         assert found, f"{page.name} names {name}"
+
+
+def test_the_glossary_speaks_of_what_is_there() -> None:
+    """A name of the code stands in the file that its row names."""
+    text = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8").split("## Glossary")[1]
+    rows = [row.strip("|").split("|") for row in text.splitlines() if row.startswith("| ")]
+    checked = 0
+    for word, *_, where in rows:
+        files = re.findall(r"`([\w/]+\.py)`", where)
+        code = "".join(
+            (ROOT / "src" / "tondo" / name).read_text(encoding="utf-8") for name in files
+        )
+        for name in re.findall(r"`([^`]+)`", word):
+            checked += 1
+            assert re.search(rf"\b{re.escape(name)}\b", code), f"{where} has no {name}"
+    assert checked > 10
