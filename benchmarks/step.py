@@ -25,6 +25,7 @@ from tondo.data.photos import PhotoSet, PointCloud
 from tondo.geometry.focus import camera_reach
 from tondo.io.posed.photos import load_posed
 from tondo.runs.horizon import Horizon
+from tondo.runs.method import Background
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.splats import densify, from_points, train
 from tondo.splats.config import SplatConfig
@@ -61,32 +62,36 @@ def timed_densification(timed: TimedNative) -> Iterator[None]:
             setattr(densify, name, function)
 
 
-def setting_of(photos: PhotoSet, config: SplatConfig, horizon: Horizon) -> train.Setting:
-    cameras = [photo.camera for photo in photos.train]
-    return train.Setting(
-        photos.train, config, horizon, torch.zeros(3), False, camera_reach(cameras)
-    )
+def inputs_of(photos: PhotoSet, config: SplatConfig, horizon: Horizon) -> train.TrainInputs:
+    reach = camera_reach([photo.camera for photo in photos.train])
+    return train.TrainInputs(photos.train, config, horizon, Background(torch.zeros(3)), reach)
+
+
+def run(state: train.TrainState, inputs: train.TrainInputs, scratch: train.Scratch) -> None:
+    """Train until the horizon."""
+    state.clock.run()
+    while (fraction := inputs.horizon.fraction(state.step, state.clock.seconds())) < 1:
+        train.advance(state, inputs, scratch, fraction)
 
 
 def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[str, Any]:
     config = SplatConfig()
     splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
-    setting = setting_of(photos, config, Horizon(None, seconds))
-    training = train.begin(splats, photos.train, 0)
+    inputs = inputs_of(photos, config, Horizon(None, seconds))
+    state = train.begin(splats, photos.train, 0)
     with timed_steps() as timed, timed_densification(timed):
         cpu, wall = time.process_time(), time.perf_counter()
-        for _ in train.run(training, setting):
-            pass
+        run(state, inputs, train.Scratch())
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     spent = {name: sum(calls) for name, calls in timed.calls.items()}
     spent["everything else"] = wall - sum(spent.values())
     return {
         "seconds": round(wall, 2),
         "cpu_seconds": round(cpu, 2),
-        "steps": training.step,
-        "steps_a_second": round(training.step / wall, 2),
+        "steps": state.step,
+        "steps_a_second": round(state.step / wall, 2),
         "first_splats": len(cloud.points),
-        "last_splats": len(training.parameters),
+        "last_splats": len(state.parameters),
         "shares": {name: round(value / wall, 4) for name, value in spent.items()},
     }
 
@@ -100,13 +105,12 @@ def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any
     )
     chosen = PointCloud(cloud.points[rows], cloud.colors[rows])
     splats = from_points.splats_from_points(chosen, sh_degree=config.sh_degree)
-    setting = setting_of(photos, config, Horizon(steps, None))
-    training = train.begin(splats, photos.train, 0)
-    loop = train.run(training, setting)
-    next(loop)  # the photos are scaled and the buffers made in the first step
+    inputs = inputs_of(photos, config, Horizon(steps, None))
+    state = train.begin(splats, photos.train, 0)
+    scratch = train.Scratch()
+    train.advance(state, inputs, scratch, 0.0)  # scales the photos and makes the buffers
     cpu, wall = time.process_time(), time.perf_counter()
-    for _ in loop:
-        pass
+    run(state, inputs, scratch)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     size = photos.train[0].camera
     return {
@@ -124,16 +128,15 @@ def cost_to_reach(photos: PhotoSet, cloud: PointCloud) -> list[dict[str, float]]
     found = []
     for seconds in LENGTHS:
         config = SplatConfig()
-        setting = setting_of(photos, config, Horizon(None, seconds))
+        inputs = inputs_of(photos, config, Horizon(None, seconds))
         splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
-        training = train.begin(splats, photos.train, 0)
+        state = train.begin(splats, photos.train, 0)
         cpu, wall = time.process_time(), time.perf_counter()
-        for _ in train.run(training, setting):
-            pass
+        run(state, inputs, train.Scratch())
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        measured = evaluate_scene(scene_of(training, setting, photos), photos.test, None).mean
+        measured = evaluate_scene(scene_of(state, inputs, photos), photos.test, None).mean
         found.append({"seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)})
-        found[-1] |= {"steps": training.step, "psnr": round(measured.psnr, 3)}
+        found[-1] |= {"steps": state.step, "psnr": round(measured.psnr, 3)}
         if measured.psnr >= WANTED_PSNR:
             break
     return found

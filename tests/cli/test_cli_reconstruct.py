@@ -235,7 +235,7 @@ def test_a_damaged_config_is_named(
     del config["splats"]
     (run / "config.json").write_text(json.dumps(config))
     assert main(["reconstruct", str(photos), "-o", str(run), "--resume"]) == 2
-    assert "is not the config of a reconstruction" in capsys.readouterr().err
+    assert "is not the config of a run of this version" in capsys.readouterr().err
 
 
 def test_an_unwritable_place_is_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

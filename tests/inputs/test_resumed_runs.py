@@ -16,6 +16,7 @@ from tondo.cli.main import main
 from tondo.errors import InputError
 from tondo.runs.run_directory import create_run
 from tondo.scenes.same_photos import check_files, note_photos, source_hashes
+from tondo.scenes.source import source_of
 
 METHODS = ("splats", "nerf")
 
@@ -171,23 +172,23 @@ def test_a_run_of_an_older_version_goes_on(place: Path, capsys: pytest.CaptureFi
             "--max-size 480 --seed 0 --holdout 5 --background white --exposure on --refine-poses "
             "--max-splats 300 --method nerf --encoding dct",
             [
-                "--max-size 480 is ignored: the run was started with 40",
-                "--holdout 5 is ignored: the run was started with 8",
-                "--background white is ignored: the run was started with the default",
-                "--exposure on is ignored: the run was started with auto",
-                "--refine-poses is ignored: the run was started without it",
-                "--max-splats 300 is ignored: the run was started with 60000",
-                "--method nerf is ignored: the run was started with splats",
-                "--encoding dct is ignored: the run was started with --method splats",
+                "`max_size=480` is ignored: the run was started with 40",
+                "`holdout=5` is ignored: the run was started with 8",
+                "`background=white` is ignored: the run was started with the default",
+                "`exposure=on` is ignored: the run was started with the default",
+                "`refine_poses=True` is ignored: the run was started without it",
+                "`max_splats=300` is ignored: the run was started with 60000",
+                "`method=nerf` is ignored: the run was started with splats",
+                "`encoding=dct` is ignored: the run was started with `method=splats`",
             ],
         ),
         (
             "nerf",
             "--max-size 40 --seed 7 --encoding dct --sh-degree 2",
             [
-                "--seed 7 is ignored: the run was started with 0",
-                "--encoding dct is ignored: the run was started with hash",
-                "--sh-degree 2 is ignored: the run was started with --method nerf",
+                "`seed=7` is ignored: the run was started with 0",
+                "`encoding=dct` is ignored: the run was started with hash",
+                "`sh_degree=2` is ignored: the run was started with `method=nerf`",
             ],
         ),
         ("nerf", "--checkpoint-seconds 5 --encoding hash", []),
@@ -223,35 +224,35 @@ def test_files_of_photos_without_poses_are_compared(tmp_path: Path) -> None:
     for name in (*names, "cam 2/unused.jpg"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(name.encode())
-    note_photos(run, {}, source_hashes(source, prepared))
+    note_photos(run, {}, source_hashes(source_of(source), prepared))
     (source / "notes.txt").write_text("not a photo")
     (source / "cam 2" / "unused.jpg").unlink()
-    check_files(run, source, source_hashes(source, prepared))
+    check_files(run, source, source_hashes(source_of(source), prepared))
     (source / "cam 1" / "b.jpg").write_bytes(b"other")
     with pytest.raises(InputError, match=r"started with: cam 1/b\.jpg has other contents;"):
-        check_files(run, source, source_hashes(source, prepared))
+        check_files(run, source, source_hashes(source_of(source), prepared))
     (source / "cam 1" / "b.jpg").write_bytes(b"cam 1/b.jpg")
     (source / "c.jpg").write_bytes(b"new")
     with pytest.raises(InputError, match=r"c\.jpg is new;"):
-        check_files(run, source, source_hashes(source, prepared))
+        check_files(run, source, source_hashes(source_of(source), prepared))
     (source / "c.jpg").rename(source / "a.jpg")
     with pytest.raises(InputError, match=r"a\.jpg has other contents;"):
-        check_files(run, source, source_hashes(source, prepared))
+        check_files(run, source, source_hashes(source_of(source), prepared))
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(InputError, match=r"a\.jpg is missing, cam 1/b\.jpg is missing;"):
-        check_files(run, other, source_hashes(other, prepared))
+        check_files(run, other, source_hashes(source_of(other), prepared))
     shutil.rmtree(source)
-    check_files(run, source, source_hashes(source, prepared))  # the copies are enough
+    check_files(run, source, source_hashes(source_of(source), prepared))  # the copies are enough
 
 
 def test_a_video_is_compared_whatever_its_name(tmp_path: Path) -> None:
     run = create_run(tmp_path / "run", {"tondo": "1"})
     video, moved = tmp_path / "a.mp4", tmp_path / "b.mp4"
     video.write_bytes(b"frames")
-    note_photos(run, {}, source_hashes(video, run.path / "prepared"))
+    note_photos(run, {}, source_hashes(source_of(video), run.path / "prepared"))
     video.rename(moved)
-    check_files(run, moved, source_hashes(moved, run.path / "prepared"))
+    check_files(run, moved, source_hashes(source_of(moved), run.path / "prepared"))
     moved.write_bytes(b"other frames")
     with pytest.raises(InputError, match=r"b\.mp4 has other contents;"):
-        check_files(run, moved, source_hashes(moved, run.path / "prepared"))
+        check_files(run, moved, source_hashes(source_of(moved), run.path / "prepared"))

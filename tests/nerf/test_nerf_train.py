@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -12,14 +13,14 @@ from small_photos import known_scene, photos
 from tondo import _native
 from tondo.data.photos import Photo
 from tondo.errors import OptionError
-from tondo.kernels.fields.rays import ends_of, render_rays
+from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.nerf import train
 from tondo.nerf.bounds import marching_of, space_of
 from tondo.nerf.config import NerfConfig, config_for, suited
 from tondo.nerf.ray_batches import pixels_of, rays_at
-from tondo.nerf.train import Setting, Training, psnr_of
+from tondo.nerf.train import TrainInputs, TrainState, psnr_of
 from tondo.runs.horizon import Horizon
-from tondo.runs.method import Report
+from tondo.runs.method import Background, Report
 from tondo.scenes.render import render_view
 
 CONFIG = NerfConfig(
@@ -65,8 +66,12 @@ def with_unit(photo: Photo, unit: float) -> Photo:
 
 
 def setting(
-    steps: int, config: NerfConfig = CONFIG, bounded: bool = True, unit: float = 1.0
-) -> Setting:
+    steps: int,
+    config: NerfConfig = CONFIG,
+    bounded: bool = True,
+    unit: float = 1.0,
+    exposure: bool = False,
+) -> TrainInputs:
     shots = photos(8)
     if bounded:
         shots = [cut_out(photo) for photo in shots]
@@ -74,17 +79,28 @@ def setting(
     space = space_of([photo.camera for photo in shots], bounded, config.cells)
     marching, horizon = marching_of(space, config), Horizon(steps, None)
     grey = torch.full((3,), 0.5)
-    return Setting(pixels_of(shots), config, horizon, space, marching, grey, bounded)
+    return TrainInputs(
+        pixels_of(shots), config, horizon, space, marching, Background(grey, bounded), exposure
+    )
 
 
 def mean_square(reports: list[Report]) -> float:
     """The mean of the reports' squared errors."""
-    return sum(10 ** (-report.psnr / 10) for report in reports if report.psnr) / len(reports)
+    return sum(10 ** (-report.event.psnr / 10) for report in reports) / len(reports)
 
 
-def trained(wanted: Setting, seed: int = 0) -> tuple[Training, list[Report]]:
+def reports_of(training: TrainState, wanted: TrainInputs) -> Iterator[Report]:
+    """Train until the horizon, with a report after every step."""
+    tape, fraction = Tape(), wanted.horizon.fraction(training.step, 0.0)
+    while fraction < 1:
+        report = train.advance(training, wanted, tape, fraction)
+        fraction = report.fraction
+        yield report
+
+
+def trained(wanted: TrainInputs, seed: int = 0) -> tuple[TrainState, list[Report]]:
     training = train.begin(wanted, 8, seed)
-    return training, list(train.run(training, wanted))
+    return training, list(reports_of(training, wanted))
 
 
 @pytest.mark.parametrize("bounded", [True, False])
@@ -93,8 +109,8 @@ def test_the_worlds_unit_does_not_matter(unit: float, bounded: bool) -> None:
     """Millimetres or light years: the same course, up to rounding."""
     (_, plain), (_, other) = (trained(setting(40, bounded=bounded, unit=u)) for u in (1.0, unit))
     for one, two in zip(plain, other, strict=True):
-        assert two.loss == pytest.approx(one.loss, rel=0.01), one.step
-    assert plain[-1].loss < 0.8 * plain[0].loss
+        assert two.event.loss == pytest.approx(one.event.loss, rel=0.01), one.event.step
+    assert plain[-1].event.loss < 0.8 * plain[0].event.loss
 
 
 @pytest.mark.parametrize(
@@ -109,18 +125,16 @@ def test_the_worlds_unit_does_not_matter(unit: float, bounded: bool) -> None:
 )
 def test_photos_are_learned(encoding: str, bounded: bool) -> None:
     by_error = 0.5 if bounded else 0.0
-    config = replace(
-        CONFIG, encoding=encoding, distortion=1e-3, exposure=not bounded, by_error=by_error
-    )
-    training, reports = trained(setting(120, config, bounded))
-    assert [report.step for report in reports] == list(range(1, 121))
+    config = replace(CONFIG, encoding=encoding, distortion=1e-3, by_error=by_error)
+    training, reports = trained(setting(120, config, bounded, exposure=not bounded))
+    assert [report.event.step for report in reports] == list(range(1, 121))
     first, last = (mean_square(part) for part in (reports[:10], reports[-10:]))
     assert psnr_of(last) > 17
     assert psnr_of(last) > psnr_of(first) + 3
     if bounded and encoding != "frequency":
         assert float(training.field.space.occupied.float().mean()) < 0.8
     off = training.exposures - torch.eye(3, 4)
-    assert (float(off.abs().max()) > 1e-4) == config.exposure
+    assert (float(off.abs().max()) > 1e-4) == (not bounded)
     assert float(off.mean(dim=0).abs().max()) < 1e-3
 
 
@@ -153,11 +167,11 @@ def test_going_on_from_its_tensors_is_like_never_stopping(encoding: str, bounded
     wanted = setting(30, replace(FOGGY, encoding=encoding, by_error=0.5), bounded)
     whole, _ = trained(wanted)
     half = train.begin(wanted, 8, 0)
-    for report in train.run(half, wanted):
-        if report.step == 13:
+    for report in reports_of(half, wanted):
+        if report.event.step == 13:
             break
     again = train.from_tensors(train.to_tensors(half), wanted)
-    list(train.run(again, wanted))
+    list(reports_of(again, wanted))
     for name, tensor in train.to_tensors(whole).items():
         if name != "seconds":
             assert torch.equal(train.to_tensors(again)[name], tensor), name
@@ -180,16 +194,14 @@ def test_a_learned_background_finds_the_colour_behind_the_scene() -> None:
     black = replace(
         first,
         pixels=pixels,
-        background=torch.zeros(3),
-        random_background=False,
-        learn_background=True,
+        background=Background(torch.zeros(3), is_learned=True),
         space=replace(first.space, occupied=torch.zeros_like(first.space.occupied)),
     )
     training = train.begin(black, 8, 0)
     training.field = replace(training.field, space=black.space)
     black = replace(black, config=replace(CONFIG, occupancy_every=1_000_000))
     training.step = 1  # no look at the cells
-    list(train.run(training, black))
+    list(reports_of(training, black))
     torch.testing.assert_close(training.background, torch.full((3,), 128 / 255), atol=0.03, rtol=0)
     again = train.from_tensors(train.to_tensors(training), black)
     assert torch.equal(again.background, training.background)
@@ -203,7 +215,7 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
     parts[3][0] = -200.0  # nothing anywhere
     weights = torch.cat([part.flatten() for part in parts])
     training.field = replace(training.field, heads=replace(training.field.heads, weights=weights))
-    told = [report.note for report in train.run(training, wanted)]
+    told = [report.note for report in reports_of(training, wanted)]
     assert training.recovered == 3
     assert [k for k, note in enumerate(told) if note and "looking everywhere again" in note] == [
         0,

@@ -10,59 +10,65 @@ import torch
 from small_photos import photos, points
 from tondo.geometry.focus import camera_reach
 from tondo.runs.horizon import Horizon
+from tondo.runs.method import Background
 from tondo.splats import from_points, per_photo, train
 from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
 from tondo.splats.targets import make_target
 
-CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10, exposure=False)
+CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10)
 
 
-def setting_of(steps: int, behind: torch.Tensor, *, learn: bool) -> train.Setting:
+def inputs_of(steps: int, behind: torch.Tensor, *, learn: bool) -> train.TrainInputs:
     """Small photos, grey where the scene is empty."""
     shots = photos(8)
     reach = camera_reach([photo.camera for photo in shots])
-    return train.Setting(shots, CONFIG, Horizon(steps, None), behind, False, reach, learn)
+    return train.TrainInputs(
+        shots, CONFIG, Horizon(steps, None), Background(behind, is_learned=learn), reach, False
+    )
 
 
-def trained(setting: train.Setting) -> train.Training:
+def trained(inputs: train.TrainInputs) -> train.TrainState:
     first = from_points.splats_from_points(points(), sh_degree=1)
-    training = train.begin(first, setting.photos, 0)
-    for _ in train.run(training, setting):
-        pass
-    return training
+    state = train.begin(first, inputs.photos, 0)
+    scratch, fraction = train.Scratch(), 0.0
+    while fraction < 1:
+        fraction = train.advance(state, inputs, scratch, fraction).fraction
+    return state
 
 
 def test_the_background_gradient_is_that_of_finite_differences() -> None:
-    setting = setting_of(1, torch.tensor([0.2, 0.5, 0.7]), learn=True)
+    inputs = inputs_of(1, torch.tensor([0.2, 0.5, 0.7]), learn=True)
     first = from_points.splats_from_points(points(), sh_degree=1)
-    training = train.begin(first, setting.photos, 0)
-    target = make_target(setting.photos[1], 1, setting.background, keep_alpha=False)
+    state = train.begin(first, inputs.photos, 0)
+    target = make_target(inputs.photos[1], 1, inputs.background.color, keep_alpha=False)
     work = step_.new_workspace()
 
     def loss_at(behind: torch.Tensor) -> float:
-        step_.render(work, training.parameters, target.camera, 1, behind)
+        step_.render(work, state.parameters, target.camera, 1, behind)
         return step_.compare(work, target, 0.2, None)[0]
 
-    loss_at(setting.background)
+    loss_at(inputs.background.color)
     found = step_.background_gradient(work)
     h = 2e-3
     for channel in range(3):
         away = torch.zeros(3)
         away[channel] = h
-        slope = (loss_at(setting.background + away) - loss_at(setting.background - away)) / (2 * h)
+        slope = (
+            loss_at(inputs.background.color + away) - loss_at(inputs.background.color - away)
+        ) / (2 * h)
         # float32 losses near 0.3 leave about 1e-5 of noise in the difference
         assert float(found[channel]) == pytest.approx(slope, rel=0.02, abs=1e-4)
 
 
 def test_a_learned_background_finds_the_colour_behind_the_scene() -> None:
     first = torch.tensor([0.9, 0.2, 0.0])
-    setting = setting_of(250, first, learn=True)
-    training = trained(setting)
-    found = per_photo.background(training.corrections, first)
+    inputs = inputs_of(250, first, learn=True)
+    state = trained(inputs)
+    found = per_photo.background(state.corrections, first)
     # grey, as in the photos; random splats in front take part of the way
     assert bool(((found - 0.5).abs() < 0.25 * (first - 0.5).abs()).all())
-    fixed = trained(dataclasses.replace(setting, learn_background=False))
+    fixed = trained(dataclasses.replace(inputs, background=Background(first)))
     assert torch.equal(per_photo.background(fixed.corrections, first), first)
 
 

@@ -98,3 +98,8 @@ class PhotoSet:
     notes: tuple[str, ...] = ()
     masks: str = ""
     world_from_scene: Similarity = IDENTITY
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether any training photo is transparent somewhere."""
+        return any(photo.alpha is not None for photo in self.train)

@@ -41,8 +41,8 @@ class NerfConfig:
             over the first `distortion_until` of the training, and over `distortion_steps` at
             least: at full weight from the beginning all light gathers before the cameras. None: as
             suits the space.
-        exposure: fit a colour correction per photo. lr_exposure: its rate. lr_background: that of a
-            learned background's colour.
+        lr_exposure, lr_background: rates of colour corrections per photo, and of a learned
+            background's colour.
     """
 
     encoding: str = "hash"
@@ -78,7 +78,6 @@ class NerfConfig:
     distortion: float | None = None
     distortion_until: float = 0.2
     distortion_steps: int = 500
-    exposure: bool = False
     lr_exposure: float = 1e-3
     lr_background: float = 5e-3
 

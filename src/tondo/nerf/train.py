@@ -1,10 +1,9 @@
-"""The loop: draw rays, render, compare, update."""
+"""A step of training: draw rays, render, compare, update."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,8 +27,9 @@ from tondo.nerf.bounds import first_field, range_of
 from tondo.nerf.config import NerfConfig
 from tondo.nerf.occupancy import forget_, look_again, rule_of, rule_with
 from tondo.nerf.ray_batches import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
+from tondo.runs.events import Step
 from tondo.runs.horizon import Clock, Horizon
-from tondo.runs.method import Report
+from tondo.runs.method import Background, Report
 
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
 BETA1, EPS = 0.9, 1e-15
@@ -37,7 +37,7 @@ CENTER = 0.1  # share of the way by which the mean exposure goes back to none at
 
 
 @dataclass
-class Training:
+class TrainState:
     """Everything that a training changes.
 
     Attributes:
@@ -73,7 +73,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrainInputs:
     """What a training is given and does not change.
 
     Attributes:
@@ -81,9 +81,9 @@ class Setting:
         config, horizon: how and how long.
         space: where the field is, all its cells occupied.
         marching: how rays are sampled.
-        background: [3] float32 0..1, behind everything; with `learn_background` where it begins.
-        random_background: transparent photos are shown on a new colour for every ray.
-        learn_background: fit the background's colour too; for photos without transparency.
+        background: behind the scene; random for every ray, learned only for photos without
+            transparency.
+        exposure: fit a colour correction per photo.
     """
 
     pixels: Pixels
@@ -91,66 +91,57 @@ class Setting:
     horizon: Horizon
     space: Space
     marching: Marching
-    background: Tensor
-    random_background: bool
-    learn_background: bool = False
+    background: Background
+    exposure: bool = False
 
 
-def begin(setting: Setting, photos: int, seed: int) -> Training:
+def begin(inputs: TrainInputs, photos: int, seed: int) -> TrainState:
     """A training at step 0, of `photos` photos."""
     rng = Generator().manual_seed(seed)
-    own = replace(setting.space, occupied=setting.space.occupied.clone())  # changes in place
-    first = first_field(own, setting.config, rng)
+    own = replace(inputs.space, occupied=inputs.space.occupied.clone())  # changes in place
+    first = first_field(own, inputs.config, rng)
     zeros = torch.zeros_like
-    return Training(
+    return TrainState(
         first,
         {name: (zeros(x), zeros(x)) for name, x in arrays_of(first).items()},
-        torch.zeros(setting.space.occupied.shape),
+        torch.zeros(inputs.space.occupied.shape),
         torch.eye(3, 4).expand(photos, 3, 4).clone(),
         torch.zeros(2, photos, 3, 4),
-        setting.background.clone(),
+        inputs.background.color.clone(),
         torch.zeros(2, 3),
-        first_errors(setting.pixels),
+        first_errors(inputs.pixels),
         rng,
-        drawn=int(torch.randint(len(setting.pixels.colors), (1,), generator=rng)),
+        drawn=int(torch.randint(len(inputs.pixels.colors), (1,), generator=rng)),
     )
 
 
-def run(training: Training, setting: Setting) -> Iterator[Report]:
-    """Train until the horizon, giving a report after every step.
+def advance(t: TrainState, inputs: TrainInputs, tape: Tape, fraction: float) -> Report:
+    """One step, `fraction` of the training being over.
 
-    The same `training` state and a horizon in steps give the same field bit for bit, for any number
-    of native threads (of a `FrequencyField`, for the same number) and one of torch's. The clock
-    runs between reports too, unless the caller pauses `training.clock`.
+    The same `t` and a horizon in steps give the same field bit for bit, for any number of native
+    threads (of a `FrequencyField`, for the same number) and one of torch's.
+
+    Args:
+        tape: is kept from step to step.
     """
-    t, tape = training, Tape()
-    t.clock.run()
-    while (fraction := setting.horizon.fraction(t.step, t.clock.seconds())) < 1:
-        note = None
-        if t.step % setting.config.occupancy_every == 0:
-            note = _look_again(t, setting)
-        loss, mean_square = _one_step(t, setting, tape, fraction)
-        yield Report(
-            t.step,
-            loss,
-            psnr_of(mean_square),
-            None,
-            t.clock.seconds(),
-            setting.horizon.fraction(t.step, t.clock.seconds()),
-            note,
-        )
-    t.clock.pause()
+    note = None
+    if t.step % inputs.config.occupancy_every == 0:
+        note = _look_again(t, inputs)
+    loss, mean_square = _one_step(t, inputs, tape, fraction)
+    seconds = t.clock.seconds()
+    event = Step(t.step, loss, psnr_of(mean_square), None, seconds)
+    return Report(event, inputs.horizon.fraction(t.step, seconds), note)
 
 
-def _look_again(t: Training, setting: Setting) -> str | None:
+def _look_again(t: TrainState, inputs: TrainInputs) -> str | None:
     """Look where rays do not, and start anew, and say so, where nothing is left to look at."""
     if isinstance(t.field, FrequencyField):  # its coarse network tells where to look
         return None
     space = t.field.space
     if t.step == 0:
         forget_(t.field, t.densities, t.rng)
-    t.rule = rule_of(space, t.densities, setting.marching)
-    look_again(t.field, setting.marching, t.rule, t.densities, t.rng)
+    t.rule = rule_of(space, t.densities, inputs.marching)
+    look_again(t.field, inputs.marching, t.rule, t.densities, t.rng)
     if bool(space.occupied.any()):
         return None
     t.recovered += 1  # nothing could be learned any more: begin to look again
@@ -159,29 +150,31 @@ def _look_again(t: Training, setting: Setting) -> str | None:
     return "every cell of the field had become empty: looking everywhere again"
 
 
-def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tuple[float, float]:
-    config = setting.config
-    drawn = draw_rows(setting.pixels, t.drawn, t.rays, t.rng, t.errors, config.by_error)
+def _one_step(
+    t: TrainState, inputs: TrainInputs, tape: Tape, fraction: float
+) -> tuple[float, float]:
+    config = inputs.config
+    drawn = draw_rows(inputs.pixels, t.drawn, t.rays, t.rng, t.errors, config.by_error)
     t.drawn += drawn.in_turn
-    rays = rays_at(setting.pixels, drawn.rows)
-    background = t.background.clone().requires_grad_(setting.learn_background)
+    rays = rays_at(inputs.pixels, drawn.rows)
+    background = t.background.clone().requires_grad_(inputs.background.is_learned)
     behind = background.expand(len(rays.photo), 3)
-    if setting.random_background:
+    if inputs.background.is_random:
         behind = torch.rand(len(rays.photo), 3, generator=t.rng)
     _set_band(t, config, fraction)
     learned = with_arrays(
         t.field,
         {name: x.detach().requires_grad_(True) for name, x in arrays_of(t.field).items()},
     )
-    exposures = t.exposures.clone().requires_grad_(config.exposure)
-    found = _rendered(learned, setting, rays, t.rng, tape)
+    exposures = t.exposures.clone().requires_grad_(inputs.exposure)
+    found = _rendered(learned, inputs, rays, t.rng, tape)
     truth = rays.colors
-    if setting.pixels.alphas is not None:
+    if inputs.pixels.alphas is not None:
         truth = truth * rays.alphas[:, None] + behind * (1 - rays.alphas)[:, None]
 
     def off(colors: Tensor, opacities: Tensor) -> Tensor:
         color = colors + (1 - opacities)[:, None] * behind
-        if config.exposure:
+        if inputs.exposure:
             E = exposures[rays.photo]
             color = (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
         return (color - truth).square().mean(dim=1)
@@ -194,12 +187,12 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
         risen = min(1.0, fraction / config.distortion_until, t.step / config.distortion_steps)
         loss = loss + config.distortion * risen * found.distortions.mean()
     learning = arrays_of(learned)
-    learning |= {"exposures": exposures} if config.exposure else {}
-    learning |= {"background": background} if setting.learn_background else {}
+    learning |= {"exposures": exposures} if inputs.exposure else {}
+    learning |= {"background": background} if inputs.background.is_learned else {}
     grads = dict(zip(learning, torch.autograd.grad(loss, list(learning.values())), strict=True))
     t.step += 1
     if t.rule is not None:
-        remember_samples_(t.field.space, setting.marching, t.rule, t.densities, tape)
+        remember_samples_(t.field.space, inputs.marching, t.rule, t.densities, tape)
     if config.by_error > 0:
         learn_errors(t.errors, drawn.rows, squares.detach())
     _update(t, config, grads, fraction)
@@ -210,7 +203,7 @@ def _one_step(t: Training, setting: Setting, tape: Tape, fraction: float) -> tup
     return loss.item(), mean_square.item()
 
 
-def _set_band(t: Training, config: NerfConfig, fraction: float) -> None:
+def _set_band(t: TrainState, config: NerfConfig, fraction: float) -> None:
     """Which frequencies of cosines are in use by now."""
     if isinstance(t.field, Field) and isinstance(t.field.encoding, DctEncoding):
         encoding = replace(t.field.encoding, band=config.band_at(fraction))
@@ -218,7 +211,7 @@ def _set_band(t: Training, config: NerfConfig, fraction: float) -> None:
 
 
 def _rendered(
-    learned: AnyField, setting: Setting, rays: Rays, rng: Generator, tape: Tape
+    learned: AnyField, inputs: TrainInputs, rays: Rays, rng: Generator, tape: Tape
 ) -> RayPictures:
     space = learned.space
     ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
@@ -229,13 +222,13 @@ def _rendered(
             rays.origins,
             rays.directions,
             ends,
-            setting.marching,
+            inputs.marching,
             offsets=offsets,
             tape=tape,
         )
 
 
-def _update(t: Training, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
+def _update(t: TrainState, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
     """One step of Adam for tables, networks, exposures and background."""
     fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
     rate = min(1.0, t.step / config.warm_up) * fall
@@ -275,7 +268,7 @@ def psnr_of(mean_square: float) -> float:
     return -10 * math.log10(max(mean_square, 1e-12))
 
 
-def to_tensors(t: Training) -> dict[str, Tensor]:
+def to_tensors(t: TrainState) -> dict[str, Tensor]:
     """All of a training's state as tensors, for a checkpoint."""
     tensors = dict(arrays_of(t.field))
     for name, (mean, square) in t.moments.items():
@@ -296,10 +289,10 @@ def to_tensors(t: Training) -> dict[str, Tensor]:
     }
 
 
-def from_tensors(tensors: dict[str, Tensor], setting: Setting) -> Training:
+def from_tensors(tensors: dict[str, Tensor], inputs: TrainInputs) -> TrainState:
     """The inverse of `to_tensors`; KeyError names what a checkpoint lacks, ValueError what does not
-    fit the setting."""
-    t = begin(setting, len(tensors["exposures"]), 0)
+    fit the inputs."""
+    t = begin(inputs, len(tensors["exposures"]), 0)
     found = {name: _like(own, tensors[name]) for name, own in arrays_of(t.field).items()}
     space = replace(t.field.space, occupied=_like(t.field.space.occupied, tensors["occupied"]))
     t.field = replace(with_arrays(t.field, found), space=space)

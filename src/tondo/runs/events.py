@@ -32,7 +32,7 @@ class Step:
     psnr: float | None
     splats: int | None
     seconds: float
-    memory: float
+    memory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class GanStep:
     grad_g: float
     augment_p: float
     seconds: float
-    memory: float
+    memory: float = 0.0
 
 
 Event = Step | GanStep | Evaluation | Saved | Note

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Horizon:
-    """When training ends: after `steps`, or after `seconds` of training. One of them is None."""
+    """When training ends: after so many `steps` (or whatever a method counts), or `seconds` of
+    training. One of them is None."""
 
-    steps: int | None
+    steps: float | None
     seconds: float | None
 
-    def fraction(self, step: int, seconds: float) -> float:
+    def fraction(self, step: float, seconds: float) -> float:
         """How much of the training is over, 0..1."""
         if self.steps is not None:
             return min(1.0, step / max(1, self.steps))

@@ -3,101 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from tondo.data.field import FieldScene
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
 from tondo.errors import InputError
-from tondo.evaluation.evaluate import ReconstructionMetrics, composited, metrics_json
-from tondo.io.mask_files import choice_after
-from tondo.io.masks import BY_MASK
+from tondo.evaluation.evaluate import metrics_json
+from tondo.io.mask_files import stored_choice
 from tondo.io.models.scene import save_scene
 from tondo.io.posed.cameras_json import write_cameras
-from tondo.io.posed.photos import has_poses, load_posed
-from tondo.kernels.threads import num_threads, torch_threads
-from tondo.nerf import method as nerf
-from tondo.runs.checkpoints import has_checkpoints, load_latest_checkpoint, save_checkpoint
-from tondo.runs.events import Evaluation, Note, Saved, Step, append_event
+from tondo.runs import loop
+from tondo.runs.events import Note, Saved, append_event
 from tondo.runs.horizon import Horizon
-from tondo.runs.interrupt import ctrl_c_flag
-from tondo.runs.memory import peak_memory_mb
-from tondo.runs.method import Fitting, OtherPhotos, Request
-from tondo.runs.run_directory import (
-    RunDirectory,
-    abandon_run,
-    change_config,
-    create_run,
-    finish_run,
-    open_run,
-    write_metrics,
-)
-from tondo.runs.tensorboard import log_event, log_picture, open_tensorboard
+from tondo.runs.method import Request, background_for
+from tondo.runs.run_directory import RunDirectory, change_config, create_run, open_run
+from tondo.runs.stored_options import METHODS, config_of, ignored_options, stored_options
 from tondo.runs.watch import SILENT, Watch
-from tondo.scenes.distil import photograph_scene
+from tondo.scenes import fitting
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.scenes.open import is_scene, open_scene, settled_up
-from tondo.scenes.options import (
-    ReconstructOptions,
-    check_options,
-    config_json,
-    set_aside,
-    stored_options,
-)
-from tondo.scenes.render import render_view
-from tondo.scenes.same_photos import (
-    check_files,
-    check_photos,
-    note_photos,
-    photo_hashes,
-    source_hashes,
-)
-from tondo.sfm.prepare import PrepareOptions, prepare
-from tondo.splats import method as splats
+from tondo.scenes.options import OF_NOW, ReconstructOptions, check_options
+from tondo.scenes.posed import PREPARED, load_told, masks_of, posed_folder
+from tondo.scenes.same_photos import same_photos, source_to_go_on
+from tondo.scenes.source import Source, source_of
 
 DEFAULT_MINUTES = 3.0
-EVENT_SECONDS = 1.0
-PICTURE_SECONDS = 30.0
-NAMED = 10  # photos left out by their masks
-PICTURE_REST = 20.0  # times what pictures cost: a young field is fog, which takes long to render
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished reconstruction; `metrics` is None where no photo was held out."""
-
-    run: RunDirectory
-    scene: Scene | FieldScene
-    metrics: ReconstructionMetrics | None
-    summary: Mapping[str, Any]
-
-
 DEFAULTS = ReconstructOptions()
 
 
-class Interrupted(Exception):
-    """Ctrl-C during training; everything is saved. `step` steps are done."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"stopped after step {step}")
-        self.step = step
-
-
 def reconstruct(
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     options: ReconstructOptions = DEFAULTS,
     *,
     force: bool = False,
     resume: bool = False,
     given: Collection[str] | None = None,
     watch: Watch = SILENT,
-) -> Result:
+) -> loop.Result[Scene | FieldScene]:
     """Fit splats or a field to photographs and write a run (docs/conventions.md, "Files").
 
     Args:
@@ -109,7 +54,7 @@ def reconstruct(
             rest is what the run was started with.
         force: replace a run that is there.
         resume: go on from the newest checkpoint of the run at `out`, with the same photographs.
-        given: with `resume`, which options were asked for (`scenes.options.set_aside`).
+        given: with `resume`, which options were asked for (`runs.stored_options.ignored_options`).
 
     Raises:
         TondoError: something in the photos, options or output folder cannot be used.
@@ -117,52 +62,87 @@ def reconstruct(
     """
     check_options(options)
     began = time.perf_counter()
+    found = source_of(source)
     if resume:
-        run = open_run(out)
-        asked = options
-        options, begun_with = stored_options(run, options)
-        for sentence in set_aside(asked, options, given):
-            watch.note(sentence)
-        source = _source_to_go_on(run, Path(source), begun_with, watch)
-        create_run(out, {}, resume=True)
+        run, options, found = _go_on(Path(out), found, options, given, watch)
     else:
-        run = create_run(out, config_json(source, options), force=force)
-    try:
-        posed = _posed(source, run, options, watch)
-        masks = choice_after(options.masks, prepared=posed != source)
-        photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout, masks=masks)
-        for sentence in (_found(photos), *photos.notes, photos.masks):
-            if sentence:
-                watch.note(sentence)
-        for one in [one for one in photos.skipped[1:] if one.reason in BY_MASK][:NAMED]:
-            watch.note(f"left out: {one.name}: {one.reason}")
-        _note_photos(run, source, posed, photos, options, resume, watch)
-        fitting, about = _begin_or_resume(
-            run, _request(photos, posed, masks, options), options, resume, watch
-        )
-    except BaseException:
-        if not resume and not (run.path / "prepared").exists():
-            abandon_run(run)  # nothing in it is worth keeping
-        raise
-    for one in photos.skipped:
-        append_event(run, Note(0, f"left out {one.name}: {one.reason}", 0.0))
-    for note in photos.notes:
+        if not found.path.exists():
+            raise InputError(f"there is no file or folder {source}")
+        run = create_run(Path(out), _config(found, options), force=force)
+    with loop.beginning(run, is_new=not resume, keep=PREPARED):
+        posed, masks = posed_folder(found, run, options, watch), masks_of(found, options)
+        photos = load_told(posed, masks, options, watch)
+        same_photos(run, found, photos, watch, is_new=not resume)
+        if resume:
+            length = {"steps": options.steps, "minutes": options.minutes}
+            change_config(run, {**length, "source": str(found.path.absolute())})
+        request = _request(photos, posed, masks, options)
+        method = _begin_or_resume(run, request, options, watch, resume=resume)
+    for note in (*(f"left out {one.name}: {one.reason}" for one in photos.skipped), *photos.notes):
         append_event(run, Note(0, note, 0.0))
-    _write_cameras(run, fitting, photos)
-    before = time.perf_counter() - began
-    about = {"seconds_before": round(before, 2), **about}
-    _train(run, fitting, photos, options, about, watch)
-    _write_cameras(run, fitting, photos)
-    scene = fitting.scene()
-    save_scene(run.scene_path, scene)
-    append_event(run, Saved(fitting.step, "scene.safetensors", fitting.clock.seconds()))
-    return _finish(run, fitting, scene, photos, about, watch)
+    _write_cameras(run, method)
+    method.facts = {"seconds_before": round(time.perf_counter() - began, 2), **method.facts}
+    pace = {"checkpoint_seconds": options.checkpoint_seconds}
+    loop.train(run, method, watch, **pace, evaluate_at=options.evaluate_at)
+    return _finish(run, method, watch)
 
 
-def _write_cameras(run: RunDirectory, fitting: Fitting, photos: PhotoSet) -> None:
+def _config(source: Source, options: ReconstructOptions) -> dict[str, Any]:
+    config = config_of("reconstruct", source.path, options, {*OF_NOW, *METHODS} - {options.method})
+    posed = {} if source.kind == "posed photos" else {"posed": PREPARED}
+    return {**config, **posed, "masks": stored_choice(options.masks)}
+
+
+def _go_on(
+    out: Path,
+    source: Source,
+    asked: ReconstructOptions,
+    given: Collection[str] | None,
+    watch: Watch,
+) -> tuple[RunDirectory, ReconstructOptions, Source]:
+    """The run at `out`, the options that it was started with, and where its photos are."""
+    run = open_run(out)
+    options, begun_with = stored_options(run, "reconstruct", asked, OF_NOW)
+    check_options(options)
+    for sentence in ignored_options(asked, options, OF_NOW, given):
+        watch.note(sentence)
+    source = source_to_go_on(run, source, begun_with, watch)
+    return create_run(out, {}, resume=True), options, source
+
+
+def _request(photos: PhotoSet, posed: Path, masks: str, options: ReconstructOptions) -> Request:
+    seconds = None if options.steps is not None else 60 * (options.minutes or DEFAULT_MINUTES)
+    return Request(
+        photos,
+        posed,
+        options.max_size,
+        options.seed,
+        Horizon(options.steps, seconds),
+        background_for(photos, options.background),
+        not photos.is_render if options.exposure is None else options.exposure,
+        masks,
+    )
+
+
+def _begin_or_resume(
+    run: RunDirectory, request: Request, options: ReconstructOptions, watch: Watch, *, resume: bool
+) -> fitting.Reconstruction:
+    checkpoint = loop.newest_checkpoint(run, watch) if resume else None
+    if checkpoint is None:
+        method, where = fitting.begin(request, options)
+        watch.note(where)
+        return method
+    with loop.restoring(run, checkpoint, options.method):
+        method = fitting.resume(request, options, checkpoint)
+    loop.say_resumed(run, method, watch)
+    return method
+
+
+def _write_cameras(run: RunDirectory, method: fitting.Reconstruction) -> None:
     """`cameras.json`: the photos' cameras, those of training photos as refined so far."""
+    photos = method.photos
     names = [photo.name for photo in photos.train]
-    cameras = list(zip(names, fitting.cameras(), strict=True))
+    cameras = list(zip(names, method.fitting.cameras(), strict=True))
     held_out = [(photo.name, photo.camera) for photo in photos.test]
     write_cameras(
         run.cameras_path,
@@ -172,244 +152,14 @@ def _write_cameras(run: RunDirectory, fitting: Fitting, photos: PhotoSet) -> Non
     )
 
 
-def _posed(source: Path, run: RunDirectory, options: ReconstructOptions, watch: Watch) -> Path:
-    """Where photos with poses are: `source`, or what `prepare` makes of it inside the run; of a
-    scene, its pictures."""
-    prepared = run.path / "prepared"
-    if is_scene(source):
-        if not (prepared.is_dir() and has_poses(prepared)):
-            opened = open_scene(source)
-            for sentence in (*opened.notes, settled_up(opened, None)[1]):
-                if sentence is not None:
-                    watch.note(sentence)
-            photograph_scene(opened, prepared, options.max_size, watch.stage)
-        return prepared
-    if has_poses(source):
-        return source
-    if not (prepared.is_dir() and has_poses(prepared)):
-        watch.note("these photos have no poses: finding them first")
-        how = PrepareOptions(seed=options.seed, masks=options.masks)
-        found = prepare(source, prepared, how, force=True, on_progress=watch.stage)
-        watch.note(f"{found.registered} of {found.photos} photos placed; lens: {found.lens}")
-        for note in (*found.notes, *(f"in doubt: {doubt}" for doubt in found.doubts)):
-            watch.note(note)
-        watch.note(f"how it went, and what to photograph next: {prepared / 'report.html'}")
-    return prepared
-
-
-def _source_to_go_on(run: RunDirectory, given: Path, begun_with: Path, watch: Watch) -> Path:
-    """Where the photos of a run that goes on are: as given now, if they can be told to be those
-    that it was started with."""
-    if given.absolute() == begun_with or given.resolve() == begun_with.resolve():
-        return begun_with
-    if not given.exists():
-        watch.note(f"there is nothing at {given}: going on with {begun_with}")
-        return begun_with
-    if begun_with.exists() and not run.photos_path.exists():
-        watch.note(f"{given} is ignored: the run was started with {begun_with}")
-        return begun_with
-    watch.note(f"the run was started with {begun_with}: comparing {given} with it")
-    return given
-
-
-def _note_photos(
-    run: RunDirectory,
-    source: Path,
-    posed: Path,
-    photos: PhotoSet,
-    options: ReconstructOptions,
-    resume: bool,
-    watch: Watch,
-) -> None:
-    """Into the run: what its photos are; of one that goes on, whether they are the same."""
-    now = photo_hashes(photos)
-    files = {} if posed == source else source_hashes(source, posed)
-    if resume:
-        if posed != source:
-            check_files(run, source, files)
-        is_known = check_photos(run, source, photos, now)
-        if not is_known and has_checkpoints(run):
-            watch.note(
-                "the run does not say what its photos were, as those of older versions: taking "
-                "these for the same"
-            )
-        length = {"steps": options.steps, "minutes": options.minutes}
-        change_config(run, {**length, "source": str(source.absolute())})
-    note_photos(run, now, files)
-
-
-def _found(photos: PhotoSet) -> str:
-    size = photos.train[0].camera
-    text = (
-        f"{photos.source}: {len(photos.train)} photos to train on, {len(photos.test)} held out, "
-        f"{size.width}x{size.height}"
-    )
-    if photos.skipped:
-        text += f"; {len(photos.skipped)} left out (the first: {photos.skipped[0].name}: "
-        text += f"{photos.skipped[0].reason})"
-    return text
-
-
-def _request(photos: PhotoSet, posed: Path, masks: str, options: ReconstructOptions) -> Request:
-    if options.steps is not None:
-        horizon = Horizon(options.steps, None)
-    else:
-        horizon = Horizon(None, 60 * (options.minutes or DEFAULT_MINUTES))
-    exposure = not photos.is_render if options.exposure is None else options.exposure
-    return Request(
-        photos, posed, options.max_size, options.seed, horizon, options.background, exposure, masks
-    )
-
-
-def _begin_or_resume(
-    run: RunDirectory,
-    request: Request,
-    options: ReconstructOptions,
-    resume: bool,
-    watch: Watch,
-) -> tuple[Fitting, dict[str, Any]]:
-    checkpoint = load_latest_checkpoint(run) if resume else None
-    if checkpoint is None:
-        if resume:
-            watch.note("no checkpoint yet: starting from the first step")
-        return _begin(request, options, watch)
-    for skipped in checkpoint.skipped:
-        watch.note(f"checkpoint not usable, taking the one before: {skipped}")
-        append_event(run, Note(checkpoint.step, f"checkpoint not usable: {skipped}", 0.0))
-    fitting: Fitting
-    try:
-        if options.method == "nerf":
-            fitting = nerf.resume(request, options.nerf, checkpoint.tensors)
-        else:
-            fitting = splats.resume(request, options.splats, checkpoint.tensors)
-    except OtherPhotos as error:
-        raise InputError(f"{error}: restore them, or start again with --force") from None
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
-            f"this {options.method} ({error}): start again with --force"
-        ) from error
-    watch.note(f"going on after step {fitting.step}")
-    append_event(run, Note(fitting.step, "resumed", fitting.clock.seconds()))
-    return fitting, dict(checkpoint.state)
-
-
-def _begin(
-    request: Request, options: ReconstructOptions, watch: Watch
-) -> tuple[Fitting, dict[str, Any]]:
-    if options.method == "nerf":
-        fitting = nerf.begin(request, options.nerf)
-        space = fitting.scene().field.space
-        kind = "without bounds, drawn in beyond" if space.contracted else "within"
-        watch.note(f"a field {kind} {space.radius:.3g} units around what the cameras look at")
-        return fitting, {}
-    begun, start = splats.begin(request, options.splats)
-    count = len(start.cloud.points)
-    watch.note(f"starting from {count} points, {start.origin}")
-    return begun, {"points": count, "points_from": start.origin}
-
-
-def _train(
-    run: RunDirectory,
-    fitting: Fitting,
-    photos: PhotoSet,
-    options: ReconstructOptions,
-    about: Mapping[str, Any],
-    watch: Watch,
-) -> None:
-    """Run the loop with events, pictures, checkpoints and measurements on the way."""
-    writer = open_tensorboard(run, from_step=fitting.step)
-    started = fitting.clock.seconds()
-    saved = noted = pictured = started
-    cost = 0.0
-    pending = [at for at in sorted(options.evaluate_at) if at > started]
-    psnr: list[float] = []
-    # The kernels have threads of their own; two pools would fight for the cores.
-    with ctrl_c_flag() as stop, torch_threads(1):
-        for report in fitting.reports():
-            watch.step(report)
-            if report.note is not None:
-                watch.note(f"step {report.step}: {report.note}")
-                append_event(run, Note(report.step, report.note, report.seconds))
-            if report.psnr is not None:
-                psnr = [*psnr[-9:], report.psnr]
-            now = report.seconds
-            if now - noted >= EVENT_SECONDS or report.fraction >= 1:
-                noted = now
-                mean = sum(psnr) / len(psnr) if psnr else None
-                event = Step(report.step, report.loss, mean, report.splats, now, peak_memory_mb())
-                append_event(run, event)
-                log_event(writer, event)
-            if pending and now >= pending[0]:
-                pending = [at for at in pending if at > now]
-                _measure(run, fitting, photos, writer)
-            if now - pictured >= max(PICTURE_SECONDS, PICTURE_REST * cost):
-                pictured = now
-                cost = _log_pictures(fitting, photos, writer)
-            if stop or now - saved >= options.checkpoint_seconds:
-                saved = now
-                _save(run, fitting, about)
-            if stop:
-                writer.close()
-                raise Interrupted(fitting.step)
-    _save(run, fitting, about)
-    _log_pictures(fitting, photos, writer)
-    writer.close()
-
-
-def _save(run: RunDirectory, fitting: Fitting, about: Mapping[str, Any]) -> None:
-    """A checkpoint; and into `config.json` how far the run has come."""
-    save_checkpoint(run, fitting.step, fitting.tensors(), about)
-    seconds = round(fitting.clock.seconds(), 3)
-    change_config(run, {"steps_done": fitting.step, "seconds_done": seconds})
-
-
-def _measure(run: RunDirectory, fitting: Fitting, photos: PhotoSet, writer: Any) -> None:
-    """Held-out PSNR as it is now, with the clock stopped."""
-    with fitting.clock.stopped():
-        found = evaluate_scene(fitting.scene(), photos.test, None).mean
-        event = Evaluation(
-            fitting.step,
-            found.psnr,
-            found.ssim,
-            found.perceptual,
-            len(photos.test),
-            fitting.clock.seconds(),
-        )
-        append_event(run, event)
-        log_event(writer, event)
-
-
-def _log_pictures(fitting: Fitting, photos: PhotoSet, writer: Any) -> float:
-    """Pictures for TensorBoard, with the clock stopped. Returns the seconds that they took."""
-    began = time.perf_counter()
-    with fitting.clock.stopped():
-        scene = fitting.scene()
-        for kind, some in (("train", photos.train), ("test", photos.test)):
-            if some:
-                view = render_view(scene, some[0].camera, exposed=True)
-                truth = composited(some[0], scene.background)
-                both = torch.cat([truth, view.color], dim=1)
-                log_picture(writer, f"{kind}/photo and render", both, fitting.step)
-    return time.perf_counter() - began
-
-
 def _finish(
-    run: RunDirectory,
-    fitting: Fitting,
-    scene: Scene | FieldScene,
-    photos: PhotoSet,
-    about: Mapping[str, Any],
-    watch: Watch,
-) -> Result:
-    summary = {
-        "train_seconds": round(fitting.clock.seconds(), 3),
-        "steps": fitting.step,
-        **fitting.summary(),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "threads": num_threads(),
-        **about,
-    }
+    run: RunDirectory, method: fitting.Reconstruction, watch: Watch
+) -> loop.Result[Scene | FieldScene]:
+    """The scene, its cameras and its measurements into the run."""
+    _write_cameras(run, method)
+    scene, photos = method.fitting.scene(), method.photos
+    save_scene(run.scene_path, scene)
+    append_event(run, Saved(method.step, run.scene_path.name, method.clock.seconds()))
     metrics = None
     measured: dict[str, Any] = {"test": None, "per_image": {}}
     if photos.test:
@@ -418,6 +168,4 @@ def _finish(
         measured = metrics_json(metrics)
     if photos.skipped:
         measured["left_out"] = {one.name: one.reason for one in photos.skipped}
-    write_metrics(run, {**measured, **summary})
-    finish_run(run)
-    return Result(run, scene, metrics, summary)
+    return loop.Result(run, scene, loop.finish(run, method, measured), metrics)

@@ -19,8 +19,10 @@ from tondo.data.photos import Photo, PhotoSet
 from tondo.errors import InputError
 from tondo.io.atomic import write_json
 from tondo.io.images import PHOTO_SUFFIXES
+from tondo.runs.checkpoints import has_checkpoints
 from tondo.runs.run_directory import RunDirectory, read_photos
-from tondo.scenes.open import is_scene
+from tondo.runs.watch import Watch
+from tondo.scenes.source import Source, source_of
 
 _SHOWN = 3
 _BLOCK = 2**20
@@ -30,6 +32,43 @@ _DIFFERENT = {
     "camera": "has another camera (pose or lens)",
 }
 Hashes = dict[str, dict[str, Any]]
+
+
+def source_to_go_on(run: RunDirectory, given: Source, begun_with: Path, watch: Watch) -> Source:
+    """Where the photos of a run that goes on are: as given now, if they can be told to be those
+    that it was started with."""
+    if given.path.absolute() == begun_with or given.path.resolve() == begun_with.resolve():
+        return source_of(begun_with)
+    if not given.path.exists():
+        watch.note(f"there is nothing at {given.path}: going on with {begun_with}")
+        return source_of(begun_with)
+    if begun_with.exists() and not run.photos_path.exists():
+        watch.note(f"{given.path} is ignored: the run was started with {begun_with}")
+        return source_of(begun_with)
+    watch.note(f"the run was started with {begun_with}: comparing {given.path} with it")
+    return given
+
+
+def same_photos(
+    run: RunDirectory, source: Source, photos: PhotoSet, watch: Watch, *, is_new: bool
+) -> None:
+    """Into the run: what its photos are; of one that goes on, whether they are the same.
+
+    Raises:
+        InputError: they are others. OutputError: the run cannot be written.
+    """
+    now = photo_hashes(photos)
+    is_prepared = source.kind != "posed photos"
+    files = source_hashes(source, run.path / "prepared") if is_prepared else {}
+    if not is_new:
+        if is_prepared:
+            check_files(run, source.path, files)
+        if not check_photos(run, source.path, photos, now) and has_checkpoints(run):
+            watch.note(
+                "the run does not say what its photos were, as those of older versions: taking "
+                "these for the same"
+            )
+    note_photos(run, now, files)
 
 
 def photo_hashes(photos: PhotoSet) -> Hashes:
@@ -58,18 +97,19 @@ def _hash(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def source_hashes(source: Path, prepared: Path) -> dict[str, str]:
+def source_hashes(source: Source, prepared: Path) -> dict[str, str]:
     """Hashes of the files that `prepared` was made from, by their paths below `source`: the photos
     in the folders that photos came from, a video, or a scene. Empty where they are gone."""
-    if is_scene(source):
-        source = source / "scene.safetensors" if source.is_dir() else source
-    if source.is_file():
-        return {source.name: _hash_of_file(source)}
+    place = source.path
+    if source.kind == "scene" and place.is_dir():
+        place = place / "scene.safetensors"
+    if place.is_file():
+        return {place.name: _hash_of_file(place)}
     found = {}
-    for folder in sorted(_folders(source, prepared)):
+    for folder in sorted(_folders(place, prepared)):
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file():
-                found[path.relative_to(source).as_posix()] = _hash_of_file(path)
+                found[path.relative_to(place).as_posix()] = _hash_of_file(path)
     return found
 
 

@@ -24,7 +24,6 @@ class SplatConfig:
         min_opacity: splats below are dead and are moved to where they help.
         degree_every: fraction after which the harmonics gain a degree.
         coarse: (fraction, divisor) pairs; until the fraction, pictures are that much smaller.
-        exposure: fit a colour correction per photo.
         lr_background: of a learned background's colour.
         refine_poses: fit the cameras too; `lr_poses` in radians, and in scene radii.
     """
@@ -51,6 +50,5 @@ class SplatConfig:
     min_opacity: float = 0.005
     coarse: tuple[tuple[float, int], ...] = ((0.15, 2),)
     degree_every: float = 0.1
-    exposure: bool = True
     refine_poses: bool = False
     lr_poses: float = 1e-3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,80 +11,71 @@ from tondo.data.cameras import Camera
 from tondo.data.photos import PhotoSet, PointCloud
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.geometry.focus import camera_reach, focus
-from tondo.runs.method import Fitting, OtherPhotos, Report, Request
+from tondo.runs.method import Fitting, Report, Request, check_photo_count
 from tondo.splats import from_points, train
 from tondo.splats.config import SplatConfig
 from tondo.splats.initial_points import Start, starting_points
 from tondo.splats.per_photo import background, corrected
-from tondo.splats.train import Setting, Training
+from tondo.splats.train import TrainInputs, TrainState
 
 
 class SplatFitting(Fitting[Scene]):
     """Splats being fitted to photos."""
 
-    def __init__(self, training: Training, setting: Setting, photos: PhotoSet) -> None:
-        super().__init__(training)
-        self._training = training
-        self._setting = setting
-        self._photos = photos
+    def __init__(self, state: TrainState, inputs: TrainInputs, photos: PhotoSet) -> None:
+        super().__init__(state, inputs.horizon)
+        self._state, self._inputs, self._photos = state, inputs, photos
+        self._scratch = train.Scratch()
 
-    def reports(self) -> Iterator[Report]:
-        yield from train.run(self._training, self._setting)
+    def advance(self, fraction: float) -> Report:
+        return train.advance(self._state, self._inputs, self._scratch, fraction)
 
     def tensors(self) -> dict[str, Tensor]:
-        return train.to_tensors(self._training)
+        return train.to_tensors(self._state)
 
     def scene(self) -> Scene:
-        return scene_of(self._training, self._setting, self._photos)
+        return scene_of(self._state, self._inputs, self._photos)
 
     def cameras(self) -> list[Camera]:
         cameras = [photo.camera for photo in self._photos.train]
-        if not self._setting.config.refine_poses:
+        if not self._inputs.config.refine_poses:
             return cameras
-        fixes = self._training.corrections
+        fixes = self._state.corrections
         return [corrected(camera, fixes, index) for index, camera in enumerate(cameras)]
 
     def summary(self) -> dict[str, Any]:
-        return {"splats": len(self._training.parameters)}
+        return {"splats": len(self._state.parameters)}
 
 
-def setting_of(request: Request, config: SplatConfig) -> Setting:
-    """What training is given. Raises OptionError."""
-    cameras = [photo.camera for photo in request.photos.train]
-    return Setting(
-        request.photos.train,
-        dataclasses.replace(config, exposure=request.exposure),
-        request.horizon,
-        request.first_background(),
-        request.random_background,
-        camera_reach(cameras),
-        request.background == "learned",
-    )
+def train_inputs(request: Request, config: SplatConfig) -> TrainInputs:
+    """What training is given."""
+    photos = request.photos.train
+    reach = camera_reach([photo.camera for photo in photos])
+    background, exposure = request.background, request.exposure
+    return TrainInputs(photos, config, request.horizon, background, reach, exposure)
 
 
 def begin(request: Request, config: SplatConfig) -> tuple[SplatFitting, Start]:
     """A fitting at step 0, and where its first points came from."""
-    setting = setting_of(request, config)
     start = starting_points(
         request.posed, request.photos, request.max_size, request.seed, request.masks
     )
-    splats = _first_splats(start, config, request.seed)
-    training = train.begin(splats, request.photos.train, request.seed)
-    return SplatFitting(training, setting, request.photos), start
+    state = train.begin(
+        _first_splats(start, config, request.seed), request.photos.train, request.seed
+    )
+    return SplatFitting(state, train_inputs(request, config), request.photos), start
 
 
 def resume(request: Request, config: SplatConfig, tensors: dict[str, Tensor]) -> SplatFitting:
     """The fitting whose `tensors` these were.
 
     Raises:
-        OtherPhotos: they are of another number of photos.
+        InputError: they are of another number of photos.
         KeyError, ValueError: they are not those of splats.
     """
-    training = train.from_tensors(tensors)
-    found, wanted = len(training.corrections.visits), len(request.photos.train)
-    if found != wanted:
-        raise OtherPhotos(found, wanted)
-    return SplatFitting(training, setting_of(request, config), request.photos)
+    state = train.from_tensors(tensors)
+    check_photo_count(len(state.corrections.visits), len(request.photos.train))
+    return SplatFitting(state, train_inputs(request, config), request.photos)
 
 
 def _first_splats(start: Start, config: SplatConfig, seed: int) -> Splats:
@@ -99,19 +88,19 @@ def _first_splats(start: Start, config: SplatConfig, seed: int) -> Splats:
     return from_points.splats_from_points(cloud, sh_degree=config.sh_degree, opacity=start.opacity)
 
 
-def scene_of(training: Training, setting: Setting, photos: PhotoSet) -> Scene:
-    """The scene as it stands; shares memory with the training."""
+def scene_of(state: TrainState, inputs: TrainInputs, photos: PhotoSet) -> Scene:
+    """The scene as it stands; shares memory with the state."""
     center, distance = focus([photo.camera for photo in photos.train])
-    splats = training.parameters.splats
+    splats = state.parameters.splats
     solid = splats.opacity_logits > 0
     away = (splats.means[solid] - center).norm(dim=1)
     radius = distance
     if len(away):
         radius = min(distance, max(float(away.quantile(0.9)), 1e-3 * distance))
-    fitted = training.corrections
+    fitted = state.corrections
     exposures = None
-    if setting.config.exposure:
+    if inputs.exposure:
         exposures = Exposures(fitted.viewmats.clone(), fitted.exposures.clone())
-    behind = background(fitted, setting.background)
+    behind = background(fitted, inputs.background.color)
     place = photos.world_from_scene
     return Scene(splats, behind, photos.up, radius, center, exposures, place)

@@ -11,7 +11,7 @@ from tondo.cli.options import positive_int
 from tondo.errors import OptionError
 
 if TYPE_CHECKING:
-    from tondo.scenes.reconstruct import ReconstructOptions
+    from tondo.scenes.options import ReconstructOptions
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -59,7 +59,7 @@ def _options(args: argparse.Namespace) -> ReconstructOptions:
     import dataclasses
 
     from tondo.nerf.config import config_for
-    from tondo.scenes.reconstruct import ReconstructOptions
+    from tondo.scenes.options import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
     begins = not args.resume  # a run that goes on has its own method

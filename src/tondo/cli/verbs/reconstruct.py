@@ -13,9 +13,10 @@ from tondo.errors import OptionError
 
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
+    from tondo.runs.loop import Result
     from tondo.runs.method import Report
     from tondo.runs.watch import Watch
-    from tondo.scenes.reconstruct import ReconstructOptions, Result
+    from tondo.scenes.options import ReconstructOptions
 
 
 # What a run keeps: options of `tondo.scenes.options`, and where argparse puts them.
@@ -119,7 +120,8 @@ def reconstruct_shown(
     """
     from tondo import _native
     from tondo.cli.terminal import Screen
-    from tondo.scenes.reconstruct import Interrupted, reconstruct
+    from tondo.runs.loop import Interrupted
+    from tondo.scenes.reconstruct import reconstruct
 
     if args.threads:
         _native.set_num_threads(args.threads)
@@ -136,14 +138,14 @@ def reconstruct_shown(
             )
         except Interrupted as stopped:
             screen.close()
-            print(f"\nstopped after step {stopped.step}; go on with:\n  {again}")
+            print(f"\n{stopped}; go on with:\n  {again}")
             raise KeyboardInterrupt from None
 
 
 def _options(args: argparse.Namespace) -> ReconstructOptions:
     from tondo.io.mask_files import stored_choice
     from tondo.nerf.config import config_for
-    from tondo.scenes.reconstruct import ReconstructOptions
+    from tondo.scenes.options import ReconstructOptions
     from tondo.splats.config import SplatConfig
 
     if not args.resume:
@@ -184,12 +186,14 @@ def _check_method(args: argparse.Namespace) -> None:
 
 
 def _watch(screen: Screen) -> Watch:
+    from tondo.runs.events import Step
     from tondo.runs.watch import Watch
 
     def step(report: Report) -> None:
-        if report.psnr is not None:
-            splats = "" if report.splats is None else f", {report.splats} splats"
-            about = f"{report.psnr:.1f} dB{splats}, step {report.step}"
+        event = report.event
+        if isinstance(event, Step) and event.psnr is not None:
+            splats = "" if event.splats is None else f", {event.splats} splats"
+            about = f"{event.psnr:.1f} dB{splats}, step {event.step}"
             screen.show("training", report.fraction, 1.0, about)
 
     return Watch(screen.note, screen.show, step)

@@ -1,0 +1,72 @@
+"""What is at a path: asked once, at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import safetensors
+
+from tondo.gan.files.open_generator import shipped_names
+from tondo.io.collections.picture_shards import is_prepared
+from tondo.io.posed.photos import has_poses
+from tondo.runs.run_directory import RunDirectory, is_run, read_config
+from tondo.sfm.photos.gather import is_video
+
+Kind = Literal[
+    "posed photos", "photos", "video", "picture set", "scene", "run", "generator", "nothing"
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is at a path.
+
+    Attributes:
+        path: where it is.
+        kind: "posed photos": with a transforms.json or COLMAP model. "photos": any other file or
+            folder, that photos or pictures may be in. "video". "picture set": what
+            `tondo prepare --for gan` made. "scene": a finished reconstruction's run, or the file
+            of a scene or of splats. "generator": a run of `tondo train`, the file of a generator
+            or an adapter, or the name of an installed one. "run": any other run. "nothing".
+    """
+
+    path: Path
+    kind: Kind
+
+
+def source_of(path: str | Path) -> Source:
+    """What is at `path`. Reads names and the first bytes of files only."""
+    path = Path(path)
+    if path.is_dir():
+        return Source(path, _kind_of_folder(path))
+    if path.exists():
+        return Source(path, _kind_of_file(path))
+    return Source(path, "generator" if str(path) in shipped_names() else "nothing")
+
+
+def _kind_of_folder(path: Path) -> Kind:
+    if (path / "scene.safetensors").is_file():
+        return "scene"
+    if is_run(path):
+        return "generator" if read_config(RunDirectory(path)).get("command") == "train" else "run"
+    if has_poses(path):
+        return "posed photos"
+    return "picture set" if is_prepared(path) else "photos"
+
+
+def _kind_of_file(path: Path) -> Kind:
+    if path.suffix.lower() in (".safetensors", ".ply"):
+        return "generator" if _says_generator(path) else "scene"
+    if has_poses(path):
+        return "posed photos"
+    return "video" if is_video(path) else "photos"
+
+
+def _says_generator(path: Path) -> bool:
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            return not {"tondo_generator", "tondo_adapter"}.isdisjoint(file.metadata() or {})
+    except Exception:  # whatever is wrong with it, the scene's reader says it
+        return False
