@@ -48,6 +48,11 @@ def migrated(
         tensors = {_today(name, _GENERATOR): x for name, x in tensors.items()}
         if isinstance(about.get("shape"), dict):
             about = {**about, "shape": _renamed(about["shape"], _SHAPE)}
+    if kind == "config" and about.get("command") == "reconstruct":
+        about = {"masks": "auto", **about}  # 168e698 knew no masks
+        for method in ("splats", "nerf"):
+            if isinstance(about.get(method), dict):  # the run's own `exposure` is what counts
+                about[method] = {k: v for k, v in about[method].items() if k != "exposure"}
     return about, tensors
 
 
