@@ -73,10 +73,10 @@ if TYPE_CHECKING:
     from tondo.pictures.prepare import PictureOptions as PictureOptions
     from tondo.pictures.prepare import PreparedPictures as PreparedPictures
     from tondo.pictures.prepare import prepare_pictures as prepare_pictures
+    from tondo.runs.loop import Interrupted as Interrupted
+    from tondo.runs.loop import Result as Result
     from tondo.runs.watch import Watch as Watch
     from tondo.scenes.options import ReconstructOptions as ReconstructOptions
-    from tondo.scenes.reconstruct import Interrupted as Interrupted
-    from tondo.scenes.reconstruct import Result as Result
     from tondo.scenes.reconstruct import reconstruct as reconstruct
     from tondo.scenes.render import render_view as render  # noqa: F401
     from tondo.scenes.to_mesh import to_mesh as to_mesh
@@ -144,8 +144,8 @@ _PLACES = {
     "prepare_pictures": "tondo.pictures.prepare:prepare_pictures",
     "Watch": "tondo.runs.watch:Watch",
     "ReconstructOptions": "tondo.scenes.options:ReconstructOptions",
-    "Interrupted": "tondo.scenes.reconstruct:Interrupted",
-    "Result": "tondo.scenes.reconstruct:Result",
+    "Interrupted": "tondo.runs.loop:Interrupted",
+    "Result": "tondo.runs.loop:Result",
     "reconstruct": "tondo.scenes.reconstruct:reconstruct",
     "render": "tondo.scenes.render:render_view",
     "to_mesh": "tondo.scenes.to_mesh:to_mesh",

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from tondo.data.field import FieldScene
+from tondo.data.splats import Scene
 from tondo.errors import OptionError
+from tondo.runs.loop import Result
 from tondo.runs.run_directory import check_run_target
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.open import open_scene
 from tondo.scenes.options import ReconstructOptions
-from tondo.scenes.reconstruct import Result, reconstruct
+from tondo.scenes.reconstruct import reconstruct
 
 DEFAULTS = ReconstructOptions()
 
@@ -27,7 +30,7 @@ def convert(
     resume: bool = False,
     given: Collection[str] | None = None,
     watch: Watch = SILENT,
-) -> Result:
+) -> Result[Scene | FieldScene]:
     """Make splats from a radiance field, or a field from splats, by pictures of the scene, taken
     where its photos were. Every 8th of these pictures is kept for measuring what was lost.
 
