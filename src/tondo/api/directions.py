@@ -66,9 +66,9 @@ def directions(
 
     Example:
         >>> import tondo
-        >>> found = tondo.directions("fish", tondo.DirectionsOptions(count=2))
-        >>> len(found.directions.closed), found.folder.as_posix()
-        (2, 'fish_directions')
+        >>> found = tondo.directions("fish", tondo.DirectionsOptions(count=2), output="strips")
+        >>> found.directions.closed.shape[0], (found.folder / "closed-00.png").exists()
+        (2, True)
         >>> moved = tondo.generate("fish", [3], tondo.GenerateOptions(move=("0=+2", "p1=-1")))
         >>> moved[0].mesh.faces.shape[1]
         3

@@ -41,6 +41,14 @@ def render_scene_rays(
         TypeError: a scene of splats.
         ValueError: other shapes, values that are not finite, directions of another length, or
             near >= far.
+
+    Example:
+        >>> import tondo, torch
+        >>> scene = tondo.load_scene("field.safetensors")
+        >>> rays_d = torch.nn.functional.normalize(scene.center[None])
+        >>> found = tondo.render_rays(scene, torch.zeros(1, 3), rays_d)
+        >>> found.colors.shape, bool(found.opacities[0] > 0.9)
+        (torch.Size([1, 3]), True)
     """
     _check(scene, rays_o, rays_d)
     usual = range_of(scene.field.space)
@@ -68,6 +76,13 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     Raises:
         TypeError: a scene of splats.
         ValueError: other shapes, values that are not finite, or negative distances.
+
+    Example:
+        >>> import tondo, torch
+        >>> scene = tondo.load_scene("field.safetensors")
+        >>> rays_d = torch.nn.functional.normalize(scene.center[None])
+        >>> tondo.opacity_along(scene, torch.zeros(1, 3), rays_d, torch.tensor([0.0, 9.0])).shape
+        torch.Size([1, 2])
     """
     _check(scene, rays_o, rays_d)
     count = check_shape("distances", distances, "K")["K"]

@@ -116,7 +116,10 @@ class _Chosen:
 
 
 def prepare_pictures(
-    source: Path, out: Path, options: PictureOptions, progress: Progress | None = None
+    source: str | Path,
+    out: str | Path,
+    options: PictureOptions = PictureOptions(),
+    on_progress: Progress | None = None,
 ) -> PreparedPictures:
     """Make a training set out of a folder, a zip file or CelebA, with a report on its diversity.
 
@@ -127,18 +130,25 @@ def prepare_pictures(
     (under half the size), blurred or near-duplicates, or unlike the rest in their background.
 
     Args:
-        progress: called with (one of `STAGES`, done, total).
+        on_progress: called with (one of `STAGES`, done, total).
 
     Raises:
         InputError: no pictures, too few that can be used, or all the same.
         OptionError: an unknown class or a value out of range.
         OutputError: `out` holds something already, or cannot be written.
+
+    Example:
+        >>> import tondo
+        >>> options = tondo.PictureOptions(size=32, similar=0)
+        >>> found = tondo.prepare_pictures("pictures", "pictures_prepared", options)
+        >>> found.count, found.size, found.has_cameras
+        (20, 32, False)
     """
     check_options(options)
     check_free(Path(out), mark=MANIFEST, maker=MAKER, force=options.force)
     found = list_pictures(Path(source), options.classes)
     _check_count(found, len(found.files), options, found.skipped)
-    say = progress or (lambda stage, done, total: None)
+    say = on_progress or (lambda stage, done, total: None)
     return _made_of(found, Path(out), options, say)
 
 

@@ -29,6 +29,13 @@ def render_view(
 
     Returns:
         The picture with the scene's background behind it, colour clamped to 0..1.
+
+    Example:
+        >>> import tondo
+        >>> scene, photos = tondo.load_scene("run"), tondo.load_photos("photos")
+        >>> view = tondo.render(scene, photos.test[0].camera, with_normals=True)
+        >>> view.color.shape, view.depth.shape, view.normals.shape
+        (torch.Size([56, 72, 3]), torch.Size([56, 72]), torch.Size([56, 72, 3]))
     """
     exposure = None
     if exposed and scene.exposures is not None:

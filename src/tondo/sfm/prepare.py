@@ -107,6 +107,14 @@ def prepare(
             nevertheless.
         OptionError: `options.lens` or `options.masks` cannot be used.
         OutputError: `out` is there already or cannot be written.
+
+    Example:
+        >>> import tondo
+        >>> found = tondo.prepare("shelf", "shelf_posed", tondo.PrepareOptions(max_size=400))
+        >>> found.registered, found.photos
+        (6, 6)
+        >>> len(tondo.load_photos("shelf_posed").train)
+        5
     """
     source, out = Path(source), Path(out)
     if options.lens not in LENSES:

@@ -33,7 +33,7 @@ UP_AXES = {".glb": "y", ".obj": "y", ".ply": "z", ".stl": "z"}
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963  # glTF's numbers for what a view holds
 
 
-def write_mesh(path: Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> np.ndarray:
+def write_mesh(path: str | Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> np.ndarray:
     """Write a mesh in the world; the path's ending (any case) chooses the format.
 
     GLB holds colours (linear light, 16 bits, as glTF wants them), normals and a matte material;
@@ -53,7 +53,14 @@ def write_mesh(path: Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> n
         OptionError: an ending that isn't in `UP_AXES`.
         OutputError: the file cannot be written.
         ValueError: the mesh has no faces.
+
+    Example:
+        >>> import tondo
+        >>> model = tondo.generate("fish", [0])[0]
+        >>> tondo.write_mesh("fish.glb", model.mesh, model.splats.up)
+        array([0., 0., 0.])
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in UP_AXES:
         raise OptionError(f"{path}: meshes can be written as {', '.join(UP_AXES)}.")
