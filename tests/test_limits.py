@@ -60,8 +60,9 @@ def parameters(function: Function) -> int:
 
 def length(function: Function) -> int:
     """Lines of a function; the example in its docstring is a test and does not count."""
-    example = (ast.get_docstring(function) or "").partition("Example:")[2]
-    return (function.end_lineno or 0) - function.lineno + 1 - len(example.splitlines())
+    _, example, text = (ast.get_docstring(function) or "").partition("\n\nExample:")
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    return lines - len(text.splitlines()) - bool(example)
 
 
 def code_lines(path: Path) -> list[tuple[int, str]]:
