@@ -39,13 +39,13 @@ def reconstruct(photos: Path, run: Path, *more: str) -> int:
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("nerf") / "run"
-    assert reconstruct(photos, path, "--steps", "150") == 0
+    assert reconstruct(photos, path, "--steps", "80") == 0
     return path
 
 
 def test_a_run_has_all_that_the_contract_says(run: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["steps"] == 150
+    assert metrics["steps"] == 80
     assert metrics["test"]["images"] == 2
     assert metrics["test"]["psnr"] > 14
     assert metrics["occupied_cells"] > 0
@@ -55,7 +55,7 @@ def test_a_run_has_all_that_the_contract_says(run: Path) -> None:
     assert config["nerf"]["levels"] == 8
     assert isinstance(load_scene(run / "scene.safetensors"), FieldScene)
     steps = [e for e in read_events(run / "events.jsonl") if isinstance(e, Step)]
-    assert (steps[-1].step, steps[-1].splats) == (150, None)
+    assert (steps[-1].step, steps[-1].splats) == (80, None)
     assert (run / "cameras.json").is_file()
     assert (run / "renders" / "test" / "contact_sheet.png").is_file()
 
@@ -83,7 +83,7 @@ def test_it_is_rendered_measured_and_exported(
 
 def test_planes_of_cosines(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert reconstruct(photos, run, "--steps", "60", "--encoding", "dct") == 0
+    assert reconstruct(photos, run, "--steps", "30", "--encoding", "dct") == 0
     assert json.loads((run / "metrics.json").read_text())["test"]["psnr"] > 13
     scene = load_scene(run / "scene.safetensors")
     assert isinstance(scene, FieldScene)
@@ -108,7 +108,7 @@ def test_kill_9_and_resume(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    more = ("--steps", "60", "--checkpoint-seconds", "0.2")
+    more = ("--steps", "30", "--checkpoint-seconds", "0.1")
     assert reconstruct(photos, whole, *more) == 0
     code = "from tondo.cli.main import entry; entry()"
     args = ["reconstruct", str(photos), "-o", str(killed), "--method", "nerf", *more]
@@ -164,10 +164,11 @@ def test_transparent_photos_of_nothing(
         rgb = read_image(path).rgb
         write_png(folder / path.name, torch.cat([rgb, torch.zeros_like(rgb[..., :1])], dim=2))
     (folder / "transforms.json").write_bytes((photos / "transforms.json").read_bytes())
-    assert reconstruct(folder, tmp_path / "run", "--steps", "60") == 0
+    assert reconstruct(folder, tmp_path / "run", "--steps", "40") == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test"]["psnr"] > 25
-    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "a.glb")]) == 2
+    words = ["-o", str(tmp_path / "a.glb"), "--resolution", "48"]
+    assert main(["export", str(tmp_path / "run"), *words]) == 2
     assert "no surface was found" in capsys.readouterr().err
 
 

@@ -102,7 +102,7 @@ def test_kill_9_and_resume(
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     # long enough that the kill comes before the end: 400 steps took 0.4 s
-    more = ("--steps", "4000", "--max-splats", "300", "--checkpoint-seconds", "0.2")
+    more = ("--steps", "2000", "--max-splats", "300", "--checkpoint-seconds", "0.2")
     assert main(["reconstruct", str(photos), "-o", str(whole), *more]) == 0
     process = subprocess.Popen(command(photos, killed, *more), stdout=subprocess.DEVNULL)
     newest = wait_for_checkpoint(killed, process)

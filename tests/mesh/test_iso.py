@@ -69,8 +69,8 @@ def test_the_level_is_that_which_looks_like_the_field() -> None:
 
 def test_a_field_becomes_a_closed_coloured_mesh() -> None:
     scene = ball_scene()
-    cameras = cameras_around(scene.center, 1.0, count=12, size=100)
-    mesh = to_mesh(scene, cameras, MeshOptions(resolution=64))
+    cameras = cameras_around(scene.center, 1.0, count=8, size=72)
+    mesh = to_mesh(scene, cameras, MeshOptions(resolution=48))
     assert is_closed(mesh)
     assert float((radii(mesh) - RADIUS).abs().mean()) < 0.03
     assert mesh.colors is not None

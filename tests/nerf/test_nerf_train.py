@@ -188,13 +188,13 @@ def test_a_state_of_another_shape_is_refused() -> None:
 
 def test_a_learned_background_finds_the_colour_behind_the_scene() -> None:
     """Grey photos of nothing: the background becomes grey, and is kept over a stop."""
-    first = setting(400)
+    first = setting(160)
     colors = torch.full_like(first.pixels.colors, 128)
     pixels = replace(first.pixels, colors=colors, alphas=None)
     black = replace(
         first,
         pixels=pixels,
-        background=Background(torch.zeros(3), is_learned=True),
+        background=Background(torch.full((3,), 0.3), is_learned=True),
         space=replace(first.space, occupied=torch.zeros_like(first.space.occupied)),
     )
     training = train.begin(black, 8, 0)

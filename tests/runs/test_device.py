@@ -41,9 +41,15 @@ def inputs(cameras: str, discriminator: str) -> TrainInputs:
 
 
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
-@pytest.mark.parametrize("cameras", ["known", "drawn", "looked for"])
 @pytest.mark.parametrize(
-    ("shape", "discriminator"), [(SPLATS, "projected"), (SPLATS, "plain"), (FIELD, "projected")]
+    ("shape", "discriminator", "cameras"),
+    [
+        (SPLATS, "projected", "known"),
+        (SPLATS, "projected", "drawn"),
+        (SPLATS, "plain", "looked for"),
+        (FIELD, "projected", "known"),
+        (FIELD, "plain", "drawn"),
+    ],
 )
 def test_all_of_a_training_can_be_on_another_device(
     shape: GeneratorShape, discriminator: str, cameras: str, monkeypatch: pytest.MonkeyPatch
