@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from tondo.cli.main import main
 from tondo.gan.training import divergence
 from tondo.gan.training.step import StepReport
 
 ILL_AT = 1
-_before: list[int] = []
 
 
-def _sudden(monitor: divergence.DivergenceMonitor, report: StepReport) -> str | None:
-    """Ill once, when step `ILL_AT` is reached first."""
-    if report.step != ILL_AT or _before:
-        return None
-    _before.append(report.step)
-    return "a made-up illness"
+def make_ill(replace: Callable[[object, str, object], None]) -> None:
+    """Let a training be ill once, when step `ILL_AT` is reached first; `replace` is `setattr`."""
+    before: list[int] = []
+
+    def check_step(monitor: divergence.DivergenceMonitor, report: StepReport) -> str | None:
+        if report.step != ILL_AT or before:
+            return None
+        before.append(report.step)
+        return "a made-up illness"
+
+    replace(divergence.DivergenceMonitor, "check_step", check_step)
 
 
 if __name__ == "__main__":
-    divergence.DivergenceMonitor.check_step = _sudden  # type: ignore[method-assign]
+    make_ill(setattr)
     sys.exit(main(sys.argv[1:]))

@@ -62,4 +62,11 @@ if __name__ == "__main__":
     distributed.start()
     for name in CAMERAS:
         two_steps(Path(sys.argv[1]) / name / str(distributed.rank()), name)
+    rank = distributed.rank()
+    # No time between its last word to the others and its end.
+    sys.setswitchinterval(10)  # whoever waits for the interpreter waits until the end
+    for _ in range(300):
+        distributed.broadcast_float(1.0)
     distributed.stop()
+    left = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")]  # Linux tells
+    (Path(sys.argv[1]) / f"threads-{rank}.json").write_text(json.dumps(left))

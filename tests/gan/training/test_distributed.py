@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import parallel_end
 import parallel_setback
 import parallel_steps
 import pytest
@@ -18,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tondo.cli.main import main
 from tondo.errors import OptionError
 from tondo.gan.networks.discriminator import GROUP
 from tondo.runs import distributed
@@ -27,22 +27,26 @@ from tondo.runs.events import Note, read_events
 TOLERANCE = 2e-5
 
 
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `parallel_steps` left what it did, alone and by two."""
-    out = tmp_path_factory.mktemp("parallel")
-    for cameras in parallel_steps.CAMERAS:
-        parallel_steps.two_steps(out / cameras / "one", cameras)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", parallel_steps.__file__, str(out)]
+def by_two(words: list[str]) -> None:
+    """Run Python with `words` in two processes that torchrun starts."""
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     found = subprocess.run(
-        command,
+        [sys.executable, *start, *words],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=250,
     )
     assert found.returncode == 0, found.stderr
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `parallel_steps` left what it did, alone and by two."""
+    out = tmp_path_factory.mktemp("parallel")
+    for cameras in parallel_steps.CAMERAS:
+        parallel_steps.two_steps(out / cameras / "one", cameras)
+    by_two([parallel_steps.__file__, str(out)])
     return out
 
 
@@ -87,11 +91,10 @@ def test_the_two_stay_the_same_bit_for_bit(states: dict[str, dict[str, Tensor]])
         assert torch.equal(states["1"][name], tensor), name
 
 
-def test_nothing_of_the_others_is_left_when_a_process_ends() -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", parallel_end.__file__]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=250)
-    assert found.returncode == 0, found.stderr
+def test_nothing_of_the_others_is_left_when_a_process_ends(steps: Path) -> None:
+    for rank in (0, 1):
+        left = json.loads((steps / f"threads-{rank}.json").read_text())
+        assert not [name for name in left if "gloo" in name]
 
 
 def blocks_in(folder: Path) -> Path:
@@ -105,48 +108,46 @@ def blocks_in(folder: Path) -> Path:
     return folder
 
 
-def test_two_go_back_together_and_end_as_one_process_does(tmp_path: Path) -> None:
-    pictures = blocks_in(tmp_path / "pictures")
-    shared = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    found = {}
-    for name, run in (("one", []), ("two", shared)):
-        words = ["train", str(pictures), "-o", str(tmp_path / name), "--size", "32", "--seed", "1"]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two runs that went back once, `one` of a single process and `two` of two."""
+    folder = tmp_path_factory.mktemp("trained")
+    pictures = blocks_in(folder / "pictures")
+    for name in ("one", "two"):
+        words = ["train", str(pictures), "-o", str(folder / name), "--size", "32", "--seed", "1"]
         words += ["--batch", "8", "--kimg", "0.016", "--checkpoint-seconds", "1000"]
         words += ["--threads", "1"]  # another number of threads is another rounding
-        ended = subprocess.run(
-            [sys.executable, *run, parallel_setback.__file__, *words],
-            capture_output=True,
-            text=True,
-            timeout=250,
-        )
-        assert ended.returncode == 0, ended.stderr
-        events = read_events(tmp_path / name / "events.jsonl")
-        assert json.loads((tmp_path / name / "metrics.json").read_text())["steps"] == 2
+        if name == "two":
+            by_two([parallel_setback.__file__, *words])
+        else:
+            with pytest.MonkeyPatch.context() as patch:
+                parallel_setback.make_ill(patch.setattr)
+                assert main(words) == 0
+    return folder
+
+
+def test_two_go_back_together_and_end_as_one_process_does(trained: Path) -> None:
+    found = {}
+    for name in ("one", "two"):
+        run = trained / name
+        events = read_events(run / "events.jsonl")
+        assert json.loads((run / "metrics.json").read_text())["steps"] == 2
         assert [e.message for e in events if isinstance(e, Note)] == ["a made-up illness"]
-        found[name] = safetensors.torch.load_file(tmp_path / name / "generator.safetensors")
+        found[name] = safetensors.torch.load_file(run / "generator.safetensors")
     assert found["one"].keys() == found["two"].keys()
     for name, tensor in found["one"].items():
         apart = float((found["two"][name].double() - tensor.double()).abs().mean())
         assert apart < 10 * TOLERANCE, name  # three steps in which rounding grows
 
 
-def test_the_command_line_trains_by_two_and_goes_on_alone(tmp_path: Path) -> None:
-    pictures = blocks_in(tmp_path / "pictures")
-    words = ["-m", "tondo", "train", str(pictures), "-o", str(tmp_path / "run")]
-    words += ["--size", "32", "--batch", "8"]
-    shared = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for run, kimg in ((shared, "0.016"), ([], "0.032"), (shared, "0.048")):
-        resume = [] if kimg == "0.016" else ["--resume"]
-        found = subprocess.run(
-            [sys.executable, *run, *words, "--kimg", kimg, *resume],
-            capture_output=True,
-            text=True,
-            timeout=250,
-        )
-        assert found.returncode == 0, found.stderr
-        kept = json.loads((tmp_path / "run" / "metrics.json").read_text())
-        assert kept["kimg"] == float(kimg)
-    assert not list((tmp_path / "run").rglob("*.tmp*"))
+def test_a_training_by_two_goes_on_alone_and_by_two_again(trained: Path) -> None:
+    run = trained / "two"
+    words = ["train", str(trained / "pictures"), "-o", str(run), "--resume", "--kimg"]
+    assert main([*words, "0.032"]) == 0
+    assert json.loads((run / "metrics.json").read_text())["kimg"] == 0.032
+    by_two(["-m", "tondo", *words, "0.048"])
+    assert json.loads((run / "metrics.json").read_text())["kimg"] == 0.048
+    assert not list(run.rglob("*.tmp*"))
 
 
 def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
