@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.api.options import ExplainOptions
+from tondo.data.records import shown
 from tondo.errors import InputError, OptionError
 from tondo.gan.evaluation.explain import colored, heat_maps, load_discriminator
 from tondo.gan.files.open_generator import Opened, open_generator
@@ -36,6 +37,8 @@ class Explanation:
     heat: Tensor
     images: Tensor
     path: Path
+
+    __repr__ = shown
 
 
 def explain(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_finite, check_shape
+from tondo.data.records import summary
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,6 @@ class Camera:
             raise ValueError("viewmat's upper left 3x3 block must be a rotation")
         if torch.det(rotation) < 0:
             raise ValueError("viewmat mirrors (determinant -1): the axes are not right-handed")
+
+    def __repr__(self) -> str:
+        return summary(self, f"{self.width}x{self.height}", f"focal length {self.K[0, 0]:.5g}")

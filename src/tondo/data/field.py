@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.records import shown, summary
 from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Exposures
 
@@ -42,6 +43,8 @@ class HashEncoding:
                 "tables must have a power of two of entries with 2 or 4 features, got "
                 f"{sizes['T']} with {sizes['F']}"
             )
+
+    __repr__ = shown
 
     @property
     def width(self) -> int:
@@ -84,6 +87,8 @@ class DctEncoding:
                 f"{self.cells} and {self.band}"
             )
 
+    __repr__ = shown
+
     @property
     def width(self) -> int:
         """Features of a point."""
@@ -116,6 +121,8 @@ class Space:
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius must be above 0, got {self.radius}")
 
+    __repr__ = shown
+
     def steps(self) -> Tensor:
         """[C, C, C] uint8: `occupied` as numbers of steps, on the same memory."""
         return self.occupied.view(torch.uint8)
@@ -146,6 +153,8 @@ class Heads:
         check_shape(
             "weights", self.weights, str(sum(map(math.prod, head_shapes(self.inputs, self.hidden))))
         )
+
+    __repr__ = shown
 
     def parts(self) -> tuple[Tensor, ...]:
         """Views of `weights`: w1, b1, w2, b2, w3, b3, w4, b4."""
@@ -188,6 +197,9 @@ class Field:
             raise ValueError(
                 f"heads take {self.heads.inputs} features, the encoding gives {self.encoding.width}"
             )
+
+    def __repr__(self) -> str:
+        return _field_summary(self)
 
 
 @dataclass(frozen=True)
@@ -245,6 +257,9 @@ class FrequencyField:
             check_shape(name, getattr(self, name), str(count))
             check_dtype(name, getattr(self, name), torch.float32, torch.float64)
 
+    def __repr__(self) -> str:
+        return _field_summary(self)
+
 
 AnyField = Field | FrequencyField
 
@@ -264,6 +279,12 @@ def arrays_of(field: AnyField) -> dict[str, Tensor]:
     if isinstance(encoding, HashEncoding):
         return {"tables": encoding.tables, **weights}
     return {"planes": encoding.planes, "lines": encoding.lines, **weights}
+
+
+def _field_summary(field: AnyField) -> str:
+    encoding = "" if isinstance(field, FrequencyField) else type(field.encoding).__name__
+    count = sum(array.numel() for array in arrays_of(field).values())
+    return summary(field, encoding, f"{count:,} parameters")
 
 
 def with_arrays(field: AnyField, arrays: Mapping[str, Tensor]) -> AnyField:
@@ -325,3 +346,6 @@ class FieldScene:
             check_dtype(name, getattr(self, name), torch.float32)
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius must be above 0, got {self.radius}")
+
+    def __repr__(self) -> str:
+        return summary(self, repr(self.field), f"radius {self.radius:.3g}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.records import summary
 from tondo.data.similarity import IDENTITY, Similarity
 
 
@@ -44,3 +45,8 @@ class Mesh:
         if self.normals is not None:
             check_shape("normals", self.normals, "V 3", sizes)
             check_dtype("normals", self.normals, torch.float32)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.vertices):,} vertices", f"{len(self.faces):,} faces"
+        extras = [name for name in ("colors", "normals") if getattr(self, name) is not None]
+        return summary(self, *counts, *extras)

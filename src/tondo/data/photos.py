@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
 from tondo.data.cameras import Camera
+from tondo.data.records import summary
 from tondo.data.similarity import IDENTITY, Similarity
 
 
@@ -41,6 +42,10 @@ class Photo:
             check_shape(f"valid of {self.name}", self.valid, "H W", sizes)
             check_dtype(f"valid of {self.name}", self.valid, torch.bool)
 
+    def __repr__(self) -> str:
+        size = f"{self.camera.width}x{self.camera.height}"
+        return summary(self, repr(self.name), size, "" if self.alpha is None else "alpha")
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -67,6 +72,9 @@ class PointCloud:
         check_shape("colors", self.colors, "P 3", sizes)
         check_dtype("points", self.points, torch.float32)
         check_dtype("colors", self.colors, torch.uint8)
+
+    def __repr__(self) -> str:
+        return summary(self, f"{len(self.points):,} points")
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,11 @@ class PhotoSet:
     notes: tuple[str, ...] = ()
     masks: str = ""
     world_from_scene: Similarity = IDENTITY
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.train)} to train on", f"{len(self.test)} held out"
+        points = "" if self.points is None else f"{len(self.points.points):,} points"
+        return summary(self, self.source, *counts, points)
 
     @property
     def has_alpha(self) -> bool:

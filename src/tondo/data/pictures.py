@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_finite, check_shape
+from tondo.data.records import summary
 from tondo.errors import OptionError
 
 
@@ -63,6 +64,15 @@ class PictureSet:
                     f"labels must lie within 0..{len(self.class_names) - 1}, "
                     f"got {int(self.labels.min())}..{int(self.labels.max())}"
                 )
+
+    def __repr__(self) -> str:
+        return summary(
+            self,
+            f"{len(self.images):,} of {self.size}x{self.size}",
+            "alpha" if self.with_alpha else "",
+            "" if self.viewmats is None else "cameras",
+            "" if self.class_names is None else f"{len(self.class_names)} classes",
+        )
 
     @property
     def size(self) -> int:

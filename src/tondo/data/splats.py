@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tondo.checks import check_dtype, check_shape
+from tondo.data.records import shown, summary
 from tondo.data.similarity import IDENTITY, Similarity
 
 
@@ -45,6 +46,10 @@ class Splats:
         for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
             check_dtype(name, getattr(self, name), torch.float32)
 
+    def __repr__(self) -> str:
+        degree = math.isqrt(self.sh.shape[1]) - 1
+        return summary(self, f"{len(self.means):,}", f"colours of degree {degree}")
+
 
 def scaled(splats: Splats, scale: float) -> Splats:
     """The splats in units of which one was `scale` before: all sizes and places times that."""
@@ -66,6 +71,8 @@ class Exposures:
 
     viewmats: Tensor
     matrices: Tensor
+
+    __repr__ = shown
 
     def __post_init__(self) -> None:
         sizes = check_shape("viewmats", self.viewmats, "P 4 4")
@@ -95,3 +102,6 @@ class Scene:
     center: Tensor
     exposures: Exposures | None = None
     world_from_scene: Similarity = IDENTITY
+
+    def __repr__(self) -> str:
+        return summary(self, f"{len(self.splats.means):,} splats", f"radius {self.radius:.3g}")

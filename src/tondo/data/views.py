@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tondo.data.cameras import Camera
+from tondo.data.records import summary
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,7 @@ class View:
     depth: Tensor
     alpha: Tensor
     normals: Tensor | None = None
+
+    def __repr__(self) -> str:
+        size = f"{self.camera.width}x{self.camera.height}"
+        return summary(self, size, "" if self.normals is None else "normals")

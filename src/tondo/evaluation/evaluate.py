@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
+from tondo.data.records import summary
 from tondo.evaluation.comparison import contact_sheet, side_by_side, thumbnail
 from tondo.evaluation.metrics import chamfer, f_score, psnr, ssim
 from tondo.evaluation.perceptual import perceptual_distance
@@ -34,6 +35,9 @@ class ReconstructionMetrics:
 
     mean: ImageMetrics
     per_image: Mapping[str, ImageMetrics]
+
+    def __repr__(self) -> str:
+        return summary(self, f"{len(self.per_image)} pictures", f"mean {self.mean}")
 
 
 @dataclass(frozen=True)

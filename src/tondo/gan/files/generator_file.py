@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from tondo.data.records import summary
 from tondo.errors import InputError, OptionError
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import modulation
@@ -79,6 +80,11 @@ class Trained:
     generator: Generator
     priors: tuple[PosePrior, ...] = NAMED["sphere"]
     card: Card = field(default_factory=Card)
+
+    def __repr__(self) -> str:
+        size = self.generator.shape.size
+        told = f"{self.card.pictures:,} pictures", f"{self.card.kimg:.1f} thousand shown"
+        return summary(self, repr(self.card.name), f"{size}x{size}", *told)
 
 
 def save_generator(path: Path, trained: Trained) -> None:

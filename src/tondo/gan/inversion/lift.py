@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tondo.data.records import shown, summary
 from tondo.errors import OutputError
 from tondo.evaluation.distances import mean_pairwise_distance
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
@@ -56,6 +57,8 @@ class Stage:
     perceptual: float
     overlap: float | None
 
+    __repr__ = shown
+
 
 @dataclass(frozen=True)
 class Lifted:
@@ -80,6 +83,9 @@ class Lifted:
     verdict: str
     encoder: EncoderReport
     seconds: float
+
+    def __repr__(self) -> str:
+        return summary(self, repr(self.model), self.verdict)
 
 
 def lift_photo(

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tondo.data.records import shown
 from tondo.errors import InputError, OptionError
 from tondo.gan.files.generator_file import check_tensors, fingerprint, read_tensors
 from tondo.gan.networks.generator import PLACE_RATE, Generator
@@ -46,6 +47,8 @@ class Directions:
 
     closed: Tensor
     principal: Tensor
+
+    __repr__ = shown
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
+from tondo.data.records import shown
 from tondo.data.splats import Scene
 from tondo.errors import InputError, OptionError
 from tondo.gan.files.generator_file import AGAIN
@@ -40,6 +41,8 @@ class Model:
     w: Tensor
     splats: Scene
     mesh: Mesh
+
+    __repr__ = shown
 
 
 @torch.no_grad()
