@@ -222,7 +222,7 @@ def _save(session: _Session) -> None:
     """A checkpoint, and into `config.json` how far the run has come."""
     run, method = session.run, session.method
     session.saved, progress = method.clock.seconds(), method.progress()
-    save_checkpoint(run, method.step, method.tensors(), method.state())
+    save_checkpoint(run, method.step, method.tensors(), method.facts())
     method.write(run)
     change_config(run, progress)
 
@@ -235,7 +235,7 @@ def _go_back(session: _Session, reason: str, watch: Watch) -> None:
     assert checkpoint is not None  # `check` finds nothing wrong before there is one
     watch.note(method.go_back(run, checkpoint, reason))
     # at once: a training that is killed now must not forget that it went back
-    save_checkpoint(run, method.step, method.tensors(), method.state())
+    save_checkpoint(run, method.step, method.tensors(), method.facts())
     session.writer.close()
     session.writer = open_tensorboard(run, from_step=method.step)
     session.saved = session.noted = session.pictured = method.clock.seconds()

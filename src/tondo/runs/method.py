@@ -77,7 +77,7 @@ class Method(ABC):
     def tensors(self) -> dict[str, Tensor]:
         """All of its state, for a checkpoint."""
 
-    def state(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What a checkpoint has beside the tensors, JSON values."""
         return {}
 

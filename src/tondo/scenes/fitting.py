@@ -31,11 +31,11 @@ class Reconstruction(Method):
     Attributes:
         fitting: splats or a field.
         photos: the training photos, and those that are held out.
-        facts: what is known of its beginning, for the checkpoints and `metrics.json`.
+        begun: what is known of its beginning, for the checkpoints and `metrics.json`.
     """
 
-    def __init__(self, fitting: Fitting[Any], photos: PhotoSet, facts: dict[str, Any]) -> None:
-        self.fitting, self.photos, self.facts = fitting, photos, facts
+    def __init__(self, fitting: Fitting[Any], photos: PhotoSet, begun: dict[str, Any]) -> None:
+        self.fitting, self.photos, self.begun = fitting, photos, begun
         self._psnr: deque[float] = deque(maxlen=PSNRS)
 
     @property
@@ -63,11 +63,11 @@ class Reconstruction(Method):
     def tensors(self) -> dict[str, Tensor]:
         return self.fitting.tensors()
 
-    def state(self) -> dict[str, Any]:
-        return self.facts
+    def facts(self) -> dict[str, Any]:
+        return self.begun
 
     def summary(self) -> dict[str, Any]:
-        return {**self.fitting.summary(), **self.facts}
+        return {**self.fitting.summary(), **self.begun}
 
     def pictures(self, run: RunDirectory) -> dict[str, Tensor]:
         scene, found = self.fitting.scene(), {}
@@ -95,9 +95,10 @@ def begin(request: Request, options: ReconstructOptions) -> tuple[Reconstruction
         where = f"a field {kind} {space.radius:.3g} units around what the cameras look at"
         return Reconstruction(field, request.photos, {}), where
     fitting, start = splats.begin(request, options.splats)
-    facts = {"points": len(start.cloud.points), "points_from": start.origin}
-    where = f"starting from {facts['points']} points, {start.origin}"
-    return Reconstruction(fitting, request.photos, facts), where
+    count = len(start.cloud.points)
+    begun = {"points": count, "points_from": start.origin}
+    where = f"starting from {count} points, {start.origin}"
+    return Reconstruction(fitting, request.photos, begun), where
 
 
 def resume(request: Request, options: ReconstructOptions, found: Checkpoint) -> Reconstruction:

@@ -81,7 +81,7 @@ def reconstruct(
     for note in (*(f"left out {one.name}: {one.reason}" for one in photos.skipped), *photos.notes):
         append_event(run, Note(0, note, 0.0))
     _write_cameras(run, method)
-    method.facts = {"seconds_before": round(time.perf_counter() - began, 2), **method.facts}
+    method.begun = {"seconds_before": round(time.perf_counter() - began, 2), **method.begun}
     pace = {"checkpoint_seconds": options.checkpoint_seconds}
     loop.train(run, method, watch, **pace, evaluate_at=options.evaluate_at)
     return _finish(run, method, watch)
