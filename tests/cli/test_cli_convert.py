@@ -29,7 +29,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def splats(field: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that splats of the field were made in."""
     out = tmp_path_factory.mktemp("convert") / "splats"
-    words = ["--method", "splats", "--steps", "300", "--max-size", "64", "--max-splats", "3000"]
+    words = ["--method", "splats", "--steps", "200", "--max-size", "40", "--max-splats", "2000"]
     assert main(["convert", str(field), "-o", str(out), *words]) == 0
     return out
 
@@ -55,7 +55,7 @@ def test_a_field_from_splats(
     splats: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "field"
-    words = ["--method", "nerf", "--steps", "60", "--max-size", "48"]
+    words = ["--method", "nerf", "--steps", "40", "--max-size", "32"]
     assert main(["convert", str(splats), "-o", str(out), *words]) == 0
     assert "not against photos" in capsys.readouterr().out
     assert isinstance(load_scene(out / "scene.safetensors"), FieldScene)

@@ -12,7 +12,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from tiny_generators import SHAPE
 from tiny_trainings import Watched, squares, train_inputs
-from tondo.gan.networks.latent_mixture import EVERY
+from tondo.gan.networks import latent_mixture
 from tondo.gan.objects.render import make_objects, render
 from tondo.gan.training import state_tensors
 from tondo.gan.training.autoencoder import (
@@ -320,17 +320,19 @@ def test_a_first_look_that_breaks_says_so() -> None:
         pretrain(state, inputs, learned, 400, lambda done, of: False)
 
 
-def test_random_z_come_to_lie_as_the_codes_do() -> None:
+def test_random_z_come_to_lie_as_the_codes_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = 128
+    monkeypatch.setattr(latent_mixture, "EVERY", every)
     inputs = train_inputs(squares(), Watched())
     state = begin(inputs, replace(SHAPE, kinds=3), seed=0)
     learned = pretrain_optimiser(state, inputs.config)
-    pretrain(state, inputs, learned, EVERY + 64, lambda done, of: False)
+    pretrain(state, inputs, learned, every + 64, lambda done, of: False)
     centre, spread = state.G.centre.clone(), state.G.spread.clone()
     assert torch.equal(state.G_ema.spread, spread)
     assert bool((state.G.shares > 0).all())
     assert float(centre.abs().max()) > 0
     own = inputs.config.batch // 2  # objects of photographs in a step
-    for _ in range(EVERY // own - state.latent_buffer.count % EVERY // own):
+    for _ in range(every // own - state.latent_buffer.count % every // own):
         assert torch.equal(state.G.spread, spread)
         one_step(state, inputs)
     assert not torch.equal(state.G.spread, spread)

@@ -266,12 +266,9 @@ def _parse_header(path: Path, file: BinaryIO) -> PlyHeader:
     comments: list[str] = []
     for _ in range(_MAX_PROPERTIES + 256):
         raw = file.readline(_MAX_HEADER_BYTES)
-        try:
-            words = raw.decode("ascii").split()
-        except UnicodeDecodeError:
-            words = ["comment"] if raw.startswith(b"comment") else ["?"]
         if not raw or file.tell() > _MAX_HEADER_BYTES:
             break
+        words = _words(raw)
         if not words or words[0] in ("comment", "obj_info"):
             comments.append(raw.decode("ascii", "replace").partition(" ")[2].strip())
             continue
@@ -281,17 +278,31 @@ def _parse_header(path: Path, file: BinaryIO) -> PlyHeader:
             return PlyHeader(order, tuple(elements), file.tell(), tuple(comments))
         if words[0] == "format" and len(words) == 3 and words[1] in _ORDERS:
             order = _ORDERS[words[1]]
-        elif words[0] == "element" and len(words) == 3 and re.fullmatch(r"\d{1,15}", words[2]):
-            elements.append(PlyElement(words[1], int(words[2]), ()))
-        elif words[0] == "property" and elements and _property(words) is not None:
-            last = elements[-1]
-            elements[-1] = PlyElement(
-                last.name, last.count, (*last.properties, _property(words) or ("", ""))
-            )
-        else:
+        elif not _add_to(elements, words):
             shown = raw[:60].decode("ascii", "replace").strip()
             raise InputError(f"{path}: the PLY header has a line that makes no sense: {shown!r}.")
     raise InputError(f"{path}: the PLY header has no end, or is longer than 64 KiB.")
+
+
+def _words(line: bytes) -> list[str]:
+    """The words of a line of a header; a comment may hold any bytes."""
+    try:
+        return line.decode("ascii").split()
+    except UnicodeDecodeError:
+        return ["comment"] if line.startswith(b"comment") else ["?"]
+
+
+def _add_to(elements: list[PlyElement], words: list[str]) -> bool:
+    """Add the element of a line, or its property to the last element; False where the line makes no
+    sense."""
+    if words[0] == "element" and len(words) == 3 and re.fullmatch(r"\d{1,15}", words[2]):
+        elements.append(PlyElement(words[1], int(words[2]), ()))
+        return True
+    found = _property(words) if words[0] == "property" and elements else None
+    if found is not None:
+        last = elements[-1]
+        elements[-1] = PlyElement(last.name, last.count, (*last.properties, found))
+    return found is not None
 
 
 def _property(words: list[str]) -> tuple[str, str] | None:

@@ -75,11 +75,9 @@ def save_scene(path: Path, scene: Scene | FieldScene) -> None:
 
 def _place(world_from_scene: Similarity) -> dict[str, Any]:
     """Nothing for a scene that is in the world's own units and place, as all were once."""
-    return (
-        {}
-        if world_from_scene.is_identity
-        else {"world_from_scene": dataclasses.asdict(world_from_scene)}
-    )
+    if world_from_scene.is_identity:
+        return {}
+    return {"world_from_scene": dataclasses.asdict(world_from_scene)}
 
 
 def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -112,40 +110,42 @@ def load_scene(path: Path) -> Scene | FieldScene:
     Raises:
         InputError: missing, damaged, of another kind or version, or values that aren't finite.
     """
+    tensors, text = _stored(path)
     try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            text = (file.metadata() or {}).get("tondo_scene")
-            names = set(file.keys())
-            of_field = next((one for one in _OF_FIELDS if names.issuperset(one)), None)
-            if text is None or not (of_field or names.issuperset(_FIELDS)):
-                raise InputError(f"{path} is a safetensors file, but not a scene of Tondo.")
-            wanted = [
-                *(of_field or _FIELDS),
-                *sorted(n for n in names if n.startswith("exposures.")),
-            ]
-            # clone: the tensors must not depend on the file once it is closed
-            tensors = {name: file.get_tensor(name).clone() for name in wanted}
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{path} is not a readable scene: {error}.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    try:
-        for name in wanted:
-            if tensors[name].is_floating_point():
-                check_dtype(name, tensors[name], torch.float32)
-                check_finite(name, tensors[name])
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point():
+                check_dtype(name, tensor, torch.float32)
+                check_finite(name, tensor)
         exposures = None
-        if any(name.startswith("exposures.") for name in wanted):
+        if any(name.startswith("exposures.") for name in tensors):
             exposures = Exposures(**{name: tensors[f"exposures.{name}"] for name in _EXPOSURES})
         about = json.loads(text)
         frame = _frame(about)
-        if of_field:
+        if "occupied" in tensors:
             field, marching = _field(tensors, about["field"])
             return FieldScene(field, marching, **frame, exposures=exposures)
         splats = Splats(**{name: tensors[name] for name in _FIELDS})
         return Scene(splats, **frame, exposures=exposures)
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}.") from None
+
+
+def _stored(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a scene's file by name, those of a field or of splats, and its metadata."""
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            text = (file.metadata() or {}).get("tondo_scene")
+            names = set(file.keys())
+            kind = next((one for one in (*_OF_FIELDS, _FIELDS) if names.issuperset(one)), None)
+            if text is None or kind is None:
+                raise InputError(f"{path} is a safetensors file, but not a scene of Tondo.")
+            wanted = [*kind, *sorted(name for name in names if name.startswith("exposures."))]
+            # clone: the tensors must not depend on the file once it is closed
+            return {name: file.get_tensor(name).clone() for name in wanted}, text
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path} is not a readable scene: {error}.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def _field(tensors: dict[str, Tensor], about: Any) -> tuple[AnyField, Marching]:
