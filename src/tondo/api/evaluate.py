@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tondo.api.evaluate_generator import is_generator, measure_generator
+from tondo.api.evaluate_generator import measure_generator
 from tondo.api.evaluate_surface import SurfaceMetrics, measure_surface, surface_json
 from tondo.api.options import EvaluateOptions, SurfaceOptions
 from tondo.data.photos import Photo, PhotoSet, Skipped
@@ -15,6 +15,7 @@ from tondo.data.splats import Scene
 from tondo.errors import InputError, OptionError
 from tondo.evaluation.evaluate import ReconstructionMetrics, metrics_json
 from tondo.gan.evaluation.evaluate import GeneratorMetrics
+from tondo.gan.files.open_generator import shipped_names
 from tondo.io.atomic import write_json
 from tondo.io.mask_files import AUTO, NONE, choice_after
 from tondo.io.masks import without_masked
@@ -24,6 +25,7 @@ from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.open import OpenedScene, open_scene
 from tondo.scenes.same_photos import check_held_out
+from tondo.scenes.source import source_of
 
 LISTED = 10
 DEFAULTS = EvaluateOptions()
@@ -82,7 +84,7 @@ def evaluate(
     """
     run, output = Path(run), None if output is None else Path(output)
     _check_surface(options.surface)
-    if is_generator(run):
+    if _is_generator(run):
         return Evaluation(None, None, *measure_generator(run, options, output, watch))
     return _evaluate_scene(run, options, output, watch)
 
@@ -119,6 +121,15 @@ def _evaluate_scene(
         results["geometry"] = surface_json(surface, options.surface.mesh)
     written = _write_metrics(output, opened, results)
     return Evaluation(metrics, surface, None, pictures, written)
+
+
+def _is_generator(path: Path) -> bool:
+    """Also what stands beside a folder of its name, such as one of its models, and what is nowhere:
+    `open_generator` says which there are."""
+    kind = source_of(path).kind
+    return kind in ("generator", "nothing") or (
+        kind not in ("scene", "run") and str(path) in shipped_names()
+    )
 
 
 def _check_surface(options: SurfaceOptions) -> None:

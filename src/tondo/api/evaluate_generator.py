@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import safetensors
 import torch
 
 from tondo.api.options import EvaluateOptions
@@ -19,37 +18,18 @@ from tondo.gan.evaluation.evaluate import (
     over_white,
     sample_pictures,
 )
-from tondo.gan.files.open_generator import Opened, open_generator, shipped_names
+from tondo.gan.files.open_generator import Opened, open_generator
 from tondo.gan.objects.contact_sheet import grid
 from tondo.gan.sampling.generate import styles_of
 from tondo.io.atomic import write_json
 from tondo.io.collections.picture_shards import is_prepared, load_pictures
 from tondo.io.images import write_png
-from tondo.runs.run_directory import is_run, open_run, read_config, read_metrics
+from tondo.runs.run_directory import read_config, read_metrics
 from tondo.runs.watch import Watch
 
 SAMPLES = 2000
 ROWS, COLUMNS = 6, 8  # of the sheet of pictures and samples
 LEAST = 5
-
-
-def is_generator(path: Path) -> bool:
-    """Whether `path` is a run of `tondo train`, the file of a generator or adapter, or an installed
-    generator, also beside a folder of that name that is no run. What is nowhere counts as one, too:
-    `open_generator` says which there are."""
-    if path.is_dir():
-        if is_run(path):
-            return read_config(open_run(path)).get("command") == "train"
-        return str(path) in shipped_names()
-    return not path.is_file() or _says_generator(path)
-
-
-def _says_generator(path: Path) -> bool:
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            return not {"tondo_generator", "tondo_adapter"}.isdisjoint(file.metadata() or {})
-    except Exception:  # whatever is wrong with it, the scene's reader says it
-        return False
 
 
 def measure_generator(

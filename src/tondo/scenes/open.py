@@ -88,14 +88,6 @@ def settled_up(opened: OpenedScene, cameras: Sequence[Camera] | None) -> tuple[T
     )
 
 
-def is_scene(path: Path) -> bool:
-    """Whether `path` is a finished run of a reconstruction or a scene's file."""
-    path = Path(path)
-    if path.is_dir():
-        return (path / "scene.safetensors").is_file()
-    return path.is_file() and path.suffix.lower() in (".safetensors", ".ply")
-
-
 def photo_cameras(opened: OpenedScene) -> list[Camera] | None:
     """The cameras of the photos that a run was made from, in its scene, or None where they are not
     known.

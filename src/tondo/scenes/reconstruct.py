@@ -59,6 +59,15 @@ def reconstruct(
     Raises:
         TondoError: something in the photos, options or output folder cannot be used.
         Interrupted: Ctrl-C; a checkpoint has been written.
+
+    Example:
+        >>> import tondo
+        >>> options = tondo.ReconstructOptions(steps=10, max_size=48)
+        >>> result = tondo.reconstruct("photos", "splats", options)
+        >>> result.summary["steps"], len(result.metrics.per_image)
+        (10, 2)
+        >>> tondo.reconstruct("photos", "field", tondo.ReconstructOptions("nerf", steps=2)).model
+        FieldScene(Field(HashEncoding, ... parameters), radius ...)
     """
     check_options(options)
     began = time.perf_counter()
