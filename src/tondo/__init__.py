@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tondo.api.generate import Models as Models
     from tondo.api.generate import generate as generate
     from tondo.api.lift import lift as lift
+    from tondo.api.load import load_cameras as load_cameras
     from tondo.api.load import load_scene as load_scene
     from tondo.api.options import DirectionsOptions as DirectionsOptions
     from tondo.api.options import EvaluateOptions as EvaluateOptions
@@ -95,7 +96,7 @@ _ROOMS = {
     "tondo.api.export": "Exported export",
     "tondo.api.generate": "Models generate",
     "tondo.api.lift": "lift",
-    "tondo.api.load": "load_scene",
+    "tondo.api.load": "load_cameras load_scene",
     "tondo.api.options": "DirectionsOptions EvaluateOptions ExplainOptions ExportOptions "
     "GenerateOptions LiftOptions RenderOptions SurfaceOptions",
     "tondo.api.render_files": "RenderedFiles render_files",

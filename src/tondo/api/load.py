@@ -1,12 +1,14 @@
-"""Scenes from what a person has: a run, or a file."""
+"""Scenes and cameras from what a person has: a run, or a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
+from tondo.data.similarity import IDENTITY
 from tondo.data.splats import Scene
-from tondo.scenes.open import open_scene
+from tondo.scenes.open import open_scene, read_cameras
 
 
 def load_scene(path: str | Path) -> Scene | FieldScene:
@@ -26,3 +28,23 @@ def load_scene(path: str | Path) -> Scene | FieldScene:
         (3, torch.Size([3]))
     """
     return open_scene(Path(path)).scene
+
+
+def load_cameras(path: str | Path, scene: Scene | FieldScene | None = None) -> list[Camera]:
+    """The cameras of a transforms.json, a camera_path.json or a COLMAP model, in their order; the
+    photos need not exist. Those of a run's photos are in RUN/cameras.json.
+
+    Args:
+        scene: that they are to look at; they come out in its place and units.
+
+    Raises:
+        InputError: missing, damaged, without cameras, or of unknown size.
+
+    Example:
+        >>> import tondo
+        >>> tondo.load_cameras("photos")[0]
+        Camera(72x56, focal length 70)
+        >>> len(tondo.load_cameras("run/cameras.json", tondo.load_scene("run")))
+        10
+    """
+    return read_cameras(Path(path), IDENTITY if scene is None else scene.world_from_scene)

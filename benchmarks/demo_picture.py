@@ -1,6 +1,6 @@
 """Makes the README's picture out of a finished `make demo`: photographs, splats, mesh.
 
-Usage: python examples/pictures.py [DEMO_FOLDER] [OUTPUT.png]
+Usage: python benchmarks/demo_picture.py [DEMO_FOLDER] [OUTPUT.png]
 
 Uses the Python API: the scene is loaded, rendered from a camera that took no training photograph,
 made into a mesh, and the mesh is drawn by a z-buffer over points of its surface.
