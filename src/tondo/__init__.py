@@ -1,4 +1,5 @@
 """Tondo: pictures in, 3D models out, on a plain CPU."""
+# ruff: noqa: F401, what is imported here is for others
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import os
 
 # Before pycolmap, wherever that is imported: 4.2 brings a compression library of its own, and where
 # it comes first, writing a PNG corrupts memory.
-import zlib  # noqa: F401
+import zlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -18,73 +19,55 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
-    from tondo.api.convert import convert as convert
-    from tondo.api.directions import FoundDirections as FoundDirections
-    from tondo.api.directions import directions as directions
-    from tondo.api.evaluate import Evaluation as Evaluation
-    from tondo.api.evaluate import evaluate as evaluate
-    from tondo.api.evaluate_surface import SurfaceMetrics as SurfaceMetrics
-    from tondo.api.explain import Explanation as Explanation
-    from tondo.api.explain import explain as explain
-    from tondo.api.export import Exported as Exported
-    from tondo.api.export import export as export
-    from tondo.api.generate import Models as Models
-    from tondo.api.generate import generate as generate
-    from tondo.api.lift import lift as lift
-    from tondo.api.load import load_cameras as load_cameras
-    from tondo.api.load import load_scene as load_scene
-    from tondo.api.options import DirectionsOptions as DirectionsOptions
-    from tondo.api.options import EvaluateOptions as EvaluateOptions
-    from tondo.api.options import ExplainOptions as ExplainOptions
-    from tondo.api.options import ExportOptions as ExportOptions
-    from tondo.api.options import GenerateOptions as GenerateOptions
-    from tondo.api.options import LiftOptions as LiftOptions
-    from tondo.api.options import RenderOptions as RenderOptions
-    from tondo.api.options import SurfaceOptions as SurfaceOptions
-    from tondo.api.render_files import RenderedFiles as RenderedFiles
-    from tondo.api.render_files import render_files as render_files
-    from tondo.data.cameras import Camera as Camera
-    from tondo.data.field import Field as Field
-    from tondo.data.field import FieldScene as FieldScene
-    from tondo.data.field import FrequencyField as FrequencyField
-    from tondo.data.mesh import Mesh as Mesh
-    from tondo.data.photos import Photo as Photo
-    from tondo.data.photos import PhotoSet as PhotoSet
-    from tondo.data.photos import PointCloud as PointCloud
-    from tondo.data.pictures import PictureSet as PictureSet
-    from tondo.data.similarity import Similarity as Similarity
-    from tondo.data.splats import Scene as Scene
-    from tondo.data.splats import Splats as Splats
-    from tondo.data.views import View as View
-    from tondo.errors import InputError as InputError
-    from tondo.errors import OptionError as OptionError
-    from tondo.errors import OutputError as OutputError
-    from tondo.errors import TondoError as TondoError
-    from tondo.gan.inversion.lift import Lifted as Lifted
-    from tondo.gan.sampling.generate import Model as Model
-    from tondo.gan.training.options import TrainOptions as TrainOptions
-    from tondo.gan.training.session import train_generator as train_generator
-    from tondo.io.models.mesh_files import write_mesh as write_mesh
-    from tondo.io.posed.photos import load_posed as load_photos  # noqa: F401
-    from tondo.kernels.splats.rasterize import rasterize as rasterize
-    from tondo.mesh.options import MeshOptions as MeshOptions
-    from tondo.nerf.config import NerfConfig as NerfConfig
-    from tondo.nerf.rays import opacity_along as opacity_along
-    from tondo.nerf.rays import render_scene_rays as render_rays  # noqa: F401
-    from tondo.pictures.prepare import PictureOptions as PictureOptions
-    from tondo.pictures.prepare import PreparedPictures as PreparedPictures
-    from tondo.pictures.prepare import prepare_pictures as prepare_pictures
-    from tondo.runs.loop import Interrupted as Interrupted
-    from tondo.runs.loop import Result as Result
-    from tondo.runs.watch import Watch as Watch
-    from tondo.scenes.options import ReconstructOptions as ReconstructOptions
-    from tondo.scenes.reconstruct import reconstruct as reconstruct
-    from tondo.scenes.render import render_view as render  # noqa: F401
-    from tondo.scenes.to_mesh import to_mesh as to_mesh
-    from tondo.sfm.prepare import Prepared as Prepared
-    from tondo.sfm.prepare import PrepareOptions as PrepareOptions
-    from tondo.sfm.prepare import prepare as prepare
-    from tondo.splats.config import SplatConfig as SplatConfig
+    from tondo.api.convert import convert
+    from tondo.api.directions import FoundDirections, directions
+    from tondo.api.evaluate import Evaluation, evaluate
+    from tondo.api.evaluate_surface import SurfaceMetrics
+    from tondo.api.explain import Explanation, explain
+    from tondo.api.export import Exported, export
+    from tondo.api.generate import Models, generate
+    from tondo.api.lift import lift
+    from tondo.api.load import load_cameras, load_scene
+    from tondo.api.options import (
+        DirectionsOptions,
+        EvaluateOptions,
+        ExplainOptions,
+        ExportOptions,
+        GenerateOptions,
+        LiftOptions,
+        RenderOptions,
+        SurfaceOptions,
+    )
+    from tondo.api.render_files import RenderedFiles, render_files
+    from tondo.data.cameras import Camera
+    from tondo.data.field import Field, FieldScene, FrequencyField
+    from tondo.data.mesh import Mesh
+    from tondo.data.photos import Photo, PhotoSet, PointCloud
+    from tondo.data.pictures import PictureSet
+    from tondo.data.similarity import Similarity
+    from tondo.data.splats import Scene, Splats
+    from tondo.data.views import View
+    from tondo.errors import InputError, OptionError, OutputError, TondoError
+    from tondo.gan.inversion.lift import Lifted
+    from tondo.gan.sampling.generate import Model
+    from tondo.gan.training.options import TrainOptions
+    from tondo.gan.training.session import train_generator
+    from tondo.io.models.mesh_files import write_mesh
+    from tondo.io.posed.photos import load_posed as load_photos
+    from tondo.kernels.splats.rasterize import rasterize
+    from tondo.mesh.options import MeshOptions
+    from tondo.nerf.config import NerfConfig
+    from tondo.nerf.rays import opacity_along
+    from tondo.nerf.rays import render_scene_rays as render_rays
+    from tondo.pictures.prepare import PictureOptions, PreparedPictures, prepare_pictures
+    from tondo.runs.loop import Interrupted, Result
+    from tondo.runs.watch import Watch
+    from tondo.scenes.options import ReconstructOptions
+    from tondo.scenes.reconstruct import reconstruct
+    from tondo.scenes.render import render_view as render
+    from tondo.scenes.to_mesh import to_mesh
+    from tondo.sfm.prepare import Prepared, PrepareOptions, prepare
+    from tondo.splats.config import SplatConfig
 
 # Where names are found when they are first used: `import tondo` must not wait for torch.
 _ROOMS = {

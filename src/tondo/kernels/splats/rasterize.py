@@ -85,6 +85,17 @@ def rasterize(
     Raises:
         TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
         MissingPartError: gsplat is installed and cannot run.
+
+    Example:
+        >>> import tondo
+        >>> splats, camera = tondo.load_scene("run").splats, tondo.load_cameras("photos")[0]
+        >>> scales, opacities = splats.log_scales.exp(), splats.opacity_logits.sigmoid()
+        >>> view = camera.viewmat[None], camera.K[None], camera.width, camera.height
+        >>> picture, alphas, _ = tondo.rasterize(
+        ...     splats.means, splats.quats, scales, opacities, splats.sh, *view, sh_degree=1
+        ... )
+        >>> picture.shape, alphas.shape
+        (torch.Size([1, 56, 72, 3]), torch.Size([1, 56, 72, 1]))
     """
     request = Request(
         means,
