@@ -15,7 +15,7 @@ from tondo.cli.main import main
 from tondo.demo.photographs import photograph_object
 from tondo.evaluation.metrics import psnr
 from tondo.io.models.mesh_files import read_mesh
-from tondo.io.models.ply import read_splats
+from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
 from tondo.io.posed.photos import load_posed
 from tondo.scenes.render import render_view
@@ -107,7 +107,7 @@ def test_export_a_mesh(run: Path, tmp_path: Path, ending: str) -> None:
 def test_export_splats_and_render_them(photos: Path, run: Path, tmp_path: Path) -> None:
     path = tmp_path / "splats.ply"
     assert main(["export", str(run), "-o", str(path), "--as", "splats"]) == 0
-    ours, back = load_scene(run / "scene.safetensors").splats, read_splats(path)
+    ours, back = load_scene(run / "scene.safetensors").splats, read_splat_file(path).splats
     assert torch.allclose(ours.means, back.means)
     cameras = str(photos / "transforms_test.json")
     words = ["render", "--cameras", cameras, "--max-size", "64", "--background", "white"]

@@ -14,7 +14,7 @@ from tondo.cli.main import main
 from tondo.data.splats import Scene, Splats
 from tondo.geometry.cameras import camera_position
 from tondo.io.models.mesh_files import read_mesh
-from tondo.io.models.ply import read_header, read_splats, write_splats
+from tondo.io.models.ply import read_header, read_splat_file, write_splats
 from tondo.io.models.scene import save_scene
 from tondo.mesh.clean import boundary_loops
 from tondo.runs.run_directory import create_run
@@ -115,7 +115,7 @@ def test_an_open_surface_and_its_holes(run: Path, tmp_path: Path) -> None:
 
 def test_splats_go_out_and_come_back(run: Path, tmp_path: Path) -> None:
     assert export(run, "-o", tmp_path / "a.ply", "--as", "splats") == 0
-    assert torch.equal(read_splats(tmp_path / "a.ply").means, ball_scene().splats.means)
+    assert torch.equal(read_splat_file(tmp_path / "a.ply").splats.means, ball_scene().splats.means)
     # a splat file is a scene of its own: cameras are placed around it
     assert export(tmp_path / "a.ply", "-o", tmp_path / "b.ply", "--resolution", 40) == 0
     assert any(e.name == "face" and e.count for e in read_header(tmp_path / "b.ply").elements)

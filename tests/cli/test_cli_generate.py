@@ -17,7 +17,7 @@ from tondo.gan.files import open_generator
 from tondo.gan.files.generator_file import load_generator, save_generator
 from tondo.io.images import image_size
 from tondo.io.models.mesh_files import read_mesh
-from tondo.io.models.ply import read_splats
+from tondo.io.models.ply import read_splat_file
 from tondo.runs.run_directory import create_run
 
 
@@ -47,7 +47,7 @@ def test_every_format(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
             assert model.is_watertight
             assert model.volume > 0
             assert (mesh.colors is not None) == (ending != "stl")
-        assert len(read_splats(out / f"seed{seed:04d}_splats.ply").means) == 32 * 64
+        assert len(read_splat_file(out / f"seed{seed:04d}_splats.ply").splats.means) == 32 * 64
         assert image_size(stem.with_suffix(".png")) == (8 * 48, 48)
         with av.open(str(stem.with_suffix(".mp4"))) as film:
             assert film.streams.video[0].frames == 72

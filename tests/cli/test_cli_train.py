@@ -35,7 +35,7 @@ from tondo.gan.training.step import StepReport, Watch
 from tondo.io.collections.picture_shards import load_pictures, read_manifest
 from tondo.io.images import image_size
 from tondo.io.models.mesh_files import read_mesh
-from tondo.io.models.ply import read_splats
+from tondo.io.models.ply import read_splat_file
 from tondo.runs.events import Note, read_events
 
 FILE = "generator.safetensors"
@@ -315,7 +315,7 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
         more = ["--seeds", "4", "--format", "glb,splats", "--truncation", "0.6"]
         assert main(["generate", str(source), "-o", str(out), *more]) == 0
         meshes[name] = read_mesh(out / "seed0004.glb")
-        means[name] = read_splats(out / "seed0004_splats.ply").means
+        means[name] = read_splat_file(out / "seed0004_splats.ply").splats.means
     mesh = meshes["run"]
     assert trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy()).is_watertight
     assert float((mesh.vertices - meshes["base"].vertices).abs().max()) > 5e-3

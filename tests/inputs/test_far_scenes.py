@@ -35,7 +35,7 @@ from tondo.io.models.mesh_files import (
     write_mesh,
 )
 from tondo.io.models.mesh_frames import offset_path
-from tondo.io.models.ply import read_splats
+from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene, save_scene
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.io.posed.frames import nearest_rotation
@@ -267,7 +267,7 @@ def test_splats_come_back(tmp_path: Path, there: Similarity) -> None:
     run = run_there(tmp_path / "run", scene, there)
     ply = tmp_path / "s.ply"
     assert main(["export", str(run), "-o", str(ply), "--as", "splats"]) == 0
-    raw = read_splats(ply)
+    raw = read_splat_file(ply).splats
     assert float(raw.means.abs().max()) < 2 * there.scale, "the offset is not in 32-bit numbers"
     back = open_scene(ply).scene
     assert isinstance(back, Scene)

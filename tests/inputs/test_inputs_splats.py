@@ -14,7 +14,7 @@ from tondo.cli.main import main
 from tondo.cli.options import direction
 from tondo.data.splats import Splats
 from tondo.errors import InputError
-from tondo.io.models.ply import read_points, read_splat_file, read_splats, write_splats
+from tondo.io.models.ply import read_points, read_splat_file, write_splats
 from tondo.scenes.open import open_scene
 
 N = 40
@@ -51,7 +51,7 @@ def changed(name: str, rows: slice, value: float) -> dict[str, np.ndarray]:
 
 
 def test_opacities_without_bounds(tmp_path: Path) -> None:
-    whole = read_splats(write(tmp_path / "a.ply", columns()))
+    whole = read_splat_file(write(tmp_path / "a.ply", columns())).splats
     found = read_splat_file(write(tmp_path / "b.ply", changed("opacity", slice(0, N, 2), INF)))
     assert found.notes == ("20 of 40 splats have an opacity of +inf: taken as opaque",)
     assert torch.equal(found.splats.means, whole.means)
@@ -99,7 +99,7 @@ def test_rows_of_zeros_and_rotations_of_none(tmp_path: Path) -> None:
 def test_damaged_rows_are_left_out(tmp_path: Path, name: str, value: float) -> None:
     found = read_splat_file(write(tmp_path / "a.ply", changed(name, slice(5, 8), value)))
     assert found.notes == ("3 of 40 splats have numbers that are NaN or infinite: left out",)
-    whole = read_splats(write(tmp_path / "b.ply", columns()))
+    whole = read_splat_file(write(tmp_path / "b.ply", columns())).splats
     keep = [i for i in range(N) if not 5 <= i < 8]
     for field in vars(whole):
         assert torch.equal(getattr(found.splats, field), getattr(whole, field)[keep])
@@ -108,7 +108,7 @@ def test_damaged_rows_are_left_out(tmp_path: Path, name: str, value: float) -> N
 def test_a_file_without_a_splat_that_can_be_used(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ply", changed("x", slice(None), NAN))
     with pytest.raises(InputError, match="no splat that can be used: 40 of 40 splats have numbers"):
-        read_splats(path)
+        read_splat_file(path)
 
 
 def test_what_is_no_file_of_splats_is_still_refused(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_file_of_splats_is_still_refused(tmp_path: Path) -> None:
     cloud = {name: np.zeros(4) for name in ("x", "y", "z", "red", "green", "blue")}
     for table in (packed, cloud):
         with pytest.raises(InputError, match="it is a PLY, but not one of Gaussian splats"):
-            read_splats(write(tmp_path / "a.ply", table))
+            read_splat_file(write(tmp_path / "a.ply", table))
     with pytest.raises(InputError, match="infinite"):  # points keep their own rule
         read_points(write(tmp_path / "b.ply", changed("x", slice(0, 1), INF)))
 
@@ -140,7 +140,7 @@ def test_which_way_is_up(tmp_path: Path, comment: str, up: list[float]) -> None:
 
 
 def test_tondos_own_splats_say_which_way_is_up(tmp_path: Path) -> None:
-    splats = read_splats(write(tmp_path / "a.ply", columns()))
+    splats = read_splat_file(write(tmp_path / "a.ply", columns())).splats
     up = torch.nn.functional.normalize(torch.tensor([0.2, 0.9, -0.1]), dim=0)
     write_splats(tmp_path / "b.ply", splats, up=up)
     opened = open_scene(tmp_path / "b.ply")

@@ -16,8 +16,6 @@ from tondo.features.extractor import Copies, check_pictures
 from tondo.features.frozen_block import FrozenBlock, through
 
 TAPS = (2, 4, 10, 15)
-STRIDES = (4, 8, 16, 32)
-CHANNELS = (24, 40, 112, 320)
 
 
 class EfficientNetLite0:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
+from tondo.geometry.rotations import rotation_from_vector
 
 _BETA1, _BETA2 = 0.9, 0.99  # a photo comes round every few dozen steps only
 _CENTER = 0.1  # share of the way that the mean correction is moved back to none at each step
@@ -97,10 +98,8 @@ def update_pose(
     grad = torch.cat([turn, v_view[:, 3] * reach])
     visit = int(corrections.visits[photo])
     delta = -lr * _adam(corrections.pose_moments[photo], grad, visit)
-    x, y, z = delta[:3].tolist()
-    twist = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
     new = view.double().clone()
-    new[:3] = torch.linalg.matrix_exp(twist) @ new[:3]
+    new[:3] = rotation_from_vector(delta[:3].double()) @ new[:3]
     new[:3, 3] += delta[3:].double() * reach
     U, _, Vt = torch.linalg.svd(new[:3, :3])  # stays a rotation
     new[:3, :3] = U @ Vt

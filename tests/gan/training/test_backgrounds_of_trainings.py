@@ -38,7 +38,7 @@ from tondo.geometry.pose_prior import NAMED
 from tondo.io.collections.picture_shards import load_pictures
 from tondo.io.images import write_png
 from tondo.io.models.mesh_files import read_mesh
-from tondo.io.models.ply import read_splats
+from tondo.io.models.ply import read_splat_file
 from tondo.runs.checkpoints import save_checkpoint
 from tondo.runs.run_directory import RunDirectory
 
@@ -149,7 +149,7 @@ def test_models_hold_nothing_of_the_background(tmp_path: Path) -> None:
         assert (soft == red) is same, ending
     stored = open_generator(tmp_path / "soft.safetensors").trained.generator
     skins = stored(style(stored, 5))
-    splats = read_splats(tmp_path / "soft" / "seed0005_splats.ply")
+    splats = read_splat_file(tmp_path / "soft" / "seed0005_splats.ply").splats
     assert len(splats.means) == SCENE.rows * SCENE.columns
     torch.testing.assert_close(splats.means, skins.means[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(splats.log_scales.exp(), skins.scales[0], atol=1e-5, rtol=1e-4)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tondo.data.photos import PointCloud
 from tondo.data.splats import Splats
 from tondo.errors import InputError
-from tondo.io.models.ply import read_header, read_points, read_splats, write_splats
+from tondo.io.models.ply import read_header, read_points, read_splat_file, write_splats
 
 FUZZ = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -40,7 +40,7 @@ def assert_same(a: Splats, b: Splats) -> None:
 def test_splats_survive_the_round_trip_bit_for_bit(tmp_path: Path, n: int, k: int) -> None:
     splats = random_splats(n, k)
     write_splats(tmp_path / "a.ply", splats)
-    assert_same(read_splats(tmp_path / "a.ply"), splats)
+    assert_same(read_splat_file(tmp_path / "a.ply").splats, splats)
 
 
 def test_layout_is_the_one_that_viewers_expect(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_reads_every_format_any_order_and_other_types(tmp_path: Path, form: str)
         end = "<" if "little" in form else ">"
         body = struct.pack(end + "BiBi", 1, 2, 3, 4) + values.astype(end + "f8").tobytes()
     (tmp_path / "b.ply").write_bytes("\n".join(head).encode() + body)
-    assert_same(read_splats(tmp_path / "b.ply"), splats)
+    assert_same(read_splat_file(tmp_path / "b.ply").splats, splats)
 
 
 def raw_table(path: Path) -> tuple[list[str], np.ndarray]:
@@ -128,7 +128,7 @@ def test_hostile_headers_are_one_sentence(
 ) -> None:
     write_splats(tmp_path / "a.ply", random_splats(5, 4))
     with pytest.raises(InputError, match=words) as caught:
-        read_splats(edit(tmp_path / "a.ply", old, new))
+        read_splat_file(edit(tmp_path / "a.ply", old, new))
     assert "a.ply" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -141,12 +141,12 @@ def test_values_that_no_splat_has(tmp_path: Path, value: float, words: str) -> N
     splats.log_scales[:, 1] = value
     write_splats(tmp_path / "a.ply", splats)
     with pytest.raises(InputError, match=words):
-        read_splats(tmp_path / "a.ply")
+        read_splat_file(tmp_path / "a.ply")
 
 
 def test_missing_and_cut_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.ply"):
-        read_splats(tmp_path / "no.ply")
+        read_splat_file(tmp_path / "no.ply")
     with pytest.raises(InputError):
         read_points(tmp_path)
     write_splats(tmp_path / "a.ply", random_splats(5, 1))
@@ -154,7 +154,7 @@ def test_missing_and_cut_files(tmp_path: Path) -> None:
     for size in (0, 2, 4, 50, len(data) // 2, len(data) - 1):
         (tmp_path / "b.ply").write_bytes(data[:size])
         with pytest.raises(InputError):
-            read_splats(tmp_path / "b.ply")
+            read_splat_file(tmp_path / "b.ply")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_any_header_gives_points_or_an_input_error(
 ) -> None:
     path = tmp_path / "f.ply"
     path.write_bytes("\n".join(["ply", *lines, "end_header", ""]).encode("utf-8", "replace") + body)
-    for read in (read_points, read_splats, read_header):
+    for read in (read_points, read_splat_file, read_header):
         try:
             result = read(path)
         except InputError:
@@ -227,7 +227,7 @@ def test_any_damaged_byte_gives_splats_or_an_input_error(
         data[place % len(data)] = value
     path.write_bytes(data)
     try:
-        splats = read_splats(path)
+        splats = read_splat_file(path).splats
     except InputError:
         return
     assert bool(torch.isfinite(splats.means).all())

@@ -33,6 +33,7 @@ from tondo.gan.objects.render import (
 )
 from tondo.geometry.look_at import looking
 from tondo.geometry.pose_prior import PosePrior, cameras_by, draw_cameras
+from tondo.geometry.rotations import rotation_from_vector
 
 PIXELS, LOOKS, OUTLINE = 2.0, 1.0, 2.0  # weights of the three losses
 NEAR_MEAN = 0.02  # pull of w towards its mean
@@ -60,10 +61,7 @@ class Pose(NamedTuple):
 
     def viewmats(self) -> Tensor:
         """[B, 4, 4], differentiable in turn and shift."""
-        x, y, z = self.turn.unbind(1)
-        zero = torch.zeros_like(x)
-        skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
-        rotation = torch.linalg.matrix_exp(skew) @ self.first[:, :3, :3]
+        rotation = rotation_from_vector(self.turn) @ self.first[:, :3, :3]
         place = self.first[:, :3, 3]
         depth = place[:, 2:] * torch.exp(self.shift[:, 2:])
         upper = torch.cat(

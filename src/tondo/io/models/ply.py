@@ -153,11 +153,6 @@ def write_splats(
     return offset
 
 
-def read_splats(path: Path) -> Splats:
-    """The splats of a file; as `read_splat_file`."""
-    return read_splat_file(path).splats
-
-
 def read_splat_file(path: Path) -> SplatFile:
     """Read Gaussian splats from a PLY in the standard layout (ASCII or binary, any field order).
 
