@@ -12,10 +12,10 @@ from tondo.data.mesh import Mesh
 from tondo.mesh.clean import is_closed, select_faces
 from tondo.mesh.extract import surface
 from tondo.mesh.fuse import Box, cube
-from tondo.mesh.iso import best_level, density_grid, unlike_view
+from tondo.mesh.iso import best_level, density_grid, view_error
 from tondo.mesh.options import MeshOptions
 from tondo.scenes.render import render_view
-from tondo.scenes.to_mesh import cameras_around, likest, to_mesh
+from tondo.scenes.to_mesh import cameras_around, closest_mesh, to_mesh
 
 
 def radii(mesh: Mesh) -> torch.Tensor:
@@ -58,13 +58,13 @@ def test_the_level_is_that_which_looks_like_the_field() -> None:
         density_grid(scene.field, cube(scene.center, 1.0), 60, level.density), closed=True
     )
     assert level.off == pytest.approx(
-        sum(unlike_view(mesh, view, 2 * float(volume.grid[3])) for view in views) / 3, abs=0.02
+        sum(view_error(mesh, view, 2 * float(volume.grid[3])) for view in views) / 3, abs=0.02
     )
     for factor in (0.1, 10.0):
         other = density_grid(scene.field, cube(scene.center, 1.0), 60, factor * level.density)
         worse = surface(other, closed=True)
         for view in views:
-            assert unlike_view(worse, view, 0.06) > unlike_view(mesh, view, 0.06)
+            assert view_error(worse, view, 0.06) > view_error(mesh, view, 0.06)
 
 
 def test_a_field_becomes_a_closed_coloured_mesh() -> None:
@@ -84,8 +84,8 @@ def test_of_a_given_surface_and_those_of_densities_the_likest_is_taken() -> None
     box, options = cube(scene.center, 1.0), MeshOptions(resolution=40)
     whole = surface(density_grid(scene.field, box, 60, 10.0), closed=True)
     holed = select_faces(whole, whole.vertices[whole.faces[:, 0], 2] < CENTER[2] + 0.2)
-    chosen = likest(scene, holed, cameras, options, box)
+    chosen = closest_mesh(scene, holed, cameras, options, box)
     assert chosen is not holed
     assert is_closed(chosen)
     assert float((radii(chosen) - RADIUS).abs().mean()) < 0.05
-    assert likest(scene, chosen, cameras, options, box) is chosen  # the first of equals
+    assert closest_mesh(scene, chosen, cameras, options, box) is chosen  # the first of equals

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from tondo.errors import MissingPartError
-from tondo.features.extractor import Copies, check_pictures
-from tondo.features.frozen_block import FrozenBlock, through
+from tondo.features.extractor import DeviceCopies, check_pictures
+from tondo.features.frozen_block import FrozenBlock, apply_block
 
 TAPS = (2, 4, 10, 15)
 
@@ -26,7 +26,7 @@ class EfficientNetLite0:
         _without_norms(network)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network: Any = network
-        self._copies = Copies(network, _frozen_parts)
+        self._copies = DeviceCopies(network, _frozen_parts)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Outputs of blocks 2, 4, 10 and 15: 24, 40, 112, 320 channels at strides 4, 8, 16, 32.
@@ -44,7 +44,7 @@ class EfficientNetLite0:
         x = F.relu6(stem(x)).permute(0, 2, 3, 1).contiguous()
         found = []
         for index, block in enumerate(blocks):
-            x = through(x, block)
+            x = apply_block(x, block)
             if index in TAPS:
                 found.append(x.permute(0, 3, 1, 2))
         return found

@@ -26,7 +26,7 @@ class Extractor(Protocol):
         ...
 
 
-class Copies(Generic[Prepared]):
+class DeviceCopies(Generic[Prepared]):
     """A frozen network on every device from which pictures came; `prepared` makes of it, once for
     each device, what is applied to them."""
 
@@ -55,7 +55,7 @@ class ImagenetNetwork:
         network.eval().requires_grad_(False)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = network
-        self._copies = Copies(network, lambda network: network)
+        self._copies = DeviceCopies(network, lambda network: network)
         self._mean = torch.tensor(_IMAGENET_MEAN)[:, None, None]
         self._std = torch.tensor(_IMAGENET_STD)[:, None, None]
 

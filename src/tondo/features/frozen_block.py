@@ -36,7 +36,7 @@ class FrozenBlock:
     skip: bool
 
 
-def through(x: Tensor, block: FrozenBlock) -> Tensor:
+def apply_block(x: Tensor, block: FrozenBlock) -> Tensor:
     """[B, H, W, C] contiguous float32 to [B, H', W', P]. Gradients reach `x`, once."""
     found: Tensor = _Through.apply(x, block)
     return found

@@ -29,13 +29,13 @@ def cameras_at(
     down = torch.linalg.cross(-back, right)
     sr, cr = roll.sin()[:, None], roll.cos()[:, None]
     rotations = torch.stack([cr * right + sr * down, cr * down - sr * right, -back], dim=1)
-    viewmats = looking(rotations, distance, pivot)
+    viewmats = viewmats_facing(rotations, distance, pivot)
     focal = 0.5 * size / math.tan(math.radians(fov) / 2)
     K = viewmats.new_tensor([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
     return viewmats.float(), K.float().expand(len(angles), 3, 3).contiguous()
 
 
-def looking(rotations: Tensor, distance: float, pivot: float = 0.0) -> Tensor:
+def viewmats_facing(rotations: Tensor, distance: float, pivot: float = 0.0) -> Tensor:
     """viewmats [B, 4, 4] with these rotations [B, 3, 3], that far from (0, 0, `pivot`), which they
     show in the middle."""
     viewmats = rotations.new_zeros(len(rotations), 4, 4)

@@ -51,7 +51,7 @@ def place(viewmats: Tensor) -> Similarity:
     size, if that is more than 100 times the size away; scaled by a power of ten that brings the
     size into [1, 10) if it is outside [0.25, 250]. Few cameras far away do not count.
     """
-    positions, axes = stands(viewmats)
+    positions, axes = positions_and_axes(viewmats)
     core = core_of(positions)
     middle = positions[core].median(dim=0).values
     around = positions[core] - middle
@@ -82,7 +82,7 @@ def far_cameras(viewmats: Tensor, bounds: Tensor) -> list[Far]:
         viewmats: [N, 4, 4] float64, world-to-camera, OpenCV axes.
         bounds: [N, 4] float64, of each picture: the least and greatest x / z, and y / z, in it.
     """
-    positions, axes = stands(viewmats)
+    positions, axes = positions_and_axes(viewmats)
     if len(positions) < _FEWEST:
         return []
     core = core_of(positions)
@@ -103,7 +103,7 @@ def far_cameras(viewmats: Tensor, bounds: Tensor) -> list[Far]:
     return far
 
 
-def stands(viewmats: Tensor) -> tuple[Tensor, Tensor]:
+def positions_and_axes(viewmats: Tensor) -> tuple[Tensor, Tensor]:
     """[N, 3] positions and [N, 3] optical axes of cameras [N, 4, 4], float64."""
     R, t = viewmats[:, :3, :3].double(), viewmats[:, :3, 3].double()
     return -(R.transpose(1, 2) @ t[:, :, None])[:, :, 0], R[:, 2]

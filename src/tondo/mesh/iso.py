@@ -83,16 +83,16 @@ def best_level(volume: Volume, views: Sequence[View]) -> Level:
         planes = volume.planes.clone()
         planes[0] += math.log(density) / REACH
         mesh = surface(replace(volume, planes=planes), closed=True)
-        tried.append(Level(density, unlike_views(mesh, views, OFF * spacing)))
+        tried.append(Level(density, mean_view_error(mesh, views, OFF * spacing)))
     return min(tried, key=lambda level: level.off)
 
 
-def unlike_views(mesh: Mesh, views: Sequence[View], limit: float) -> float:
-    """The mean of `unlike_view` over `views`, at least one."""
-    return sum(unlike_view(mesh, view, limit) for view in views) / len(views)
+def mean_view_error(mesh: Mesh, views: Sequence[View], limit: float) -> float:
+    """The mean of `view_error` over `views`, at least one."""
+    return sum(view_error(mesh, view, limit) for view in views) / len(views)
 
 
-def unlike_view(mesh: Mesh, view: View, limit: float) -> float:
+def view_error(mesh: Mesh, view: View, limit: float) -> float:
     """0..1: over the pixels that the mesh or the view covers, the mean of 1 where only one of them
     does, and of how far apart their depths are, `limit` world units or more counting as 1."""
     camera = view.camera

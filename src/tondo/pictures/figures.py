@@ -73,12 +73,12 @@ def _extremes(account: Account) -> NDArray[np.uint8]:
     lines = []
     for values in ([m.brightness for m in one], [m.contrast for m in one], [-m.blur for m in one]):
         order = np.argsort(values, kind="stable")
-        lines.append([account.rows[i] for i in _unlike(account, order)])
-        lines.append([account.rows[i] for i in _unlike(account, order[::-1])])
+        lines.append([account.rows[i] for i in _distinct(account, order)])
+        lines.append([account.rows[i] for i in _distinct(account, order[::-1])])
     return _grid(account, lines, COLUMNS)
 
 
-def _unlike(account: Account, order: NDArray[np.int64]) -> list[int]:
+def _distinct(account: Account, order: NDArray[np.int64]) -> list[int]:
     """The first places of `order` whose pictures do not look alike: not one thing many times."""
     chosen: list[int] = []
     for place in order.tolist():

@@ -24,7 +24,7 @@ from tondo.pictures.crop import (
     object_squares,
     whole_squares,
 )
-from tondo.pictures.scan import Look
+from tondo.pictures.scan import PictureScan
 
 CROPS = ("auto", "object", "centre", "whole")
 # A much larger picture is first reduced to so many times the size that is wanted.
@@ -36,14 +36,14 @@ class Framed:
     """Pictures that belong together.
 
     Attributes:
-        looks, squares: one square for each picture.
+        scans, squares: one square for each picture.
         background: the plain colour behind the object, which becomes white, or None.
         channels: 4 where the set has alpha, otherwise 3.
         kind: what was recognised, in plain words.
         space: where the cameras' object is, or None without cameras.
     """
 
-    looks: tuple[Look, ...]
+    scans: tuple[PictureScan, ...]
     squares: tuple[Square, ...]
     background: tuple[float, float, float] | None
     channels: int
@@ -56,7 +56,7 @@ class Framed:
 
 
 def choose_squares(
-    looks: Sequence[Look], crop: str, size: int, with_cameras: bool
+    scans: Sequence[PictureScan], crop: str, size: int, with_cameras: bool
 ) -> tuple[Framed, list[Skipped]]:
     """Recognise what the pictures have in common and choose each one's square.
 
@@ -71,7 +71,7 @@ def choose_squares(
             f"--crop {crop}: pictures with cameras are cut around what these look at; move "
             "transforms.json away to cut them otherwise"
         )
-    fitting, background, channels, kind, left_out = _recognised(looks)
+    fitting, background, channels, kind, left_out = _recognised(scans)
     is_plain = background is not None or channels == 4
     if crop == "object" and not is_plain:
         raise OptionError(
@@ -80,7 +80,7 @@ def choose_squares(
         )
     if is_plain:
         left_out += [Skipped(one.file.name, "nothing on it") for one in fitting if one.box is None]
-        fitting = [look for look in fitting if look.box is not None]
+        fitting = [scan for scan in fitting if scan.box is not None]
     space = None
     if with_cameras and fitting:
         fitting, squares, space, unseen = _by_cameras(fitting, is_plain)
@@ -89,14 +89,14 @@ def choose_squares(
     else:
         squares = _by_picture(fitting, crop, is_plain)
     kept = []
-    for look, square in zip(fitting, squares, strict=True):
+    for scan, square in zip(fitting, squares, strict=True):
         if square.side * 2 < size:
-            reason = f"too small: {look.width}x{look.height}, less than half of --size {size}"
-            left_out.append(Skipped(look.file.name, reason))
+            reason = f"too small: {scan.width}x{scan.height}, less than half of --size {size}"
+            left_out.append(Skipped(scan.file.name, reason))
         else:
-            kept.append((look, square))
+            kept.append((scan, square))
     framed = Framed(
-        tuple(look for look, _ in kept),
+        tuple(scan for scan, _ in kept),
         tuple(square for _, square in kept),
         background,
         channels,
@@ -107,11 +107,11 @@ def choose_squares(
 
 
 def finish(
-    image: ImageData, look: Look, square: Square, framed: Framed, size: int
+    image: ImageData, scan: PictureScan, square: Square, framed: Framed, size: int
 ) -> NDArray[np.uint8]:
     """The picture [size, size, C]: undistorted, on white, cut and scaled."""
-    if look.camera is not None:
-        image, _ = undistort(image, _map_of(look.camera.lens), look.width, look.height)
+    if scan.camera is not None:
+        image, _ = undistort(image, _map_of(scan.camera.lens), scan.width, scan.height)
     pixels = image.rgb.numpy()
     if image.alpha is not None or framed.channels == 4:
         alpha = np.full(pixels.shape[:2], 255, np.uint8) if image.alpha is None else image.alpha
@@ -148,53 +148,53 @@ def _reduced(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 
 
 def _recognised(
-    looks: Sequence[Look],
-) -> tuple[list[Look], tuple[float, float, float] | None, int, str, list[Skipped]]:
+    scans: Sequence[PictureScan],
+) -> tuple[list[PictureScan], tuple[float, float, float] | None, int, str, list[Skipped]]:
     """(pictures that belong together, plain background, channels, in words, the others)."""
-    with_alpha = sum(look.has_alpha for look in looks)
-    if with_alpha * 2 >= len(looks):
-        others = [look for look in looks if not look.has_alpha]
+    with_alpha = sum(scan.has_alpha for scan in scans)
+    if with_alpha * 2 >= len(scans):
+        others = [scan for scan in scans if not scan.has_alpha]
         reason = "no transparency, unlike most of the set"
-        kept = [look for look in looks if look.has_alpha]
+        kept = [scan for scan in scans if scan.has_alpha]
         return kept, None, 4, "transparent around the object", _skipped(others, reason)
-    color = common_background([look.border for look in looks])
+    color = common_background([scan.border for scan in scans])
     if color is None:
-        return list(looks), None, 3, "scenery behind the object", []
-    kept = [look for look in looks if has_background(look.border, color) and not look.has_alpha]
-    names = {look.file.name for look in kept}
-    others = [look for look in looks if look.file.name not in names]
+        return list(scans), None, 3, "scenery behind the object", []
+    kept = [scan for scan in scans if has_background(scan.border, color) and not scan.has_alpha]
+    names = {scan.file.name for scan in kept}
+    others = [scan for scan in scans if scan.file.name not in names]
     word = "white" if min(color) >= 240 else "of the colour " + " ".join(f"{c:.0f}" for c in color)
     kind = f"on a plain background ({word}), which was found on the pictures' borders"
     return kept, color, 3, kind, _skipped(others, "another background than most of the set")
 
 
-def _skipped(looks: Sequence[Look], reason: str) -> list[Skipped]:
-    return [Skipped(look.file.name, reason) for look in looks]
+def _skipped(scans: Sequence[PictureScan], reason: str) -> list[Skipped]:
+    return [Skipped(scan.file.name, reason) for scan in scans]
 
 
-def _by_picture(looks: Sequence[Look], crop: str, is_plain: bool) -> list[Square]:
-    sizes = [(look.width, look.height) for look in looks]
+def _by_picture(scans: Sequence[PictureScan], crop: str, is_plain: bool) -> list[Square]:
+    sizes = [(scan.width, scan.height) for scan in scans]
     if crop == "whole":
         return whole_squares(sizes)
-    boxes = [look.box for look in looks if look.box is not None]
+    boxes = [scan.box for scan in scans if scan.box is not None]
     if crop != "centre" and is_plain and len(boxes):
         return object_squares(sizes, boxes)
     return centre_squares(sizes)
 
 
 def _by_cameras(
-    looks: Sequence[Look], is_plain: bool
-) -> tuple[list[Look], list[Square], ObjectSpace, list[Skipped]]:
-    cameras = [look.camera for look in looks if look.camera is not None]
-    if len(cameras) != len(looks):
+    scans: Sequence[PictureScan], is_plain: bool
+) -> tuple[list[PictureScan], list[Square], ObjectSpace, list[Skipped]]:
+    cameras = [scan.camera for scan in scans if scan.camera is not None]
+    if len(cameras) != len(scans):
         raise InputError("some pictures have cameras and some have none")
-    space = find_object_space(cameras, [look.box for look in looks] if is_plain else None)
+    space = find_object_space(cameras, [scan.box for scan in scans] if is_plain else None)
     kept, squares, unseen = [], [], []
-    for look, camera in zip(looks, cameras, strict=True):
+    for scan, camera in zip(scans, cameras, strict=True):
         square = square_of(camera, space)
         if square is None:
-            unseen.append(Skipped(look.file.name, "its camera does not look at the object"))
+            unseen.append(Skipped(scan.file.name, "its camera does not look at the object"))
         else:
-            kept.append(look)
-            squares.append(square if is_plain else inside(square, look.width, look.height))
+            kept.append(scan)
+            squares.append(square if is_plain else inside(square, scan.width, scan.height))
     return kept, squares, space, unseen

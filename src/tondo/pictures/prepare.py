@@ -39,7 +39,7 @@ from tondo.pictures.measure import (
     measure_picture,
 )
 from tondo.pictures.report import write_report
-from tondo.pictures.scan import Read, look_at_all, reason_of
+from tondo.pictures.scan import Read, reason_of, scan_pictures
 
 Progress = Callable[[str, int, int], None]
 STAGES = ("looking", "cropping", "comparing", "writing")
@@ -158,13 +158,13 @@ def _made_of(
     started, left_out = time.perf_counter(), list(found.skipped)
     with result_folder(out, mark=MANIFEST, maker=MAKER, force=options.force) as folder:
         with opened(found, upright=found.transforms is None) as read:
-            looks, unread = look_at_all(found, read, lambda d, t: say(STAGES[0], d, t))
+            scans, unread = scan_pictures(found, read, lambda d, t: say(STAGES[0], d, t))
             left_out += unread
-            _check_count(found, len(looks), options, left_out)
+            _check_count(found, len(scans), options, left_out)
             with_cameras = found.transforms is not None
-            framed, unfit = choose_squares(looks, options.crop, options.size, with_cameras)
+            framed, unfit = choose_squares(scans, options.crop, options.size, with_cameras)
             left_out += unfit
-            _check_count(found, len(framed.looks), options, left_out)
+            _check_count(found, len(framed.scans), options, left_out)
             finished = _finish_all(found, framed, read, folder.parent, options.size, say)
         left_out += finished.lost
         say(STAGES[2], 0, 1)
@@ -186,7 +186,7 @@ def _made_of(
             counts=counts,
             class_names=found.class_names,
             has_cameras=cameras is not None,
-            names=tuple(framed.looks[row].file.name for row in chosen.rows),
+            names=tuple(framed.scans[row].file.name for row in chosen.rows),
             left_out=tuple(left_out),
             options={**asdict(options), "kind": framed.kind, "seconds": seconds},
         )
@@ -248,7 +248,7 @@ def _check_different(source: PictureSource, chosen: _Chosen, images: np.ndarray)
 def _finish_all(
     source: PictureSource, framed: Framed, read: Read, work: Path, size: int, say: Progress
 ) -> _Finished:
-    count = len(framed.looks)
+    count = len(framed.scans)
     shape = (count, size, size, framed.channels)
     with (work / "pictures.raw").open("wb") as file:
         # A full disk must say so now: later, in mapped memory, it would end the process.
@@ -256,11 +256,11 @@ def _finish_all(
     images = np.memmap(work / "pictures.raw", np.uint8, "r+", shape=shape)
 
     def one(row: int) -> Measured | Skipped:
-        look = framed.looks[row]
+        scan = framed.scans[row]
         try:
-            picture = finish(read(look.file), look, framed.squares[row], framed, size)
+            picture = finish(read(scan.file), scan, framed.squares[row], framed, size)
         except InputError as error:
-            return Skipped(look.file.name, reason_of(error, source, look.file))
+            return Skipped(scan.file.name, reason_of(error, source, scan.file))
         images[row] = picture
         return measure_picture(picture, framed.is_plain)
 
@@ -294,10 +294,10 @@ def _choose(finished: _Finished, framed: Framed, options: PictureOptions) -> _Ch
 
 
 def _named(chosen: _Chosen, framed: Framed) -> list[Skipped]:
-    looks = framed.looks
-    blurred = [Skipped(looks[row].file.name, "blurred") for row in chosen.blurred]
+    scans = framed.scans
+    blurred = [Skipped(scans[row].file.name, "blurred") for row in chosen.blurred]
     return blurred + [
-        Skipped(looks[row].file.name, f"nearly the same as: {looks[like].file.name}")
+        Skipped(scans[row].file.name, f"nearly the same as: {scans[like].file.name}")
         for row, like in chosen.pairs
     ]
 
@@ -308,7 +308,7 @@ def _cameras(framed: Framed, rows: Sequence[int], size: int) -> tuple[Tensor, Te
         return None
     found = []
     for row in rows:
-        camera = framed.looks[row].camera
+        camera = framed.scans[row].camera
         assert camera is not None
         found.append(in_object_space(camera, framed.space, framed.squares[row], size))
     viewmats, Ks = (torch.from_numpy(np.stack(part)) for part in zip(*found, strict=True))
@@ -330,7 +330,7 @@ def _write_shards(
     labels = None
     if names is not None:
         index = {name: number for number, name in enumerate(names)}
-        classes = [framed.looks[row].file.class_name for row in rows]
+        classes = [framed.scans[row].file.class_name for row in rows]
         labels = torch.tensor([index[name] for name in classes if name is not None])
     counts = []
     for number, start in enumerate(range(0, len(rows), step)):
@@ -363,8 +363,8 @@ def _account(
         kind=framed.kind,
         note=source.note,
         images=finished.images,
-        names=tuple(look.file.name for look in framed.looks),
-        classes=tuple(look.file.class_name for look in framed.looks),
+        names=tuple(scan.file.name for scan in framed.scans),
+        classes=tuple(scan.file.class_name for scan in framed.scans),
         rows=tuple(chosen.rows),
         measured=tuple(measured),
         pairs=tuple(chosen.pairs),

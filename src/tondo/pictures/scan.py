@@ -1,4 +1,4 @@
-"""A first look at every picture of a collection: its size, its border, where its object is."""
+"""A first scan of every picture of a collection: its size, its border, where its object is."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Read = Callable[[PictureFile], ImageData]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one picture looks like.
+class PictureScan:
+    """What is known of one picture before it is cut.
 
     Attributes:
         file: which one.
@@ -41,30 +41,30 @@ class Look:
     camera: KnownCamera | None
 
 
-def look_at_all(
+def scan_pictures(
     source: PictureSource, read: Read, on_progress: Callable[[int, int], None]
-) -> tuple[list[Look], list[Skipped]]:
-    """Look at all pictures of a source; those that cannot be read or used are named.
+) -> tuple[list[PictureScan], list[Skipped]]:
+    """Scan all pictures of a source; those that cannot be read or used are named.
 
     Raises:
         InputError: the source's transforms.json cannot be used, or lists none of the pictures.
     """
     frames = listed_cameras(source)
-    looks: list[Look] = []
+    scans: list[PictureScan] = []
     skipped: list[Skipped] = []
 
-    def work(file: PictureFile) -> Look | Skipped:
-        return _look(file, read, frames, source)
+    def work(file: PictureFile) -> PictureScan | Skipped:
+        return _scan(file, read, frames, source)
 
     for done, found in enumerate(in_threads(work, source.files), start=1):
-        (looks if isinstance(found, Look) else skipped).append(found)  # type: ignore[arg-type]
+        (scans if isinstance(found, PictureScan) else skipped).append(found)  # type: ignore[arg-type]
         on_progress(done, len(source.files))
-    if source.transforms is not None and not looks and len(skipped):
+    if source.transforms is not None and not scans and len(skipped):
         raise InputError(
             f"no picture of {source.title} can be used with its {source.transforms}; "
             f"{skipped[0].name}: {skipped[0].reason}"
         )
-    return looks, skipped
+    return scans, skipped
 
 
 def reason_of(error: InputError, source: PictureSource, file: PictureFile) -> str:
@@ -73,9 +73,9 @@ def reason_of(error: InputError, source: PictureSource, file: PictureFile) -> st
     return shown(text.replace(file.name, "the file"))
 
 
-def _look(
+def _scan(
     file: PictureFile, read: Read, frames: dict[str, ListedFrame], source: PictureSource
-) -> Look | Skipped:
+) -> PictureScan | Skipped:
     try:
         image = read(file)
         height, width = (int(side) for side in image.rgb.shape[:2])
@@ -95,4 +95,4 @@ def _look(
     box = None
     if alpha is not None or border.share >= BORDER_SHARE:
         box = find_object(rgb, alpha, border.color)
-    return Look(file, width, height, border, alpha is not None, box, camera)
+    return PictureScan(file, width, height, border, alpha is not None, box, camera)

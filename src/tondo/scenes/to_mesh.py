@@ -23,7 +23,7 @@ from tondo.geometry.look_at import look_at
 from tondo.mesh import fuse
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh, surface
-from tondo.mesh.iso import OFF, best_level, density_grid, unlike_views
+from tondo.mesh.iso import OFF, best_level, density_grid, mean_view_error
 from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
@@ -144,14 +144,14 @@ def _closed_surface_of_field(
     held_out: Sequence[Camera],
     watch: Watch,
 ) -> tuple[Mesh, Iterable[View]]:
-    """The likest of depth and single densities, and the few views to colour it by."""
+    """The closest_mesh of depth and single densities, and the few views to colour it by."""
     smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
     kept = [
         render_view(scene, camera, quick=True)
         for camera in watch.over(smaller, "looking at the field")
     ]
     mesh = fused(scene, map(solid, kept), options, plan)
-    return likest(scene, mesh, held_out or smaller, options, plan.box), kept
+    return closest_mesh(scene, mesh, held_out or smaller, options, plan.box), kept
 
 
 def fused(
@@ -169,7 +169,7 @@ def fused(
     )
 
 
-def likest(
+def closest_mesh(
     scene: FieldScene, other: Mesh, cameras: Sequence[Camera], options: MeshOptions, box: fuse.Box
 ) -> Mesh:
     """Of `other` and the surfaces of single densities of a field that which looks most like the
@@ -180,7 +180,7 @@ def likest(
     volume = density_grid(scene.field, box, options.resolution, best_level(coarse, views).density)
     of_density = surface(volume, closed=True, smoothing=options.smoothing)
     limit = OFF * float(volume.grid[3])
-    if unlike_views(of_density, views, limit) < unlike_views(other, views, limit):
+    if mean_view_error(of_density, views, limit) < mean_view_error(other, views, limit):
         return of_density
     return other
 

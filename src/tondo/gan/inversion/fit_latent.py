@@ -31,7 +31,7 @@ from tondo.gan.objects.render import (
     render_styles,
     repeat,
 )
-from tondo.geometry.look_at import looking
+from tondo.geometry.look_at import viewmats_facing
 from tondo.geometry.pose_prior import PosePrior, cameras_by, draw_cameras
 from tondo.geometry.rotations import rotation_from_vector
 
@@ -123,7 +123,7 @@ def first_poses(guess: Guess, priors: tuple[PosePrior, ...], size: int) -> Pose:
     """The guessed camera, and others round the object."""
     prior = priors[0]
     around, Ks = cameras_by(prior, turning_angles(priors, AROUND), size)
-    first = torch.cat([looking(guess.rotations, prior.distance, prior.pivot), around])
+    first = torch.cat([viewmats_facing(guess.rotations, prior.distance, prior.pivot), around])
     return Pose(first, torch.zeros(len(first), 3), torch.zeros(len(first), 3), Ks[0])
 
 

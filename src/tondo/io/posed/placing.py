@@ -10,7 +10,7 @@ import torch
 
 from tondo.data.photos import PointCloud, Skipped
 from tondo.data.similarity import Similarity
-from tondo.geometry.placement import far_cameras, place, stands
+from tondo.geometry.placement import far_cameras, place, positions_and_axes
 from tondo.io.posed.colmap import ColmapModel
 from tondo.io.posed.frames import Frame
 from tondo.io.posed.picture_fit import picture_fits
@@ -141,7 +141,9 @@ def near_points(
     """
     if cloud is None or not frames:
         return cloud, ()
-    positions, _ = stands(torch.from_numpy(np.stack([frame.viewmat for frame in frames])))
+    positions, _ = positions_and_axes(
+        torch.from_numpy(np.stack([frame.viewmat for frame in frames]))
+    )
     middle = positions.median(dim=0).values
     reach = float((positions - middle).norm(dim=1).median())
     away = (cloud.points.double() - middle).norm(dim=1)
