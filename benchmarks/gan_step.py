@@ -25,8 +25,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from common import ROOT, all_threads, ceilings, save
 from gan import prepared
 from tondo import _native
+from tondo.gan.options import TrainOptions
 from tondo.gan.training.inputs import train_inputs
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import Watch, begin, one_step
 from tondo.io.collections.picture_shards import load_pictures
@@ -77,15 +77,17 @@ def speeds(
 def explained(state: TrainState, inputs: TrainInputs, threads: int) -> dict[str, Any]:
     """The floor, and what the time of a step goes to."""
     # the counter cannot follow gradients of gradients: without R1
-    plain = dataclasses.replace(inputs.config, r1_gamma=0.0)
+    plain = dataclasses.replace(
+        inputs.options, adversarial=dataclasses.replace(inputs.options.adversarial, r1_gamma=0.0)
+    )
     with all_threads(threads):
         with FlopCounterMode(display=False) as counted:
             one_step(state, dataclasses.replace(inputs, config=plain))
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
-            for _ in range(inputs.config.lazy):  # regularised once
+            for _ in range(inputs.options.adversarial.r1_every):  # regularised once
                 one_step(state, inputs)
     peak = ceilings(threads)
-    multiply_adds = counted.get_total_flops() / 2 / inputs.config.batch
+    multiply_adds = counted.get_total_flops() / 2 / inputs.options.schedule.batch
     return {
         "million_multiply_adds_a_picture": round(multiply_adds / 1e6, 2),
         "multiply_add_g_s": round(peak.multiply_add_g_s, 1),
@@ -114,7 +116,7 @@ def main() -> None:
             "threads": count,
             "rounds": args.rounds,
             "steps": args.steps,
-            "batch": inputs.config.batch,
+            "batch": inputs.options.schedule.batch,
             "pictures_a_second": round(statistics.median(fast), 1),
             "slowest": round(fast[0], 1),
             "fastest": round(fast[-1], 1),

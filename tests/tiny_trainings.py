@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.pictures import PictureSet
-from tondo.gan.config import GanConfig
+from tondo.gan.options import TrainOptions
 from tondo.gan.training.state import TrainInputs
 from tondo.geometry.look_at import angles_of, cameras_at
 from tondo.geometry.pose_prior import NAMED
+
+DEFAULTS = TrainOptions()
+
+
+def tuned(options: TrainOptions = DEFAULTS, **values: Any) -> TrainOptions:
+    """`options` with other values of fields, whichever of its records they stand in."""
+    records = {one.name: getattr(options, one.name) for one in fields(options)}
+    for name, record in records.items():
+        if is_dataclass(record):
+            own = {one.name: values.pop(one.name) for one in fields(record) if one.name in values}
+            records[name] = replace(record, **own)
+    return TrainOptions(**(records | values))
 
 
 class Watched:
@@ -36,4 +51,4 @@ def squares() -> PictureSet:
 def train_inputs(pictures: PictureSet, watched: Watched) -> TrainInputs:
     assert pictures.viewmats is not None
     angles = angles_of(pictures.viewmats)
-    return TrainInputs(pictures, NAMED["turntable"], watched, GanConfig(batch=8), angles)
+    return TrainInputs(pictures, NAMED["turntable"], watched, tuned(batch=8), angles)

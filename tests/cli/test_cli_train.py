@@ -24,11 +24,10 @@ from safetensors import safe_open
 from one_thread import one_thread
 from small_pictures import ball, blocks, training_set_of_balls, write_pictures
 from tiny_generators import tiny_run
+from tiny_trainings import tuned
 from tondo.cli.main import main
-from tondo.gan.config import GanConfig
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.training import session
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import Interrupted, train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import StepReport, Watch
@@ -351,7 +350,7 @@ def test_a_run_with_other_settings_does_not_go_on(
 def test_progress_grows_to_the_end(pictures: Path, tmp_path: Path) -> None:
     """The fraction that a step is told with is that after it; the rate is that of this session,
     a resumed one, too."""
-    options = TrainOptions(size=32, poses="turntable", kimg=0.016, config=GanConfig(batch=4))
+    options = tuned(size=32, poses="turntable", kimg=0.016, batch=4)
     told: list[tuple[int, float, float]] = []
     watch = Watch(step=lambda report, done, rate: told.append((report.pictures, done, rate)))
     train_generator(pictures, tmp_path / "run", options, watch=watch)

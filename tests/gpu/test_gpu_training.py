@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiny_trainings import Watched, squares, train_inputs
+from tiny_trainings import Watched, squares, train_inputs, tuned
 from tondo.data.pictures import PictureSet
-from tondo.gan.config import GanConfig
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.shape import GeneratorShape
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs
 from tondo.gan.training.step import begin, one_step
@@ -56,8 +54,8 @@ def test_steps_are_the_cpus(cuda: torch.device, inputs: TrainInputs, representat
     shape = replace(SHAPE, representation=representation, light="none")
     if representation == "splats":
         shape = replace(shape, light="camera", mirror=True)
-    config = GanConfig(batch=8, augment_p=0.5, rebuild=10.0, blur=0.0)
-    inputs = replace(inputs, config=config)
+    config = tuned(batch=8, strength=0.5, reconstruction_weight=10.0, blur=0.0)
+    inputs = replace(inputs, options=config)
     here = begin(inputs, shape, seed=3)
     there = begin(replace(inputs, device=cuda), shape, seed=3)
     assert there.G.device == cuda
@@ -96,7 +94,7 @@ def test_a_run_begun_on_the_gpu_goes_on_on_the_cpu_and_back(
     source.mkdir()
     write(source, varied())
     run = tmp_path / "run"
-    options = TrainOptions(size=32, config=GanConfig(batch=8))
+    options = tuned(size=32, batch=8)
     for kimg, device in ((0.024, "cuda"), (0.04, "cpu"), (0.056, "auto")):
         told = replace(options, kimg=kimg, device=device)
         train_generator(source, run, told, resume=device != "cuda")

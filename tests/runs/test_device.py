@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from pretended_device import Away, pretended
-from tiny_trainings import Watched, squares, train_inputs
+from tiny_trainings import Watched, squares, train_inputs, tuned
 from tondo.cli.main import main
 from tondo.errors import OptionError
-from tondo.gan.config import GanConfig
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.objects.contact_sheet import grid, latents
 from tondo.gan.training import divergence, state_tensors
@@ -31,8 +30,8 @@ FIELD = replace(SHAPE, representation="field")
 
 
 def inputs(cameras: str, discriminator: str) -> TrainInputs:
-    config = GanConfig(batch=8, augment_p=0.5, discriminator=discriminator)
-    known = replace(train_inputs(squares(), Watched()), config=config)
+    config = tuned(batch=8, strength=0.5, discriminator=discriminator)
+    known = replace(train_inputs(squares(), Watched()), options=config)
     if cameras == "known":
         return known
     pictures = replace(squares(), viewmats=None, Ks=None)
@@ -58,7 +57,7 @@ def test_all_of_a_training_can_be_on_another_device(
         there = replace(inputs(cameras, discriminator), device=device)
         state = begin(there, shape, seed=0)
         assert state.G.device == device
-        pretrain(state, there, pretrain_optimiser(state, there.config), 8, lambda a, b: False)
+        pretrain(state, there, pretrain_optimiser(state, there.options), 8, lambda a, b: False)
         assert one_step(state, there).finite
         assert divergence.diversity(state) >= 0
         tensors = state_tensors.to_tensors(state)

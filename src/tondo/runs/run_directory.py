@@ -27,6 +27,7 @@ from typing import Any
 
 from tondo.errors import InputError, OutputError
 from tondo.io.atomic import TEMPORARY_PREFIX, make_folder, write_json
+from tondo.runs.migration import migrated
 
 MAX_JSON_BYTES = 64 * 2**20
 
@@ -225,11 +226,12 @@ def open_run(path: Path) -> RunDirectory:
 
 
 def read_config(run: RunDirectory) -> dict[str, Any]:
-    """`config.json` as a dict. Raises InputError if it is missing, damaged or not Tondo's."""
+    """`config.json` as a dict, as this version writes it. Raises InputError if it is missing,
+    damaged or not Tondo's."""
     config = _read_json_object(run.config_path)
     if "tondo" not in config:
         raise InputError(f'{run.config_path} is not the config of a run: it has no "tondo" entry')
-    return config
+    return migrated("config", config, {})[0]
 
 
 def change_config(run: RunDirectory, values: Mapping[str, Any]) -> None:

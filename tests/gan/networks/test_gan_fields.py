@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-from tondo.gan.config import GanConfig
 from tondo.gan.networks import tri_planes
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.shape import GeneratorShape
@@ -16,6 +15,7 @@ from tondo.gan.networks.tri_planes import Planes, TriPlanes, field_terms, look_u
 from tondo.gan.objects.export import mesh_of, scene_of
 from tondo.gan.objects.geometry_loss import geometry_loss
 from tondo.gan.objects.render import render_styles
+from tondo.gan.options import Geometry
 from tondo.geometry.look_at import cameras_at
 from tondo.mesh.clean import is_closed
 
@@ -133,7 +133,7 @@ def test_pictures_and_regularisers_reach_every_weight() -> None:
     assert isinstance(objects, Planes)
     assert rendered.images.shape == (3, 32, 32, 3)
     assert float(rendered.alphas.detach().max()) <= 1.0 + 1e-5
-    loss = rendered.images.square().mean() + geometry_loss(objects, GanConfig())
+    loss = rendered.images.square().mean() + geometry_loss(objects, Geometry())
     loss.backward()
     without = [name for name, p in generator.named_parameters() if p.grad is None]
     assert without == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tondo.gan.config import GanConfig
 from tondo.gan.networks.skin import Skins, sphere_map
 from tondo.gan.objects.geometry_loss import (
     centring_loss,
@@ -16,6 +15,7 @@ from tondo.gan.objects.geometry_loss import (
     overhang_loss,
     radial_slope_loss,
 )
+from tondo.gan.options import Geometry
 
 
 def skins_of(grid: Tensor) -> Skins:
@@ -61,7 +61,7 @@ def test_grooves_down_the_side_cost_and_rings_of_any_size_do_not() -> None:
     torch.testing.assert_close(
         radial_slope_loss(skins_of(rolled)), radial_slope_loss(skins_of(grooved))
     )
-    config = GanConfig()
+    config = Geometry()
     apart = [
         geometry_loss(skins_of(grooved)._replace(radial=radial), config) for radial in (False, True)
     ]
@@ -91,7 +91,7 @@ def test_walls_and_teeth_cost_by_their_area_and_gentle_dimples_do_not() -> None:
     teeth = sphere.clone()
     teeth[1] += 0.1 * (sphere[1] > 0.7) * (-1.0) ** (rows // 2)[:, None]
     assert float(overhang_loss(skins_of(teeth))) > 0.001
-    config = GanConfig()
+    config = Geometry()
     apart = [
         geometry_loss(skins_of(sunk(0.4))._replace(radial=radial), config)
         for radial in (False, True)
@@ -138,7 +138,7 @@ def test_depth_along_the_line_of_sight_costs_and_nothing_across_it() -> None:
         torch.testing.assert_close(
             depth_prior_loss(skins, ahead), torch.tensor(cost), rtol=1e-3, atol=1e-7
         )
-        added = geometry_loss(skins, GanConfig(relief=5.0), ahead) - geometry_loss(
-            skins, GanConfig(relief=5.0)
+        added = geometry_loss(skins, Geometry(depth_prior=5.0), ahead) - geometry_loss(
+            skins, Geometry(depth_prior=5.0)
         )
         torch.testing.assert_close(added, torch.tensor(5 * cost), rtol=1e-2, atol=1e-4)

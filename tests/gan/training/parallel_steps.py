@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tiny_generators import SHAPE
+from tiny_trainings import tuned
 from tondo.data.pictures import PictureSet
-from tondo.gan.config import GanConfig
 from tondo.gan.training import state_tensors
 from tondo.gan.training.state import TrainInputs
 from tondo.gan.training.step import begin, one_step
@@ -23,7 +23,7 @@ from tondo.geometry.pose_prior import NAMED
 from tondo.runs import distributed
 
 BATCH = 16  # of all processes together
-CONFIG = GanConfig(batch=BATCH, augment_p=0.5, lazy=1, loss="relativistic")
+CONFIG = tuned(batch=BATCH, strength=0.5, r1_every=1, loss="relativistic")
 
 
 class Pooled:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, squares, train_inputs
+from tiny_trainings import Watched, squares, train_inputs, tuned
 from tondo.gan.networks import latent_mixture
 from tondo.gan.objects.render import make_objects, render
 from tondo.gan.training import state_tensors
@@ -155,7 +155,7 @@ def test_the_first_look_makes_objects_like_the_photographs() -> None:
         with_cameras.append((done, of))
         return False
 
-    pretrain(state, inputs, pretrain_optimiser(state, inputs.config), 400, tell)
+    pretrain(state, inputs, pretrain_optimiser(state, inputs.options), 400, tell)
     assert with_cameras[-1] == (400, 400)
     assert far_off(state, inputs) < 0.6 * before
     for name, tensor in state.G.state_dict().items():
@@ -275,8 +275,10 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
     with torch.no_grad():
         shown = torch.stack(pictures)[best, rows]
         features = state.photo_encoder.feature_l1(shown, styled.code.features)
-    config = inputs.config
-    wanted = (found + config.rebuild_features * features + config.nat * styled.code.kl()).mean()
+    options = inputs.options.autoencoder
+    wanted = (
+        found + options.feature_weight * features + options.kl_weight * styled.code.kl()
+    ).mean()
     torch.testing.assert_close(off, wanted, rtol=1e-4, atol=0)
     before_g = state.G.conv1.weight.clone()
     one_step(state, inputs)
@@ -315,7 +317,7 @@ def test_a_first_look_that_breaks_says_so() -> None:
     state = begin(inputs, SHAPE, seed=0)
     with torch.no_grad():
         state.G.conv1.weight[0] = float("nan")
-    learned = pretrain_optimiser(state, inputs.config)
+    learned = pretrain_optimiser(state, inputs.options)
     with pytest.raises(BrokenTraining, match=r"NaN after 8 of 400 photographs.*What to try"):
         pretrain(state, inputs, learned, 400, lambda done, of: False)
 
@@ -325,19 +327,19 @@ def test_random_z_come_to_lie_as_the_codes_do(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(latent_mixture, "EVERY", every)
     inputs = train_inputs(squares(), Watched())
     state = begin(inputs, replace(SHAPE, kinds=3), seed=0)
-    learned = pretrain_optimiser(state, inputs.config)
+    learned = pretrain_optimiser(state, inputs.options)
     pretrain(state, inputs, learned, every + 64, lambda done, of: False)
     centre, spread = state.G.centre.clone(), state.G.spread.clone()
     assert torch.equal(state.G_ema.spread, spread)
     assert bool((state.G.shares > 0).all())
     assert float(centre.abs().max()) > 0
-    own = inputs.config.batch // 2  # objects of photographs in a step
+    own = inputs.options.schedule.batch // 2  # objects of photographs in a step
     for _ in range(every // own - state.latent_buffer.count % every // own):
         assert torch.equal(state.G.spread, spread)
         one_step(state, inputs)
     assert not torch.equal(state.G.spread, spread)
     assert torch.equal(state.G_ema.spread, state.G.spread)
-    without = replace(inputs, config=replace(inputs.config, rebuild=0.0))
+    without = replace(inputs, options=tuned(inputs.options, reconstruction_weight=0.0))
     alone = begin(without, SHAPE, seed=0)
     one_step(alone, without)
     assert torch.equal(alone.G.spread, torch.eye(SHAPE.z))

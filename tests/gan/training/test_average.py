@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tiny_generators import tiny_generator
-from tondo.gan.config import GanConfig
 from tondo.gan.networks.generator import Generator
+from tondo.gan.options import Schedule
 from tondo.gan.training.step import _average
 
 LATE = 10**8  # pictures after which the half-life is as the config says
@@ -31,7 +31,7 @@ def pair() -> tuple[Generator, Generator]:
 def test_the_distance_halves_in_one_half_life(batches: int) -> None:
     """Whether the pictures come at once or in many batches, and again in the next half-life."""
     now, mean = pair()
-    config = GanConfig(batch=5000 // batches, ema_kpictures=5.0)
+    config = Schedule(batch=5000 // batches, ema_kimg=5.0)
     state = SimpleNamespace(G=now, G_ema=mean, pictures=LATE)
     before = apart(mean, now)
     assert float(before.abs().max()) > 1
@@ -47,7 +47,7 @@ def test_the_half_life_is_shorter_at_the_start(pictures: int, half_life: int) ->
     """A tenth of the pictures shown, and one more: what was random is forgotten soon."""
     now, mean = pair()
     before = apart(mean, now)
-    config = GanConfig(batch=half_life, ema_kpictures=5.0)
+    config = Schedule(batch=half_life, ema_kimg=5.0)
     _average(SimpleNamespace(G=now, G_ema=mean, pictures=pictures), config)
     torch.testing.assert_close(apart(mean, now), 0.5 * before, rtol=1e-4, atol=1e-5)
 
@@ -55,7 +55,7 @@ def test_the_half_life_is_shorter_at_the_start(pictures: int, half_life: int) ->
 def test_the_half_life_is_never_longer_than_the_configs() -> None:
     now, mean = pair()
     before = apart(mean, now)
-    config = GanConfig(batch=300, ema_kpictures=0.3)
+    config = Schedule(batch=300, ema_kimg=0.3)
     _average(SimpleNamespace(G=now, G_ema=mean, pictures=40_000), config)
     torch.testing.assert_close(apart(mean, now), 0.5 * before, rtol=1e-4, atol=1e-5)
 
@@ -65,7 +65,7 @@ def test_what_is_counted_and_not_learned_is_taken_over_at_once() -> None:
     now.w_mean += 1.0
     now.centre += 2.0
     before = {name: value.clone() for name, value in now.state_dict().items()}
-    _average(SimpleNamespace(G=now, G_ema=mean, pictures=LATE), GanConfig(batch=4))
+    _average(SimpleNamespace(G=now, G_ema=mean, pictures=LATE), Schedule(batch=4))
     buffers = dict(mean.named_buffers())
     assert {"w_mean", "centre", "spread", "shares"} <= buffers.keys()
     for name, value in now.named_buffers():

@@ -29,9 +29,9 @@ from tondo.gan.networks.discriminator import ProjectedDiscriminator
 from tondo.gan.networks.generator import Generator
 from tondo.gan.objects.contact_sheet import latents
 from tondo.gan.objects.render import render_styles
+from tondo.gan.options import TrainOptions
 from tondo.gan.training import inputs
 from tondo.gan.training.inputs import train_inputs
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.step import Watch
 from tondo.geometry.look_at import cameras_at
 from tondo.geometry.pose_prior import NAMED

@@ -14,16 +14,15 @@ from torch import Tensor, nn
 from one_thread import one_thread
 from small_pictures import training_set_of_balls
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, squares, train_inputs
+from tiny_trainings import Watched, squares, train_inputs, tuned
 from tondo.cli.main import main
-from tondo.gan.config import GanConfig
 from tondo.gan.evaluation.explain import load_discriminator
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.networks.shape import GeneratorShape
+from tondo.gan.options import TrainOptions
 from tondo.gan.training import session, step
 from tondo.gan.training.losses import gradient_penalty, loss_named
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import begin, one_step
@@ -31,15 +30,15 @@ from tondo.io.models.mesh_files import read_mesh
 from tondo.runs.run_directory import open_run, read_config
 
 LOSSES = ("minimax", "minimax-log", "nonsaturating", "relativistic", "hinge")
-SMALL = TrainOptions(size=32, poses="turntable", config=GanConfig(batch=4))
+SMALL = tuned(size=32, poses="turntable", batch=4)
 # nothing is added to G's loss but what D says
-ALONE = GanConfig(
+ALONE = tuned(
     batch=8,
-    rebuild=0,
-    smooth=0,
-    folds=0,
-    centre=0,
-    relief=0,
+    reconstruction_weight=0,
+    laplacian=0,
+    normal_orientation=0,
+    centring=0,
+    depth_prior=0,
     augment="off",
 )
 FIELD = replace(SHAPE, rows=16, columns=32, representation="field")
@@ -58,9 +57,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tiny_training(
-    config: GanConfig, shape: GeneratorShape = SHAPE
+    config: TrainOptions, shape: GeneratorShape = SHAPE
 ) -> tuple[TrainState, TrainInputs]:
-    inputs = replace(train_inputs(squares(), Watched()), config=config)
+    inputs = replace(train_inputs(squares(), Watched()), options=config)
     return begin(inputs, shape, seed=0), inputs
 
 
@@ -68,7 +67,9 @@ def numbers(module: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
 
 
-def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int = 2) -> TrainState:
+def check_it_learns(
+    config: TrainOptions, shape: GeneratorShape = SHAPE, steps: int = 2
+) -> TrainState:
     """Every weight of both networks moves and all numbers are finite. Where D compares, one number
     is as good as any other: what is added to all of its logits."""
     state, inputs = tiny_training(config, shape)
@@ -78,13 +79,13 @@ def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int
         report = one_step(state, inputs)
         assert report.finite
         assert report.step == count
-        assert report.pictures == count * config.batch
+        assert report.pictures == count * config.schedule.batch
         assert min(report.grad_d, report.grad_g) > 0
     for name, module in networks.items():
         after = numbers(module)
         still = {n for n, p in after.items() if torch.equal(p, before[name][n])}
         free = {n for n in after if n.endswith("last.bias")} if name == "D" else set()
-        assert still == (free if loss_named(config.loss).compares else set()), name
+        assert still == (free if loss_named(config.adversarial.loss).compares else set()), name
         assert all(bool(torch.isfinite(p).all()) for p in module.state_dict().values()), name
     assert any(bool((p != before["G"][n]).any()) for n, p in state.G_ema.named_parameters())
     return state
@@ -94,14 +95,14 @@ def check_it_learns(config: GanConfig, shape: GeneratorShape = SHAPE, steps: int
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_moves_both_networks(loss: str, discriminator: str) -> None:
     """With either discriminator."""
-    config = GanConfig(batch=8, loss=loss, discriminator=discriminator, lazy=1)
+    config = tuned(batch=8, loss=loss, discriminator=discriminator, r1_every=1)
     state = check_it_learns(config)
     kind = PlainDiscriminator if discriminator == "plain" else ProjectedDiscriminator
     assert type(state.D) is kind
 
 
 def test_a_field_learns_as_splats_do() -> None:
-    check_it_learns(GanConfig(batch=8, lazy=1), FIELD)
+    check_it_learns(tuned(batch=8, r1_every=1), FIELD)
 
 
 def test_a_plain_discriminator_as_typed(
@@ -194,10 +195,10 @@ def test_gradients_on_generated_pictures_cost_for_relativistic_alone(
     loss: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R1 on photographs for every loss, R2 beside it for relativistic, at penalty * lazy."""
-    state, inputs = tiny_training(GanConfig(batch=8, loss=loss, lazy=4, r1_gamma=3000.0))
+    state, inputs = tiny_training(tuned(batch=8, loss=loss, r1_every=4, r1_gamma=3000.0))
     shown = step._show(state, inputs, step._draw(state, inputs))
     asked = Penalties(monkeypatch)
-    total, told = step._loss_d(state, inputs.config, shown)
+    total, told = step._loss_d(state, inputs.options.adversarial, shown)
     wanted = [shown.real, shown.fake] if loss == "relativistic" else [shown.real]
     assert len(asked.features) == len(wanted)
     for features, of_kind in zip(asked.features, wanted, strict=True):
@@ -216,7 +217,7 @@ def test_the_penalty_is_asked_for_every_so_many_steps(
     lazy: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At steps 0, lazy, 2 * lazy, ..., and its weight then makes up for the steps between."""
-    state, inputs = tiny_training(GanConfig(batch=8, lazy=lazy))
+    state, inputs = tiny_training(tuned(batch=8, r1_every=lazy))
     asked = Penalties(monkeypatch)
     counts = []
     for _ in range(7):
@@ -227,7 +228,7 @@ def test_the_penalty_is_asked_for_every_so_many_steps(
 
 
 def test_no_penalty_where_its_weight_is_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    state, inputs = tiny_training(GanConfig(batch=8, lazy=1, r1_gamma=0.0))
+    state, inputs = tiny_training(tuned(batch=8, r1_every=1, r1_gamma=0.0))
     asked = Penalties(monkeypatch)
     one_step(state, inputs)
     assert not asked.found

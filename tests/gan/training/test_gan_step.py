@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, squares, train_inputs
+from tiny_trainings import Watched, squares, train_inputs, tuned
 from tondo.data.pictures import PictureSet
-from tondo.gan.config import GanConfig
 from tondo.gan.networks.discriminator import GROUP, MIXED
 from tondo.gan.networks.generator import FIRST_RADIUS
+from tondo.gan.options import Adversarial, Augmentation, Schedule, TrainOptions
 from tondo.gan.training import step
 from tondo.gan.training.reconstruction import reconstruction_loss
 from tondo.gan.training.state import real_images
@@ -25,7 +25,7 @@ from tondo.gan.training.step import AUGMENT_EVERY, begin, one_step
 def test_d_is_told_what_pictures_cover() -> None:
     watched = Watched()
     inputs = train_inputs(squares(), watched)
-    inputs = replace(inputs, config=replace(inputs.config, blur=0.0))
+    inputs = replace(inputs, options=tuned(inputs.options, blur=0.0))
     state = begin(inputs, SHAPE, seed=0)
     given: list[Tensor] = []
     logits = state.D.logits
@@ -67,8 +67,10 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
     found = []
     for accumulate in (1, 2):
         watched = Watched()
-        config = GanConfig(batch=16, accumulate=accumulate, augment="off", lazy=1, rebuild=0)
-        inputs = replace(train_inputs(squares(), watched), config=config)
+        config = tuned(
+            batch=16, accumulate=accumulate, augment="off", r1_every=1, reconstruction_weight=0
+        )
+        inputs = replace(train_inputs(squares(), watched), options=config)
         state = begin(inputs, SHAPE, seed=0)
         watched.seen.clear()
         report = one_step(state, inputs)
@@ -87,8 +89,8 @@ def test_a_batch_in_parts_steps_like_the_whole() -> None:
 
 def test_photographs_are_rebuilt_once_a_step_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for accumulate in (1, 2):
-        config = GanConfig(batch=16, accumulate=accumulate)
-        inputs = replace(train_inputs(squares(), Watched()), config=config)
+        config = tuned(batch=16, accumulate=accumulate)
+        inputs = replace(train_inputs(squares(), Watched()), options=config)
         state = begin(inputs, SHAPE, seed=0)
         counts = []
 
@@ -109,16 +111,16 @@ def gradients(optimiser: torch.optim.Adam) -> Tensor:
 
 
 def test_rates_fall_evenly_at_the_end_of_a_training() -> None:
-    config = GanConfig(fall=0.4)
+    config = Schedule(decay=0.4)
     assert config.rate_after(0.0) == config.rate_after(0.6) == 1.0
     assert config.rate_after(0.8) == pytest.approx(0.5)
     assert config.rate_after(0.9) == pytest.approx(0.25)
     assert config.rate_after(1.0) == pytest.approx(0.02)
-    assert GanConfig(fall=0.0).rate_after(1.0) == 1.0
+    assert Schedule(decay=0.0).rate_after(1.0) == 1.0
 
 
 def test_d_sees_blurred_pictures_at_first() -> None:
-    config = GanConfig(blur=0.04, blur_kpictures=10.0)
+    config = Augmentation(blur=0.04, blur_kimg=10.0)
     assert config.blur_after(0) == 0.04
     assert config.blur_after(5_000) == pytest.approx(0.02)
     assert config.blur_after(10_000) == config.blur_after(90_000) == 0.0
@@ -135,13 +137,13 @@ def test_d_sees_blurred_pictures_at_first() -> None:
     assert sharpness[0] < 0.7 * sharpness[1]
 
 
-def sure_and_strength(config: GanConfig, shift: float) -> tuple[float, float]:
+def sure_and_strength(config: TrainOptions, shift: float) -> tuple[float, float]:
     """D's mean sign on photographs at its first look, its logits moved by `shift`, and how strong
     augmentation is after as many steps as it waits for."""
-    state = begin(replace(train_inputs(squares(), Watched()), config=config), SHAPE, seed=0)
+    state = begin(replace(train_inputs(squares(), Watched()), options=config), SHAPE, seed=0)
     logits = state.D.logits
     state.D.logits = lambda features, angles: logits(features, angles) + shift  # type: ignore
-    inputs = replace(train_inputs(squares(), Watched()), config=config)
+    inputs = replace(train_inputs(squares(), Watched()), options=config)
     one_step(state, inputs)
     sign = state.signs[0] if state.signs else math.nan
     for _ in range(AUGMENT_EVERY - 1):
@@ -151,16 +153,16 @@ def sure_and_strength(config: GanConfig, shift: float) -> tuple[float, float]:
 
 
 def test_augmentation_grows_while_d_is_sure_of_photographs() -> None:
-    config = GanConfig(batch=8, rebuild=0)
+    config = tuned(batch=8, reconstruction_weight=0)
     sign, strength = sure_and_strength(config, shift=100.0)
     assert sign == 1.0
     assert strength > 0
     assert sure_and_strength(config, shift=-100.0) == (-1.0, 0.0)
-    assert sure_and_strength(replace(config, augment="off"), shift=100.0)[1] == 0.0
+    assert sure_and_strength(tuned(config, augment="off"), shift=100.0)[1] == 0.0
 
 
 def test_where_d_only_compares_the_zero_of_its_logits_means_nothing() -> None:
-    config = GanConfig(batch=8, rebuild=0, loss="relativistic")
+    config = tuned(batch=8, reconstruction_weight=0, loss="relativistic")
     sign, strength = sure_and_strength(config, shift=0.0)
     assert abs(sign) < 1
     assert sure_and_strength(config, shift=8.0) == pytest.approx((sign, strength))
@@ -171,7 +173,7 @@ def test_what_d_sees_is_augmented_both_photographs_and_g_s() -> None:
     for strength in (0.0, 1.0):
         watched = Watched()
         inputs = train_inputs(squares(), watched)
-        inputs = replace(inputs, config=replace(inputs.config, augment="off", blur=0.0))
+        inputs = replace(inputs, options=tuned(inputs.options, augment="off", blur=0.0))
         state = begin(inputs, SHAPE, seed=0)
         state.augment_p = strength
         watched.seen.clear()
@@ -182,6 +184,6 @@ def test_what_d_sees_is_augmented_both_photographs_and_g_s() -> None:
 
 
 def test_the_gradient_penalty_suits_the_discriminator() -> None:
-    assert GanConfig().penalty == 200.0
-    assert GanConfig(discriminator="plain").penalty == 1.0
-    assert GanConfig(discriminator="plain", r1_gamma=0.0).penalty == 0.0
+    assert Adversarial().r1_weight == 200.0
+    assert Adversarial(discriminator="plain").r1_weight == 1.0
+    assert Adversarial(discriminator="plain", r1_gamma=0.0).r1_weight == 0.0

@@ -15,14 +15,13 @@ from tensorboard.backend.event_processing.event_accumulator import (
 
 from one_thread import one_thread
 from small_pictures import ball, prepared, write_pictures
-from tondo.gan.config import GanConfig
+from tiny_trainings import tuned
 from tondo.gan.objects.contact_sheet import SIDES
 from tondo.gan.training import session
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
 from tondo.runs.events import GanStep, read_events
 
-SMALL = TrainOptions(size=32, poses="turntable", kimg=0.012, config=GanConfig(batch=4))
+SMALL = tuned(size=32, poses="turntable", kimg=0.012, batch=4)
 SEEDS = 2
 CURVES = {
     "loss/d": "loss_d",

@@ -11,12 +11,11 @@ import torch
 
 from one_thread import one_thread
 from small_pictures import training_set_of_balls
+from tiny_trainings import tuned
 from tondo.cli.main import main
-from tondo.gan.config import GanConfig
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.training import divergence, session
 from tondo.gan.training.divergence import BrokenTraining
-from tondo.gan.training.options import TrainOptions
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import StepReport, Watch
@@ -24,9 +23,13 @@ from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.events import Note, read_events
 from tondo.runs.run_directory import open_run
 
-CONFIG = GanConfig(batch=4, fall=0.0)  # even rates, that halves may be seen
-SMALL = TrainOptions(size=32, poses="turntable", kimg=0.016, config=CONFIG, checkpoint_seconds=0.0)
-RATES = [CONFIG.lr_g, CONFIG.lr_codes, CONFIG.lr_d]
+CONFIG = tuned(batch=4, decay=0.0)  # even rates, that halves may be seen
+SMALL = tuned(CONFIG, size=32, poses="turntable", kimg=0.016, checkpoint_seconds=0.0)
+RATES = [
+    CONFIG.adversarial.lr_g,
+    CONFIG.autoencoder.lr_encoder,
+    CONFIG.adversarial.lr_d,
+]
 HALF = [0.5 * rate for rate in RATES]
 COLLAPSED = "the samples have become alike (spread 0.000, expected at least 0.02)"
 SURE = "the discriminator has become sure of itself: the generator learns no more"
@@ -130,7 +133,7 @@ def test_rates_fall_over_the_end_also_where_it_goes_on(
     pictures: Path, tmp_path: Path, taken: list
 ) -> None:
     """By the share of the whole that is done, in one go and after a stop."""
-    options = replace(SMALL, config=GanConfig(batch=4, fall=0.5))
+    options = tuned(SMALL, decay=0.5)
     train_generator(pictures, tmp_path / "run", options)
     shares = [1.0, 1.0, 1.0, 0.5]
     assert taken == [(i + 1, pytest.approx([x * r for r in RATES])) for i, x in enumerate(shares)]

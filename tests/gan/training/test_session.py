@@ -16,14 +16,15 @@ from PIL import Image, ImageDraw
 
 from tiny_generators import SHAPE as TINY_SHAPE
 from tiny_generators import tiny_generator
+from tiny_trainings import tuned
 from tondo.cli.main import main
 from tondo.errors import OptionError
-from tondo.gan.config import GanConfig
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.skin import Skins
+from tondo.gan.options import Adversarial, Schedule
 from tondo.gan.training import divergence, inputs, pretrain, session
 from tondo.gan.training.divergence import BrokenTraining
-from tondo.gan.training.options import TrainOptions, check_options
+from tondo.gan.training.options import check_options
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.step import StepReport, Watch
 from tondo.gan.training.worker import newest
@@ -34,7 +35,7 @@ from tondo.kernels.threads import num_threads, set_num_threads
 from tondo.pictures.prepare import PictureOptions, prepare_pictures
 from tondo.runs.events import GanStep, Note, read_events
 
-SMALL = TrainOptions(size=32, poses="turntable", config=GanConfig(batch=4))
+SMALL = tuned(size=32, poses="turntable", batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_a_run_has_all_that_the_contract_says(
     assert metrics["kimg"] == pytest.approx(0.024)
     assert metrics["threads"] == 1
     config = json.loads((run / "config.json").read_text())
-    assert (config["command"], config["config"]["batch"]) == ("train", 8)
+    assert (config["command"], config["schedule"]["batch"]) == ("train", 8)
     assert list((run / "checkpoints").glob("step-*.safetensors"))
     assert list((run / "tensorboard").iterdir())
     assert main(argv) == 2
@@ -138,11 +139,11 @@ def test_a_run_that_is_to_be_longer_stays_so(prepared: Path, tmp_path: Path) -> 
     assert (config["kimg"], config["minutes"]) == (0.016, None)
     # as if killed on the way there
     max((run / "checkpoints").glob("step-*.safetensors")).unlink()
-    other = replace(SMALL, seed=3, base="fish", config=GanConfig(batch=4, loss="relativistic"))
+    other = tuned(SMALL, seed=3, base="fish", loss="relativistic")
     found = train_generator(Path("elsewhere"), run, other, resume=True, watch=watch)
     assert found.trained.card.kimg == pytest.approx(0.016)
     assert found.summary["steps"] == 4
-    assert any("changes nothing: --seed, --from, --loss (" in text for text in told)
+    assert any("changes nothing: --from, --seed, --loss (" in text for text in told)
     assert any(f"the run was begun with: {prepared}" in text for text in told)
     after = json.loads((run / "config.json").read_text())
     assert after.pop("seconds_done") != config.pop("seconds_done")  # each took its own time
@@ -297,7 +298,7 @@ def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) 
     state.pictures, state.step = 10_000, 2_500
     spread = divergence.diversity(state)
     assert 0 < spread < 1
-    monitor = divergence.DivergenceMonitor(GanConfig(diversity_floor=spread / 2))
+    monitor = divergence.DivergenceMonitor(Adversarial(min_diversity=spread / 2))
     assert monitor.check(state) is None
     with torch.no_grad():
         for parameter in state.G.mapping.parameters():
@@ -326,7 +327,7 @@ def test_a_discriminator_that_is_sure_is_noticed(prepared: Path, tmp_path: Path)
     # 2, 2 log 2 and log 2 are the losses of a D that knows nothing
     for loss, unsure in (("hinge", 2.0), ("minimax", 1.386), ("relativistic", 0.693)):
         for share, ill in ((0.14, False), (0.03, True)):
-            monitor = divergence.DivergenceMonitor(GanConfig(diversity_floor=0.0, loss=loss))
+            monitor = divergence.DivergenceMonitor(Adversarial(min_diversity=0.0, loss=loss))
             for step in range(divergence.STEPS):
                 report = StepReport(step, 4 * step, share * unsure, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0)
                 monitor.note(report)
@@ -358,7 +359,7 @@ def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: objec
         ({"base": "fish", "light": "none"}, "--light .* as in fish"),
         ({"base": "fish", "representation": "field"}, "--representation .* leave it out"),
         ({"poses": "frontl"}, "no prior of that name"),
-        ({"config": GanConfig(batch=6)}, "--batch must be a multiple of 4"),
+        ({"schedule": Schedule(batch=6)}, "--batch must be a multiple of 4"),
     ],
 )
 def test_wrong_options(change: dict[str, object], words: str) -> None:

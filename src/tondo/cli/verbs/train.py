@@ -7,14 +7,14 @@ import dataclasses
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tondo.cli.options import positive_int
 from tondo.errors import OptionError
 
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
-    from tondo.gan.training.options import TrainOptions
+    from tondo.gan.options import TrainOptions
     from tondo.gan.training.session import Result
     from tondo.gan.training.step import StepReport, Watch
 
@@ -126,7 +126,8 @@ def _add_tuning(group: argparse._ArgumentGroup) -> None:
     )
 
 
-_TUNED = ("loss", "discriminator", "augment", "batch", "accumulate", "lr_g", "lr_d", "r1_gamma")
+_TUNED: tuple[str, ...] = ("loss", "discriminator", "features", "augment")
+_TUNED += ("batch", "accumulate", "lr_g", "lr_d", "r1_gamma")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -143,7 +144,7 @@ def run(args: argparse.Namespace) -> None:
     _share_cores(args.threads)
     try:
         if not args.resume:  # a run keeps the batch that it was begun with
-            distributed.check_batch(options.config.batch, options.config.accumulate, GROUP)
+            distributed.check_batch(options.schedule.batch, options.schedule.accumulate, GROUP)
         if distributed.is_first():
             _lead(args, options)
         else:
@@ -201,9 +202,8 @@ def _share_cores(threads: int | None) -> None:
 
 
 def _options(args: argparse.Namespace) -> TrainOptions:
-    from tondo.features.choose import DEFAULT
-    from tondo.gan.config import GanConfig
-    from tondo.gan.training.options import TrainOptions, check_options
+    from tondo.gan.options import Adversarial, Augmentation, Schedule, TrainOptions
+    from tondo.gan.training.options import check_options
 
     tuned = {name: getattr(args, name) for name in _TUNED if getattr(args, name) is not None}
     for name in ("lr_g", "lr_d"):
@@ -220,19 +220,25 @@ def _options(args: argparse.Namespace) -> TrainOptions:
         poses=args.poses,
         background=args.background,
         light=args.light,
-        features=args.features or DEFAULT,
         base=args.base,
         lora=args.lora,
         representation=args.representation,
         mirror=args.mirror,
         axial=args.axial,
         licence=args.licence,
-        config=dataclasses.replace(GanConfig(), **tuned),
+        adversarial=_tuned(Adversarial(), tuned),
+        schedule=_tuned(Schedule(), tuned),
+        augmentation=_tuned(Augmentation(), tuned),
         checkpoint_seconds=args.checkpoint_seconds,
         device=args.device,
     )
     check_options(options)
     return options
+
+
+def _tuned(record: Any, values: dict[str, Any]) -> Any:
+    names = {one.name for one in dataclasses.fields(record)}
+    return dataclasses.replace(record, **{k: v for k, v in values.items() if k in names})
 
 
 def _watch(screen: Screen) -> Watch:

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from tondo.gan.config import GanConfig
 from tondo.gan.networks.skin import Skins
 from tondo.gan.networks.tri_planes import field_terms
+from tondo.gan.options import Geometry
 from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.kernels.sphere.sphere_maps import padded
 from tondo.kernels.sphere.sphere_maps_torch import crossed
@@ -19,27 +19,24 @@ SMALLEST_RING = 0.02  # object radii: what is nearer to the axis may be as rough
 
 
 def geometry_loss(
-    objects: Skins | Planes, config: GanConfig, one_side: Tensor | None = None
+    objects: Skins | Planes, weights: Geometry, one_side: Tensor | None = None
 ) -> Tensor:
     """The weighted sum of the terms that belong to this representation. `one_side` [3]: the
     direction from which all unknown cameras look, if they do."""
     if isinstance(objects, Planes):
         rough, haze, middle = field_terms(objects)
-        return config.smooth * rough + config.opaque * haze + config.centre * middle
+        return weights.laplacian * rough + weights.haze * haze + weights.centring * middle
     total = (
-        config.smooth * laplacian_loss(objects)
-        + config.folds * normal_orientation_loss(objects)
-        + config.centre * centring_loss(objects)
+        weights.laplacian * laplacian_loss(objects)
+        + weights.normal_orientation * normal_orientation_loss(objects)
+        + weights.centring * centring_loss(objects)
     )
     if objects.radial:
-        total = (
-            total
-            + config.rings * radial_slope_loss(objects)
-            + config.wells * overhang_loss(objects)
-        )
-    return (
-        total if one_side is None else total + config.relief * depth_prior_loss(objects, one_side)
-    )
+        total = total + weights.radial_slope * radial_slope_loss(objects)
+        total = total + weights.overhang * overhang_loss(objects)
+    if one_side is None:
+        return total
+    return total + weights.depth_prior * depth_prior_loss(objects, one_side)
 
 
 def laplacian_loss(skins: Skins) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from tondo.errors import TondoError
-from tondo.gan.config import GanConfig
 from tondo.gan.objects.contact_sheet import latents
 from tondo.gan.objects.render import make_objects, render
+from tondo.gan.options import Adversarial
 from tondo.gan.training.losses import loss_named
 from tondo.gan.training.state import TrainState
 from tondo.gan.training.step import StepReport
@@ -37,11 +37,11 @@ class BrokenTraining(TondoError):
 class DivergenceMonitor:
     """The last steps of a training, and what they say of its health."""
 
-    def __init__(self, config: GanConfig) -> None:
-        self._config = config
+    def __init__(self, options: Adversarial) -> None:
+        self._options = options
         self._losses: deque[float] = deque(maxlen=STEPS)
         unsure = torch.zeros(1, 1)
-        self._sure = SURE * float(loss_named(config.loss).of_d(unsure, unsure))
+        self._sure = SURE * float(loss_named(options.loss).of_d(unsure, unsure))
 
     def note(self, report: StepReport) -> None:
         self._losses.append(report.loss_d)
@@ -61,10 +61,10 @@ class DivergenceMonitor:
         if len(self._losses) == STEPS and sum(self._losses) / STEPS < self._sure:
             return "the discriminator has become sure of itself: the generator learns no more"
         spread = diversity(state)
-        if spread < self._config.diversity_floor:
+        if spread < self._options.min_diversity:
             return (
                 f"the samples have become alike (spread {spread:.3f}, expected at least "
-                f"{self._config.diversity_floor:g})"
+                f"{self._options.min_diversity:g})"
             )
         return None
 

@@ -13,7 +13,8 @@ from tondo.features.choose import load_extractor
 from tondo.gan.files.generator_file import Trained
 from tondo.gan.files.open_generator import open_generator
 from tondo.gan.networks.shape import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
-from tondo.gan.training.options import SIZES, TrainOptions
+from tondo.gan.options import TrainOptions
+from tondo.gan.training.options import SIZES
 from tondo.gan.training.state import Base, TrainInputs
 from tondo.gan.training.step import Watch
 from tondo.geometry.look_at import angles_of
@@ -159,8 +160,8 @@ def train_inputs(
         base, shape = Base(start.generator, options.lora), start.generator.shape
         if shape.background != background:
             watch.note(f"{options.base} makes its background {shape.background!r}: kept")
-    features, device = load_extractor(options.features), training_device(options.device)
+    features, device = load_extractor(options.adversarial.features), training_device(options.device)
     if device.type == "cuda":
         path, why = rasterize_path(device)
         watch.note(f"training on {torch.cuda.get_device_name(device)}, splats by {path} ({why})")
-    return TrainInputs(pictures, priors, features, options.config, angles, base, device), shape
+    return TrainInputs(pictures, priors, features, options, angles, base, device), shape

@@ -3,74 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tondo
 from tondo.errors import InputError, OptionError
-from tondo.features.choose import DEFAULT
-from tondo.gan.config import GanConfig
+from tondo.gan.options import TrainOptions
 from tondo.geometry.pose_prior import parse_poses
 from tondo.runs.device import training_device
 from tondo.runs.run_directory import RunDirectory, change_config, read_config
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What `train_generator` can be told.
-
-    Attributes:
-        size: pixels a side of the pictures.
-        minutes, kimg: how long to train; at most one of them (neither: 60 minutes).
-        seed: of every random choice.
-        classes: of the pictures; none means all.
-        poses: a pose prior (`tondo.geometry.pose_prior.parse_poses`); None: the pictures' own
-            cameras where they are known, else "turntable" for a plain background and "frontal" for
-            scenery.
-        background: "white", "scene", or None to choose by the pictures.
-        light: "camera" or "none" (`GeneratorShape.light`), or None: "none" where the pictures' own
-            cameras are used, and for fields, else "camera".
-        features: the frozen network of the discriminator (`tondo.features.choose`).
-        base: a run, file or name of a generator to start from. lora: rank of adapters that alone
-            are trained, 0 to train everything.
-        config: everything else about the training. representation: "splats" or "field".
-        mirror: the things' left and right are alike (`GeneratorShape.mirror`).
-        axial: the things look much alike from all round (`GeneratorShape.axial`).
-        licence: of the pictures, for the generator's card.
-        checkpoint_seconds: time between checkpoints.
-        device: "auto", "cpu" or "cuda" (`tondo.runs.device`); a run can go on on another one.
-    """
-
-    size: int = 64
-    minutes: float | None = None
-    kimg: float | None = None
-    seed: int = 0
-    classes: tuple[str, ...] = ()
-    poses: str | None = None
-    background: str | None = None
-    light: str | None = None
-    features: str = DEFAULT
-    base: str | None = None
-    lora: int = 0
-    representation: str = "splats"
-    mirror: bool = False
-    axial: bool = False
-    licence: str = ""
-    config: GanConfig = field(default_factory=GanConfig)
-    checkpoint_seconds: float = 30.0
-    device: str = "auto"
-
-
 # What belongs to the machine and not to the run
 _OF_NOW = ("checkpoint_seconds", "device")
+DEFAULTS = TrainOptions()
 SIZES = (32, 64, 128, 256)
 _TYPED = {"classes": "class", "base": "from"}
 
 
 def check_options(options: TrainOptions) -> None:
     """Raises OptionError for values that cannot be used."""
-    config = options.config
     if options.minutes is not None and options.kimg is not None:
         raise OptionError("give --minutes or --kimg, not both")
     if options.minutes is not None and not 0 < options.minutes < 1e6:
@@ -86,10 +37,10 @@ def check_options(options: TrainOptions) -> None:
         )
     if not 0 <= options.seed < 2**63:
         raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
-    if config.batch < 4 or config.batch % 4:
+    if options.schedule.batch < 4 or options.schedule.batch % 4:
         raise OptionError(
             "--batch must be a multiple of 4 (the discriminator compares pictures in fours), "
-            f"got {config.batch}"
+            f"got {options.schedule.batch}"
         )
     if options.light == "camera" and options.representation == "field":
         raise OptionError(
@@ -145,13 +96,15 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     try:
         values = {name: config[name] for name in names}
         values["classes"] = tuple(str(name) for name in config["classes"])
-        values["config"] = _config_of(run, config["config"])
+        for one in dataclasses.fields(DEFAULTS):
+            if dataclasses.is_dataclass(group := getattr(DEFAULTS, one.name)):
+                values[one.name] = type(group)(**config[one.name])  # type: ignore[operator, misc]
         stored = TrainOptions(**values, **{name: getattr(options, name) for name in _OF_NOW})
         source = Path(config["source"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{run.config_path} is not the config of a training ({error!r}): "
-            "start again with --force"
+            f"{run.config_path} is not the config of a training of this version ({error!r}): start "
+            "again with --force, or go on with the version that began it"
         ) from error
     if options.minutes is not None or options.kimg is not None:
         stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
@@ -169,22 +122,14 @@ def ignored_options(given: TrainOptions, stored: TrainOptions) -> list[str]:
     without."""
 
     def flat(options: TrainOptions) -> dict[str, Any]:
-        found = dataclasses.asdict(options)
-        return found | found.pop("config")
+        found: dict[str, Any] = {}
+        for name, value in dataclasses.asdict(options).items():
+            found |= value if isinstance(value, dict) else {name: value}
+        return found
 
-    new, old, default = flat(given), flat(stored), flat(TrainOptions())
+    new, old, default = flat(given), flat(stored), flat(DEFAULTS)
     return [
         "--" + _TYPED.get(name, name.replace("_", "-"))
         for name, value in new.items()
         if name not in (*_OF_NOW, "minutes", "kimg") and value not in (default[name], old[name])
     ]
-
-
-def _config_of(run: RunDirectory, stored: dict[str, Any]) -> GanConfig:
-    unknown = set(stored) - {one.name for one in dataclasses.fields(GanConfig)}
-    if unknown:
-        raise InputError(
-            f"{run.path} was begun by another version of Tondo: this one has no setting "
-            f"{min(unknown)!r}. Start again with --force, or go on with that version"
-        )
-    return GanConfig(**stored)

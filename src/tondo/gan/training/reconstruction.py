@@ -104,12 +104,13 @@ def reconstruction_loss(
             state.camera_estimates[distributed.all_gather(rows)] = distributed.all_gather(found)
         else:
             state.camera_estimates[rows] = found
-    pictures, config = with_coverage(render(objects, *cameras, background), inputs), inputs.config
+    pictures = with_coverage(render(objects, *cameras, background), inputs)
+    options = inputs.options.autoencoder
     off = multiscale_l1(pictures, photographs)
-    if config.rebuild_features > 0:
+    if options.feature_weight > 0:
         features = state.photo_encoder.feature_l1(pictures, styled.code.features)
-        off = off + config.rebuild_features * features
-    return (off + config.nat * styled.code.kl()).mean()
+        off = off + options.feature_weight * features
+    return (off + options.kl_weight * styled.code.kl()).mean()
 
 
 def camera_candidates(state: TrainState, inputs: TrainInputs, rows: Tensor) -> CameraCandidates:

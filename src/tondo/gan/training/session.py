@@ -220,13 +220,12 @@ def _pretrain(
     if state.photo_encoder is None:
         save_checkpoint(run, 0, state_tensors.to_tensors(state), {"rollbacks": 0})
         return
-    config = inputs.config
-    kpictures, seconds = config.first_kpictures, math.inf
+    kpictures, seconds = inputs.options.autoencoder.pretrain_kimg, math.inf
     if options.kimg is not None:
         kpictures = min(kpictures, FIRST_SHARE * options.kimg)
     else:
         seconds = FIRST_SHARE * 60 * (options.minutes or DEFAULT_MINUTES)
-    learned, begin = pretrain_optimiser(state, config), 0
+    learned, begin = pretrain_optimiser(state, inputs.options), 0
     if kept is not None:
         into_optimiser(PRETRAINING, learned, kept.tensors)
         begin = int(kept.state[PRETRAINING])
@@ -270,14 +269,14 @@ def _train(
     that came to the end: another than the one given where it went back."""
     writer = open_tensorboard(run, from_step=state.step)
     before, started = state.seconds, time.perf_counter()
-    monitor = divergence.DivergenceMonitor(inputs.config)
+    monitor = divergence.DivergenceMonitor(inputs.options.adversarial)
     distributed.send_command(distributed.RELOAD + progress.rollbacks)
     # torch's convolutions and our kernels take turns, so each may have all threads
     with ctrl_c_flag() as stop, torch_threads(num_threads()):
         while _fraction(state, options) < 1:
             distributed.send_command(distributed.STEP)
             share = distributed.broadcast_float(_fraction(state, options))
-            set_rates(state, inputs.config, progress.rollbacks, share)
+            set_rates(state, inputs.options, progress.rollbacks, share)
             report = one_step(state, inputs)
             state.seconds = before + time.perf_counter() - started
             rate = (state.pictures - progress.pictures_before) / (state.seconds - before)
@@ -299,7 +298,7 @@ def _train(
                 writer = open_tensorboard(run, from_step=state.step)
                 before, started = state.seconds, time.perf_counter()
                 progress.pictures_before = state.pictures
-                monitor = divergence.DivergenceMonitor(inputs.config)
+                monitor = divergence.DivergenceMonitor(inputs.options.adversarial)
                 continue
             _log(run, writer, state, inputs, report, progress)
             if due:

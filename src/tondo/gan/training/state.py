@@ -10,11 +10,11 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.features.extractor import Extractor
-from tondo.gan.config import GanConfig
 from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.latent_mixture import LatentBuffer
 from tondo.gan.objects.render import Rendered
+from tondo.gan.options import TrainOptions
 from tondo.gan.training.autoencoder import PhotoEncoder
 from tondo.geometry.pose_prior import Cameras, PosePrior
 from tondo.runs.device import CPU
@@ -47,7 +47,7 @@ class TrainInputs:
     pictures: PictureSet
     priors: tuple[PosePrior, ...]
     extractor: Extractor
-    config: GanConfig
+    options: TrainOptions
     camera_angles: Tensor | None = None
     base: Base | None = None
     device: torch.device = CPU

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tondo.gan.config import GanConfig
 from tondo.gan.files.adapters import add_adapters, merged
 from tondo.gan.networks.discriminator import (
     GROUP,
@@ -27,6 +26,7 @@ from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.networks.skin import Skins
 from tondo.gan.objects.geometry_loss import geometry_loss
 from tondo.gan.objects.render import make_objects, render, take_first
+from tondo.gan.options import Adversarial, Augmentation, Schedule, TrainOptions
 from tondo.gan.training.augment import augmented, blurred, next_strength
 from tondo.gan.training.autoencoder import PhotoEncoder
 from tondo.gan.training.initial_shape import body_radii
@@ -85,8 +85,8 @@ class Watch:
 
 def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:
     """A training at step 0. The same seed gives the same networks and the same course."""
-    config = inputs.config
-    distributed.check_batch(config.batch, config.accumulate, GROUP)
+    options = inputs.options
+    distributed.check_batch(options.schedule.batch, options.schedule.accumulate, GROUP)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         G = _first_generator(inputs, shape)
@@ -101,7 +101,8 @@ def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:
     if photo_encoder is not None:
         photo_encoder.calibrate(some)
     G_ema = copy.deepcopy(G).requires_grad_(False)
-    betas = (config.beta1, config.beta2)
+    adversarial = options.adversarial
+    betas = (adversarial.beta1, adversarial.beta2)
     trained = [p for p in D.parameters() if p.requires_grad]
     return TrainState(
         G,
@@ -110,17 +111,20 @@ def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:
         torch.optim.Adam(
             [
                 {"params": to_train(x), "lr": lr}
-                for x, lr in ((G, config.lr_g), (photo_encoder, config.lr_codes))
+                for x, lr in (
+                    (G, adversarial.lr_g),
+                    (photo_encoder, options.autoencoder.lr_encoder),
+                )
                 if x
             ],
             betas=betas,
             fused=True,
         ),
-        torch.optim.Adam(trained, config.lr_d, betas, eps=1e-8, fused=True),
+        torch.optim.Adam(trained, adversarial.lr_d, betas, eps=1e-8, fused=True),
         rng,
         torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat(len(inputs.pictures.images), 1),
         LatentBuffer(torch.zeros(KEPT, shape.z)),
-        augment_p=config.augment_p,
+        augment_p=options.augmentation.strength,
         photo_encoder=photo_encoder,
     )
 
@@ -154,7 +158,7 @@ def _new_discriminator(
 ) -> ProjectedDiscriminator | PlainDiscriminator:
     with_cameras = inputs.camera_angles is not None
     with_alpha = inputs.pictures.with_alpha
-    if inputs.config.discriminator == "plain":
+    if inputs.options.adversarial.discriminator == "plain":
         return PlainDiscriminator(shape.size, with_cameras=with_cameras, with_alpha=with_alpha)
     return ProjectedDiscriminator(
         inputs.extractor, shape.size, with_cameras=with_cameras, with_alpha=with_alpha
@@ -163,7 +167,7 @@ def _new_discriminator(
 
 def _new_photo_encoder(inputs: TrainInputs, shape: GeneratorShape) -> PhotoEncoder | None:
     """Cameras that are not known are looked for if all stood on one side, and drawn if not."""
-    if inputs.config.rebuild == 0:
+    if inputs.options.autoencoder.reconstruction_weight == 0:
         return None
     if inputs.camera_angles is not None:
         return PhotoEncoder(inputs.extractor, shape.size, shape.z)
@@ -179,13 +183,14 @@ def _new_photo_encoder(inputs: TrainInputs, shape: GeneratorShape) -> PhotoEncod
     )
 
 
-def set_rates(state: TrainState, config: GanConfig, rollbacks: int, share: float) -> None:
+def set_rates(state: TrainState, options: TrainOptions, rollbacks: int, share: float) -> None:
     """Adam's rates after `share` 0..1 of the training: half for every setback."""
-    rates = [config.lr_g, *([config.lr_codes] if state.photo_encoder else []), config.lr_d]
+    encoder = [options.autoencoder.lr_encoder] if state.photo_encoder else []
+    rates = [options.adversarial.lr_g, *encoder, options.adversarial.lr_d]
     for group, rate in zip(
         [*state.opt_g.param_groups, *state.opt_d.param_groups], rates, strict=True
     ):
-        group["lr"] = rate * 0.5**rollbacks * config.rate_after(share)
+        group["lr"] = rate * 0.5**rollbacks * options.schedule.rate_after(share)
 
 
 class Drawn(NamedTuple):
@@ -225,12 +230,12 @@ def one_step(state: TrainState, inputs: TrainInputs) -> StepReport:
 
     With `accumulate` n both gradients are sums over n parts of the batch, one in memory at a time.
     """
-    config = inputs.config
+    schedule = inputs.options.schedule
     drawn = _draw(state, inputs).map(partial(distributed.shard, groups=GROUP)).on(inputs.device)
     with torch.no_grad():
         w = state.G.styles(drawn.z)
         state.G.w_mean.lerp_(distributed.mean_of(w.mean(dim=0)), W_MEAN_RATE)
-    count = config.accumulate
+    count = schedule.accumulate
     pieces = [
         drawn.map(partial(distributed.microbatch, groups=GROUP, index=k, count=count))
         for k in range(count)
@@ -240,10 +245,10 @@ def one_step(state: TrainState, inputs: TrainInputs) -> StepReport:
     loss_g, grad_g = _step_g(state, inputs, pieces, shown)
 
     state.step += 1
-    state.pictures += config.batch
-    _average(state, config)
+    state.pictures += schedule.batch
+    _average(state, schedule)
     statistics = distributed.mean_of(torch.cat([statistics_d, loss_g[None]])).tolist()
-    _adapt(state, config, statistics[3])
+    _adapt(state, inputs.options, statistics[3])
     return StepReport(
         state.step,
         state.pictures,
@@ -259,10 +264,10 @@ def one_step(state: TrainState, inputs: TrainInputs) -> StepReport:
 
 def _draw(state: TrainState, inputs: TrainInputs) -> Drawn:
     """The chance of the whole batch, of all processes."""
-    config = inputs.config
-    rows = torch.tensor([_next_photo(state, inputs) for _ in range(config.batch)])
+    batch = inputs.options.schedule.batch
+    rows = torch.tensor([_next_photo(state, inputs) for _ in range(batch)])
     cameras = _cameras(state, inputs)
-    z = torch.randn(config.batch, state.G.shape.z, generator=state.rng)
+    z = torch.randn(batch, state.G.shape.z, generator=state.rng)
     return Drawn(rows, cameras, z, camera_candidates(state, inputs, rows))
 
 
@@ -281,9 +286,11 @@ def _show(state: TrainState, inputs: TrainInputs, drawn: Drawn, for_g: bool = Tr
     objects = make_objects(state.G, w)
     background = state.G.backdrop(w, size)
     rendered = render(objects, drawn.cameras.viewmats, drawn.cameras.Ks, background)
-    fake = state.D.features(_for_d(state, inputs.config, with_coverage(rendered, inputs)))
+    fake = state.D.features(
+        _for_d(state, inputs.options.augmentation, with_coverage(rendered, inputs))
+    )
     with torch.no_grad():
-        real = state.D.features(_for_d(state, inputs.config, photographs))
+        real = state.D.features(_for_d(state, inputs.options.augmentation, photographs))
     reconstruction, codes = w.new_zeros(()), w.new_zeros(0, state.G.shape.z)
     if half and for_g:
         codes = own.z
@@ -298,10 +305,10 @@ def _show(state: TrainState, inputs: TrainInputs, drawn: Drawn, for_g: bool = Tr
     return Shown(fake, real, drawn.cameras.angles, known.angles, objects, reconstruction, codes)
 
 
-def _for_d(state: TrainState, config: GanConfig, images: Tensor) -> Tensor:
+def _for_d(state: TrainState, augmentation: Augmentation, images: Tensor) -> Tensor:
     """Pictures as D gets them."""
     return augmented(
-        blurred(images, images.shape[3] * config.blur_after(state.pictures)),
+        blurred(images, images.shape[3] * augmentation.blur_after(state.pictures)),
         state.augment_p,
         state.rng,
     )
@@ -317,23 +324,23 @@ def _step_d(
     for piece in pieces:
         with torch.no_grad():
             now = shown or _show(state, inputs, piece, for_g=False)
-        total, numbers = _loss_d(state, inputs.config, now)
+        total, numbers = _loss_d(state, inputs.options.adversarial, now)
         (total / len(pieces)).backward()
         statistics.append(numbers)
     trained = state.opt_d.param_groups[0]["params"]
     distributed.average_gradients(trained)
-    grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
+    grad = float(nn.utils.clip_grad_norm_(trained, inputs.options.adversarial.max_grad_norm))
     state.opt_d.step()
     return torch.stack(statistics).mean(dim=0), grad
 
 
-def _loss_d(state: TrainState, config: GanConfig, shown: Shown) -> tuple[Tensor, Tensor]:
-    penalise = config.penalty > 0 and state.step % config.lazy == 0
+def _loss_d(state: TrainState, options: Adversarial, shown: Shown) -> tuple[Tensor, Tensor]:
+    penalise = options.r1_weight > 0 and state.step % options.r1_every == 0
     real, fake = (
         [x.detach().requires_grad_(penalise) for x in features]
         for features in (shown.real, shown.fake)
     )
-    chosen, angles = loss_named(config.loss), (shown.angles_real, shown.angles_fake)
+    chosen, angles = loss_named(options.loss), (shown.angles_real, shown.angles_fake)
     with parametrize.cached():  # spectral norms, once for all
         if chosen.compares:  # what both kinds ask of a bias cancels exactly when kept apart
             on_real, on_fake = state.D.logits(real, angles[0]), state.D.logits(fake, angles[1])
@@ -345,9 +352,9 @@ def _loss_d(state: TrainState, config: GanConfig, shown: Shown) -> tuple[Tensor,
     numbers = torch.stack([loss, on_real.mean(), on_fake.mean(), sure.sign().mean()]).detach()
     if penalise:
         penalty = gradient_penalty(on_real, real)
-        if config.loss == "relativistic":
+        if options.loss == "relativistic":
             penalty = penalty + gradient_penalty(on_fake, fake)
-        loss = loss + config.penalty * config.lazy * penalty
+        loss = loss + options.r1_weight * options.r1_every * penalty
     return loss, numbers
 
 
@@ -355,11 +362,11 @@ def _step_g(
     state: TrainState, inputs: TrainInputs, pieces: list[Drawn], shown: Shown | None
 ) -> tuple[Tensor, float]:
     """G's loss without the geometry's terms, and the norm of its gradient."""
-    config = inputs.config
+    options = inputs.options
     _require(state, False)
     state.opt_g.zero_grad(set_to_none=True)
     statistics, codes = [], []
-    chosen = loss_named(config.loss)
+    chosen = loss_named(options.adversarial.loss)
     for piece in pieces:
         now = shown or _show(state, inputs, piece)
         on_fake = state.D.logits(now.fake, now.angles_fake)
@@ -368,14 +375,14 @@ def _step_g(
             with torch.no_grad():
                 on_real = state.D.logits(now.real, now.angles_real)
         loss = chosen.of_g(on_real, on_fake)
-        whole = loss + geometry_loss(now.objects, config, inputs.one_side)
-        whole = whole + config.rebuild * now.reconstruction
+        whole = loss + geometry_loss(now.objects, options.geometry, inputs.one_side)
+        whole = whole + options.autoencoder.reconstruction_weight * now.reconstruction
         (whole / len(pieces)).backward()
         statistics.append(loss.detach())
         codes.append(now.codes)
     trained = [parameter for group in state.opt_g.param_groups for parameter in group["params"]]
     distributed.average_gradients(trained)
-    grad = float(nn.utils.clip_grad_norm_(trained, 50.0))
+    grad = float(nn.utils.clip_grad_norm_(trained, inputs.options.adversarial.max_grad_norm))
     state.opt_g.step()
     if len(codes[0]) and state.latent_buffer.add(distributed.all_gather(torch.cat(codes)).cpu()):
         state.G.update_mixture(state.latent_buffer.all)
@@ -390,7 +397,7 @@ def _next_photo(state: TrainState, inputs: TrainInputs) -> int:
 
 
 def _cameras(state: TrainState, inputs: TrainInputs) -> Cameras:
-    count = inputs.config.batch
+    count = inputs.options.schedule.batch
     if inputs.camera_angles is None:
         return draw_cameras(reweighted_priors(state, inputs), count, state.G.shape.size, state.rng)
     rows = torch.randint(len(inputs.pictures.images), (count,), generator=state.rng)
@@ -406,22 +413,23 @@ def _require(state: TrainState, wanted: bool) -> None:
 
 
 @torch.no_grad()
-def _average(state: TrainState, config: GanConfig) -> None:
+def _average(state: TrainState, schedule: Schedule) -> None:
     """G_ema follows G with a half-life in pictures, shorter at the start."""
-    half_life = min(config.ema_kpictures * 1000, 0.1 * state.pictures + 1)
-    keep = 0.5 ** (config.batch / half_life)
+    half_life = min(schedule.ema_kimg * 1000, 0.1 * state.pictures + 1)
+    keep = 0.5 ** (schedule.batch / half_life)
     for mean, now in zip(state.G_ema.parameters(), state.G.parameters(), strict=True):
         mean.lerp_(now, 1 - keep)
     for kept, fresh in zip(state.G_ema.buffers(), state.G.buffers(), strict=True):
         kept.copy_(fresh)
 
 
-def _adapt(state: TrainState, config: GanConfig, sign_on_real: float) -> None:
-    if config.augment != "adaptive":
+def _adapt(state: TrainState, options: TrainOptions, sign_on_real: float) -> None:
+    augmentation = options.augmentation
+    if augmentation.augment != "adaptive":
         return
     state.signs.append(sign_on_real)
     if len(state.signs) == AUGMENT_EVERY:
         sign = sum(state.signs) / len(state.signs)
-        pictures = AUGMENT_EVERY * config.batch
-        state.augment_p = next_strength(state.augment_p, sign, config.augment_target, pictures)
+        pictures = AUGMENT_EVERY * options.schedule.batch
+        state.augment_p = next_strength(state.augment_p, sign, augmentation.target, pictures)
         state.signs.clear()

@@ -54,7 +54,7 @@ def run_worker(out: Path, options: TrainOptions) -> None:
                 state, rollbacks = newest(out, options), order - distributed.RELOAD
             elif state is not None:
                 share = distributed.broadcast_float(0.0)
-                set_rates(state[0], state[1].config, rollbacks, share)
+                set_rates(state[0], state[1].options, rollbacks, share)
                 one_step(*state)
 
 
