@@ -86,11 +86,6 @@ def migrated(
         tensors = {_today(name, _GENERATOR): x for name, x in tensors.items()}
         if isinstance(about.get("shape"), dict):
             about = {**about, "shape": _renamed(about["shape"], _SHAPE)}
-    if kind == "config" and about.get("command") == "reconstruct":
-        about = {"masks": "auto", **about}  # 168e698 knew no masks
-        for method in ("splats", "nerf"):
-            if isinstance(about.get(method), dict):  # the run's own `exposure` is what counts
-                about[method] = {k: v for k, v in about[method].items() if k != "exposure"}
     return about, tensors
 
 
@@ -105,10 +100,15 @@ def _renamed(entries: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 
 def _config(config: dict[str, Any]) -> dict[str, Any]:
-    """Of a run: a training's options were flat."""
+    """Of a run: a training's options were flat, and 168e698 knew no masks."""
     if isinstance(train := config.get("config"), dict):
         rest = {name: value for name, value in config.items() if name != "config"}
         config = _nested(rest | train, _TRAIN)
+    if config.get("command") == "reconstruct" and "method" in config:
+        config = {"masks": "auto", **config}
+        for method in ("splats", "nerf"):
+            if isinstance(config.get(method), dict):  # the run's own `exposure` is what counts
+                config[method] = {k: v for k, v in config[method].items() if k != "exposure"}
     return config
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import tondo
 from tondo.errors import InputError
-from tondo.runs.migration import migrated
 from tondo.runs.run_directory import RunDirectory, read_config
 
 R = TypeVar("R")
@@ -44,7 +43,7 @@ def stored_options(
     Raises:
         InputError: the run is of another command, or its config is damaged or of another version.
     """
-    config, _ = migrated("config", read_config(run), {})
+    config = read_config(run)
     if config.get("command") != command:
         raise InputError(
             f"{run.path} is a run of `tondo {config.get('command', '?')}`, not of `tondo {command}`"

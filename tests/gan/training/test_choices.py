@@ -118,7 +118,7 @@ def test_a_plain_discriminator_as_typed(
     assert trained.card.kimg == pytest.approx(0.008)
     opened = open_run(run)
     assert isinstance(load_discriminator(opened, 32), PlainDiscriminator)
-    config = read_config(opened)["config"]
+    config = read_config(opened)["adversarial"]
     assert (config["discriminator"], config["loss"]) == ("plain", "relativistic")
 
 
@@ -152,7 +152,7 @@ def test_a_field_stopped_and_going_on_ends_where_going_straight_does(
 def first_gradients(loss: str) -> tuple[Tensor, Tensor]:
     """Of G and of D in the first step of a training of nothing but the game, with a D that is
     sure of itself: it takes everything for generated."""
-    state, inputs = tiny_training(replace(ALONE, loss=loss, lazy=1000, r1_gamma=0.0))
+    state, inputs = tiny_training(tuned(ALONE, loss=loss, r1_every=1000, r1_gamma=0.0))
     assert isinstance(state.D, ProjectedDiscriminator)
     with torch.no_grad():
         for head in state.D.heads:
