@@ -9,6 +9,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
+# Our own builds: a warning of the compiler is an error (CMakeLists.txt says why others' are not).
+STRICT := -C cmake.define.TONDO_WERROR=ON
 NATIVE := pyproject.toml CMakeLists.txt $(shell find cpp -type f -name '*.[ch]*')
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 
@@ -35,7 +37,7 @@ $(VENV)/.installed: $(NATIVE) | $(VENV)/bin/python
 
 $(VENV)/.installed-test: $(NATIVE) | $(VENV)/bin/python
 	@$(compiler)
-	$(PIP) -e '.[test]'
+	$(PIP) $(STRICT) -e '.[test]'
 	@touch $(VENV)/.installed $@
 
 # Blender as a Python module, for the tests that open meshes in it; beside, not in, the environment:
@@ -48,7 +50,7 @@ $(VENV)/blender/.tried: | $(VENV)/.installed-test
 
 $(VENV)/.installed-dev: $(NATIVE) | $(VENV)/bin/python
 	@$(compiler)
-	$(PIP) -e '.[dev]'
+	$(PIP) $(STRICT) -e '.[dev]'
 	@touch $(VENV)/.installed $@
 
 $(VENV)/bin/python:

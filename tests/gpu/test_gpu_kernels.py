@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
 import kernels.test_adam as adams
 import kernels.test_mesh_depth as meshes
@@ -13,7 +12,9 @@ import kernels.test_tsdf as volumes
 from kernels.conftest import build_scene
 from kernels.splats.test_median_depth import arguments
 from tondo.kernels.adam import adam_visible_
+from tondo.kernels.adam_torch import AdamStep
 from tondo.kernels.mesh_depth import mesh_depth
+from tondo.kernels.splats.gaussians import Gaussians
 from tondo.kernels.splats.median_depth import median_depth
 from tondo.kernels.ssim_l1 import ssim_l1
 from tondo.kernels.tsdf import Volume, empty_volume, integrate
@@ -46,8 +47,9 @@ def test_steps_of_adam(cuda: torch.device) -> None:
     visible = torch.rand(adams.N, generator=torch.Generator().manual_seed(1)) > 0.3
     rates = torch.rand(adams.D, generator=torch.Generator().manual_seed(2))
     for step in range(1, 5):
-        adam_visible_(*here, visible, rates, *adams.BETAS, adams.EPS, step)
-        adam_visible_(*there, visible.to(cuda), rates.to(cuda), *adams.BETAS, adams.EPS, step)
+        adam_visible_(*here, visible, AdamStep(rates, *adams.BETAS, adams.EPS, step))
+        away = AdamStep(rates.to(cuda), *adams.BETAS, adams.EPS, step)
+        adam_visible_(*there, visible.to(cuda), away)
     for one, other in zip(there, here, strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-5, atol=1e-6)
 
@@ -56,7 +58,9 @@ def test_steps_of_adam(cuda: torch.device) -> None:
 def test_median_depth(cuda: torch.device, level: float) -> None:
     scene = build_scene(n=300, size=(37, 22), scale=(0.05, 0.6), opacity=(0.3, 0.99))
     given = arguments(scene)
-    there = [x.to(cuda) if isinstance(x, Tensor) else x for x in given]
+    gaussians, cameras = given
+    away = cameras._replace(viewmats=cameras.viewmats.to(cuda), Ks=cameras.Ks.to(cuda))
+    there = (Gaussians(*(x.to(cuda) for x in gaussians)), away)
     found, wanted = median_depth(*there, level=level), median_depth(*given, level=level)
     assert found.device == cuda
     assert not found.requires_grad

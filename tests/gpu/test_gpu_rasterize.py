@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from kernels.conftest import Scene, build_scene
-from kernels.splats.test_rasterize_scenes import H, W, scenes, total
+from kernels.splats.test_project_torch import project_scene
+from kernels.splats.test_rasterize_scenes import H, W, at_once, scenes, total
 from kernels.test_native import SCENES, SIZE, assert_near, run
 from tondo.kernels.splats import rasterize as room
-from tondo.kernels.splats.project import ProjectionOptions, project
+from tondo.kernels.splats.project_torch import ProjectionOptions
 from tondo.kernels.splats.rasterize import rasterize, rasterize_path
-from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
 from tondo.kernels.splats.rasterize_torch import rasterize_torch
 
 BOTH = {"render_mode": "RGB+D", "with_normals": True}
@@ -78,10 +78,8 @@ def test_no_splats(cuda: torch.device) -> None:
 @pytest.mark.parametrize("antialiased", [False, True])
 def test_projection(cuda: torch.device, antialiased: bool) -> None:
     scene = build_scene(n=300, size=SIZE, cameras=2)
-    names = ("means", "quats", "scales", "opacities", "viewmats", "Ks")
-    options = ProjectionOptions(*SIZE, antialiased=antialiased)
-    found = project(*(scene[name].to(cuda) for name in names), options)
-    wanted = project(*(scene[name] for name in names), options)
+    options = ProjectionOptions(antialiased=antialiased)
+    found, wanted = (project_scene(one, options) for one in (moved(scene, cuda), scene))
     assert torch.equal(found.radii.cpu(), wanted.radii)
     parts = ("means2d", "depths", "conics", "compensations")
     seen, shown = ({n: getattr(one, n).cpu() for n in parts} for one in (found, wanted))
@@ -93,8 +91,8 @@ def test_many_scenes(cuda: torch.device) -> None:
     tensors = [tensor.requires_grad_() for tensor in scenes()[:6]]
     there = [x.detach().to(cuda).requires_grad_() for x in tensors]
     K = scenes()[6]
-    found = rasterize_scenes(*there, K.to(cuda), W, H)
-    wanted = rasterize_scenes(*tensors, K, W, H)
+    found = at_once([*there, K.to(cuda)])
+    wanted = at_once([*tensors, K])
     for part, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(part.cpu(), other, rtol=1e-5, atol=1e-5)
     total(tuple(x.cpu() for x in found)).backward()  # type: ignore[arg-type]
@@ -106,7 +104,7 @@ def test_many_scenes(cuda: torch.device) -> None:
 
 
 def test_no_scenes(cuda: torch.device) -> None:
-    seen = rasterize_scenes(*(tensor[:0].to(cuda) for tensor in scenes()), W, H)
+    seen = at_once([tensor[:0].to(cuda) for tensor in scenes()])
     assert seen.colors.shape == (0, H, W, 3)
     assert seen.alphas.shape == (0, H, W, 1)
     assert seen.depths.device == cuda

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from kernels.conftest import Scene, build_scene
-from kernels.splats.test_rasterize_scenes import H, W, one_by_one, scenes, total
+from kernels.splats.test_rasterize_scenes import at_once, one_by_one, scenes, total
 from kernels.test_native import SIZE, run
 from tondo.kernels.splats.rasterize import rasterize, rasterize_path
-from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
 from tondo.kernels.splats.rasterize_torch import rasterize_torch
 
 
@@ -129,7 +128,7 @@ def test_many_scenes(cuda: torch.device) -> None:
     there = [tensor.to(cuda).requires_grad_() for tensor in scenes()[:6]]
     here = [tensor.requires_grad_() for tensor in scenes()[:6]]
     K = scenes()[6]
-    found = rasterize_scenes(*there, K.to(cuda), W, H)
+    found = at_once([*there, K.to(cuda)])
     wanted = one_by_one([*here, K])
     names = ("colors", "depths", "alphas")
     assert_alike(found._asdict(), dict(zip(names, wanted, strict=True)))

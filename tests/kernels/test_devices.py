@@ -15,14 +15,14 @@ from kernels.sphere import test_matcap, test_sphere_maps
 from kernels.splats import test_median_depth, test_rasterize_scenes
 from tondo.data.field import Marching
 from tondo.kernels.adam import adam_touched_, adam_visible_
+from tondo.kernels.adam_torch import AdamStep
 from tondo.kernels.fields.rays import log_densities, render_rays
 from tondo.kernels.fields.tri_planes import march_planes
 from tondo.kernels.mesh_depth import mesh_depth
-from tondo.kernels.sphere.matcap import lit
+from tondo.kernels.sphere.matcap import matcap
 from tondo.kernels.sphere.sphere_maps import finer, padded
 from tondo.kernels.splats.median_depth import median_depth
 from tondo.kernels.splats.rasterize import rasterize
-from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
 from tondo.kernels.ssim_l1 import ssim_l1
 from tondo.kernels.tsdf import empty_volume, integrate
 
@@ -39,7 +39,7 @@ def splats() -> None:
 
 def many_splats() -> None:
     *tensors, K = test_rasterize_scenes.scenes()
-    rasterize_scenes(*tensors, away(K), 7, 5)
+    test_rasterize_scenes.at_once([*tensors, away(K)])
 
 
 def loss() -> None:
@@ -54,17 +54,18 @@ def loss_by_mask() -> None:
 
 def adam() -> None:
     rows = [torch.zeros(3, 2) for _ in range(4)]
-    adam_visible_(*rows, away(torch.ones(3).bool()), 0.1, 0.9, 0.99, 1e-8, 1)
+    adam_visible_(*rows, away(torch.ones(3).bool()), AdamStep(0.1, 0.9, 0.99, 1e-8, 1))
 
 
 def adam_of_columns() -> None:
     rows = [torch.zeros(3, 2) for _ in range(4)]
-    adam_visible_(*rows, torch.ones(3).bool(), away(torch.ones(2)), 0.9, 0.99, 1e-8, 1)
+    step = AdamStep(away(torch.ones(2)), 0.9, 0.99, 1e-8, 1)
+    adam_visible_(*rows, torch.ones(3).bool(), step)
 
 
 def adam_of_what_is_touched() -> None:
     params, grads, first, second = (torch.zeros(2, 8) for _ in range(4))
-    adam_touched_(params, away(grads), first, second, 0.1, 0.9, 0.99, 1e-8, 1)
+    adam_touched_(params, away(grads), first, second, AdamStep(0.1, 0.9, 0.99, 1e-8, 1))
 
 
 def rays() -> None:
@@ -88,7 +89,7 @@ def planes() -> None:
 
 def light() -> None:
     quats, viewmats, lights, colors = test_matcap.arguments()
-    lit(quats, viewmats, away(lights), colors)
+    matcap(quats, viewmats, away(lights), colors)
 
 
 def style_of_a_map() -> None:
@@ -102,8 +103,8 @@ def bias_of_a_map() -> None:
 
 
 def depth() -> None:
-    *splats, K, width, height = test_median_depth.arguments(build_scene())
-    median_depth(*splats, away(K), width, height)
+    gaussians, cameras = test_median_depth.arguments(build_scene())
+    median_depth(gaussians, cameras._replace(Ks=away(cameras.Ks)))
 
 
 def depth_of_a_mesh() -> None:

@@ -5,7 +5,8 @@ import torch
 import trimesh
 
 from tondo import _native
-from tondo.kernels.mesh_depth import mesh_depth, mesh_depth_reference
+from tondo.kernels.mesh_depth import mesh_depth
+from tondo.kernels.mesh_depth_torch import mesh_depth_torch
 
 VIEWMAT = torch.tensor([[0.8, 0, 0.6, 0.1], [0, 1, 0, -0.05], [-0.6, 0, 0.8, 3.0], [0, 0, 0, 1.0]])
 K = torch.tensor([[60.0, 0.0, 21.0], [0.0, 64.0, 14.5], [0.0, 0.0, 1.0]])
@@ -20,7 +21,7 @@ def ball() -> tuple[torch.Tensor, torch.Tensor]:
 def test_native_is_the_twin() -> None:
     vertices, faces = ball()
     depth, face = mesh_depth(vertices, faces, VIEWMAT, K, *SIZE)
-    twin, twin_face = mesh_depth_reference(vertices, faces, VIEWMAT, K, *SIZE)
+    twin, twin_face = mesh_depth_torch(vertices, faces, VIEWMAT, K, *SIZE)
     assert (face == twin_face).float().mean() > 0.995  # a centre on an edge belongs to either face
     same = (face >= 0) & (twin_face >= 0)
     assert same.sum() > 700
@@ -49,7 +50,7 @@ def test_faces_behind_the_camera_are_left_out() -> None:
     _, face = mesh_depth(vertices, faces, torch.eye(4), K, *SIZE)
     assert set(face.flatten().tolist()) == {1}
     empty = torch.empty(0, 3, dtype=torch.int64)
-    for function in (mesh_depth, mesh_depth_reference):
+    for function in (mesh_depth, mesh_depth_torch):
         assert (function(vertices, empty, torch.eye(4), K, *SIZE)[1] == -1).all()
 
 

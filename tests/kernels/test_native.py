@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from tondo import _native
-from tondo.kernels.adam import adam_visible_, adam_visible_torch_
+from tondo.kernels.adam import adam_visible_
+from tondo.kernels.adam_torch import AdamStep, adam_visible_torch_
 from tondo.kernels.splats.rasterize import rasterize, rasterize_path
 from tondo.kernels.splats.rasterize_torch import rasterize_torch
-from tondo.kernels.ssim_l1 import ssim_l1, ssim_l1_torch
+from tondo.kernels.ssim_l1 import ssim_l1
+from tondo.kernels.ssim_l1_torch import ssim_l1_torch
 
 PARAMETERS = ("means", "quats", "scales", "opacities", "sh", "viewmats", "backgrounds")
 SIZE = (75, 50)  # 5 x 4 tiles, the last ones cut
@@ -266,7 +268,8 @@ def test_any_number_of_threads_gives_the_same_bits(
         loss.backward()
         params, first, second = (slopes["means"].clone().abs() for _ in range(3))
         seen = torch.ones(3000).bool()
-        adam_visible_(params, slopes["means"], first, second, seen, 0.1, 0.9, 0.999, 1e-15, 2)
+        adam = AdamStep(0.1, 0.9, 0.999, 1e-15, 2)
+        adam_visible_(params, slopes["means"], first, second, seen, adam)
         outputs |= {f"v_{n}": s for n, s in slopes.items()}
         results.append({**outputs, "loss": loss.detach(), "v_image": image.grad, "p": params})
     for other in results[1:]:
@@ -340,8 +343,8 @@ def test_adam_against_the_twin(columns: int) -> None:
     visible[200:300] = True  # runs of visible rows take another way
     rates = torch.rand(columns, generator=generator)
     twin = [t.double() for t in rows]
-    adam_visible_(*rows, visible, rates, 0.9, 0.99, 1e-10, 5)
-    adam_visible_torch_(*twin, visible, rates.double(), 0.9, 0.99, 1e-10, 5)
+    adam_visible_(*rows, visible, AdamStep(rates, 0.9, 0.99, 1e-10, 5))
+    adam_visible_torch_(*twin, visible, AdamStep(rates.double(), 0.9, 0.99, 1e-10, 5))
     for name, found, expected in zip("pgmv", rows, twin, strict=True):
         assert_near({name: found}, {name: expected}, 1e-5)
 
@@ -350,4 +353,4 @@ def test_adam_refuses_rows_that_are_not_contiguous() -> None:
     rows = [torch.zeros(6, 4) for _ in range(4)]
     rows[0] = torch.zeros(4, 6).T
     with pytest.raises(ValueError, match="params must be contiguous"):
-        adam_visible_(*rows, torch.ones(6).bool(), 0.1, 0.9, 0.99, 1e-10, 1)
+        adam_visible_(*rows, torch.ones(6).bool(), AdamStep(0.1, 0.9, 0.99, 1e-10, 1))

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from tondo import _native
-from tondo.kernels.tsdf import Volume, empty_volume, integrate, integrate_reference
+from tondo.kernels.tsdf import Volume, empty_volume, integrate
+from tondo.kernels.tsdf_torch import integrate_torch
 
 HEIGHT, WIDTH = 37, 52
 TRUNCATION = 0.25
@@ -47,7 +48,7 @@ def fused(function: object, views: int = 3) -> Volume:
 
 
 def test_native_kernel_agrees_with_its_twin() -> None:
-    native, twin = fused(integrate).planes, fused(integrate_reference).planes
+    native, twin = fused(integrate).planes, fused(integrate_torch).planes
     # A voxel whose projection falls on a pixel's border may be rounded to either side of it: a
     # handful differ by a whole pixel, all others by rounding only.
     differs = ((native - twin).abs() > 1e-4).any(dim=0)
@@ -72,7 +73,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     assert torch.equal(results[0], results[2])
 
 
-@pytest.mark.parametrize("function", [integrate, integrate_reference])
+@pytest.mark.parametrize("function", [integrate, integrate_torch])
 def test_a_wall_in_front_of_the_camera(function: object) -> None:
     """On the axis the value is the distance to the wall over the truncation, by definition."""
     volume = empty_volume(torch.tensor([0.0, 0.0, 0.0]), 0.1, (1, 1, 40))
@@ -96,7 +97,7 @@ def test_a_wall_in_front_of_the_camera(function: object) -> None:
     assert torch.allclose(blue[colored], torch.tensor(0.6))
 
 
-@pytest.mark.parametrize("function", [integrate, integrate_reference])
+@pytest.mark.parametrize("function", [integrate, integrate_torch])
 def test_empty_pixels_carve_and_unknown_ones_do_nothing(function: object) -> None:
     K = torch.tensor([[30.0, 0.0, 20.0], [0.0, 30.0, 10.0], [0.0, 0.0, 1.0]])
     for depth, weight, value in ((float("inf"), 1.0, 1.0), (0.0, 0.0, -1.0)):

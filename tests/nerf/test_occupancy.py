@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tondo.data.field import Field, Heads, Marching, Space
-from tondo.kernels.fields.occupancy import MemoryRule, remember_, remember_samples_, remember_torch_
+from tondo.kernels.fields.occupancy import remember_, remember_samples_
+from tondo.kernels.fields.occupancy_torch import MemoryRule, remember_torch_
 from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.kernels.fields.rays_torch import into_cube
 from tondo.nerf.bounds import first_field

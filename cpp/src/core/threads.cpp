@@ -8,8 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "core/torch_threads.h"
+
 #if defined(__linux__)
-#include <dlfcn.h>
 #include <sched.h>
 #endif
 
@@ -31,8 +32,8 @@ struct Round {
   int64_t n;
   const std::function<void(int64_t)>& fn;
   std::atomic<int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr error;
+  std::mutex mutex{};
+  std::exception_ptr error{};
 
   void take_chunks() {
     inside = true;
@@ -46,18 +47,6 @@ struct Round {
     inside = false;
   }
 };
-
-// GNU's OpenMP, if this process has one that all may use: torch's. Its threads go on looking for
-// work for a while after each of torch's operations, and ours would have to wait for the cores.
-using RunTeam = void (*)(void (*)(void*), void*, unsigned, unsigned);
-RunTeam team_of_torch() {
-#if defined(__linux__)
-  static const RunTeam run = reinterpret_cast<RunTeam>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-  return run;
-#else
-  return nullptr;
-#endif
-}
 
 class Pool {
  public:
@@ -154,10 +143,9 @@ void parallel_for(int64_t n, const std::function<void(int64_t)>& fn) {
   }
   if (n <= 0) return;
   Round round{n, fn};
-  if (const RunTeam run_team = team_of_torch()) {
-    const unsigned threads = static_cast<unsigned>(std::min<int64_t>(n, num_threads()));
-    run_team([](void* data) { static_cast<Round*>(data)->take_chunks(); }, &round, threads, 0);
-  } else {
+  const unsigned threads = static_cast<unsigned>(std::min<int64_t>(n, num_threads()));
+  const auto work = [](void* data) { static_cast<Round*>(data)->take_chunks(); };
+  if (!run_on_torch_threads(work, &round, threads)) {
     std::lock_guard<std::mutex> lock(pool_mutex);
     the_pool().run(round);
   }

@@ -45,7 +45,7 @@ float mixed(const float* picture, const Place& place) {
 
 }  // namespace
 
-void lit_forward(const Lit& in, float* out) {
+void matcap_forward(const Matcap& in, float* out) {
   const int pixels = in.side * in.side;
   parallel_for(in.batch, [&](int64_t b) {
     const float *light = in.light + 2 * pixels * b, *turns = in.turns + 6 * b;
@@ -57,7 +57,7 @@ void lit_forward(const Lit& in, float* out) {
   });
 }
 
-void lit_backward(const Lit& in, const float* v_out, float* v_light, float* v_colors) {
+void matcap_backward(const Matcap& in, const float* v_out, float* v_light, float* v_colors) {
   const int pixels = in.side * in.side;
   parallel_for(in.batch, [&](int64_t b) {
     const float *light = in.light + 2 * pixels * b, *turns = in.turns + 6 * b;

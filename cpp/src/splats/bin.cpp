@@ -97,7 +97,7 @@ void ellipses_of(const SplatsOnScreen& s, const uint32_t* order, int count,
 
 TONDO_INLINE RowReach reach_in_row(const Ellipse& e, int tile_y, int width, int height) {
   const f8 r = f8{0, 2, 4, 6, 8, 10, 12, 14};
-  const f8 y = r + (tile_y * kTile + 0.5f);
+  const f8 y = r + (static_cast<float>(tile_y * kTile) + 0.5f);
   const f8 big = splat8(1e9f);
   f8 lo = big, hi = -big;
   for (int odd = 0; odd < 2; ++odd) {

@@ -123,8 +123,8 @@ void forward_lanes(int64_t i, int count, const Lanes& s, const float* opacities,
       rx = std::ceil(extent * sd_x[l]);
       ry = std::ceil(extent * sd_y[l]);
       keep = !(rx <= opt.radius_clip && ry <= opt.radius_clip) && rx > 0 && ry > 0 &&
-             x2d[l] + rx > 0 && x2d[l] - rx < cam.width && y2d[l] + ry > 0 &&
-             y2d[l] - ry < cam.height;  // false for NaN
+             x2d[l] + rx > 0 && x2d[l] - rx < static_cast<float>(cam.width) && y2d[l] + ry > 0 &&
+             y2d[l] - ry < static_cast<float>(cam.height);  // false for NaN
     }
     out.radii[2 * k] = keep ? static_cast<int32_t>(std::min(rx, 1e9f)) : 0;
     out.radii[2 * k + 1] = keep ? static_cast<int32_t>(std::min(ry, 1e9f)) : 0;

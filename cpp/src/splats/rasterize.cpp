@@ -13,12 +13,11 @@ namespace tondo {
 namespace {
 
 constexpr int kBlocks = 32;
-constexpr float kMinAlpha = 1.0f / 255.0f;
 constexpr float kMaxAlpha = 0.999f;
 constexpr float kMinT = 1e-4f;
 constexpr float kLog2E = 1.44269504088896f;
 
-constexpr float kMinPower = -7.99435344f;  // log2 of kMinAlpha
+constexpr float kMinPower = -7.99435344f;  // log2 of the least alpha, 1/255
 
 // A record: mean x, mean y, then alpha = 2^(top - u^2 - v^2) with u = p dx + q dy, v = r dy: the
 // Cholesky factor of the conic (times log2(e) / 2), which cannot go indefinite by rounding.
@@ -154,7 +153,8 @@ template <int CH>
 int64_t forward_tile(Bins& bins, int tile, const float* background, float* image, float* alphas) {
   constexpr int R = kRecordOf<CH>;
   const int x0 = tile % bins.tiles_x * kTile, y0 = tile / bins.tiles_x * kTile;
-  const float mid_x = x0 + 0.5f * kTile, mid_y = y0 + 0.5f * kTile;
+  const float mid_x = static_cast<float>(x0) + 0.5f * kTile;
+  const float mid_y = static_cast<float>(y0) + 0.5f * kTile;
   f8 T[kBlocks], left[kBlocks];  // T: 0 once a pixel has stopped; left: what T was then
   f8 color[CH][kBlocks];
   uint32_t live[kBlocks * sizeof(f8)];
@@ -220,7 +220,8 @@ void backward_tile(Bins& bins, int tile, const float* image, const float* v_imag
                    const float* v_alphas) {
   constexpr int R = kRecordOf<CH>, S = kSlotOf<CH>;
   const int x0 = tile % bins.tiles_x * kTile, y0 = tile / bins.tiles_x * kTile;
-  const float mid_x = x0 + 0.5f * kTile, mid_y = y0 + 0.5f * kTile;
+  const float mid_x = static_cast<float>(x0) + 0.5f * kTile;
+  const float mid_y = static_cast<float>(y0) + 0.5f * kTile;
   f8 T[kBlocks], rest[kBlocks], v[CH][kBlocks];
   f8 weight[kBlocks], moment[kBlocks];
   Alphas found;

@@ -1,16 +1,13 @@
-"""Adam over the visible splats only.
-
-Kingma & Ba 2015, Adam, algorithm 1; Mallick et al. 2024, Taming 3DGS (leaving out splats that no
-camera of the step saw).
-"""
+"""Adam over the visible splats only, by native code where float32 is on the CPU."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from tondo import _native  # type: ignore[attr-defined]
+from tondo import _native
 from tondo.checks import check_dtype, check_one_device, check_shape
+from tondo.kernels.adam_torch import AdamStep, adam_touched_torch_, adam_visible_torch_
 
 
 @torch.no_grad()
@@ -20,11 +17,7 @@ def adam_visible_(
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
     visible: Tensor,
-    lr: float | Tensor,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    step: int,
+    adam: AdamStep,
 ) -> None:
     """One step of Adam, in place, on the rows of `params` where `visible`.
 
@@ -36,53 +29,23 @@ def adam_visible_(
         params, grads, exp_avg, exp_avg_sq: [N, D] float32 (float64 through the twin); all but
             `grads` are updated and must be contiguous.
         visible: [N] bool.
-        lr: learning rate, one for all or [D], one for each column.
-        beta1, beta2, eps: as in `torch.optim.Adam`.
-        step: 1 for the first step.
 
     Raises:
         TypeError, ValueError: shapes, dtypes or devices that do not fit each other, step below 1.
     """
     _check(params, grads, exp_avg, exp_avg_sq, visible)
-    if isinstance(lr, Tensor):
-        check_shape("lr", lr, "D", {"D": params.shape[1]})
-        check_one_device(params=params, lr=lr)
-    if step < 1:
-        raise ValueError(f"step counts from 1, got {step}")
+    if isinstance(adam.lr, Tensor):
+        check_shape("lr", adam.lr, "D", {"D": params.shape[1]})
+        check_one_device(params=params, lr=adam.lr)
+    if adam.step < 1:
+        raise ValueError(f"step counts from 1, got {adam.step}")
     if params.device.type != "cpu" or params.dtype != torch.float32:
-        adam_visible_torch_(
-            params, grads, exp_avg, exp_avg_sq, visible, lr, beta1, beta2, eps, step
-        )
+        adam_visible_torch_(params, grads, exp_avg, exp_avg_sq, visible, adam)
         return
-    rows = [t.detach() for t in (params, grads.contiguous(), exp_avg, exp_avg_sq)]
+    now, grad = params.detach(), grads.detach().contiguous()
+    lr = torch.as_tensor(adam.lr, dtype=torch.float32).expand(params.shape[1]).contiguous()
     radii = visible.to(torch.int32)[:, None].expand(-1, 2).contiguous()
-    rates = torch.as_tensor(lr, dtype=torch.float32).expand(params.shape[1]).contiguous()
-    _native.adam_visible(*rows, radii, rates, beta1, beta2, eps, step)
-
-
-@torch.no_grad()
-def adam_visible_torch_(
-    params: Tensor,
-    grads: Tensor,
-    exp_avg: Tensor,
-    exp_avg_sq: Tensor,
-    visible: Tensor,
-    lr: float | Tensor,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    step: int,
-) -> None:
-    """`adam_visible_` in plain PyTorch, its definition."""
-    rows = visible.nonzero().squeeze(1)
-    grad = grads[rows]
-    first = beta1 * exp_avg[rows] + (1 - beta1) * grad
-    second = beta2 * exp_avg_sq[rows] + (1 - beta2) * grad * grad
-    mean = first / (1 - beta1**step)
-    deviation = (second / (1 - beta2**step)).sqrt()
-    params[rows] -= lr * mean / (deviation + eps)
-    exp_avg[rows] = first
-    exp_avg_sq[rows] = second
+    _native.adam_visible(now, grad, exp_avg, exp_avg_sq, (lr, *adam[1:]), radii)
 
 
 @torch.no_grad()
@@ -91,11 +54,7 @@ def adam_touched_(
     grads: Tensor,
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    step: int,
+    adam: AdamStep,
 ) -> None:
     """One step of Adam, in place, on all but what has no gradient at all: of the entries of a hash
     grid a step touches some (Müller et al. 2022, section 4, leave out single numbers).
@@ -103,7 +62,7 @@ def adam_touched_(
     Args:
         params, grads, exp_avg, exp_avg_sq: contiguous, of one shape, a multiple of 8 numbers,
             float32 (float64 through the twin); each 8 in a row are touched together or not at all.
-        lr, beta1, beta2, eps, step: as of `adam_visible_`.
+        adam: with one learning rate for all.
 
     Raises:
         TypeError, ValueError: as `adam_visible_`.
@@ -115,13 +74,10 @@ def adam_touched_(
     every = torch.ones(1, dtype=torch.bool, device=params.device).expand(len(now))
     _check(now, grad, first, second, every)
     if params.device.type != "cpu" or params.dtype != torch.float32:
-        touched = (grad != 0).any(dim=1)
-        adam_visible_torch_(now, grad, first, second, touched, lr, beta1, beta2, eps, step)
+        adam_touched_torch_(now, grad, first, second, adam)
         return
-    rates = torch.full((8,), lr)
-    _native.adam_visible(
-        now, grad, first, second, None, rates, beta1, beta2, eps, step, touched=True
-    )
+    rates = (torch.full((8,), float(adam.lr)), *adam[1:])
+    _native.adam_visible(now, grad, first, second, rates, None, touched=True)
 
 
 def _check(

@@ -13,7 +13,8 @@ import torch
 from torch import Generator, Tensor
 
 from tondo.data.field import Field, Marching, Space
-from tondo.kernels.fields.occupancy import MemoryRule, remember_
+from tondo.kernels.fields.occupancy import remember_
+from tondo.kernels.fields.occupancy_torch import MemoryRule
 from tondo.kernels.fields.rays import log_densities
 from tondo.kernels.fields.rays_torch import MOST_LOG
 

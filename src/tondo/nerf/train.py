@@ -20,8 +20,10 @@ from tondo.data.field import (
     with_arrays,
 )
 from tondo.kernels.adam import adam_touched_, adam_visible_
+from tondo.kernels.adam_torch import AdamStep
 from tondo.kernels.fields.frequency import half_products
-from tondo.kernels.fields.occupancy import MemoryRule, remember_samples_
+from tondo.kernels.fields.occupancy import remember_samples_
+from tondo.kernels.fields.occupancy_torch import MemoryRule
 from tondo.kernels.fields.rays import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.bounds import first_field, range_of
 from tondo.nerf.config import NerfConfig
@@ -236,16 +238,17 @@ def _update(t: TrainState, config: NerfConfig, grads: dict[str, Tensor], fractio
     rates = {"weights": config.lr_heads, "coarse": deep, "fine": deep}
     for name, values in arrays_of(t.field).items():
         lr = rate * rates.get(name, config.lr_tables)
+        adam = AdamStep(lr, BETA1, config.beta2, EPS, t.step)
         first, second = t.moments[name]
         if name == "tables":
-            adam_touched_(values, grads[name], first, second, lr, BETA1, config.beta2, EPS, t.step)
+            adam_touched_(values, grads[name], first, second, adam)
             continue
         now, grad, first, second = (
             x.view(-1, x.shape[-1]) if x.dim() > 1 else x[None]
             for x in (values, grads[name].contiguous(), first, second)
         )
         every = torch.ones(len(now), dtype=torch.bool)
-        adam_visible_(now, grad, first, second, every, lr, BETA1, config.beta2, EPS, t.step)
+        adam_visible_(now, grad, first, second, every, adam)
     if "exposures" in grads:
         towards = _adam(t.exposure_moments, grads["exposures"], config.beta2, t.step)
         t.exposures -= fall * config.lr_exposure * towards

@@ -8,6 +8,7 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.data.views import View
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
 from tondo.kernels.splats.median_depth import median_depth
 from tondo.kernels.splats.rasterize import rasterize
 
@@ -36,10 +37,7 @@ def render_splats(
     """
     splats = scene.splats
     picture, alphas, meta = rasterize(
-        splats.means,
-        splats.quats,
-        splats.log_scales.exp(),
-        splats.opacity_logits.sigmoid(),
+        *_gaussians(splats),
         splats.sh,
         camera.viewmat[None],
         camera.K[None],
@@ -65,15 +63,10 @@ def render_splats(
 def surface_depth(scene: Scene, camera: Camera) -> Tensor:
     """[H, W] camera z at which `_LIGHT_LEFT` of a pixel's light is left, 0 where it never is. See
     `kernels.median_depth`."""
-    splats = scene.splats
-    return median_depth(
-        splats.means,
-        splats.quats,
-        splats.log_scales.exp(),
-        splats.opacity_logits.sigmoid(),
-        camera.viewmat,
-        camera.K,
-        camera.width,
-        camera.height,
-        level=_LIGHT_LEFT,
-    )
+    cameras = Cameras(camera.viewmat[None], camera.K[None], camera.width, camera.height)
+    return median_depth(_gaussians(scene.splats), cameras, level=_LIGHT_LEFT)[0]
+
+
+def _gaussians(splats: Splats) -> Gaussians:
+    scales, opacities = splats.log_scales.exp(), splats.opacity_logits.sigmoid()
+    return Gaussians(splats.means, splats.quats, scales, opacities)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from tondo import _native
 from tondo.data.cameras import Camera
+from tondo.kernels.splats.gaussians import Gaussians, ScreenGaussians
+from tondo.kernels.splats.project_torch import ProjectionOptions
 from tondo.splats.parameters import NAMES, Parameters
 
-NEAR_PLANE, FAR_PLANE, RADIUS_CLIP, EPS2D = 0.01, 1e10, 0.0, 0.3
+PROJECTION = ProjectionOptions()
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-15
 
 
@@ -44,53 +47,83 @@ class Rates:
     sh0: float
     sh_rest: float
 
+    def columns(self, name: str, count: int) -> Tensor:
+        """[count], one for each number of a splat's tensor `name`."""
+        if name == "sh":
+            first = torch.full((3,), self.sh0)
+            return torch.cat([first, torch.full((count - 3,), self.sh_rest)])
+        return torch.full((count,), getattr(self, name))
+
+
+class ScreenGrads(NamedTuple):
+    """Gradients of what `ScreenGaussians` a picture is made from; see there."""
+
+    means2d: Tensor
+    conics: Tensor
+    opacities: Tensor
+    channels: Tensor
+
+
+class SplatGrads(NamedTuple):
+    """Gradients of N splats: means [N, 3], quats [N, 4], scales [N, 3], sh [N, K, 3]."""
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+    sh: Tensor
+
 
 @dataclass
 class Workspace:
     """Buffers that live from step to step; sized on use.
 
     Attributes:
-        radii: [N, 2] int32 of the last step, 0 where a splat was not seen.
-        picture: [H, W, 3] of the last step, before exposure.
+        scales: [N, 3] of the last step, world units.
+        screen: the splats of the last step; radii are 0 where one was not seen.
+        picture: [H, W, 3] of the last step, before exposure. alphas: [H, W].
+        v_screen, v_splats, v_picture: the loss's gradients.
     """
 
     bins: _native.Bins
     loss: _native.LossScratch
-    rows: dict[str, Tensor]
-    radii: Tensor
+    scales: Tensor
+    screen: ScreenGaussians
     picture: Tensor
     alphas: Tensor
+    v_screen: ScreenGrads
+    v_splats: SplatGrads
     v_picture: Tensor
 
 
 def new_workspace() -> Workspace:
     empty = torch.empty(0)
-    return Workspace(_native.Bins(), _native.LossScratch(), {}, empty, empty, empty, empty)
-
-
-_ROW_SHAPES = {
-    "scales": (3,),
-    "opacities": (),
-    "means2d": (2,),
-    "depths": (),
-    "conics": (3,),
-    "colors": (3,),
-    "v_means2d": (2,),
-    "v_conics": (3,),
-    "v_opacities": (),
-    "v_colors": (3,),
-    "v_means": (3,),
-    "v_quats": (4,),
-    "v_scales": (3,),
-}
+    screen, v_screen = ScreenGaussians(*[empty] * 6), ScreenGrads(*[empty] * 4)
+    return Workspace(
+        bins=_native.Bins(),
+        loss=_native.LossScratch(),
+        scales=empty,
+        screen=screen,
+        picture=empty,
+        alphas=empty,
+        v_screen=v_screen,
+        v_splats=SplatGrads(*[empty] * 4),
+        v_picture=empty,
+    )
 
 
 def _resize(work: Workspace, parameters: Parameters, camera: Camera) -> None:
     n = len(parameters)
-    if len(work.radii) != n or not work.rows:
-        work.rows = {name: torch.zeros(n, *shape) for name, shape in _ROW_SHAPES.items()}
-        work.rows["v_sh"] = torch.zeros_like(parameters.values["sh"])
-        work.radii = torch.zeros(n, 2, dtype=torch.int32)
+    if work.scales.shape != (n, 3):
+        scalars, pairs, triples = (n,), (n, 2), (n, 3)
+        work.scales = torch.zeros(triples)
+        radii = torch.zeros(pairs, dtype=torch.int32)
+        shapes = (pairs, triples, scalars, scalars, triples)
+        means2d, conics, depths, opacities, colors = map(torch.zeros, shapes)
+        work.screen = ScreenGaussians(means2d, conics, depths, radii, opacities, colors)
+        work.v_screen = ScreenGrads(*map(torch.zeros, (pairs, triples, scalars, triples)))
+        values = parameters.values
+        like = (values["means"], values["quats"], values["log_scales"], values["sh"])
+        work.v_splats = SplatGrads(*map(torch.zeros_like, like))
     if tuple(work.picture.shape[:2]) != (camera.height, camera.width):
         work.picture = torch.zeros(camera.height, camera.width, 3)
         work.v_picture = torch.zeros_like(work.picture)
@@ -102,32 +135,17 @@ def render(
 ) -> None:
     """Fill `work` with the picture that `camera` sees (colour not clamped)."""
     _resize(work, parameters, camera)
-    p, r = parameters.values, work.rows
-    torch.exp(p["log_scales"], out=r["scales"])
-    torch.sigmoid(p["opacity_logits"], out=r["opacities"])
-    _native.project_forward(
-        p["means"],
-        p["quats"],
-        r["scales"],
-        r["opacities"],
-        camera.viewmat,
-        camera.K,
-        camera.width,
-        camera.height,
-        NEAR_PLANE,
-        FAR_PLANE,
-        RADIUS_CLIP,
-        EPS2D,
-        r["means2d"],
-        r["depths"],
-        r["conics"],
-        work.radii,
-        None,
+    p, screen = parameters.values, work.screen
+    torch.exp(p["log_scales"], out=work.scales)
+    torch.sigmoid(p["opacity_logits"], out=screen.opacities)
+    projected = (screen.means2d, screen.depths, screen.conics, screen.radii, None)
+    gaussians = _gaussians(work, parameters)
+    _native.project_forward(gaussians, _seen_by(camera), PROJECTION[:4], projected)
+    _native.sh_forward(
+        degree, p["means"], _position(camera), p["sh"], screen.radii, screen.channels
     )
-    _native.sh_forward(degree, p["means"], _position(camera), p["sh"], work.radii, r["colors"])
-    splats = _on_screen(work)
-    _native.bin_splats(work.bins, *splats, camera.width, camera.height)
-    _native.rasterize_forward(work.bins, *splats, background, work.picture, work.alphas)
+    _native.bin_splats(work.bins, screen, camera.width, camera.height)
+    _native.rasterize_forward(work.bins, screen, background, work.picture, work.alphas)
 
 
 def compare(
@@ -135,11 +153,10 @@ def compare(
 ) -> tuple[float, Tensor | None]:
     """Fill `work.v_picture`; returns the loss and the exposure's gradient [3, 4]."""
     v_exposure = None if exposure is None else torch.zeros(3, 4)
-    loss, _, _ = _native.ssim_l1(
+    loss = _native.ssim_l1(
         work.loss,
         work.picture,
         target.image,
-        None,
         target.valid,
         exposure,
         ssim_weight,
@@ -152,55 +169,32 @@ def compare(
 def backward(
     work: Workspace, parameters: Parameters, camera: Camera, degree: int, v_view: Tensor | None
 ) -> None:
-    """Fill the gradient rows of `work` (v_means, v_quats, v_scales, v_opacities, v_sh).
+    """Fill the gradients of `work` in what its picture was made from.
 
     v_view: [3, 4] filled with the gradient of the camera's world-to-camera matrix, or None.
     """
-    p, r = parameters.values, work.rows
-    splats = _on_screen(work)
+    p, screen, v_screen, v = parameters.values, work.screen, work.v_screen, work.v_splats
     _native.rasterize_backward(
-        work.bins,
-        *splats,
-        work.picture,
-        work.v_picture,
-        None,
-        r["v_means2d"],
-        r["v_conics"],
-        r["v_opacities"],
-        r["v_colors"],
-        None,
+        work.bins, screen, work.picture, work.v_picture, None, v_screen, None
     )
-    position = _position(camera)
     v_position = None if v_view is None else torch.zeros(3)
     _native.sh_backward(
         degree,
         p["means"],
-        position,
+        _position(camera),
         p["sh"],
-        work.radii,
-        r["colors"],
-        r["v_colors"],
-        r["v_means"],
-        r["v_sh"],
-        v_position,
+        screen.radii,
+        screen.channels,
+        v_screen.channels,
+        (v.means, v.sh, v_position),
     )
     _native.project_backward(
-        p["means"],
-        p["quats"],
-        r["scales"],
-        camera.viewmat,
-        camera.K,
-        camera.width,
-        camera.height,
-        EPS2D,
-        work.radii,
-        r["v_means2d"],
-        None,
-        r["v_conics"],
-        None,
-        r["v_means"],
-        r["v_quats"],
-        r["v_scales"],
+        _gaussians(work, parameters),
+        _seen_by(camera),
+        PROJECTION.eps2d,
+        screen.radii,
+        (v_screen.means2d, None, v_screen.conics, None),
+        (v.means, v.quats, v.scales),
         v_view,
     )
     if v_view is not None and v_position is not None:
@@ -226,38 +220,17 @@ def update(
     scale_reg: float,
 ) -> None:
     """Adam on the splats that the last picture saw. `scale_reg` is per world unit."""
-    r = work.rows
-    n = max(1, len(parameters))
-    v_scales, v_opacities = r["v_scales"], r["v_opacities"]
+    n, v, opacities = max(1, len(parameters)), work.v_splats, work.screen.opacities
     # chain rules of exp and sigmoid, with the regularisers' constant gradients added on the way
-    v_scales.add_(scale_reg / (3 * n)).mul_(r["scales"])
-    opacities = r["opacities"]
+    v.scales.add_(scale_reg / (3 * n)).mul_(work.scales)
+    v_opacities = work.v_screen.opacities
     v_opacities.add_(opacity_reg / n).mul_(opacities).mul_(1 - opacities)
-    grads = {
-        "means": r["v_means"],
-        "quats": r["v_quats"],
-        "log_scales": v_scales,
-        "opacity_logits": v_opacities,
-        "sh": r["v_sh"],
-    }
-    for name in NAMES:
-        value = parameters.values[name]
-        columns = max(1, value[0].numel()) if len(value) else 1
-        lr = torch.full((columns,), rates.sh_rest if name == "sh" else getattr(rates, name))
-        if name == "sh":
-            lr[:3] = rates.sh0
-        _native.adam_visible(
-            value.view(-1, columns),
-            grads[name].view(-1, columns),
-            parameters.exp_avg[name].view(-1, columns),
-            parameters.exp_avg_sq[name].view(-1, columns),
-            work.radii,
-            lr,
-            BETA1,
-            BETA2,
-            EPS,
-            step,
-        )
+    for name, grad in zip(NAMES, (v.means, v.quats, v.scales, v_opacities, v.sh), strict=True):
+        columns = max(1, grad[0].numel()) if len(grad) else 1
+        moments = (parameters.exp_avg[name], parameters.exp_avg_sq[name])
+        rows = [x.view(-1, columns) for x in (parameters.values[name], grad, *moments)]
+        adam = (rates.columns(name, columns), BETA1, BETA2, EPS, step)
+        _native.adam_visible(*rows, adam, work.screen.radii)
 
 
 def psnr(work: Workspace, target: Target, exposure: Tensor | None) -> float:
@@ -275,6 +248,10 @@ def _position(camera: Camera) -> Tensor:
     return -(camera.viewmat[:3, 3] @ camera.viewmat[:3, :3])
 
 
-def _on_screen(work: Workspace) -> tuple[Tensor, ...]:
-    r = work.rows
-    return r["means2d"], r["conics"], r["depths"], work.radii, r["opacities"], r["colors"]
+def _gaussians(work: Workspace, parameters: Parameters) -> Gaussians:
+    values = parameters.values
+    return Gaussians(values["means"], values["quats"], work.scales, work.screen.opacities)
+
+
+def _seen_by(camera: Camera) -> tuple[Tensor, Tensor, int, int]:
+    return camera.viewmat, camera.K, camera.width, camera.height

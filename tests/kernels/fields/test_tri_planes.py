@@ -156,6 +156,6 @@ def test_native_refuses_arrays_that_do_not_fit() -> None:
         bad = list(given)
         bad[k] = bad[k][:-1].contiguous()
         with pytest.raises((ValueError, TypeError)):
-            _native.tri_planes_forward(*bad, 16, tri_planes._shape(), *out)
+            _native.tri_planes_forward(bad[:5], bad[5:], tri_planes.QUADRATURE, *out)
     with pytest.raises(ValueError, match="samples"):
-        _native.tri_planes_forward(*given, 12, tri_planes._shape(), *out)
+        _native.tri_planes_forward(given[:5], given[5:], (12, *tri_planes.QUADRATURE[1:]), *out)

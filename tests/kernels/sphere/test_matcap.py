@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.geometry.rotations import quat_from_rotation, rotation_from_quat
-from tondo.kernels.sphere.matcap import lit, lit_torch
+from tondo.kernels.sphere.matcap import matcap
+from tondo.kernels.sphere.matcap_torch import matcap_torch
 from tondo.kernels.threads import num_threads, set_num_threads
 
 
@@ -37,19 +38,21 @@ def gradients(function: object, inputs: list[Tensor]) -> list[Tensor]:
 
 def test_the_kernel_does_what_the_twin_does() -> None:
     inputs = arguments()
-    for found, wanted in zip(gradients(lit, inputs), gradients(lit_torch, inputs), strict=True):
+    for found, wanted in zip(
+        gradients(matcap, inputs), gradients(matcap_torch, inputs), strict=True
+    ):
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_gradients_of_the_twin_are_those_of_finite_differences() -> None:
     inputs = [x.requires_grad_() for x in arguments(torch.float64, 7)]
-    assert torch.autograd.gradcheck(lit, inputs)
+    assert torch.autograd.gradcheck(matcap, inputs)
 
 
 def test_cameras_get_gradients_when_they_ask() -> None:
     quats, viewmats, light, colors = arguments()
     viewmats.requires_grad_()
-    lit(quats, viewmats, light, colors).sum().backward()
+    matcap(quats, viewmats, light, colors).sum().backward()
     assert viewmats.grad is not None
     assert float(viewmats.grad.abs().max()) > 0
 
@@ -60,7 +63,7 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
     try:
         for threads in (1, 2, 3):
             set_num_threads(threads)
-            found.append(gradients(lit, arguments()))
+            found.append(gradients(matcap, arguments()))
     finally:
         set_num_threads(before)
     for other in found[1:]:
@@ -72,7 +75,7 @@ def test_light_from_the_right_lights_what_faces_right() -> None:
     quats = quat_from_rotation(torch.stack([right, right.mT]))[None]
     light = torch.zeros(1, 2, 4, 4)
     light[:, 0, :, 2:], light[:, 1, :, :2] = math.log(2), 0.25
-    found = lit(quats, torch.eye(4)[None], light, torch.full((1, 2, 3), 0.3))
+    found = matcap(quats, torch.eye(4)[None], light, torch.full((1, 2, 3), 0.3))
     torch.testing.assert_close(found[0, 0], torch.full((3,), 0.6))
     torch.testing.assert_close(found[0, 1], torch.full((3,), 0.55))
 
@@ -80,7 +83,10 @@ def test_light_from_the_right_lights_what_faces_right() -> None:
 def test_normals_that_are_no_numbers_read_the_middle() -> None:
     quats, viewmats, light, colors = arguments()
     quats[1, 4] = math.nan
-    found, wanted = lit(quats, viewmats, light, colors), lit_torch(quats, viewmats, light, colors)
+    found, wanted = (
+        matcap(quats, viewmats, light, colors),
+        matcap_torch(quats, viewmats, light, colors),
+    )
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
     assert bool(found.isfinite().all())
 
@@ -88,6 +94,6 @@ def test_normals_that_are_no_numbers_read_the_middle() -> None:
 def test_wrong_shapes_are_refused() -> None:
     quats, viewmats, light, colors = arguments()
     with pytest.raises(ValueError, match=r"viewmats must be \[B, 4, 4\]"):
-        lit(quats, viewmats[:2], light, colors)
+        matcap(quats, viewmats[:2], light, colors)
     with pytest.raises(ValueError, match=r"light must be \[B, 2, S, S\]"):
-        lit(quats, viewmats, light[..., :3], colors)
+        matcap(quats, viewmats, light[..., :3], colors)

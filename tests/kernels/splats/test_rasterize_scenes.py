@@ -8,8 +8,9 @@ from torch import Tensor
 
 from tondo import _native
 from tondo.kernels.splats import rasterize_scenes_torch
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
 from tondo.kernels.splats.rasterize import rasterize
-from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
+from tondo.kernels.splats.rasterize_scenes import ScenePictures, rasterize_scenes
 
 B, N, H, W = 3, 41, 37, 53
 
@@ -27,6 +28,16 @@ def scenes(seed: int = 0) -> list[Tensor]:
     Ks = torch.tensor([[60.0, 0, 21.0], [0, 55.0, 20.0], [0, 0, 1]]).repeat(B, 1, 1)
     Ks[2, 0, 0] = 70.0
     return [means, quats, scales, opacities, colors, viewmats, Ks]
+
+
+def arguments(tensors: list[Tensor]) -> tuple[Gaussians, Tensor, Cameras]:
+    """Of `rasterize_scenes`."""
+    *splats, colors, viewmats, Ks = tensors
+    return Gaussians(*splats), colors, Cameras(viewmats, Ks, W, H)
+
+
+def at_once(tensors: list[Tensor]) -> ScenePictures:
+    return rasterize_scenes(*arguments(tensors))
 
 
 def one_by_one(tensors: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,17 +67,17 @@ def total(parts: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 
 def test_the_pictures_are_those_of_rasterize() -> None:
     tensors = scenes()
-    for found, wanted in zip(rasterize_scenes(*tensors, W, H), one_by_one(tensors), strict=True):
+    for found, wanted in zip(at_once(tensors), one_by_one(tensors), strict=True):
         assert found.shape == wanted.shape
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
-    assert float(rasterize_scenes(*tensors, W, H).alphas.max()) > 0.5
+    assert float(at_once(tensors).alphas.max()) > 0.5
 
 
 def test_the_gradients_are_those_of_rasterize() -> None:
     ours = [tensor.requires_grad_() for tensor in scenes()[:6]]
     theirs = [tensor.requires_grad_() for tensor in scenes()[:6]]
     Ks = scenes()[6]
-    total(tuple(rasterize_scenes(*ours, Ks, W, H))).backward()
+    total(tuple(at_once([*ours, Ks]))).backward()
     total(one_by_one([*theirs, Ks])).backward()
     for a, b in zip(ours, theirs, strict=True):
         assert a.grad is not None
@@ -78,9 +89,7 @@ def test_the_gradients_are_those_of_rasterize() -> None:
 def test_the_plain_path_gives_the_same() -> None:
     tensors = scenes()
     doubles = [tensor.double() for tensor in tensors]
-    for a, b in zip(
-        rasterize_scenes(*tensors, W, H), rasterize_scenes(*doubles, W, H), strict=True
-    ):
+    for a, b in zip(at_once(tensors), at_once(doubles), strict=True):
         torch.testing.assert_close(a, b.float(), rtol=1e-4, atol=1e-4)
 
 
@@ -92,9 +101,9 @@ def test_the_twin_and_its_gradients_in_one_go_and_in_parts(
     ours = [tensor.requires_grad_() for tensor in scenes()[:6]]
     theirs = [tensor.double().requires_grad_() for tensor in scenes()[:6]]
     Ks = scenes()[6]
-    found = rasterize_scenes(*ours, Ks, W, H)
+    found = at_once([*ours, Ks])
     images, alphas = rasterize_scenes_torch.rasterize_scenes_torch(
-        *theirs, Ks.double(), W, H, near_plane=0.01, eps2d=0.3
+        *arguments([*theirs, Ks.double()]), near_plane=0.01, eps2d=0.3
     )
     wanted = (images[..., :3], images[..., 3:], alphas)
     for part, other in zip(found, wanted, strict=True):
@@ -114,7 +123,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
         for threads in (1, 2, 3):
             _native.set_num_threads(threads)
             tensors = [tensor.requires_grad_() for tensor in scenes()[:5]]
-            total(tuple(rasterize_scenes(*tensors, *scenes()[5:], W, H))).backward()
+            total(tuple(at_once([*tensors, *scenes()[5:]]))).backward()
             found.append([tensor.grad for tensor in tensors])
     finally:
         _native.set_num_threads(before)
@@ -127,9 +136,9 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_scenes_or_no_splats(count: int) -> None:
     tensors = [tensor[:count] for tensor in scenes()]
-    assert rasterize_scenes(*tensors, W, H).colors.shape == (count, H, W, 3)
+    assert at_once(tensors).colors.shape == (count, H, W, 3)
     empty = [tensor[:, :0] for tensor in scenes()[:5]]
-    seen = rasterize_scenes(*empty, *scenes()[5:], W, H)
+    seen = at_once([*empty, *scenes()[5:]])
     assert float(seen.alphas.abs().max()) == 0
 
 
@@ -137,4 +146,4 @@ def test_shapes_that_do_not_fit_are_named() -> None:
     tensors = scenes()
     tensors[3] = tensors[3][:, :-1]
     with pytest.raises(ValueError, match="opacities"):
-        rasterize_scenes(*tensors, W, H)
+        at_once(tensors)

@@ -1,7 +1,7 @@
 // Work is cut into chunks by index alone and every chunk writes only its own results, so the outcome
-// never depends on how many threads ran or which one took a chunk. The threads are those of torch's
-// OpenMP where it is GNU's (two pools, one of them spinning, would fight for the cores), and else
-// a small pool of our own.
+// never depends on how many threads ran or which one took a chunk. The threads are torch's where the
+// build allows it and the process has them (src/core/torch_threads.h), and else a small pool of our
+// own.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,6 @@
 // Pictures of fields on three planes (Chan et al. 2022): rays are marched through the unit sphere,
 // features of the planes are averaged and decoded to density and colour, and composited. The torch
-// twin, kernels/tri_planes_torch.py, is the definition.
+// twin, kernels/fields/tri_planes_torch.py, is the definition.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// Depth pictures of a triangle mesh. src/tondo/kernels/mesh_depth.py holds the readable definition.
+// Depth pictures of a triangle mesh. src/tondo/kernels/mesh_depth_torch.py is the definition.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,5 @@
 // Fusion of depth pictures into a truncated signed distance field (Curless & Levoy 1996).
-// src/tondo/kernels/tsdf.py holds the readable definition.
+// src/tondo/kernels/tsdf_torch.py is the definition.
 #pragma once
 #include <cstdint>
 

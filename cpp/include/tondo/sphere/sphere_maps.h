@@ -1,6 +1,6 @@
 // Maps of the sphere, rows of latitude and an even number of columns of longitude: the passes
 // between a generator's convolutions. Every plane is one task, so the outcome is the same for any
-// number of threads. What each of them is, is in kernels/sphere_maps_torch.py.
+// number of threads. What each of them is, is in kernels/sphere/sphere_maps_torch.py.
 #pragma once
 #include <cstdint>
 

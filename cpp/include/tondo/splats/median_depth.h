@@ -1,5 +1,5 @@
 // Depth at which the light through the splats has fallen to a given level.
-// src/tondo/kernels/median_depth.py holds the readable definition.
+// src/tondo/kernels/splats/median_depth_torch.py is the definition.
 #pragma once
 #include "tondo/splats/rasterize.h"
 

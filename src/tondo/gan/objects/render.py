@@ -13,7 +13,8 @@ from tondo.gan.networks.skin import Skins
 from tondo.gan.networks.tri_planes import march
 from tondo.gan.objects.inner_layer import with_inner_layer
 from tondo.kernels.fields.tri_planes_torch import Planes
-from tondo.kernels.sphere.matcap import lit
+from tondo.kernels.sphere.matcap import matcap
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
 from tondo.kernels.splats.rasterize_scenes import rasterize_scenes
 
 
@@ -46,18 +47,9 @@ def render_splats(
         background: [B, H, W, 3] sRGB, the background.
     """
     skins = with_inner_layer(skins)
-    rendered = rasterize_scenes(
-        skins.means,
-        skins.quats,
-        skins.scales,
-        skins.opacities,
-        shaded(skins, viewmats),
-        viewmats,
-        Ks,
-        size,
-        size,
-        eps2d=low_pass,
-    )
+    gaussians = Gaussians(skins.means, skins.quats, skins.scales, skins.opacities)
+    cameras = Cameras(viewmats, Ks, size, size)
+    rendered = rasterize_scenes(gaussians, shaded(skins, viewmats), cameras, eps2d=low_pass)
     images = rendered.colors + (1 - rendered.alphas) * background
     depths = rendered.depths / rendered.alphas.clamp_min(1e-6)
     return Rendered(images, depths[..., 0], rendered.alphas[..., 0])
@@ -67,7 +59,7 @@ def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
     """[B, N, 3] colours of the splats as the cameras see them, under the light of `skins`."""
     if skins.light is None:
         return skins.colors
-    return lit(skins.quats, viewmats, skins.light, skins.colors)
+    return matcap(skins.quats, viewmats, skins.light, skins.colors)
 
 
 def render_styles(

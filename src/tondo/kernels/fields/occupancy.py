@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from tondo import _native  # type: ignore[attr-defined]
+from tondo import _native
 from tondo.checks import check_dtype, check_shape
 from tondo.data.field import Marching, Space
-from tondo.kernels.fields.rays import Tape
-
-
-class MemoryRule(NamedTuple):
-    """How cells remember.
-
-    Attributes:
-        decay: of what a cell remembers, 0..1, at each place that is seen in it.
-        least: density, per world unit, up to which a cell counts as empty.
-        thin: optical depth that a sample may stand for: so many steps are taken together.
-        most: of them, 1 to 255.
-    """
-
-    decay: float
-    least: float
-    thin: float
-    most: int
+from tondo.kernels.fields.occupancy_torch import MemoryRule
+from tondo.kernels.fields.rays import Tape, native_marching
 
 
 def remember_(
@@ -60,7 +43,9 @@ def remember_samples_(
     _native.remember_rays(_remembering(space, marching, rule, densities), tape.native)
 
 
-def _remembering(space: Space, marching: Marching, rule: MemoryRule, densities: Tensor) -> object:
+def _remembering(
+    space: Space, marching: Marching, rule: MemoryRule, densities: Tensor
+) -> _native.Remembering:
     """The native code's view of cells, whose memory it shares."""
     check_dtype("occupied", space.occupied, torch.uint8)
     check_dtype("densities", densities, torch.float32)
@@ -68,31 +53,5 @@ def _remembering(space: Space, marching: Marching, rule: MemoryRule, densities: 
         if not tensor.is_contiguous():  # a contiguous copy would remember instead
             raise ValueError(f"{name} must be contiguous")
     check_shape("densities", densities, "C C C", check_shape("occupied", space.occupied, "C C C"))
-    return _native.Remembering(
-        densities,
-        space.occupied,
-        space.radius,
-        space.contracted,
-        marching.step,
-        marching.cone,
-        torch.tensor([rule.decay, rule.least, rule.thin]),
-        rule.most,
-    )
-
-
-def remember_torch_(
-    space: Space, marching: Marching, rule: MemoryRule, densities: Tensor, u: Tensor, sigmas: Tensor
-) -> None:
-    """`remember_` in plain PyTorch, its definition: place by place."""
-    cells = len(densities)
-    at = (u * cells).long().clamp(0, cells - 1)
-    y = ((at + 0.5) / cells - 0.5) * (4 if space.contracted else 2)
-    reach = y.norm(dim=1)
-    if space.contracted:
-        reach = torch.where(reach > 1, 1 / (2 - reach.clamp_max(1.999)), reach)
-    steps = (marching.cone * reach * space.radius).clamp_min(marching.step)
-    for (i, j, k), step, sigma in zip(at.tolist(), steps, sigmas, strict=True):
-        density = torch.maximum(densities[k, j, i] * rule.decay, sigma)
-        densities[k, j, i] = density
-        stride = (rule.thin / (density * step).clamp_min(1e-9)).clamp(1, rule.most).int()
-        space.occupied[k, j, i] = int(stride) if float(density) > rule.least else 0
+    cells = (space.occupied, space.center, space.radius, space.contracted)
+    return _native.Remembering(densities, cells, native_marching(marching), rule)

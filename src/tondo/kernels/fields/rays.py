@@ -24,13 +24,7 @@ from tondo.data.field import (
     arrays_of,
 )
 from tondo.kernels.fields.frequency import log_density, render_frequency
-from tondo.kernels.fields.rays_torch import (
-    densities,
-    expanded,
-    features_of,
-    into_cube,
-    render_rays_torch,
-)
+from tondo.kernels.fields.rays_torch import expanded, log_densities_torch, render_rays_torch
 
 
 class RayPictures(NamedTuple):
@@ -52,6 +46,15 @@ class RayPictures(NamedTuple):
     distortions: Tensor
     samples: Tensor
     coarse: tuple[Tensor, Tensor] | None = None
+
+
+class NativeRays(NamedTuple):
+    """Rays as the native code takes them: contiguous, on the CPU; see `render_rays`."""
+
+    origins: Tensor
+    directions: Tensor
+    ends: Tensor
+    offsets: Tensor
 
 
 class Tape:
@@ -115,7 +118,7 @@ def render_rays(
     weights = field.heads.weights
     if weights.device.type != "cpu" or weights.dtype != torch.float32:
         return RayPictures(*render_rays_torch(field, rays_o, rays_d, ends, offsets, marching))
-    rays = tuple(x.detach().contiguous() for x in (rays_o, rays_d, ends, offsets))
+    rays = NativeRays(*(x.detach().contiguous() for x in (rays_o, rays_d, ends, offsets)))
     first, second = _arrays(field.encoding)
     wanted = any(x is not None and x.requires_grad for x in (first, second, weights))
     if not (torch.is_grad_enabled() and wanted):
@@ -132,10 +135,7 @@ def log_densities(field: AnyField, points: Tensor) -> Tensor:
     if isinstance(field, FrequencyField):
         return log_density(field, points)
     if points.device.type != "cpu" or points.dtype != torch.float32:
-        with torch.no_grad():
-            u = into_cube(field.space, points)
-            found = densities(field.heads, features_of(field.encoding, u))[:, 0]
-            return found - math.log(field.space.radius)
+        return log_densities_torch(field, points)
     found = torch.empty(len(points))
     native = _native_field(field, *_arrays(field.encoding), Marching(1.0))
     _native.field_density(native, points.detach().contiguous(), found)
@@ -164,17 +164,21 @@ def _arrays(encoding: HashEncoding | DctEncoding) -> tuple[Tensor, Tensor | None
     return expanded(encoding)
 
 
-def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: Marching) -> Any:
+def native_marching(marching: Marching) -> tuple[float, float, int, float]:
+    """How rays are sampled as the native code takes it."""
+    return marching.step, marching.cone, marching.max_steps, marching.stop
+
+
+def _native_field(
+    field: Field, first: Tensor, second: Tensor | None, marching: Marching
+) -> _native.FieldArrays:
     """The native code's view of a field, whose arrays it shares."""
     space, encoding = field.space, field.encoding
     common = (
         field.heads.weights.detach().contiguous(),
         field.heads.hidden,
-        space.steps().contiguous().cpu(),
-        torch.tensor([*space.center, space.radius]),
-        torch.tensor([marching.step, marching.cone, marching.stop]),
-        space.contracted,
-        marching.max_steps,
+        (space.steps().contiguous().cpu(), space.center, space.radius, space.contracted),
+        native_marching(marching),
     )
     first = first.detach().contiguous()
     if isinstance(encoding, HashEncoding):
@@ -184,12 +188,14 @@ def _native_field(field: Field, first: Tensor, second: Tensor | None, marching: 
     return _native.plane_field(first, second.detach().contiguous(), *common)
 
 
-def _pictures(kept: Any, native: Any, rays: tuple[Tensor, ...]) -> RayPictures:
+def _pictures(
+    kept: _native.FieldRays | None, native: _native.FieldArrays, rays: NativeRays
+) -> RayPictures:
     count = len(rays[0])
     opacities, depths, distortions = (torch.empty(count) for _ in range(3))
     samples = torch.empty(count, dtype=torch.int32)
     found = RayPictures(torch.empty(count, 3), opacities, depths, distortions, samples)
-    _native.field_forward(kept, native, *rays, *found[:5])
+    _native.field_forward(kept, native, rays, found[:5])
     return found
 
 
@@ -222,9 +228,10 @@ class _Rays(torch.autograd.Function):
             None if shape is None else ctx.tape.gradient(place, shape)
             for place, shape in enumerate(ctx.shapes)
         ]
-        wanted = [grad.contiguous() for grad in grads[:4]]
         flat = [None if x is None else x.view(-1) for x in found]
-        _native.field_backward(ctx.tape.native, ctx.native, *ctx.rays, *wanted, *flat)
+        v_colors, v_opacities, v_depths, v_distortions = (x.contiguous() for x in grads[:4])
+        wanted = (v_colors, v_opacities, v_depths, v_distortions)
+        _native.field_backward(ctx.tape.native, ctx.native, ctx.rays, wanted, *flat)
         return (*found, None, None, None, None)
 
 

@@ -1,6 +1,8 @@
-"""The definition of `kernels.field.render_rays` in plain PyTorch, for any device and dtype."""
+"""Rays through radiance fields in plain PyTorch, for any device and dtype: the definition."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -209,3 +211,11 @@ def render_rays_torch(
         distortion.sum(dim=1),
         (counts & (left >= marching.stop)).sum(dim=1),
     )
+
+
+@torch.no_grad()
+def log_densities_torch(field: Field, points: Tensor) -> Tensor:
+    """`log_densities`."""
+    u = into_cube(field.space, points)
+    found = densities(field.heads, features_of(field.encoding, u))[:, 0]
+    return found - math.log(field.space.radius)

@@ -20,6 +20,7 @@ from tondo.kernels.fields.tri_planes_torch import (
 )
 
 FEATURES, MOST_HIDDEN = 8, 64  # what the native kernel is made for
+QUADRATURE = (SAMPLES, DENSITY, FIRST_RADIUS, EDGE)
 
 
 def march_planes(
@@ -75,7 +76,7 @@ class _March(torch.autograd.Function):
         kept = [tensor.detach().contiguous() for tensor in inputs]
         batch, rays = kept[6].shape[:2]
         images, alphas = torch.empty(batch, rays, 4), torch.empty(batch, rays)
-        _native.tri_planes_forward(*kept, SAMPLES, _shape(), images, alphas)
+        _native.tri_planes_forward(kept[:5], kept[5:], QUADRATURE, images, alphas)
         ctx.save_for_backward(*kept)
         return images, alphas
 
@@ -83,12 +84,8 @@ class _March(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, v_images: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
         kept = ctx.saved_tensors
-        grads = [torch.empty_like(tensor) for tensor in kept[:5]]
+        grads = tuple(torch.empty_like(tensor) for tensor in kept[:5])
         _native.tri_planes_backward(
-            *kept, SAMPLES, _shape(), v_images.contiguous(), v_alphas.contiguous(), *grads
+            kept[:5], kept[5:], QUADRATURE, v_images.contiguous(), v_alphas.contiguous(), grads
         )
         return (*grads, None, None, None)
-
-
-def _shape() -> Tensor:
-    return torch.tensor([DENSITY, FIRST_RADIUS, EDGE])

@@ -1,20 +1,19 @@
-"""`lit`: splats under light that stays with the camera."""
+"""Matcap shading: splats under light that stays with the camera."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_one_device, check_shape
-from tondo.geometry.rotations import third_axis
+from tondo.kernels.sphere.matcap_torch import matcap_torch
 
 
-def lit(quats: Tensor, viewmats: Tensor, light: Tensor, colors: Tensor) -> Tensor:
+def matcap(quats: Tensor, viewmats: Tensor, light: Tensor, colors: Tensor) -> Tensor:
     """Colours of splats as cameras see them under the picture of a lit ball.
 
     Sloan et al. 2001, The Lit Sphere: a splat's colour c becomes c exp(g) + s, g and s read
@@ -43,26 +42,17 @@ def lit(quats: Tensor, viewmats: Tensor, light: Tensor, colors: Tensor) -> Tenso
     native = all(x.device.type == "cpu" and x.dtype == torch.float32 for x in every)
     turned = torch.is_grad_enabled() and (quats.requires_grad or viewmats.requires_grad)
     if not native or turned or light.shape[2] < 2:
-        return lit_torch(quats, viewmats, light, colors)
-    found: Tensor = _Lit.apply(quats, viewmats[:, :2, :3], light, colors)
+        return matcap_torch(quats, viewmats, light, colors)
+    found: Tensor = _Matcap.apply(quats, viewmats[:, :2, :3], light, colors)
     return found
 
 
-def lit_torch(quats: Tensor, viewmats: Tensor, light: Tensor, colors: Tensor) -> Tensor:
-    """`lit` in plain torch, differentiable in all of its inputs."""
-    across = (third_axis(quats) @ viewmats[:, :2, :3].mT)[:, None]  # [B, 1, N, 2]: right and down
-    across = across.nan_to_num()  # at a place that is no number torch reads, and writes, anywhere
-    found = F.grid_sample(light, across, "bilinear", "border", align_corners=False)
-    gain, shine = found[:, :, 0].unsqueeze(-1).unbind(1)
-    return colors * gain.exp() + shine
-
-
-class _Lit(torch.autograd.Function):
+class _Matcap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> Tensor:
         kept = [tensor.detach().contiguous() for tensor in inputs]
         out = torch.empty_like(kept[3])
-        _native.lit_forward(*kept, out)
+        _native.matcap_forward(*kept, out)
         ctx.save_for_backward(*kept)
         return out
 
@@ -71,5 +61,5 @@ class _Lit(torch.autograd.Function):
     def backward(ctx: Any, v_out: Tensor) -> tuple[Tensor | None, ...]:
         kept = ctx.saved_tensors
         v_light, v_colors = torch.empty_like(kept[2]), torch.empty_like(kept[3])
-        _native.lit_backward(*kept, v_out.contiguous(), v_light, v_colors)
+        _native.matcap_backward(*kept, v_out.contiguous(), v_light, v_colors)
         return None, None, v_light, v_colors

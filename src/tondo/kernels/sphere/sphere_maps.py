@@ -154,10 +154,10 @@ class _Doubled(torch.autograd.Function):
 class _Finer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, bias: Tensor, leak: float) -> Tensor:
-        kept = [tensor.detach().contiguous() for tensor in (x, scale, bias)]
+        kept = (x.detach().contiguous(), scale.detach().contiguous(), bias.detach().contiguous())
         batch, channels, rows, columns = x.shape
         out = torch.empty(batch, channels // 4, 2 * rows, 2 * columns)
-        _native.sphere_finer(*kept, leak, out)
+        _native.sphere_finer(kept, leak, out)
         ctx.leak = leak
         ctx.save_for_backward(*kept, out)
         return out
@@ -168,6 +168,6 @@ class _Finer(torch.autograd.Function):
         x, scale, bias, out = ctx.saved_tensors
         v_x, v_scale, v_bias = (torch.empty_like(tensor) for tensor in (x, scale, scale))
         _native.sphere_finer_backward(
-            x, scale, bias, ctx.leak, out, v_out.contiguous(), v_x, v_scale, v_bias
+            (x, scale, bias), ctx.leak, out, v_out.contiguous(), (v_x, v_scale, v_bias)
         )
         return v_x, v_scale, v_bias.sum(dim=0), None

@@ -1,229 +1,66 @@
-"""Projection of 3D Gaussians into cameras: the torch twin of the native projection.
-
-Zwicker et al. 2002, EWA Splatting (the local affine approximation); Kerbl et al. 2023, 3D Gaussian
-Splatting, section 4; Radl et al. 2024, StopThePop, B.2 (the opacity-aware extent); Yu et al. 2024,
-Mip-Splatting (the antialiasing compensation).
-"""
+"""Projection of 3D Gaussians into cameras, by native code where float32 is on the CPU."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from tondo.geometry.rotations import rotation_from_quat
-
-ALPHA_THRESHOLD = 1 / 255
-_LARGEST_EXTENT = 3.33  # standard deviations; sqrt(2 ln 255) = 3.329 is where alpha 1 has faded
-_LARGEST_RADIUS = 2**30  # keeps radii within int32
-
-
-@dataclass(frozen=True)
-class ProjectionOptions:
-    """What a projection needs to know beside splats and cameras; see docs/conventions.md.
-
-    Attributes:
-        width, height: image size in pixels.
-        near_plane, far_plane: splats with a depth outside are culled, world units.
-        radius_clip: splats whose radii are both at or below this many pixels are culled.
-        eps2d: variance added to the projected Gaussian, pixels^2.
-        antialiased: compute the compensation for eps2d; it counts in the extent.
-    """
-
-    width: int
-    height: int
-    near_plane: float = 0.01
-    far_plane: float = 1e10
-    radius_clip: float = 0.0
-    eps2d: float = 0.3
-    antialiased: bool = False
+from tondo import _native
+from tondo.kernels.splats.gaussians import Cameras, Gaussians, plain
+from tondo.kernels.splats.project_torch import Projection, ProjectionOptions, project_torch
 
 
-@dataclass(frozen=True)
-class Projection:
-    """Splats as 2D Gaussians in the pixels of each camera. Culled ones are 0 in every field.
-
-    Attributes:
-        radii: [C, N, 2] int32, half the size in pixels of the box outside which alpha < 1/255.
-        means2d: [C, N, 2] pixels.
-        depths: [C, N] distance along the camera's z axis, world units.
-        conics: [C, N, 3] upper triangle (xx, xy, yy) of the inverse 2D covariance, 1/pixels^2.
-        compensations: [C, N] factor on the opacity, 1 unless antialiased.
-    """
-
-    radii: Tensor
-    means2d: Tensor
-    depths: Tensor
-    conics: Tensor
-    compensations: Tensor
-
-
-_PARTS = ("radii", "means2d", "depths", "conics", "compensations")
-
-
-@dataclass(frozen=True)
-class _Footprints:
-    means2d: Tensor  # [M, 2]
-    depths: Tensor  # [M]
-    cov2d: Tensor  # [M, 3] (xx, xy, yy), eps2d added
-    determinants: Tensor  # [M] of cov2d
-    compensations: Tensor  # [M]
-
-
-def project(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    options: ProjectionOptions,
-) -> Projection:
-    """Project N splats into C pinhole cameras.
-
-    Args:
-        means: [N, 3] world space. quats: [N, 4] (w, x, y, z), any length. scales: [N, 3] standard
-            deviations. opacities: [N] 0..1; they decide only the extent.
-        viewmats: [C, 4, 4] world-to-camera, OpenCV axes. Ks: [C, 3, 3] pixels.
-        options: image size, culling, low-pass filter.
-
-    Returns:
-        A `Projection`; everything but `radii` is differentiable in everything but `opacities`.
-    """
+def project(gaussians: Gaussians, cameras: Cameras, options: ProjectionOptions) -> Projection:
+    """What `project_torch` is; the native code has no gradient in `Ks`."""
+    means = gaussians.means
+    if means.device.type != "cpu" or means.dtype != torch.float32:
+        return project_torch(gaussians, cameras, options)
+    viewmats, Ks, *size = cameras
     each = [
-        _project_one(means, quats, scales, opacities, viewmat, K, options)
+        _Project.apply(*gaussians, viewmat, K, size, options)
         for viewmat, K in zip(viewmats, Ks, strict=True)
     ]
-    return Projection(*(torch.stack([getattr(one, name) for one in each]) for name in _PARTS))
+    return Projection(*(torch.stack(tensors) for tensors in zip(*each, strict=True)))
 
 
-def project_scenes(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    options: ProjectionOptions,
-) -> Projection:
-    """Project B scenes of N splats, scene b into camera b: `project` of each, in one go.
+class _Project(torch.autograd.Function):
+    """One camera: the fields of `Projection` without C."""
 
-    Args:
-        means, quats, scales, opacities: as of `project`, [B, N, ...].
-        viewmats: [B, 4, 4]. Ks: [B, 3, 3].
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        *tensors, size, options = inputs
+        *gaussians, viewmat, K = plain(*tensors)
+        means = gaussians[0]
+        n = len(means)
+        radii = torch.empty(n, 2, dtype=torch.int32)
+        means2d, depths, conics = means.new_empty(n, 2), means.new_empty(n), means.new_empty(n, 3)
+        kept = means.new_empty(n) if options.antialiased else None
+        out = (means2d, depths, conics, radii, kept)
+        _native.project_forward(Gaussians(*gaussians), (viewmat, K, *size), options[:4], out)
+        ctx.save_for_backward(*gaussians, viewmat, K, radii)
+        ctx.size, ctx.options = size, options
+        ctx.mark_non_differentiable(radii)
+        compensations = (radii[:, 0] > 0).to(means.dtype) if kept is None else kept
+        return radii, means2d, depths, conics, compensations
 
-    Returns:
-        A `Projection` with B in the place of C.
-    """
-    shape = means.shape[:2]
-    found = _project_one(
-        means.flatten(0, 1),
-        quats.flatten(0, 1),
-        scales.flatten(0, 1),
-        opacities.flatten(0, 1),
-        viewmats.repeat_interleave(shape[1], dim=0),
-        Ks.repeat_interleave(shape[1], dim=0),
-        options,
-    )
-    return Projection(*(getattr(found, name).unflatten(0, shape) for name in _PARTS))
-
-
-def _project_one(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    viewmat: Tensor,
-    K: Tensor,
-    options: ProjectionOptions,
-) -> Projection:
-    """[N, ...], by one camera viewmat [4, 4], K [3, 3], or by one of each splat, [N, ...]."""
-    # The culled splats must not reach autograd: their infinities would come back as NaN.
-    with torch.no_grad():
-        z = (means * viewmat[..., 2, :3]).sum(dim=-1) + viewmat[..., 2, 3]
-        ahead = ((z >= options.near_plane) & (z <= options.far_plane)).nonzero().squeeze(1)
-        camera = _of(viewmat, K, ahead)
-        tried = _footprints(means[ahead], quats[ahead], scales[ahead], *camera, options)
-        box = _radii(tried, opacities[ahead], options)
-        visible = ahead[(box > 0).all(dim=1)]
-        radii = torch.zeros(len(means), 2, dtype=torch.int32, device=means.device)
-        radii[ahead] = box
-    camera = _of(viewmat, K, visible)
-    seen = _footprints(means[visible], quats[visible], scales[visible], *camera, options)
-    xx, xy, yy = seen.cov2d.unbind(-1)
-    conics = torch.stack([yy, -xy, xx], dim=-1) / seen.determinants[:, None]
-
-    def spread(values: Tensor) -> Tensor:
-        full = values.new_zeros(len(means), *values.shape[1:])
-        return full.index_copy(0, visible, values)
-
-    return Projection(
-        radii,
-        spread(seen.means2d),
-        spread(seen.depths),
-        spread(conics),
-        spread(seen.compensations),
-    )
-
-
-def _of(viewmat: Tensor, K: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The cameras of some splats: the only one, or each splat's own."""
-    return (viewmat, K) if viewmat.dim() == 2 else (viewmat[rows], K[rows])
-
-
-def _footprints(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    viewmat: Tensor,
-    K: Tensor,
-    options: ProjectionOptions,
-) -> _Footprints:
-    rotation, translation = viewmat[..., :3, :3], viewmat[..., :3, 3]
-    x, y, z = ((rotation @ means[..., None])[..., 0] + translation).unbind(-1)
-    fx, fy, cx, cy = K[..., 0, 0], K[..., 1, 1], K[..., 0, 2], K[..., 1, 2]
-
-    # Far outside the picture the affine approximation explodes: there the Jacobian (not the
-    # position) is taken at the nearest point within 15 % of the picture's size around it.
-    margin_x, margin_y = 0.15 * options.width / fx, 0.15 * options.height / fy
-    slope_x = (x / z).clamp(-cx / fx - margin_x, (options.width - cx) / fx + margin_x)
-    slope_y = (y / z).clamp(-cy / fy - margin_y, (options.height - cy) / fy + margin_y)
-    zero = torch.zeros_like(z)
-    jacobian = torch.stack(
-        [fx / z, zero, -fx * slope_x / z, zero, fy / z, -fy * slope_y / z], dim=-1
-    ).unflatten(-1, (2, 3))
-
-    # cov2d = half half^T. Its determinant by the cross product of the two rows (Lagrange's
-    # identity) does not lose its digits for long thin splats as xx yy - xy^2 would.
-    half = jacobian @ rotation @ (rotation_from_quat(quats) * scales[:, None, :])  # [M, 2, 3]
-    row_x, row_y = half.unbind(-2)
-    xx, xy, yy = (row_x * row_x).sum(-1), (row_x * row_y).sum(-1), (row_y * row_y).sum(-1)
-    sharp = torch.linalg.cross(row_x, row_y).square().sum(-1)
-    determinants = sharp + options.eps2d * (xx + yy) + options.eps2d**2
-    kept = sharp / determinants if options.antialiased else torch.ones_like(z)
-    return _Footprints(
-        means2d=torch.stack([fx * x / z + cx, fy * y / z + cy], dim=-1),
-        depths=z,
-        cov2d=torch.stack([xx + options.eps2d, xy, yy + options.eps2d], dim=-1),
-        determinants=determinants,
-        compensations=kept.sqrt(),
-    )
-
-
-def _radii(seen: _Footprints, opacities: Tensor, options: ProjectionOptions) -> Tensor:
-    """[M, 2] int32 half sizes of the boxes, (0, 0) where the splat cannot be seen."""
-    opacities = opacities * seen.compensations
-    extent = (2 * (opacities / ALPHA_THRESHOLD).log()).sqrt().clamp(max=_LARGEST_EXTENT)
-    radii = (extent[:, None] * seen.cov2d[:, ::2].sqrt()).ceil()
-    size = seen.means2d.new_tensor([options.width, options.height])
-    touches = (seen.means2d + radii > 0) & (seen.means2d - radii < size)
-    visible = (
-        (opacities >= ALPHA_THRESHOLD)
-        & (seen.determinants > 0)
-        & seen.determinants.isfinite()
-        & (radii > options.radius_clip).any(dim=1)
-        & (radii > 0).all(dim=1)
-        & touches.all(dim=1)
-    )
-    return torch.where(visible[:, None], radii.clamp(max=_LARGEST_RADIUS), 0).int()
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, _radii: Tensor, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        *gaussians, viewmat, K, radii = ctx.saved_tensors
+        options: ProjectionOptions = ctx.options
+        v_means2d, v_depths, v_conics, v_kept = plain(*grads)
+        v_means, v_quats, v_scales = (torch.zeros_like(t) for t in gaussians[:3])
+        v_viewmat = torch.zeros_like(viewmat)
+        _native.project_backward(
+            Gaussians(*gaussians),
+            (viewmat, K, *ctx.size),
+            options.eps2d,
+            radii,
+            (v_means2d, v_depths, v_conics, v_kept if options.antialiased else None),
+            (v_means, v_quats, v_scales),
+            v_viewmat[:3] if ctx.needs_input_grad[4] else None,
+        )
+        return v_means, v_quats, v_scales, None, v_viewmat, None, None, None

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from tondo.errors import MissingPartError
-from tondo.kernels.splats import rasterize_native
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
+from tondo.kernels.splats.rasterize_native import layers_native
 from tondo.kernels.splats.rasterize_torch import (
     Layers,
     Request,
     assemble,
-    camera_positions,
     layers_torch,
+    request_of,
     splat_normals,
 )
 
@@ -44,43 +45,29 @@ def rasterize(
     rasterize_mode: str = "classic",
     with_normals: bool = False,
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """Render N 3D Gaussians into C pinhole cameras; differentiable.
+    """Render N 3D Gaussians into C pinhole cameras; differentiable in all tensors (in `Ks` through
+    the torch twin alone). The same as `gsplat.rasterization(..., packed=False)`.
 
-    Means the same as `gsplat.rasterization(..., packed=False)`; docs/conventions.md has the
-    formulas. Kerbl et al. 2023, 3D Gaussian Splatting, equations 2 and 3; antialiasing by
-    Yu et al. 2024, Mip-Splatting.
-
-    All tensors float32 on one device (the torch path also takes float64). N may be 0.
+    Kerbl et al. 2023, 3D Gaussian Splatting, equations 2 and 3; antialiasing by Yu et al. 2024,
+    Mip-Splatting; docs/conventions.md has the formulas. float32 (the twin: float64 too).
 
     Args:
-        means: [N, 3] world space.
-        quats: [N, 4] rotations (w, x, y, z), any length; zero is the identity.
-        scales: [N, 3] standard deviations along the rotated axes, world units.
-        opacities: [N] 0..1.
-        sh: [N, K, 3] or [C, N, K, 3] harmonics coefficients if `sh_degree` is given, with
-            K >= (sh_degree + 1)^2; otherwise colours [N, D] or [C, N, D], any number of channels.
-        viewmats: [C, 4, 4] world-to-camera, OpenCV axes (x right, y down, z forward).
-        Ks: [C, 3, 3] pixels, pixel centres at +0.5. No gradient except on the torch path.
-        width, height: size of the picture in pixels.
-        near_plane, far_plane: depths outside are culled, world units.
-        radius_clip: splats not larger than this radius in pixels are culled.
-        eps2d: low-pass filter, pixels^2 added to the projected variances.
-        sh_degree: degree of the harmonics to use, 0..3, or None for plain colours.
-        packed: only False.
-        tile_size: pixels; no influence on the picture.
+        means, quats, scales, opacities: N `Gaussians`, N may be 0. viewmats, Ks, width, height: C
+            `Cameras`.
+        sh: [N, K, 3] or [C, N, K, 3] harmonics if `sh_degree` (0..3) is given, K >= (sh_degree +
+            1)^2; else colours [N, D] or [C, N, D].
+        near_plane, far_plane, radius_clip, eps2d: `ProjectionOptions`.
+        packed: only False. tile_size: pixels, no influence on the picture.
         backgrounds: [C, D] colour behind everything, or None for 0. Depth has no background.
-        render_mode: "RGB" | "D" | "ED" | "RGB+D" | "RGB+ED"; D is the depth summed by weights,
-            ED the expected depth (D divided by alpha), as the last channel.
+        render_mode: "RGB" | "D" | "ED" | "RGB+D" | "RGB+ED"; D is depth summed by weights, ED that
+            divided by alpha: the last channel.
         rasterize_mode: "classic" | "antialiased" (opacity compensated for `eps2d`).
-        with_normals: also give normals.
+        with_normals: also give each splat's shortest axis, towards the camera, summed by weights.
 
     Returns:
-        picture [C, H, W, X] (X = D, 1 or D + 1), alphas [C, H, W, 1] 0..1, and a dict with
-        radii [C, N, 2] int32 (0 where culled), means2d [C, N, 2], depths [C, N],
-        conics [C, N, 3], opacities [C, N] (no meaning where culled), tile_width, tile_height,
-        tile_size, width, height, n_cameras and, if asked for, normals [C, H, W, 3]: the sum by
-        weights of each splat's shortest axis in world space turned towards the camera, not of
-        unit length.
+        picture [C, H, W, D, 1 or D + 1], alphas [C, H, W, 1] 0..1, and a dict of the fields of
+        `Projection` with opacities [C, N] (no meaning where culled), tile_width, tile_height,
+        tile_size, width, height, n_cameras and, if asked for, normals [C, H, W, 3] in world space.
 
     Raises:
         TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
@@ -97,34 +84,9 @@ def rasterize(
         >>> picture.shape, alphas.shape
         (torch.Size([1, 56, 72, 3]), torch.Size([1, 56, 72, 1]))
     """
-    request = Request(
-        means,
-        quats,
-        scales,
-        opacities,
-        sh,
-        viewmats,
-        Ks,
-        width,
-        height,
-        near_plane,
-        far_plane,
-        radius_clip,
-        eps2d,
-        sh_degree,
-        packed,
-        tile_size,
-        backgrounds,
-        render_mode,
-        rasterize_mode,
-        with_normals,
-    )
+    request = request_of(**locals())
     path, _ = rasterize_path(means.device, means.dtype)
-    layers_of = {
-        "native": rasterize_native.layers_native,
-        "gsplat": _layers_gsplat,
-        "torch": layers_torch,
-    }
+    layers_of = {"native": layers_native, "gsplat": _layers_gsplat, "torch": layers_torch}
     return assemble(request, layers_of[path](request))
 
 
@@ -149,22 +111,17 @@ def rasterize_path(
 
 
 def _layers_gsplat(request: Request) -> Layers:
-    if len(request.means) == 0:  # nothing to launch a kernel on
+    gaussians, cameras = request.gaussians, request.cameras
+    if len(gaussians.means) == 0:  # nothing to launch a kernel on
         return layers_torch(request)
     rasterization = _gsplat_rasterization()
-    quats = _not_zero(request.quats)
+    drawn = _not_zero(gaussians)
 
     def run(colors: Tensor, sh_degree: int | None, mode: str) -> tuple[Tensor, Tensor, dict]:
         return rasterization(
-            request.means,
-            quats,
-            request.scales,
-            request.opacities,
+            *drawn,
             colors,
-            request.viewmats,
-            request.Ks,
-            request.width,
-            request.height,
+            *cameras,
             near_plane=request.near_plane,
             far_plane=request.far_plane,
             radius_clip=request.radius_clip,
@@ -179,9 +136,7 @@ def _layers_gsplat(request: Request) -> Layers:
     picture, alphas, meta = run(request.sh, request.sh_degree, mode)
     normals = None
     if request.with_normals:
-        positions = camera_positions(request.viewmats)
-        axes = splat_normals(request.means, request.quats, request.scales, positions)
-        normals, _, _ = run(axes, None, "RGB")
+        normals, _, _ = run(splat_normals(gaussians, cameras.viewmats), None, "RGB")
     return Layers(
         colors=picture[..., :-1] if mode == "RGB+D" else picture if mode == "RGB" else None,
         depths=None if mode == "RGB" else picture[..., -1:],
@@ -192,31 +147,17 @@ def _layers_gsplat(request: Request) -> Layers:
 
 
 def scenes_gsplat(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    colors: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    *,
-    near_plane: float,
-    eps2d: float,
+    gaussians: Gaussians, colors: Tensor, cameras: Cameras, *, near_plane: float, eps2d: float
 ) -> tuple[Tensor, Tensor]:
     """B scenes by gsplat at once, scene b into camera b: [B, H, W, 4] colour and depth, summed by
     weight, and alphas [B, H, W, 1]. Inputs as of `rasterize_scenes`, at least one splat."""
     picture, alphas, _ = _gsplat_rasterization()(
-        means,
-        _not_zero(quats),
-        scales,
-        opacities,
+        *_not_zero(gaussians),
         colors,
-        viewmats[:, None],
-        Ks[:, None],
-        width,
-        height,
+        cameras.viewmats[:, None],
+        cameras.Ks[:, None],
+        cameras.width,
+        cameras.height,
         near_plane=near_plane,
         eps2d=eps2d,
         packed=False,
@@ -225,10 +166,12 @@ def scenes_gsplat(
     return picture[:, 0], alphas[:, 0]
 
 
-def _not_zero(quats: Tensor) -> Tensor:
-    """The identity for quaternions of zero: gsplat divides them by their length."""
+def _not_zero(gaussians: Gaussians) -> Gaussians:
+    """With the identity for quaternions of zero: gsplat divides them by their length."""
+    quats = gaussians.quats
     some = quats.any(dim=-1, keepdim=True)
-    return torch.where(some, quats, quats.new_tensor([1.0, 0.0, 0.0, 0.0]))
+    identity = quats.new_tensor([1.0, 0.0, 0.0, 0.0])
+    return gaussians._replace(quats=torch.where(some, quats, identity))
 
 
 def _gsplat_rasterization() -> Callable[..., tuple[Tensor, Tensor, dict[str, Any]]]:

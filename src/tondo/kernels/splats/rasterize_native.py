@@ -12,15 +12,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tondo import _native  # type: ignore[attr-defined]
-from tondo.kernels.splats.project import Projection, ProjectionOptions
+from tondo import _native
+from tondo.kernels.splats.gaussians import ScreenGaussians, plain
+from tondo.kernels.splats.project import project
+from tondo.kernels.splats.project_torch import Projection
 from tondo.kernels.splats.rasterize_torch import (
     Layers,
     Request,
     camera_positions,
     join_parts,
+    parts_of,
+    plain_colors,
     screen_meta,
-    splat_normals,
     split_parts,
 )
 
@@ -29,21 +32,14 @@ MAX_CHANNELS = 8  # of one native call
 
 def layers_native(request: Request) -> Layers:
     """The same as `layers_torch`, which is its definition; no gradient in `Ks`."""
-    projection = _project(request)
-    opacities = request.opacities * projection.compensations
-    parts: dict[str, Tensor] = {}
-    if request.wants_color:
-        parts["colors"] = _colors(request, projection.radii)
-    if request.wants_depth:
-        parts["depths"] = projection.depths[..., None]
-    if request.with_normals:
-        parts["normals"] = splat_normals(
-            request.means, request.quats, request.scales, camera_positions(request.viewmats)
-        )
+    projection = project(request.gaussians, request.cameras, request.projection)
+    opacities = request.gaussians.opacities * projection.compensations
+    colors = _colors(request, projection.radii) if request.wants_color else None
+    parts = parts_of(request, projection, colors)
     channels = join_parts(parts)
     blended = [
         _blend(request, projection, opacities[c], channels[c], camera=c)
-        for c in range(len(request.viewmats))
+        for c in range(len(opacities))
     ]
     pictures, alphas = (torch.stack(tensors) for tensors in zip(*blended, strict=True))
     return Layers(
@@ -53,36 +49,15 @@ def layers_native(request: Request) -> Layers:
     )
 
 
-def _project(request: Request) -> Projection:
-    each = [
-        _Project.apply(
-            request.means,
-            request.quats,
-            request.scales,
-            request.opacities,
-            viewmat,
-            K,
-            request.projection,
-        )
-        for viewmat, K in zip(request.viewmats, request.Ks, strict=True)
-    ]
-    return Projection(*(torch.stack(tensors) for tensors in zip(*each, strict=True)))
-
-
 def _colors(request: Request, radii: Tensor) -> Tensor:
     """[C, N, D]; with harmonics, culled splats have colour 0."""
-    cameras, sh, degree = len(request.viewmats), request.sh, request.sh_degree
-    if degree is None:
-        return sh if sh.dim() == 3 else sh.expand(cameras, *sh.shape)
-    positions = camera_positions(request.viewmats)
-    return torch.stack(
-        [
-            _Harmonics.apply(
-                request.means, sh if sh.dim() == 3 else sh[c], positions[c], radii[c], degree
-            )
-            for c in range(cameras)
-        ]
-    )
+    if request.sh_degree is None:
+        return plain_colors(request)
+    means, sh, degree = request.gaussians.means, request.sh, request.sh_degree
+    each = sh if sh.dim() == 4 else [sh] * len(radii)
+    positions = camera_positions(request.cameras.viewmats)
+    seen = zip(each, positions, radii, strict=True)
+    return torch.stack([_Harmonics.apply(means, *one, degree) for one in seen])
 
 
 def _blend(
@@ -93,95 +68,15 @@ def _blend(
         _NativeRasterize.apply(
             projection.means2d[camera],
             projection.conics[camera],
-            opacities,
-            chunk,
             projection.depths[camera].detach(),
             projection.radii[camera],
-            (request.width, request.height),
+            opacities,
+            chunk,
+            request.cameras[2:],
         )
         for chunk in channels.split(MAX_CHANNELS, dim=-1)
     ]
     return torch.cat([sums for sums, _ in blended], dim=-1), blended[0][1]
-
-
-def _plain(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Tensors as the native code takes them: contiguous, outside autograd."""
-    return tuple(tensor.detach().contiguous() for tensor in tensors)
-
-
-class _Project(torch.autograd.Function):
-    """One camera: (radii, means2d, depths, conics, compensations) of `Projection`."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        means: Tensor,
-        quats: Tensor,
-        scales: Tensor,
-        opacities: Tensor,
-        viewmat: Tensor,
-        K: Tensor,
-        options: ProjectionOptions,
-    ) -> tuple[Tensor, ...]:
-        means, quats, scales, viewmat, K = _plain(means, quats, scales, viewmat, K)
-        n = len(means)
-        radii = torch.empty(n, 2, dtype=torch.int32)
-        means2d, depths, conics = means.new_empty(n, 2), means.new_empty(n), means.new_empty(n, 3)
-        compensations = means.new_empty(n)
-        _native.project_forward(
-            means,
-            quats,
-            scales,
-            *_plain(opacities),
-            viewmat,
-            K,
-            options.width,
-            options.height,
-            options.near_plane,
-            options.far_plane,
-            options.radius_clip,
-            options.eps2d,
-            means2d,
-            depths,
-            conics,
-            radii,
-            compensations if options.antialiased else None,
-        )
-        if not options.antialiased:
-            compensations = (radii[:, 0] > 0).to(means.dtype)
-        ctx.save_for_backward(means, quats, scales, viewmat, K, radii)
-        ctx.options = options
-        ctx.mark_non_differentiable(radii)
-        return radii, means2d, depths, conics, compensations
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, _radii: Tensor, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        means, quats, scales, viewmat, K, radii = ctx.saved_tensors
-        options: ProjectionOptions = ctx.options
-        v_means2d, v_depths, v_conics, v_compensations = _plain(*grads)
-        v_means, v_quats, v_scales = (torch.zeros_like(t) for t in (means, quats, scales))
-        v_viewmat = torch.zeros_like(viewmat)
-        _native.project_backward(
-            means,
-            quats,
-            scales,
-            viewmat,
-            K,
-            options.width,
-            options.height,
-            options.eps2d,
-            radii,
-            v_means2d,
-            v_depths,
-            v_conics,
-            v_compensations if options.antialiased else None,
-            v_means,
-            v_quats,
-            v_scales,
-            v_viewmat[:3] if ctx.needs_input_grad[4] else None,
-        )
-        return v_means, v_quats, v_scales, None, v_viewmat, None, None
 
 
 class _Harmonics(torch.autograd.Function):
@@ -191,7 +86,7 @@ class _Harmonics(torch.autograd.Function):
     def forward(
         ctx: Any, means: Tensor, sh: Tensor, position: Tensor, radii: Tensor, degree: int
     ) -> Tensor:
-        means, sh, position, radii = _plain(means, sh, position, radii)
+        means, sh, position, radii = plain(means, sh, position, radii)
         colors = torch.zeros_like(means)
         _native.sh_forward(degree, means, position, sh, radii, colors)
         ctx.save_for_backward(means, sh, position, radii, colors)
@@ -203,17 +98,9 @@ class _Harmonics(torch.autograd.Function):
     def backward(ctx: Any, v_colors: Tensor) -> tuple[Tensor | None, ...]:
         means, sh, position, radii, colors = ctx.saved_tensors
         v_means, v_sh, v_position = (torch.zeros_like(t) for t in (means, sh, position))
+        out = (v_means, v_sh, v_position if ctx.needs_input_grad[2] else None)
         _native.sh_backward(
-            ctx.degree,
-            means,
-            position,
-            sh,
-            radii,
-            colors,
-            *_plain(v_colors),
-            v_means,
-            v_sh,
-            v_position if ctx.needs_input_grad[2] else None,
+            ctx.degree, means, position, sh, radii, colors, v_colors.contiguous(), out
         )
         return v_means, v_sh, v_position, None, None
 
@@ -222,28 +109,14 @@ class _NativeRasterize(torch.autograd.Function):
     """One camera: sums [H, W, X] of channels [N, X] by weight, and alphas [H, W]."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        means2d: Tensor,
-        conics: Tensor,
-        opacities: Tensor,
-        channels: Tensor,
-        depths: Tensor,
-        radii: Tensor,
-        size: tuple[int, int],
-    ) -> tuple[Tensor, Tensor]:
-        means2d, conics, depths, radii, opacities, channels = _plain(
-            means2d, conics, depths, radii, opacities, channels
-        )
-        width, height = size
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        *tensors, (width, height) = inputs
+        splats = ScreenGaussians(*plain(*tensors))
         bins = _native.Bins()
-        splats = (means2d, conics, depths, radii, opacities, channels)
-        _native.bin_splats(bins, *splats, width, height)
-        sums, alphas = (
-            means2d.new_empty(height, width, channels.shape[1]),
-            means2d.new_empty(height, width),
-        )
-        _native.rasterize_forward(bins, *splats, None, sums, alphas)
+        _native.bin_splats(bins, splats, width, height)
+        sums = splats.channels.new_empty(height, width, splats.channels.shape[1])
+        alphas = splats.channels.new_empty(height, width)
+        _native.rasterize_forward(bins, splats, None, sums, alphas)
         ctx.save_for_backward(*splats, sums)
         ctx.bins = bins
         return sums, alphas
@@ -251,8 +124,10 @@ class _NativeRasterize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_sums: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
-        *splats, sums = ctx.saved_tensors
-        means2d, conics, _depths, _radii, opacities, channels = splats
-        grads = [torch.empty_like(t) for t in (means2d, conics, opacities, channels)]
-        _native.rasterize_backward(ctx.bins, *splats, sums, *_plain(v_sums, v_alphas), *grads, None)
-        return (*grads, None, None, None)
+        *tensors, sums = ctx.saved_tensors
+        splats = ScreenGaussians(*tensors)
+        v_sums, v_alphas = plain(v_sums, v_alphas)
+        of = (splats.means2d, splats.conics, splats.opacities, splats.channels)
+        v_means2d, v_conics, v_opacities, v_channels = grads = tuple(map(torch.empty_like, of))
+        _native.rasterize_backward(ctx.bins, splats, sums, v_sums, v_alphas, grads, None)
+        return v_means2d, v_conics, None, None, v_opacities, v_channels, None

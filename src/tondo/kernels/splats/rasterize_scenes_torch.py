@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from tondo.kernels.splats.project import Projection, ProjectionOptions, project_scenes
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
+from tondo.kernels.splats.project_torch import (
+    Projection,
+    ProjectionOptions,
+    project_scenes_torch,
+)
 from tondo.kernels.splats.rasterize_torch import blend
 
 TILE = 8  # pixels a side
@@ -19,36 +24,26 @@ MOST = 2**25  # pairs of a pixel and a splat that are blended at once
 
 
 def rasterize_scenes_torch(
-    means: Tensor,
-    quats: Tensor,
-    scales: Tensor,
-    opacities: Tensor,
-    colors: Tensor,
-    viewmats: Tensor,
-    Ks: Tensor,
-    width: int,
-    height: int,
-    *,
-    near_plane: float,
-    eps2d: float,
+    gaussians: Gaussians, colors: Tensor, cameras: Cameras, *, near_plane: float, eps2d: float
 ) -> tuple[Tensor, Tensor]:
     """Inputs as of `rasterize_scenes`, on any device, in float32 or float64; differentiable.
 
     Returns:
         [B, H, W, 4] colour and camera z, summed by weight, and alphas [B, H, W, 1].
     """
-    options = ProjectionOptions(width, height, near_plane, eps2d=eps2d)
-    seen = project_scenes(means, quats, scales, opacities, viewmats, Ks, options)
+    options = ProjectionOptions(near_plane, eps2d=eps2d)
+    seen = project_scenes_torch(gaussians, cameras, options)
+    opacities, (_, _, width, height) = gaussians.opacities, cameras
     depths, ones = seen.depths[..., None], torch.ones_like(opacities)[..., None]
     splats = torch.cat(
         [seen.means2d, seen.conics, opacities[..., None], colors, depths, ones], dim=-1
     )
-    batch, channels = len(means), colors.shape[-1] + 2
+    batch, channels = len(colors), colors.shape[-1] + 2
     columns, rows = -(-width // TILE), -(-height // TILE)
     if splats.numel() == 0:
         tiles = splats.new_zeros(batch, rows * columns, TILE * TILE, channels)
     else:
-        tiles = _tiles(splats, seen, _corners(rows, columns, means.device))
+        tiles = _tiles(splats, seen, _corners(rows, columns, colors.device))
     tiles = tiles.unflatten(2, (TILE, TILE)).unflatten(1, (rows, columns))
     whole = tiles.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :height, :width]
     return whole[..., :-1], whole[..., -1:]

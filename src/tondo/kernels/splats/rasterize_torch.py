@@ -7,17 +7,23 @@ float32 and float64, and is differentiable by autograd in every float input, `Ks
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from tondo.checks import check_dtype, check_one_device, check_shape
+from tondo.checks import check_shape
 from tondo.geometry.rotations import rotation_from_quat
 from tondo.geometry.spherical_harmonics import MAX_DEGREE, coefficient_count, harmonics_color
-from tondo.kernels.splats.project import ALPHA_THRESHOLD, Projection, ProjectionOptions, project
+from tondo.kernels.splats.gaussians import Cameras, Gaussians, check_alike, check_gaussians
+from tondo.kernels.splats.project_torch import (
+    ALPHA_THRESHOLD,
+    Projection,
+    ProjectionOptions,
+    project_torch,
+)
 
 RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 RASTERIZE_MODES = ("classic", "antialiased")
@@ -34,15 +40,9 @@ class Request:
         TypeError, ValueError: a tensor of the wrong shape, dtype or device, an unknown mode.
     """
 
-    means: Tensor
-    quats: Tensor
-    scales: Tensor
-    opacities: Tensor
+    gaussians: Gaussians
+    cameras: Cameras
     sh: Tensor
-    viewmats: Tensor
-    Ks: Tensor
-    width: int
-    height: int
     near_plane: float = 0.01
     far_plane: float = 1e10
     radius_clip: float = 0.0
@@ -57,24 +57,13 @@ class Request:
 
     def __post_init__(self) -> None:
         _check_options(self)
-        sizes = check_shape("means", self.means, "N 3")
-        check_shape("quats", self.quats, "N 4", sizes)
-        check_shape("scales", self.scales, "N 3", sizes)
-        check_shape("opacities", self.opacities, "N", sizes)
-        sizes = check_shape("viewmats", self.viewmats, "C 4 4", sizes)
-        check_shape("Ks", self.Ks, "C 3 3", sizes)
+        sizes = check_gaussians(self.gaussians, self.cameras)
         channels = _check_sh(self, sizes)
-        tensors = {
-            name: getattr(self, name)
-            for name in ("means", "quats", "scales", "opacities", "sh", "viewmats", "Ks")
-        }
+        tensors = {"means": self.gaussians.means, "sh": self.sh}
         if self.backgrounds is not None:
             check_shape("backgrounds", self.backgrounds, "C D", {**sizes, "D": channels})
             tensors["backgrounds"] = self.backgrounds
-        check_dtype("means", self.means, torch.float32, torch.float64)
-        for name, tensor in tensors.items():
-            check_dtype(name, tensor, self.means.dtype)
-        check_one_device(**tensors)
+        check_alike(tensors)
 
     @property
     def wants_color(self) -> bool:
@@ -86,20 +75,21 @@ class Request:
 
     @property
     def projection(self) -> ProjectionOptions:
+        antialiased = self.rasterize_mode == "antialiased"
         return ProjectionOptions(
-            self.width,
-            self.height,
-            self.near_plane,
-            self.far_plane,
-            self.radius_clip,
-            self.eps2d,
-            antialiased=self.rasterize_mode == "antialiased",
+            self.near_plane, self.far_plane, self.radius_clip, self.eps2d, antialiased
         )
 
 
+def request_of(*args: Any, **options: Any) -> Request:
+    """The arguments of `tondo.rasterize`, as they are given there."""
+    names = [*Gaussians._fields, "sh", *Cameras._fields, *(f.name for f in fields(Request)[3:])]
+    given = {**dict(zip(names, args, strict=False)), **options}
+    gaussians = Gaussians(*(given.pop(name) for name in Gaussians._fields))
+    return Request(gaussians, Cameras(*(given.pop(name) for name in Cameras._fields)), **given)
+
+
 def _check_options(request: Request) -> None:
-    if request.width < 1 or request.height < 1:
-        raise ValueError(f"the picture must be at least 1x1, got {request.width}x{request.height}")
     if request.tile_size < 1:
         raise ValueError(f"tile_size must be at least 1, got {request.tile_size}")
     if request.render_mode not in RENDER_MODES:
@@ -154,40 +144,36 @@ class Layers:
 
 def rasterize_torch(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """`tondo.rasterize` by this twin, whatever else is installed: same arguments, same result."""
-    request = Request(*args, **kwargs)
+    request = request_of(*args, **kwargs)
     return assemble(request, layers_torch(request))
 
 
 def layers_torch(request: Request) -> Layers:
     """Project, colour and blend, camera by camera."""
-    projection = project(
-        request.means,
-        request.quats,
-        request.scales,
-        request.opacities,
-        request.viewmats,
-        request.Ks,
-        request.projection,
-    )
-    opacities = request.opacities * projection.compensations
-    parts: dict[str, Tensor] = {}
-    if request.wants_color:
-        parts["colors"] = splat_colors(request)
-    if request.wants_depth:
-        parts["depths"] = projection.depths[..., None]
-    if request.with_normals:
-        parts["normals"] = splat_normals(
-            request.means, request.quats, request.scales, camera_positions(request.viewmats)
-        )
+    projection = project_torch(request.gaussians, request.cameras, request.projection)
+    opacities = request.gaussians.opacities * projection.compensations
+    colors = splat_colors(request) if request.wants_color else None
+    parts = parts_of(request, projection, colors)
     parts["alphas"] = torch.ones_like(opacities)[..., None]
     channels = join_parts(parts)
     pictures = torch.stack(
         [
             _blend_camera(request, projection, opacities[c], channels[c], camera=c)
-            for c in range(len(request.viewmats))
+            for c in range(len(opacities))
         ]
     )
     return Layers(**split_parts(parts, pictures), meta=screen_meta(projection, opacities))
+
+
+def parts_of(request: Request, projection: Projection, colors: Tensor | None) -> dict[str, Tensor]:
+    """What is asked for of the splats in each camera: `colors` [C, N, D], depths [C, N, 1], normals
+    [C, N, 3]."""
+    parts = {} if colors is None else {"colors": colors}
+    if request.wants_depth:
+        parts["depths"] = projection.depths[..., None]
+    if request.with_normals:
+        parts["normals"] = splat_normals(request.gaussians, request.cameras.viewmats)
+    return parts
 
 
 def join_parts(parts: dict[str, Tensor]) -> Tensor:
@@ -225,14 +211,15 @@ def assemble(request: Request, layers: Layers) -> tuple[Tensor, Tensor, dict[str
         divisor = layers.alphas.clamp_min(_MIN_ALPHA_SUM) if expected else 1
         outputs.append(layers.depths / divisor)
     picture = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+    viewmats, _, width, height = request.cameras
     meta: dict[str, Any] = {
         **layers.meta,
-        "tile_width": -(-request.width // request.tile_size),
-        "tile_height": -(-request.height // request.tile_size),
+        "tile_width": -(-width // request.tile_size),
+        "tile_height": -(-height // request.tile_size),
         "tile_size": request.tile_size,
-        "width": request.width,
-        "height": request.height,
-        "n_cameras": len(request.viewmats),
+        "width": width,
+        "height": height,
+        "n_cameras": len(viewmats),
     }
     if layers.normals is not None:
         meta["normals"] = layers.normals
@@ -250,23 +237,24 @@ def camera_positions(viewmats: Tensor) -> Tensor:
 
 def splat_colors(request: Request) -> Tensor:
     """[C, N, D] colours as each camera sees them."""
-    cameras = len(request.viewmats)
-    sh, degree = request.sh, request.sh_degree
-    if degree is None:
-        return sh if sh.dim() == 3 else sh.expand(cameras, *sh.shape)
-    dirs = request.means - camera_positions(request.viewmats)[:, None, :]  # [C, N, 3]
-    return harmonics_color(degree, dirs, sh)
+    if request.sh_degree is None:
+        return plain_colors(request)
+    positions = camera_positions(request.cameras.viewmats)
+    dirs = request.gaussians.means - positions[:, None, :]  # [C, N, 3]
+    return harmonics_color(request.sh_degree, dirs, request.sh)
 
 
-def splat_normals(means: Tensor, quats: Tensor, scales: Tensor, positions: Tensor) -> Tensor:
-    """Unit normals of splats: the shortest axis, turned towards the camera.
+def plain_colors(request: Request) -> Tensor:
+    """[C, N, D] colours that are no harmonics."""
+    colors = request.sh
+    return colors if colors.dim() == 3 else colors.expand(len(request.cameras.Ks), *colors.shape)
 
-    Args:
-        means, quats, scales: [N, 3], [N, 4], [N, 3]. positions: [C, 3] the cameras' centres.
 
-    Returns:
-        [C, N, 3] in world space; the first of equally short axes.
-    """
+def splat_normals(gaussians: Gaussians, viewmats: Tensor) -> Tensor:
+    """[C, N, 3] unit normals of splats in world space: the shortest axis (the first of equally
+    short ones), turned towards the camera."""
+    means, quats, scales, _ = gaussians
+    positions = camera_positions(viewmats)
     shortest = scales.argmin(dim=-1) if len(scales) else scales.new_zeros(0, dtype=torch.int64)
     axes = rotation_from_quat(quats).transpose(-1, -2)  # rows are the splat's axes
     normals = axes.gather(-2, shortest[:, None, None].expand(-1, 1, 3)).squeeze(-2)
@@ -286,13 +274,14 @@ def _blend_camera(
     low = (means2d - radii[order]).detach()
     high = (means2d + radii[order]).detach()
     size = request.tile_size
+    _, _, width, height = request.cameras
     rows = []
-    for y in range(0, request.height, size):
-        bottom = min(y + size, request.height)
+    for y in range(0, height, size):
+        bottom = min(y + size, height)
         in_row = (low[:, 1] < bottom) & (high[:, 1] > y)
         row = []
-        for x in range(0, request.width, size):
-            right = min(x + size, request.width)
+        for x in range(0, width, size):
+            right = min(x + size, width)
             near = (in_row & (low[:, 0] < right) & (high[:, 0] > x)).nonzero().squeeze(1)
             pixels = torch.cartesian_prod(
                 torch.arange(y, bottom, dtype=means2d.dtype, device=means2d.device),

@@ -1,14 +1,16 @@
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from tondo.geometry.rotations import rotation_from_quat, rotation_from_vector
-from tondo.kernels.splats.project import Projection, ProjectionOptions, project
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
+from tondo.kernels.splats.project_torch import Projection, ProjectionOptions, project_torch
 
-OPTIONS = ProjectionOptions(width=24, height=17)
+OPTIONS = ProjectionOptions()
+SIZE = (24, 17)
 K = torch.tensor([[[30.0, 0, 11], [0, 28, 9], [0, 0, 1]]], dtype=torch.float64)
 EYE = torch.eye(4, dtype=torch.float64)[None]
 FIELDS = ("means2d", "depths", "conics", "compensations")
@@ -24,6 +26,24 @@ def one(mean: list[float], scale: float = 0.1, opacity: float = 1.0) -> tuple[Te
     )
 
 
+def project(
+    splats: Sequence[Tensor],
+    viewmats: Tensor,
+    Ks: Tensor,
+    options: ProjectionOptions,
+    size: tuple[int, int] = SIZE,
+) -> Projection:
+    return project_torch(Gaussians(*splats), Cameras(viewmats, Ks, *size), options)
+
+
+def project_scene(scene: dict[str, Any], options: ProjectionOptions) -> Projection:
+    """From the arguments of `rasterize`."""
+    splats = [scene[name] for name in Gaussians._fields]
+    return project(
+        splats, scene["viewmats"], scene["Ks"], options, (scene["width"], scene["height"])
+    )
+
+
 def is_culled(projection: Projection) -> bool:
     values = [getattr(projection, name) for name in FIELDS] + [projection.radii]
     assert all(v.isfinite().all() for v in values)
@@ -35,7 +55,7 @@ def is_culled(projection: Projection) -> bool:
 
 def test_round_splat_on_the_axis() -> None:
     # on the optical axis the projection is a circle of f s / z pixels, plus the low-pass term
-    found = project(*one([0.0, 0, 2.0], scale=0.1), EYE, K, OPTIONS)
+    found = project(one([0.0, 0, 2.0], scale=0.1), EYE, K, OPTIONS)
     torch.testing.assert_close(found.means2d[0, 0].tolist(), [11.0, 9.0])
     xx, yy = (30 * 0.1 / 2) ** 2 + 0.3, (28 * 0.1 / 2) ** 2 + 0.3
     torch.testing.assert_close(found.conics[0, 0].tolist(), [1 / xx, 0.0, 1 / yy])
@@ -60,15 +80,8 @@ def test_values_of_gsplat() -> None:
     viewmats = EYE.clone()
     viewmats[0, :3, :3] = rotation_from_vector(torch.tensor([0, 0.3, 0], dtype=torch.float64))
     viewmats[0, :3, 3] = torch.tensor([0.1, -0.05, 0.4])
-    found = project(
-        torch.tensor(means, dtype=torch.float64),
-        torch.tensor(quats, dtype=torch.float64),
-        torch.tensor(scales, dtype=torch.float64),
-        torch.ones(5, dtype=torch.float64),
-        viewmats,
-        K,
-        dataclasses.replace(OPTIONS, antialiased=True),
-    )
+    splats = [torch.tensor(x, dtype=torch.float64) for x in (means, quats, scales, [1.0] * 5)]
+    found = project(splats, viewmats, K, OPTIONS._replace(antialiased=True))
     assert found.radii[0].tolist() == [[7, 7], [6, 6], [0, 0], [2, 2], [10, 4]]
     seen = [0, 1, 3, 4]
     expected = {
@@ -109,7 +122,7 @@ def test_covariance_is_that_of_the_linearised_camera() -> None:
     jacobian = torch.autograd.functional.jacobian(pinhole, mean[0])
     factor = rotation_from_quat(quat[0]) * scale[0]
     expected = jacobian @ factor @ factor.T @ jacobian.T + 0.3 * torch.eye(2)
-    found = project(mean, quat, scale, torch.ones(1).double(), EYE, K, OPTIONS)
+    found = project((mean, quat, scale, torch.ones(1).double()), EYE, K, OPTIONS)
     a, b, c = found.conics[0, 0]
     torch.testing.assert_close(torch.linalg.inv(expected), torch.stack([a, b, b, c]).view(2, 2))
 
@@ -129,7 +142,7 @@ def test_jacobian_is_clamped_outside_the_picture_but_not_the_position(
     def at(slope: float) -> tuple[float, Tensor]:
         mean = [0.0, 0.0, 2.0]
         mean[axis] = 2 * slope
-        found = project(*one(mean, scale=2.0), EYE, K, OPTIONS)
+        found = project(one(mean, scale=2.0), EYE, K, OPTIONS)
         assert not is_culled(found)
         return found.means2d[0, 0, axis].item(), found.conics[0, 0]
 
@@ -146,20 +159,20 @@ def test_jacobian_is_clamped_outside_the_picture_but_not_the_position(
     [
         ([0.0, 0, -2.0], OPTIONS),  # behind
         ([0.0, 0, 0.0], OPTIONS),  # in the camera's plane
-        ([0.0, 0, 0.5], dataclasses.replace(OPTIONS, near_plane=0.6)),
-        ([0.0, 0, 5.0], dataclasses.replace(OPTIONS, far_plane=4.9)),
+        ([0.0, 0, 0.5], OPTIONS._replace(near_plane=0.6)),
+        ([0.0, 0, 5.0], OPTIONS._replace(far_plane=4.9)),
         ([-3.0, 0, 2.0], OPTIONS),  # left
         ([3.0, 0, 2.0], OPTIONS),  # right
         ([0.0, -3.0, 2.0], OPTIONS),  # above
         ([0.0, 3.0, 2.0], OPTIONS),  # below
-        ([0.0, 0, 2.0], dataclasses.replace(OPTIONS, radius_clip=6.0)),
+        ([0.0, 0, 2.0], OPTIONS._replace(radius_clip=6.0)),
         ([float("nan"), 0, 2.0], OPTIONS),
         ([float("inf"), 0, 2.0], OPTIONS),
     ],
 )
 def test_culled(mean: list[float], options: ProjectionOptions) -> None:
     splat = [t.requires_grad_() for t in one(mean)]
-    found = project(*splat, EYE, K, options)
+    found = project(splat, EYE, K, options)
     assert is_culled(found)
     # and nothing of it reaches the gradient, not even as NaN
     grads = torch.autograd.grad(sum(getattr(found, f).sum() for f in FIELDS), splat[:3])
@@ -167,28 +180,26 @@ def test_culled(mean: list[float], options: ProjectionOptions) -> None:
 
 
 def test_not_culled_at_the_limits() -> None:
-    at_near = dataclasses.replace(OPTIONS, near_plane=2.0, far_plane=2.0)
-    assert not is_culled(project(*one([0.0, 0, 2.0]), EYE, K, at_near))
+    at_near = OPTIONS._replace(near_plane=2.0, far_plane=2.0)
+    assert not is_culled(project(one([0.0, 0, 2.0]), EYE, K, at_near))
     # 6 px: culled at radius_clip 6 (above), kept just below
-    below = dataclasses.replace(OPTIONS, radius_clip=5.9)
-    assert not is_culled(project(*one([0.0, 0, 2.0]), EYE, K, below))
+    below = OPTIONS._replace(radius_clip=5.9)
+    assert not is_culled(project(one([0.0, 0, 2.0]), EYE, K, below))
     # centre outside, rim inside
-    assert not is_culled(project(*one([-0.95, 0, 2.0]), EYE, K, OPTIONS))
+    assert not is_culled(project(one([-0.95, 0, 2.0]), EYE, K, OPTIONS))
 
 
 def test_transparent_splats_are_culled_and_compensation_counts() -> None:
-    assert is_culled(project(*one([0.0, 0, 2.0], opacity=0.0039), EYE, K, OPTIONS))
-    assert not is_culled(project(*one([0.0, 0, 2.0], opacity=0.0045), EYE, K, OPTIONS))
+    assert is_culled(project(one([0.0, 0, 2.0], opacity=0.0039), EYE, K, OPTIONS))
+    assert not is_culled(project(one([0.0, 0, 2.0], opacity=0.0045), EYE, K, OPTIONS))
     tiny = one([0.0, 0, 2.0], scale=0.002, opacity=0.5)
-    assert not is_culled(project(*tiny, EYE, K, OPTIONS))
-    assert is_culled(project(*tiny, EYE, K, dataclasses.replace(OPTIONS, antialiased=True)))
+    assert not is_culled(project(tiny, EYE, K, OPTIONS))
+    assert is_culled(project(tiny, EYE, K, OPTIONS._replace(antialiased=True)))
 
 
 def test_box_is_tight_around_visible_alpha(make_scene: Callable) -> None:
     s = make_scene(n=40, dtype=torch.float64, opacity=(0.01, 1.0))
-    options = ProjectionOptions(s["width"], s["height"])
-    args = [s[k] for k in ("means", "quats", "scales", "opacities", "viewmats", "Ks")]
-    found = project(*args, options)
+    found = project_scene(s, OPTIONS)
     seen = (found.radii[0] > 0).all(-1)
     assert seen.sum() > 20
     covariance = torch.linalg.inv(found.conics[0, seen][:, [0, 1, 1, 2]].view(-1, 2, 2))
@@ -201,7 +212,7 @@ def test_box_is_tight_around_visible_alpha(make_scene: Callable) -> None:
 
 def test_moving_world_and_camera_together_changes_nothing(make_scene: Callable) -> None:
     s = make_scene(n=11, cameras=2, dtype=torch.float64)
-    options = ProjectionOptions(s["width"], s["height"], antialiased=True)
+    options = ProjectionOptions(antialiased=True)
     turn = torch.tensor([0.8, -0.4, 0.3, 0.2], dtype=torch.float64)
     moved_from_world = torch.eye(4, dtype=torch.float64)
     moved_from_world[:3, :3] = rotation_from_quat(turn)
@@ -218,9 +229,8 @@ def test_moving_world_and_camera_together_changes_nothing(make_scene: Callable) 
     )
     means = s["means"] @ moved_from_world[:3, :3].T + moved_from_world[:3, 3]
     viewmats = s["viewmats"] @ torch.linalg.inv(moved_from_world)
-    rest = (s["scales"], s["opacities"])
-    here = project(s["means"], s["quats"], *rest, s["viewmats"], s["Ks"], options)
-    there = project(means, quats, *rest, viewmats, s["Ks"], options)
+    here = project_scene(s, options)
+    there = project_scene({**s, "means": means, "quats": quats, "viewmats": viewmats}, options)
     assert (here.radii > 0).any()
     for name in (*FIELDS, "radii"):
         torch.testing.assert_close(getattr(here, name), getattr(there, name))
@@ -228,16 +238,15 @@ def test_moving_world_and_camera_together_changes_nothing(make_scene: Callable) 
 
 def test_two_cameras_are_two_single_cameras_and_none_is_none(make_scene: Callable) -> None:
     s = make_scene(n=5, cameras=2)
-    options = ProjectionOptions(s["width"], s["height"])
-    splats = [s[k] for k in ("means", "quats", "scales", "opacities")]
-    both = project(*splats, s["viewmats"], s["Ks"], options)
+    both = project_scene(s, OPTIONS)
     assert both.radii.dtype == torch.int32
     assert both.radii.shape == (2, 5, 2)
     for c in range(2):
-        alone = project(*splats, s["viewmats"][c : c + 1], s["Ks"][c : c + 1], options)
+        one_camera = {name: s[name][c : c + 1] for name in ("viewmats", "Ks")}
+        alone = project_scene({**s, **one_camera}, OPTIONS)
         for name in (*FIELDS, "radii"):
             assert torch.equal(getattr(both, name)[c], getattr(alone, name)[0])
-    none = project(*(t[:0] for t in splats), s["viewmats"], s["Ks"], options)
+    none = project_scene({**s, **{name: s[name][:0] for name in Gaussians._fields}}, OPTIONS)
     assert none.conics.shape == (2, 0, 3)
 
 
@@ -250,8 +259,7 @@ def test_slopes(
     if wide:  # clamped Jacobians: far to the side, big enough to reach the picture
         s["means"][:, 0] += torch.tensor([3.0, -3, 3, -2.5, 2.8])
         s["scales"] += 1.0
-    options = ProjectionOptions(s["width"], s["height"], antialiased=antialiased)
-    opacities = s["opacities"]
+    options = ProjectionOptions(antialiased=antialiased)
     generator = torch.Generator().manual_seed(1)
     weights = {
         name: torch.randn(2, 5, *shape, dtype=torch.float64, generator=generator)
@@ -261,15 +269,7 @@ def test_slopes(
         weights["compensations"] = torch.randn(2, 5, dtype=torch.float64, generator=generator)
 
     def loss(**splats: Tensor) -> Tensor:
-        found = project(
-            splats["means"],
-            splats["quats"],
-            splats["scales"],
-            opacities,
-            splats["viewmats"],
-            splats["Ks"],
-            options,
-        )
+        found = project_scene({**s, **splats}, options)
         assert (found.radii > 0).all(-1).sum() >= 7
         return sum((getattr(found, name) * w).sum() for name, w in weights.items())
 
