@@ -52,11 +52,14 @@ def rasterize(
     Mip-Splatting; docs/conventions.md has the formulas. float32 (the twin: float64 too).
 
     Args:
-        means, quats, scales, opacities: N `Gaussians`, N may be 0. viewmats, Ks, width, height: C
-            `Cameras`.
+        means: [N, 3] world space, N may be 0. quats: [N, 4] (w, x, y, z), any length. scales:
+            [N, 3] standard deviations, world units. opacities: [N] 0..1.
+        viewmats: [C, 4, 4] world-to-camera, OpenCV axes. Ks: [C, 3, 3] pixels, pixel centres at
+            +0.5. width, height: of the picture, pixels.
         sh: [N, K, 3] or [C, N, K, 3] harmonics if `sh_degree` (0..3) is given, K >= (sh_degree +
             1)^2; else colours [N, D] or [C, N, D].
-        near_plane, far_plane, radius_clip, eps2d: `ProjectionOptions`.
+        near_plane, far_plane: depths outside are culled. radius_clip: splats of no larger radius in
+            pixels are culled. eps2d: pixels^2 added to the projected variances.
         packed: only False. tile_size: pixels, no influence on the picture.
         backgrounds: [C, D] colour behind everything, or None for 0. Depth has no background.
         render_mode: "RGB" | "D" | "ED" | "RGB+D" | "RGB+ED"; D is depth summed by weights, ED that
