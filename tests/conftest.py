@@ -35,6 +35,14 @@ def shared_data() -> Path:
     pytest.skip(f"needs the shared photos in {data} (or in $TONDO_SHARED/data)")
 
 
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small thing of each kind, in which examples run (`tiny_place`)."""
+    from tiny_place import make_place
+
+    return make_place(tmp_path_factory.mktemp("place"))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         SKIPPED.append(reason_of(report.longrepr))

@@ -10,12 +10,6 @@ import pytest
 import torch
 
 import tondo
-from tiny_place import make_place
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_place(tmp_path_factory.mktemp("place"))
 
 
 def test_models_are_a_sequence_that_is_made_when_asked_for(place: Path) -> None:

@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 
 import tondo
-from tiny_place import make_place
 
 # Not yet: their rooms are being rebuilt.
 PENDING = {"train_generator"}
 FUNCTIONS = sorted(n for n in tondo.__all__ if inspect.isfunction(getattr(tondo, n)))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_place(tmp_path_factory.mktemp("place"))
 
 
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS} - PENDING))

@@ -19,7 +19,7 @@ def evaluate_scene(
     progress: Callable[[int], None] = lambda done: None,
 ) -> ReconstructionMetrics:
     """Render `scene` from the cameras of `photos` and measure each picture, as
-    `measure.evaluate.evaluate_pictures` says.
+    `evaluation.evaluate.evaluate_pictures` says.
 
     Where exposures were fitted, a render has the one that training photos from nearby suggest; the
     held-out photo's own brightness is never looked at.
