@@ -26,7 +26,7 @@ from tondo.data.field import Field, Space
 from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.kernels.fields.rays_torch import colors, densities, encode_hash
 from tondo.nerf.bounds import first_field, marching_of
-from tondo.nerf.config import NerfConfig
+from tondo.nerf.config import HashGrid, NerfConfig
 
 THREADS = (1, 2)
 SECONDS = (30, 60, 120, 300)
@@ -34,7 +34,7 @@ METHODS = ("nerf", "splats")
 RAYS, EAGER = 8192, 65_536
 CELLS = 96
 NETWORKS = {
-    "paper": NerfConfig(levels=16, features=2, log2_entries=19, finest=2048),
+    "paper": NerfConfig(hash=HashGrid(levels=16, features=2, log2_entries=19, finest=2048)),
     "default": NerfConfig(),
 }
 
@@ -58,7 +58,7 @@ def rays() -> tuple[Tensor, Tensor]:
 
 def multiply_adds(config: NerfConfig) -> int:
     """Of the two networks for one sample, forwards; the direction's part is one a ray."""
-    inputs, hidden = config.levels * config.features, config.hidden
+    inputs, hidden = config.hash.levels * config.hash.features, config.hash.hidden
     return inputs * hidden + hidden * 16 + 16 * hidden + 3 * hidden
 
 
@@ -117,8 +117,8 @@ def eager(config: NerfConfig) -> dict[str, float]:
 def gather_floor(config: NerfConfig, threads: int) -> float:
     """Thousand samples a second, forwards, if they did nothing but read their rows: eight a level,
     at random places of the level's table."""
-    level = 4 * config.features << config.log2_entries
-    return _native.gather_peak(threads, level) / (8 * config.levels) / 1e3
+    level = 4 * config.hash.features << config.hash.log2_entries
+    return _native.gather_peak(threads, level) / (8 * config.hash.levels) / 1e3
 
 
 def speed() -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ with:
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from tondo.runs.horizon import Horizon
 from tondo.runs.method import Background
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.splats import densify, from_points, train
-from tondo.splats.config import SplatConfig
+from tondo.splats.config import SplatConfig, SplatDensity, SplatSchedule
 from tondo.splats.initial_points import starting_points
 from tondo.splats.method import scene_of
 
@@ -100,8 +99,10 @@ def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any
     """A step at full size, `FIXED_SPLATS` splats and all harmonics."""
     rows = torch.randperm(len(cloud.points), generator=torch.Generator().manual_seed(0))
     rows = rows[: min(FIXED_SPLATS, len(rows))]
-    config = dataclasses.replace(
-        SplatConfig(), coarse=(), degree_every=1e-9, densify_until=0.0, max_splats=len(rows)
+    config = SplatConfig(
+        max_splats=len(rows),
+        density=SplatDensity(until=0.0),
+        schedule=SplatSchedule(coarse=(), degree_every=1e-9),
     )
     chosen = PointCloud(cloud.points[rows], cloud.colors[rows])
     splats = from_points.splats_from_points(chosen, sh_degree=config.sh_degree)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tondo.pictures.prepare import PictureOptions, prepare_pictures
+from tondo.pictures.options import PictureOptions
+from tondo.pictures.prepare import prepare_pictures
 
 
 def ball(number: int, side: int = 48, *, transparent: bool = False) -> Image.Image:

@@ -1,5 +1,10 @@
 """The few error classes. Exit status: 2 for `TondoError` (the user's), 1 for the rest (ours)."""
 
+from __future__ import annotations
+
+import math
+import typing
+
 
 class TondoError(Exception):
     """Something the user gave or asked for cannot work.
@@ -23,3 +28,30 @@ class OutputError(TondoError):
 
 class MissingPartError(TondoError):
     """An optional part is not installed. The message names the command that installs it."""
+
+
+def check_number(
+    name: str, value: float | None, least: float, most: float = math.inf, *, above: bool = False
+) -> None:
+    """Raise OptionError unless the option `name` is None or from `least` to `most`; with `above`,
+    `least` itself is not allowed."""
+    if value is None or ((least < value if above else least <= value) and value <= most):
+        return
+    if math.isinf(most):
+        wanted = f"above {least:g}" if above else f"at least {least:g}"
+    else:
+        wanted = f"above {least:g}, at most {most:g}" if above else f"from {least:g} to {most:g}"
+    raise OptionError(f"`{name}` must be {wanted}, got {value:g}")
+
+
+def check_choices(record: object) -> None:
+    """Raise OptionError unless each field of an options record that is a Literal (or None) holds
+    one of its values."""
+    for name, kind in typing.get_type_hints(type(record)).items():
+        parts = typing.get_args(kind) if type(None) in typing.get_args(kind) else (kind,)
+        found = getattr(record, name)
+        for part in parts:
+            known = typing.get_args(part) if typing.get_origin(part) is typing.Literal else ()
+            if known and found is not None and found not in known:
+                words = ", ".join(map(str, known))
+                raise OptionError(f"`{name}` must be one of {words}, got {found!r}")

@@ -138,7 +138,7 @@ def test_other_cameras_can_be_given(run: Path, tmp_path: Path) -> None:
         ("a.spz", [], ".ply with --as splats"),
         ("a.glb", ["--as", "splats"], "splats can be written as .ply"),
         ("a.glb", ["--resolution", "3"], "16 to 2048"),
-        ("a.glb", ["--resolution", "-1"], "at least 1"),
+        ("a.glb", ["--resolution", "-1"], "--resolution must be from 16 to 2048, got -1"),
         ("a.glb", ["--faces", "2"], "at least 4"),
         ("a.glb", ["--smoothing", "nan"], "0 to 10"),
         ("a.glb", ["--up", "0,0,0"], "direction"),

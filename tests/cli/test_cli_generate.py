@@ -148,7 +148,7 @@ def test_no_such_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (["--truncation", "nan"], "0..1.5"),
         (["--move", "40=1"], "there are 10 closed-form directions"),
         (["--move", "a"], "--move a"),
-        (["--size", "0"], "at least 1"),
+        (["--size", "0"], "16..2048"),
         (["--size", "9999"], "16..2048"),
         (["--interpolate", "--seeds", "3"], "at least two"),
         (["--sedes", "3"], "--seeds"),

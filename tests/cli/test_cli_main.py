@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import tondo.cli.main as cli
+from tondo.cli.arguments import Typed, Verb
 from tondo.errors import InputError
 
-Run = Callable[[argparse.Namespace], None]
+Run = Callable[[Any, Typed], None]
 
 OUT_OF_MEMORY = (
     "tondo: error: out of memory: try a smaller --max-size or fewer splats (--max-splats); in "
     "`tondo train` a smaller --batch or --size, or --accumulate 2\n"
 )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A command of these tests.
+
+    Attributes:
+        steps: how many.
+        max_size: how large.
+    """
+
+    steps: int = 3
+    max_size: int | None = None
 
 
 @pytest.fixture
@@ -29,14 +44,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
 
     def install(run: Run) -> None:
         module = ModuleType("tondo.cli.verbs.probe")
-
-        def add_parser(subparsers: argparse._SubParsersAction) -> None:
-            parser = subparsers.add_parser("probe")
-            parser.add_argument("--steps", type=int, default=3)
-            parser.add_argument("--max-size", type=int)
-
-        module.add_parser = add_parser  # type: ignore[attr-defined]
-        module.run = run  # type: ignore[attr-defined]
+        module.VERB = Verb(Probe, run)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "tondo.cli.verbs.probe", module)
         monkeypatch.setitem(cli.VERBS, "probe", "for this test")
 
@@ -44,7 +52,7 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
 
 
 def raising(error: BaseException) -> Run:
-    def run(args: argparse.Namespace) -> None:
+    def run(command: Probe, typed: Typed) -> None:
         raise error
 
     return run
@@ -52,7 +60,7 @@ def raising(error: BaseException) -> Run:
 
 def test_a_verb_gets_its_options(verb: Callable[[Run], None]) -> None:
     seen = []
-    verb(lambda args: seen.append(args.steps))
+    verb(lambda command, typed: seen.append(command.steps))
     assert cli.main(["probe", "--steps", "-1"]) == 0
     assert cli.main(["probe"]) == 0
     assert seen == [-1, 3]
@@ -143,8 +151,8 @@ def test_ctrl_c_is_130_and_one_line(
          "you mean '--steps'?\n(see tondo probe --help)\n"),
         (["probe", "--max_size=3"], "tondo probe: error: unknown option or argument '--max_size': "
          "did you mean '--max-size'?\n(see tondo probe --help)\n"),
-        (["probe", "--steps", "many"], "tondo probe: error: argument --steps: invalid int value: "
-         "'many'\n(see tondo probe --help)\n"),
+        (["probe", "--steps", "many"], "tondo probe: error: argument --steps: expected a whole "
+         "number, got 'many'\n(see tondo probe --help)\n"),
     ],
 )  # fmt: skip
 def test_typos_get_the_closest_name(
@@ -169,7 +177,8 @@ def test_no_command_prints_the_help_and_is_an_error(capsys: pytest.CaptureFixtur
 def test_help_imports_no_heavy_library() -> None:
     code = (
         "import sys; from tondo.cli.main import main; "
-        "[main([v, '--help']) for v in ('render', 'evaluate', 'doctor')]; main(['--help']); "
+        "from tondo.cli.main import VERBS; "
+        "[main([v, '--help']) for v in VERBS]; main(['--help']); "
         "heavy = {'torch', 'numpy', 'rich', 'scipy', 'matplotlib'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
@@ -185,9 +194,11 @@ def test_the_command_itself_and_a_closed_pipe() -> None:
     assert done.stdout.startswith("tondo ")
     code = (
         "import tondo.cli.main as m, sys, types\n"
+        "import dataclasses\n"
+        "Spam = dataclasses.make_dataclass('Spam', [])\n"
         "verb = types.ModuleType('tondo.cli.verbs.spam')\n"
-        "verb.add_parser = lambda s: s.add_parser('spam')\n"
-        "verb.run = lambda a: [print('x' * 1000) for _ in range(10000)]\n"
+        "run = lambda command, typed: [print('x' * 1000) for _ in range(10000)]\n"
+        "verb.VERB = m.Verb(Spam, run)\n"
         "sys.modules['tondo.cli.verbs.spam'] = verb; m.VERBS['spam'] = ''\n"
         "sys.exit(m.main(['spam']))\n"
     )

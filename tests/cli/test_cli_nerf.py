@@ -52,7 +52,7 @@ def test_a_run_has_all_that_the_contract_says(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     assert config["method"] == "nerf"
     assert "splats" not in config
-    assert config["nerf"]["levels"] == 8
+    assert config["nerf"]["hash"]["levels"] == 8
     assert isinstance(load_scene(run / "scene.safetensors"), FieldScene)
     steps = [e for e in read_events(run / "events.jsonl") if isinstance(e, Step)]
     assert (steps[-1].step, steps[-1].splats) == (80, None)
@@ -142,7 +142,7 @@ def test_kill_9_and_resume(
         (("--max-splats", "100"), "--max-splats goes with --method splats"),
         (("--refine-poses",), "--refine-poses goes with --method splats"),
         (("--steps", "0"), "--steps must be at least 1"),
-        (("--checkpoint-seconds", "-1"), "--checkpoint-seconds must be 0"),
+        (("--checkpoint-seconds", "-1"), "--checkpoint-seconds must be at least 0, got -1"),
         (("--method", "splats", "--encoding", "dct"), "--encoding goes with --method nerf"),
     ],
 )

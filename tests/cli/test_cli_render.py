@@ -170,7 +170,7 @@ def test_what_cannot_be_rendered(
         f"the run {unfinished.path} has no scene.safetensors yet: finish it first with "
         "`tondo reconstruct ... --resume`"
     )
-    assert "got '0'" in error_of_parser(["render", str(run), "--max-size", "0"], capsys)
+    assert "got 0" in error_of_parser(["render", str(run), "--max-size", "0"], capsys)
 
 
 def error_of_parser(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:

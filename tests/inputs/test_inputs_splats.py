@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from tondo.cli.arguments import direction
 from tondo.cli.main import main
-from tondo.cli.options import direction
 from tondo.data.splats import Splats
 from tondo.errors import InputError
 from tondo.io.models.ply import read_points, read_splat_file, write_splats

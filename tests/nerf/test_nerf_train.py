@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,35 +16,28 @@ from tondo.errors import OptionError
 from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.nerf import train
 from tondo.nerf.bounds import marching_of, space_of
-from tondo.nerf.config import NerfConfig, config_for, suited
+from tondo.nerf.config import (
+    CosinePlanes,
+    Distortion,
+    FieldRates,
+    Frequencies,
+    HashGrid,
+    NerfConfig,
+    Sampling,
+    suited,
+)
 from tondo.nerf.ray_batches import pixels_of, rays_at
 from tondo.nerf.train import TrainInputs, TrainState, psnr_of
 from tondo.runs.horizon import Horizon
 from tondo.runs.method import Background, Report
 from tondo.scenes.render import render_view
 
+RATES = FieldRates(batch=8_000, networks=4e-3)
 CONFIG = NerfConfig(
-    levels=4,
-    features=4,
-    log2_entries=12,
-    coarsest=8,
-    finest=64,
-    hidden=16,
-    cells=16,
-    steps_across=192,
-    batch=8_000,
-    occupancy_every=3,
-    frequencies=12,
-    plane_features=8,
-    plane_cells=24,
-    first_band=2.0,
-    place_octaves=5,
-    direction_octaves=2,
-    width=32,
-    depth=4,
-    coarse_samples=16,
-    fine_samples=24,
-    lr_networks=4e-3,
+    hash=HashGrid(4, 4, log2_entries=12, coarsest=8, finest=64, hidden=16, rates=RATES),
+    dct=CosinePlanes(frequencies=12, features=8, cells=24, first_band=2.0, hidden=16, rates=RATES),
+    frequency=Frequencies(5, 2, width=32, depth=4, coarse_samples=16, fine_samples=24, rates=RATES),
+    sampling=Sampling(cells=16, steps_across=192, occupancy_every=3),
 )
 
 
@@ -76,7 +69,7 @@ def setting(
     if bounded:
         shots = [cut_out(photo) for photo in shots]
     shots = [with_unit(photo, unit) for photo in shots]
-    space = space_of([photo.camera for photo in shots], bounded, config.cells)
+    space = space_of([photo.camera for photo in shots], bounded, config.sampling.cells)
     marching, horizon = marching_of(space, config), Horizon(steps, None)
     grey = torch.full((3,), 0.5)
     return TrainInputs(
@@ -124,8 +117,8 @@ def test_the_worlds_unit_does_not_matter(unit: float, bounded: bool) -> None:
     ],
 )
 def test_photos_are_learned(encoding: str, bounded: bool) -> None:
-    by_error = 0.5 if bounded else 0.0
-    config = replace(CONFIG, encoding=encoding, distortion=1e-3, by_error=by_error)
+    sampling = replace(CONFIG.sampling, by_error=0.5 if bounded else 0.0)
+    config = replace(CONFIG, encoding=encoding, distortion=Distortion(1e-3), sampling=sampling)
     training, reports = trained(setting(120, config, bounded, exposure=not bounded))
     assert [report.event.step for report in reports] == list(range(1, 121))
     first, last = (mean_square(part) for part in (reports[:10], reports[-10:]))
@@ -138,7 +131,7 @@ def test_photos_are_learned(encoding: str, bounded: bool) -> None:
     assert float(off.mean(dim=0).abs().max()) < 1e-3
 
 
-FOGGY = replace(CONFIG, distortion=0.05)  # without bounds: long strides, fog condenses
+FOGGY = replace(CONFIG, distortion=Distortion(0.05))  # without bounds: long strides, fog condenses
 
 
 @pytest.mark.parametrize(("config", "bounded"), [(CONFIG, True), (FOGGY, False)])
@@ -164,7 +157,8 @@ def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(
     [("hash", True), ("hash", False), ("dct", True), ("frequency", True)],
 )
 def test_going_on_from_its_tensors_is_like_never_stopping(encoding: str, bounded: bool) -> None:
-    wanted = setting(30, replace(FOGGY, encoding=encoding, by_error=0.5), bounded)
+    sampling = replace(FOGGY.sampling, by_error=0.5)
+    wanted = setting(30, replace(FOGGY, encoding=encoding, sampling=sampling), bounded)
     whole, _ = trained(wanted)
     half = train.begin(wanted, 8, 0)
     for report in reports_of(half, wanted):
@@ -179,8 +173,9 @@ def test_going_on_from_its_tensors_is_like_never_stopping(encoding: str, bounded
 
 def test_a_state_of_another_shape_is_refused() -> None:
     tensors = train.to_tensors(train.begin(setting(1), 8, 0))
+    other = replace(CONFIG, hash=replace(CONFIG.hash, log2_entries=11))
     with pytest.raises(ValueError, match="expected"):
-        train.from_tensors(tensors, setting(1, replace(CONFIG, log2_entries=11)))
+        train.from_tensors(tensors, setting(1, other))
     del tensors["remembered"]
     with pytest.raises(KeyError, match="remembered"):
         train.from_tensors(tensors, setting(1))
@@ -199,7 +194,8 @@ def test_a_learned_background_finds_the_colour_behind_the_scene() -> None:
     )
     training = train.begin(black, 8, 0)
     training.field = replace(training.field, space=black.space)
-    black = replace(black, config=replace(CONFIG, occupancy_every=1_000_000))
+    seldom = replace(CONFIG.sampling, occupancy_every=1_000_000)
+    black = replace(black, config=replace(CONFIG, sampling=seldom))
     training.step = 1  # no look at the cells
     list(reports_of(training, black))
     torch.testing.assert_close(training.background, torch.full((3,), 128 / 255), atol=0.03, rtol=0)
@@ -227,35 +223,38 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
 
 def test_settings_suit_the_space_unless_they_were_chosen() -> None:
     without, within = (suited(NerfConfig(), bounded=one, photos=50) for one in (False, True))
-    assert (without.cells, without.distortion) == (192, 0.05)
-    assert (within.cells, within.distortion) == (96, 0.0)
+    assert (without.sampling.cells, without.distortion.weight) == (192, 0.05)
+    assert (within.sampling.cells, within.distortion.weight) == (96, 0.0)
     few = suited(NerfConfig(), bounded=False, photos=9)
-    assert (few.cells, few.distortion) == (192, 0.0)
-    assert suited(NerfConfig("frequency"), bounded=False, photos=50).distortion == 0.0
-    chosen = NerfConfig(cells=16, distortion=0.0)
+    assert (few.sampling.cells, few.distortion.weight) == (192, 0.0)
+    assert suited(NerfConfig("frequency"), bounded=False, photos=50).distortion.weight == 0.0
+    chosen = NerfConfig(sampling=Sampling(cells=16), distortion=Distortion(0.0))
     assert suited(chosen, bounded=False, photos=50) == chosen
-    assert config_for("dct").batch > config_for("hash").batch == NerfConfig().batch
-    first = config_for("frequency")  # the first paper's rates fall from 5e-4 to 5e-5, exponentially
-    assert (first.lr_networks, first.lr_end, first.decay, first.beta2) == (5e-4, 0.1, 1.0, 0.999)
+    assert NerfConfig("dct").rates.batch > NerfConfig("hash").rates.batch == FieldRates().batch
+    first = NerfConfig(
+        "frequency"
+    ).rates  # the first paper's rates fall from 5e-4 to 5e-5, exponentially
+    assert (first.networks, first.end, first.decay, first.beta2) == (5e-4, 0.1, 1.0, 0.999)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"encoding": "hsah"}, "--encoding hsah: choose one of hash, dct, frequency"),
-        ({"levels": 0}, "levels of a field"),
-        ({"occupancy_every": 0}, "occupancy_every of a field"),
-        ({"by_error": 1.0}, "by_error must be"),
+        (lambda: NerfConfig("hsah"), "`encoding` must be one of hash, dct, frequency, got 'hsah'"),
+        (lambda: HashGrid(levels=0), "`levels` must be at least 1, got 0"),
+        (lambda: Sampling(occupancy_every=0), "`occupancy_every` must be at least 1, got 0"),
+        (lambda: Sampling(by_error=1.0), "`by_error` must be from 0 to 0.999, got 1"),
     ],
 )
-def test_settings_that_cannot_be(change: dict, said: str) -> None:
+def test_settings_that_cannot_be(change: Callable[[], object], said: str) -> None:
     with pytest.raises(OptionError, match=said):
-        NerfConfig(**change)
+        change()
 
 
 def test_the_distortion_condenses_fog() -> None:
     def spread(distortion: float) -> float:
-        config = replace(CONFIG, distortion=distortion, distortion_steps=20, steps_across=64)
+        sampling = replace(CONFIG.sampling, steps_across=64)
+        config = replace(CONFIG, distortion=Distortion(distortion, steps=20), sampling=sampling)
         wanted = setting(150, config, bounded=False)
         training, _ = trained(wanted)
         rays = rays_at(wanted.pixels, torch.arange(0, len(wanted.pixels.colors), 7))
@@ -267,7 +266,7 @@ def test_the_distortion_condenses_fog() -> None:
 
 
 def test_frequencies_come_in_one_after_another() -> None:
-    config = NerfConfig(frequencies=32, first_band=4.0, band_until=0.5)
+    config = CosinePlanes(frequencies=32, first_band=4.0, band_until=0.5)
     assert config.band_at(0.0) == 4.0
     assert config.band_at(0.25) == pytest.approx((4 * 32 * 2**0.5) ** 0.5)
     assert config.band_at(0.5) == math.inf

@@ -16,7 +16,8 @@ from tondo.errors import InputError, OutputError
 from tondo.geometry.cameras import camera_position
 from tondo.io.posed.photos import has_poses, load_posed
 from tondo.sfm.motion.place import LOOKING
-from tondo.sfm.prepare import STAGES, Prepared, PrepareOptions, prepare
+from tondo.sfm.options import PrepareOptions
+from tondo.sfm.prepare import STAGES, Prepared, prepare
 
 
 @pytest.fixture(scope="module")

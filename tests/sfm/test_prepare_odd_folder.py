@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from tondo.io.posed.photos import load_posed
-from tondo.sfm.prepare import PrepareOptions, prepare
+from tondo.sfm.options import PrepareOptions
+from tondo.sfm.prepare import prepare
 
 
 def test_orientations_names_sub_folders_and_masks(tmp_path: Path, photo_folder: Path) -> None:

@@ -11,7 +11,7 @@ from tondo.data.photos import Photo, PointCloud
 from tondo.geometry.focus import camera_reach, focus
 from tondo.runs.horizon import Horizon
 from tondo.splats import from_points, schedule, targets
-from tondo.splats.config import SplatConfig
+from tondo.splats.config import SplatConfig, SplatSchedule
 
 
 def test_splats_have_the_points_colours_and_the_gaps_size() -> None:
@@ -106,15 +106,15 @@ def test_pixels_touched_by_invalid_ones_are_left_out() -> None:
 
 
 def test_schedules_start_and_end_where_they_should() -> None:
-    config = SplatConfig(coarse=((0.1, 4), (0.3, 2)), degree_every=0.1, sh_degree=3)
+    config = SplatConfig(sh_degree=3, schedule=SplatSchedule(((0.1, 4), (0.3, 2)), 0.1))
     assert [schedule.divisor_at(config, f) for f in (0.0, 0.099, 0.1, 0.29, 0.3, 1.0)] == [
         4, 4, 2, 2, 1, 1,
     ]  # fmt: skip
     assert [schedule.degree_at(config, f) for f in (0.0, 0.15, 0.25, 0.9)] == [0, 1, 2, 3]
     first, last = schedule.rates_at(config, 0.0, 2.0), schedule.rates_at(config, 1.0, 2.0)
-    assert abs(first.means - 2 * config.lr_means) < 1e-12
-    assert abs(last.means - 2 * config.lr_means * config.lr_means_end) < 1e-12
-    assert abs(last.sh0 - config.lr_sh0 * config.lr_end) < 1e-12
+    assert abs(first.means - 2 * config.rates.means) < 1e-12
+    assert abs(last.means - 2 * config.rates.means * config.rates.means_end) < 1e-12
+    assert abs(last.sh0 - config.rates.sh0 * config.rates.end) < 1e-12
     horizon = Horizon(None, 10.0)
     assert horizon.fraction(10**9, 2.5) == 0.25
     assert Horizon(8, None).fraction(8, 0.0) == 1.0

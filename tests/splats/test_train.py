@@ -15,10 +15,10 @@ from tondo.runs.horizon import Clock, Horizon
 from tondo.runs.method import Background, Report
 from tondo.splats import from_points, train
 from tondo.splats import step as step_
-from tondo.splats.config import SplatConfig
+from tondo.splats.config import SplatConfig, SplatDensity, SplatRates, SplatSchedule
 from tondo.splats.targets import make_targets
 
-CONFIG = SplatConfig(max_splats=140, sh_degree=1, densify_every=10)
+CONFIG = SplatConfig(max_splats=140, sh_degree=1, density=SplatDensity(every=10))
 
 
 def inputs_of(steps: int, config: SplatConfig = CONFIG, exposure: bool = True) -> train.TrainInputs:
@@ -138,7 +138,11 @@ def test_refined_poses_move_back_towards_the_truth() -> None:
     wrong = dataclasses.replace(shots[2].camera, viewmat=view)
     shots[2] = dataclasses.replace(shots[2], camera=wrong)
     refining = dataclasses.replace(
-        inputs.config, refine_poses=True, coarse=(), densify_until=0.0, lr_means=0.0
+        inputs.config,
+        refine_poses=True,
+        schedule=SplatSchedule(coarse=()),
+        density=SplatDensity(every=10, until=0.0),
+        rates=SplatRates(means=0.0),
     )
     moved = dataclasses.replace(inputs, photos=shots, config=refining, horizon=Horizon(700, None))
     state = train.begin(exact.parameters.splats, shots, 0)

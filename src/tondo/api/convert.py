@@ -57,5 +57,5 @@ def convert(
     open_scene(scene)  # before anything is written
     if output.resolve() == scene.resolve():
         raise OptionError(f"{output} is the scene itself: choose another folder for `output`")
-    options = replace(options, method=method or options.method, exposure=False)
+    options = replace(options, method=method or options.method, exposure="off")
     return reconstruct(scene, output, options, force=force, resume=resume, given=given, watch=watch)

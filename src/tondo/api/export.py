@@ -20,7 +20,7 @@ from tondo.errors import InputError, OptionError, OutputError
 from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.io.models.ply import write_splats
 from tondo.mesh.fuse import volume_bytes
-from tondo.mesh.options import MeshOptions, check_mesh_options
+from tondo.mesh.options import MeshOptions
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.open import (
     OpenedScene,
@@ -81,7 +81,6 @@ def export(
     """
     run, output = Path(run), Path(output)
     kind = _kind(output, options.kind)
-    check_mesh_options(options.mesh)
     _check_place(output, run)
     opened = open_scene(run, up=options.up)
     for note in opened.notes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tondo.errors import check_choices, check_number
 from tondo.mesh.options import MeshOptions
 
 Triple = tuple[float, float, float]
@@ -41,6 +42,12 @@ class RenderOptions:
     frames: int = 120
     fps: float | None = None
 
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_number("max_size", self.max_size, 1)
+        check_number("frames", self.frames, 1)
+        check_number("fps", self.fps, 0, above=True)
+
 
 @dataclass(frozen=True)
 class SurfaceOptions:
@@ -63,6 +70,12 @@ class SurfaceOptions:
     threshold: float | None = None
     resolution: int = 256
     points: int = 100_000
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_number("threshold", self.threshold, 0, above=True)
+        check_number("resolution", self.resolution, 16, 2048)
+        check_number("points", self.points, 1)
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,10 @@ class EvaluateOptions:
     features: str | None = None
     surface: SurfaceOptions = field(default_factory=SurfaceOptions)
 
+    def __post_init__(self) -> None:
+        check_number("max_size", self.max_size, 1)
+        check_number("samples", self.samples, 1)
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -110,6 +127,9 @@ class ExportOptions:
     up: Triple | None = None
     cameras: str | Path | None = None
     mesh: MeshOptions = field(default_factory=MeshOptions)
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,10 @@ class LiftOptions:
     latent_steps: int = 240
     tuning_steps: int = 120
 
+    def __post_init__(self) -> None:
+        check_number("latent_steps", self.latent_steps, 0, 10_000)
+        check_number("tuning_steps", self.tuning_steps, 0, 10_000)
+
 
 @dataclass(frozen=True)
 class DirectionsOptions:
@@ -156,6 +180,9 @@ class DirectionsOptions:
 
     count: int = 10
     truncation: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_number("count", self.count, 1)
 
 
 @dataclass(frozen=True)

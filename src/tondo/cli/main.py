@@ -11,7 +11,6 @@ import difflib
 import errno
 import importlib
 import os
-import re
 import sys
 import threading
 import traceback
@@ -20,22 +19,39 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
+from tondo.cli.arguments import (
+    Typed,
+    Verb,
+    add_options,
+    description,
+    options_of,
+    record_of,
+    respeller,
+    spellings,
+)
 from tondo.errors import TondoError
 
-VERBS = {
-    "reconstruct": "photos in, a scene and a mesh out",
-    "prepare": "find the poses of photos, or make a training set of pictures, with a report",
-    "train": "pictures of one kind of thing in, a generator of new 3D things out",
-    "generate": "new models from a trained generator",
-    "directions": "what a generator can be moved along, drawn as strips",
-    "lift": "one photo in, a model out, through a trained generator",
-    "explain": "which parts of a sample the discriminator found real or fake",
-    "render": "pictures, depth, normals and videos of a scene",
-    "evaluate": "measure a scene on held-out photos, a mesh by a scan, a generator by pictures",
-    "convert": "splats from a radiance field, or a field from splats, without the photos",
-    "export": "write a mesh (.glb .obj .ply .stl) or splats (.ply)",
-    "doctor": "what is installed, what is missing, and which path runs",
+GROUPS = {
+    "scenes": {
+        "reconstruct": "photos in, a scene and a mesh out",
+        "render": "pictures, depth, normals and videos of a scene",
+        "export": "write a mesh (.glb .obj .ply .stl) or splats (.ply)",
+        "convert": "splats from a radiance field, or a field from splats, without the photos",
+    },
+    "generators": {
+        "train": "pictures of one kind of thing in, a generator of new 3D things out",
+        "generate": "new models from a trained generator",
+        "lift": "one photo in, a model out, through a trained generator",
+        "directions": "find latent directions and render a strip for each",
+        "explain": "which parts of a sample the discriminator found real or fake",
+    },
+    "both": {
+        "prepare": "find the poses of photos, or make a training set of pictures, with a report",
+        "evaluate": "measure a scene on held-out photos, a mesh by a scan, a generator by pictures",
+        "doctor": "what is installed, what is missing, and which path runs",
+    },
 }
+VERBS = {verb: about for group in GROUPS.values() for verb, about in group.items()}
 # The machine's refusals, not bugs, wherever they come up.
 _REFUSALS = (
     errno.ENOSPC,
@@ -64,6 +80,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}\n(see {self.prog} --help)\n")
 
 
+class Formatter(argparse.HelpFormatter):
+    """Help that is the same in every version of Python: `-o, --output RUN`."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, str(action.metavar or ""))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
 def entry() -> NoReturn:
     """The `tondo` command."""
     threading.excepthook = _thread_failed
@@ -80,16 +109,21 @@ def main(argv: Sequence[str]) -> int:
     """Run one command line, without the leading `tondo`; returns the exit status."""
     # Of damaged EXIF and large pictures, in the middle of progress bars: what matters is said.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    spelled: dict[str, str] = {}
+    respelled: Callable[[str], str] = str
     try:
-        args, run, spelled = _parse(_joined(argv))
-        run(args)
+        name, verb, parser = _verb(argv)
+        respelled = _respeller(name)
+        found, unknown = parser.parse_known_args(_joined(argv[1:]))
+        if unknown:
+            parser.refuse_unknown(unknown)
+        record, given = record_of(verb.record, found)
+        verb.run(record, Typed(given, respelled))
         sys.stdout.flush()
         return 0
     except SystemExit as leave:  # argparse, after --help or a wrong option
         return leave.code if isinstance(leave.code, int) else 2
     except TondoError as error:
-        return _fail(_respelled(str(error), spelled))
+        return _fail(respelled(str(error)))
     except KeyboardInterrupt:
         print("\ntondo: stopped by Ctrl-C", file=sys.stderr)
         return 130
@@ -101,47 +135,58 @@ def main(argv: Sequence[str]) -> int:
         return _fail_unexpectedly(error)
 
 
-def _respelled(text: str, spelled: dict[str, str]) -> str:
-    """`max_size` of a message as --max-size, `size=64` as --size 64."""
-
-    def flag(match: re.Match[str]) -> str:
-        found, value = spelled.get(match[1]), match[2]
-        return match[0] if found is None else f"{found} {value}" if value else found
-
-    return re.sub(r"`(\w+)(?:=([^`]+))?`", flag, text)
-
-
-def _parse(
-    argv: list[str],
-) -> tuple[argparse.Namespace, Callable[[argparse.Namespace], None], dict[str, str]]:
+def _verb(argv: Sequence[str]) -> tuple[str, Verb, Parser]:
+    """The command that `argv` begins with, and the parser of what follows. Leaves (SystemExit)
+    after the help of all commands, and where there is no such command."""
     parser = Parser(
         prog="tondo",
         description="Pictures in, 3D models out, on a plain CPU.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="commands:\n"
-        + "\n".join(f"  {verb:12} {about}" for verb, about in VERBS.items())
-        + "\n\n`tondo COMMAND --help` has the options of each.",
+        epilog=_commands() + "\n\n`tondo COMMAND --help` has the options of each.",
         usage="tondo [-h] [--version] COMMAND ...",
     )
     parser.add_argument("--version", action="version", version=f"tondo {installed_version()}")
     if not argv:
         parser.print_help(sys.stderr)
         parser.exit(2)
-    verb = argv[0]
-    if verb.startswith("-"):
+    name = argv[0]
+    if name.startswith("-"):
         _, unknown = parser.parse_known_args(argv)  # leaves at -h and --version
         parser.refuse_unknown(unknown)
-    if verb not in VERBS:
-        parser.error(f"there is no command {verb!r}{_closest(verb, list(VERBS))}")
-    module = importlib.import_module(f"tondo.cli.verbs.{verb}")
-    subparsers = parser.add_subparsers(dest="verb", metavar="COMMAND", prog="tondo")
-    module.add_parser(subparsers)
-    args, unknown = parser.parse_known_args(argv)
-    if unknown:
-        subparsers.choices[verb].refuse_unknown(unknown)
-    actions = subparsers.choices[verb]._actions
-    spelled = {one.dest: one.option_strings[-1] for one in actions if one.option_strings}
-    return args, module.run, spelled
+    if name not in VERBS:
+        parser.error(f"there is no command {name!r}{_closest(name, list(VERBS))}")
+    verb = _load(name)
+    about = description(verb.record)
+    own = Parser(prog=f"tondo {name}", description=about, formatter_class=Formatter)
+    add_options(own, verb)
+    return name, verb, own
+
+
+def _commands() -> str:
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {verb:12} {about}" for verb, about in verbs.items())])
+        for title, verbs in GROUPS.items()
+    )
+
+
+def _load(name: str) -> Verb:
+    found = importlib.import_module(f"tondo.cli.verbs.{name}").VERB
+    assert isinstance(found, Verb)
+    return found
+
+
+def _respeller(verb: str) -> Callable[[str], str]:
+    """Makes options in a message flags: those of `verb`, and, where it has none of that name, those
+    of the other commands."""
+    own = respeller(spellings(options_of(_load(verb))))
+
+    def respelled(text: str) -> str:
+        text = own(text)
+        for other in VERBS if "`" in text else ():
+            text = respeller(spellings(options_of(_load(other))))(text)
+        return text
+
+    return respelled
 
 
 def _joined(argv: Sequence[str]) -> list[str]:

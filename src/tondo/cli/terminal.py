@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -38,9 +39,14 @@ def progress_bars() -> Progress:
 
 class Screen:
     """Sentences on stdout; progress bars on stderr, gone when their work is done. Where stderr is a
-    file or pipe, a line now and then instead."""
+    file or pipe, a line now and then instead.
 
-    def __init__(self) -> None:
+    Args:
+        respelled: makes options that a sentence names flags (`tondo.cli.arguments.respeller`).
+    """
+
+    def __init__(self, respelled: Callable[[str], str] = str) -> None:
+        self._respelled = respelled
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._begun: dict[str, tuple[float, float]] = {}  # when, and how far it was then
@@ -66,7 +72,7 @@ class Screen:
     def note(self, text: str) -> None:
         """Print a sentence, the bars gone."""
         self.close()
-        print(text, flush=True)
+        print(self._respelled(text), flush=True)
 
     def show(self, name: str, done: float, total: float, about: str = "") -> None:
         """Draw the bar called `name`, with a few words beside it."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tondo.errors import check_choices, check_number
+
 
 @dataclass(frozen=True)
 class Adversarial:
@@ -44,6 +46,12 @@ class Adversarial:
     beta2: float = 0.99
     max_grad_norm: float = 50.0
     min_diversity: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_number("lr_g", self.lr_g, 0, 1, above=True)
+        check_number("lr_d", self.lr_d, 0, 1, above=True)
+        check_number("r1_gamma", self.r1_gamma, 0, 1e4)
 
     @property
     def r1_weight(self) -> float:
@@ -119,6 +127,9 @@ class Schedule:
     min_rate: float = 0.02
     ema_kimg: float = 5.0
 
+    def __post_init__(self) -> None:
+        check_number("accumulate", self.accumulate, 1)
+
     def rate_after(self, share: float) -> float:
         """By what all learning rates are multiplied after `share` 0..1 of the training."""
         left = (1 - share) / self.decay if self.decay > 0 else 1.0
@@ -145,6 +156,9 @@ class Augmentation:
     target: float = 0.6
     blur: float = 0.03
     blur_kimg: float = 20.0
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
     def blur_after(self, pictures: int) -> float:
         """The blur, a share of the pictures' side, after so many pictures."""

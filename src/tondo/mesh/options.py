@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tondo.errors import OptionError
+from tondo.errors import check_choices, check_number
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,9 @@ class MeshOptions:
     fill_holes: bool = False
     faces: int | None = None
 
-
-def check_mesh_options(options: MeshOptions) -> None:
-    """Raises OptionError for values that cannot be used."""
-    if not 16 <= options.resolution <= 2048:
-        raise OptionError(f"`resolution` must be from 16 to 2048, got {options.resolution}")
-    if not 0 < options.reach < float("inf"):
-        raise OptionError(f"`reach` must be above 0, got {options.reach:g}")
-    if not 0 <= options.smoothing <= 10:
-        raise OptionError(f"`smoothing` must be from 0 to 10, got {options.smoothing:g}")
-    if options.faces is not None and options.faces < 4:
-        raise OptionError(f"`faces`: a mesh needs at least 4 faces, got {options.faces}")
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_number("resolution", self.resolution, 16, 2048)
+        check_number("reach", self.reach, 0, above=True)
+        check_number("smoothing", self.smoothing, 0, 10)
+        check_number("faces", self.faces, 4)

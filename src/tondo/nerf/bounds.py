@@ -44,9 +44,9 @@ def space_of(cameras: Sequence[Camera], bounded: bool, cells: int) -> Space:
 def marching_of(space: Space, config: NerfConfig) -> Marching:
     """Steps along rays."""
     if space.contracted:
-        step = 2 * space.radius / config.steps_across
-        return Marching(step, CONE, 4 * config.steps_across)
-    return Marching(2 * math.sqrt(3.0) * space.radius / config.steps_across)
+        step = 2 * space.radius / config.sampling.steps_across
+        return Marching(step, CONE, 4 * config.sampling.steps_across)
+    return Marching(2 * math.sqrt(3.0) * space.radius / config.sampling.steps_across)
 
 
 def range_of(space: Space) -> tuple[float, float]:
@@ -60,9 +60,11 @@ def first_field(space: Space, config: NerfConfig, rng: Generator) -> AnyField:
     """An encoding of nearly nothing, layers by He et al. 2015 (equation 12)."""
     if config.encoding == "frequency":
         return _frequencies(space, config, rng)
-    encoding = _cosines(config, rng) if config.encoding == "dct" else _hash(config, rng)
-    weights = _layers(head_shapes(encoding.width, config.hidden), rng)
-    return Field(encoding, Heads(weights, encoding.width, config.hidden), space)
+    is_dct = config.encoding == "dct"
+    encoding = _cosines(config, rng) if is_dct else _hash(config, rng)
+    hidden = config.dct.hidden if is_dct else config.hash.hidden
+    weights = _layers(head_shapes(encoding.width, hidden), rng)
+    return Field(encoding, Heads(weights, encoding.width, hidden), space)
 
 
 def _layers(shapes: Iterable[tuple[int, ...]], rng: Generator) -> Tensor:
@@ -77,30 +79,27 @@ def _layers(shapes: Iterable[tuple[int, ...]], rng: Generator) -> Tensor:
 
 
 def _frequencies(space: Space, config: NerfConfig, rng: Generator) -> FrequencyField:
-    shape = FrequencyShape(
-        config.place_octaves,
-        config.direction_octaves,
-        config.width,
-        config.depth,
-        (config.coarse_samples, config.fine_samples),
-    )
+    of = config.frequency
+    samples = (of.coarse_samples, of.fine_samples)
+    shape = FrequencyShape(of.place_octaves, of.direction_octaves, of.width, of.depth, samples)
     coarse, fine = (_layers(shape.parts(), rng) for _ in range(2))
     return FrequencyField(coarse, fine, space, shape)
 
 
 def _hash(config: NerfConfig, rng: Generator) -> HashEncoding:
-    ratio = (config.finest / config.coarsest) ** (1 / max(1, config.levels - 1))
-    resolutions = tuple(round(config.coarsest * ratio**k) for k in range(config.levels))
-    shape = (config.levels, 1 << config.log2_entries, config.features)
+    of = config.hash
+    ratio = (of.finest / of.coarsest) ** (1 / max(1, of.levels - 1))
+    resolutions = tuple(round(of.coarsest * ratio**k) for k in range(of.levels))
+    shape = (of.levels, 1 << of.log2_entries, of.features)
     return HashEncoding(1e-4 * (2 * torch.rand(shape, generator=rng) - 1), resolutions)
 
 
 def _cosines(config: NerfConfig, rng: Generator) -> DctEncoding:
     """Lines near 1, so that the planes alone speak at first."""
-    K, C = config.frequencies, config.plane_features
+    K, C = config.dct.frequencies, config.dct.features
     planes = 1e-2 * torch.randn(3, K, K, C, generator=rng)
     k = torch.arange(K)
     planes = planes / (1 + (k[:, None].square() + k.square()).sqrt())[:, :, None]
     lines = torch.zeros(3, K, C)
     lines[:, 0] = 1.0
-    return DctEncoding(planes, lines, config.plane_cells)
+    return DctEncoding(planes, lines, config.dct.cells)

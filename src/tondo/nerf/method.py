@@ -73,8 +73,8 @@ def train_inputs(request: Request, config: NerfConfig) -> TrainInputs:
     photos = request.photos
     cameras = [photo.camera for photo in photos.train]
     config = suited(config, bounded=photos.has_alpha, photos=len(photos.train))
-    assert config.cells is not None
-    space = space_of(cameras, photos.has_alpha, config.cells)
+    assert config.sampling.cells is not None
+    space = space_of(cameras, photos.has_alpha, config.sampling.cells)
     pixels = pixels_of(photos.train)
     if not len(pixels.colors):
         raise InputError(

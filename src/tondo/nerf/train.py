@@ -127,7 +127,7 @@ def advance(t: TrainState, inputs: TrainInputs, tape: Tape, fraction: float) -> 
         tape: is kept from step to step.
     """
     note = None
-    if t.step % inputs.config.occupancy_every == 0:
+    if t.step % inputs.config.sampling.occupancy_every == 0:
         note = _look_again(t, inputs)
     loss, mean_square = _one_step(t, inputs, tape, fraction)
     seconds = t.clock.seconds()
@@ -156,7 +156,7 @@ def _one_step(
     t: TrainState, inputs: TrainInputs, tape: Tape, fraction: float
 ) -> tuple[float, float]:
     config = inputs.config
-    drawn = draw_rows(inputs.pixels, t.drawn, t.rays, t.rng, t.errors, config.by_error)
+    drawn = draw_rows(inputs.pixels, t.drawn, t.rays, t.rng, t.errors, config.sampling.by_error)
     t.drawn += drawn.in_turn
     rays = rays_at(inputs.pixels, drawn.rows)
     background = t.background.clone().requires_grad_(inputs.background.is_learned)
@@ -185,9 +185,10 @@ def _one_step(
     loss = mean_square = (drawn.counts * squares).mean()
     if found.coarse is not None:
         loss = loss + (drawn.counts * off(*found.coarse)).mean()
-    if config.distortion:
-        risen = min(1.0, fraction / config.distortion_until, t.step / config.distortion_steps)
-        loss = loss + config.distortion * risen * found.distortions.mean()
+    if config.distortion.weight:
+        until, steps = config.distortion.until, config.distortion.steps
+        risen = min(1.0, fraction / until, t.step / steps)
+        loss = loss + config.distortion.weight * risen * found.distortions.mean()
     learning = arrays_of(learned)
     learning |= {"exposures": exposures} if inputs.exposure else {}
     learning |= {"background": background} if inputs.background.is_learned else {}
@@ -195,12 +196,12 @@ def _one_step(
     t.step += 1
     if t.rule is not None:
         remember_samples_(t.field.space, inputs.marching, t.rule, t.densities, tape)
-    if config.by_error > 0:
+    if config.sampling.by_error > 0:
         learn_errors(t.errors, drawn.rows, squares.detach())
     _update(t, config, grads, fraction)
     # what was computed: of the native pass more than what counts, which ends where light does
     taken = tape.native.samples if found.coarse is None else int(found.samples.sum())
-    wanted = t.rays * config.batch / max(1, taken)
+    wanted = t.rays * config.rates.batch / max(1, taken)
     t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
     return loss.item(), mean_square.item()
 
@@ -208,7 +209,7 @@ def _one_step(
 def _set_band(t: TrainState, config: NerfConfig, fraction: float) -> None:
     """Which frequencies of cosines are in use by now."""
     if isinstance(t.field, Field) and isinstance(t.field.encoding, DctEncoding):
-        encoding = replace(t.field.encoding, band=config.band_at(fraction))
+        encoding = replace(t.field.encoding, band=config.dct.band_at(fraction))
         t.field = replace(t.field, encoding=encoding)
 
 
@@ -232,13 +233,13 @@ def _rendered(
 
 def _update(t: TrainState, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
     """One step of Adam for tables, networks, exposures and background."""
-    fall = config.lr_end ** max(0.0, (fraction - (1 - config.decay)) / config.decay)
-    rate = min(1.0, t.step / config.warm_up) * fall
-    deep = config.lr_networks
-    rates = {"weights": config.lr_heads, "coarse": deep, "fine": deep}
+    how = config.rates
+    fall = how.end ** max(0.0, (fraction - (1 - how.decay)) / how.decay)
+    rate = min(1.0, t.step / how.warm_up) * fall
+    rates = {"weights": how.heads, "coarse": how.networks, "fine": how.networks}
     for name, values in arrays_of(t.field).items():
-        lr = rate * rates.get(name, config.lr_tables)
-        adam = AdamStep(lr, BETA1, config.beta2, EPS, t.step)
+        lr = rate * rates.get(name, how.tables)
+        adam = AdamStep(lr, BETA1, how.beta2, EPS, t.step)
         first, second = t.moments[name]
         if name == "tables":
             adam_touched_(values, grads[name], first, second, adam)
@@ -250,12 +251,12 @@ def _update(t: TrainState, config: NerfConfig, grads: dict[str, Tensor], fractio
         every = torch.ones(len(now), dtype=torch.bool)
         adam_visible_(now, grad, first, second, every, adam)
     if "exposures" in grads:
-        towards = _adam(t.exposure_moments, grads["exposures"], config.beta2, t.step)
-        t.exposures -= fall * config.lr_exposure * towards
+        towards = _adam(t.exposure_moments, grads["exposures"], how.beta2, t.step)
+        t.exposures -= fall * how.exposure * towards
         t.exposures -= CENTER * (t.exposures.mean(dim=0) - torch.eye(3, 4))
     if "background" in grads:
-        towards = _adam(t.background_moments, grads["background"], config.beta2, t.step)
-        t.background = (t.background - fall * config.lr_background * towards).clamp(0, 1)
+        towards = _adam(t.background_moments, grads["background"], how.beta2, t.step)
+        t.background = (t.background - fall * how.background * towards).clamp(0, 1)
 
 
 def _adam(moments: Tensor, grad: Tensor, beta2: float, step: int) -> Tensor:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tondo.data.photos import Skipped
-from tondo.errors import InputError, OptionError
+from tondo.errors import InputError
 from tondo.io.collections.picture_files import PictureSource, list_pictures, opened
 from tondo.io.collections.picture_shards import (
     MANIFEST,
@@ -29,7 +29,7 @@ from tondo.io.output_folder import check_free, result_folder
 from tondo.io.threads import in_threads
 from tondo.pictures.cameras import in_object_space
 from tondo.pictures.diversity import Account, describe, give_advice
-from tondo.pictures.framing import CROPS, Framed, choose_squares, finish
+from tondo.pictures.framing import Framed, choose_squares, finish
 from tondo.pictures.measure import (
     SIMILAR_PLAIN,
     SIMILAR_SCENERY,
@@ -38,40 +38,15 @@ from tondo.pictures.measure import (
     find_similar,
     measure_picture,
 )
+from tondo.pictures.options import LEAST, PictureOptions
 from tondo.pictures.report import write_report
 from tondo.pictures.scan import Read, reason_of, scan_pictures
 
+DEFAULTS = PictureOptions()
 Progress = Callable[[str, int, int], None]
 STAGES = ("looking", "cropping", "comparing", "writing")
 MAKER = "tondo prepare --for gan"
-LEAST = 16
 FEW = 8  # adapt a generator
-
-
-@dataclass(frozen=True)
-class PictureOptions:
-    """How a training set is made.
-
-    Attributes:
-        size: pixels a side, 8 to 1024.
-        classes: only pictures of these classes; none means all.
-        crop: "object" (its box, where the background is plain or transparent), "centre" (the
-            largest square), "whole" (bars beside it), or "auto": object where it can be, centre
-            otherwise. Pictures with cameras are cut around the place that all of these look at.
-        similar: distance under which a picture is a near-duplicate, as a share of its contrast, 0
-            to keep all; None chooses (`measure.SIMILAR_PLAIN`, `measure.SIMILAR_SCENERY`).
-        keep_blurred: leave none out for being blurred.
-        least: fewer pictures than that are refused.
-        force: replace an earlier prepared set.
-    """
-
-    size: int = 64
-    classes: tuple[str, ...] = ()
-    crop: str = "auto"
-    similar: float | None = None
-    keep_blurred: bool = False
-    least: int = LEAST
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +93,9 @@ class _Chosen:
 def prepare_pictures(
     source: str | Path,
     out: str | Path,
-    options: PictureOptions = PictureOptions(),
+    options: PictureOptions = DEFAULTS,
+    *,
+    force: bool = False,
     on_progress: Progress | None = None,
 ) -> PreparedPictures:
     """Make a training set out of a folder, a zip file or CelebA, with a report on its diversity.
@@ -130,11 +107,13 @@ def prepare_pictures(
     (under half the size), blurred or near-duplicates, or unlike the rest in their background.
 
     Args:
+        options: how.
+        force: replace `out` if an earlier `prepare_pictures` made it.
         on_progress: called with (one of `STAGES`, done, total).
 
     Raises:
         InputError: no pictures, too few that can be used, or all the same.
-        OptionError: an unknown class or a value out of range.
+        OptionError: an unknown class.
         OutputError: `out` holds something already, or cannot be written.
 
     Example:
@@ -144,53 +123,53 @@ def prepare_pictures(
         >>> found.count, found.size, found.has_cameras
         (20, 32, False)
     """
-    check_options(options)
-    check_free(Path(out), mark=MANIFEST, maker=MAKER, force=options.force)
+    check_free(Path(out), mark=MANIFEST, maker=MAKER, force=force)
     found = list_pictures(Path(source), options.classes)
     _check_count(found, len(found.files), options, found.skipped)
     say = on_progress or (lambda stage, done, total: None)
-    return _made_of(found, Path(out), options, say)
+    with result_folder(Path(out), mark=MANIFEST, maker=MAKER, force=force) as folder:
+        return _made_of(found, folder, Path(out), options, say)
 
 
 def _made_of(
-    found: PictureSource, out: Path, options: PictureOptions, say: Progress
+    found: PictureSource, folder: Path, out: Path, options: PictureOptions, say: Progress
 ) -> PreparedPictures:
+    """Makes it in `folder`, which becomes `out`."""
     started, left_out = time.perf_counter(), list(found.skipped)
-    with result_folder(out, mark=MANIFEST, maker=MAKER, force=options.force) as folder:
-        with opened(found, upright=found.transforms is None) as read:
-            scans, unread = scan_pictures(found, read, lambda d, t: say(STAGES[0], d, t))
-            left_out += unread
-            _check_count(found, len(scans), options, left_out)
-            with_cameras = found.transforms is not None
-            framed, unfit = choose_squares(scans, options.crop, options.size, with_cameras)
-            left_out += unfit
-            _check_count(found, len(framed.scans), options, left_out)
-            finished = _finish_all(found, framed, read, folder.parent, options.size, say)
-        left_out += finished.lost
-        say(STAGES[2], 0, 1)
-        chosen = _choose(finished, framed, options)
-        left_out += _named(chosen, framed)
-        _check_different(found, chosen, finished.images)
-        _check_count(found, len(chosen.rows), options, left_out)
-        say(STAGES[2], 1, 1)
-        cameras = _cameras(framed, chosen.rows, options.size)
-        counts = _write_shards(folder, finished, framed, chosen.rows, found, cameras, say)
-        account = _account(found, framed, finished, chosen, cameras, left_out)
-        seconds = round(time.perf_counter() - started, 1)
-        write_report(folder, account)
-        manifest = Manifest(
-            source=found.title,
-            size=options.size,
-            channels=framed.channels,
-            is_plain=framed.is_plain,
-            counts=counts,
-            class_names=found.class_names,
-            has_cameras=cameras is not None,
-            names=tuple(framed.scans[row].file.name for row in chosen.rows),
-            left_out=tuple(left_out),
-            options={**asdict(options), "kind": framed.kind, "seconds": seconds},
-        )
-        write_manifest(folder, manifest)
+    with opened(found, upright=found.transforms is None) as read:
+        scans, unread = scan_pictures(found, read, lambda d, t: say(STAGES[0], d, t))
+        left_out += unread
+        _check_count(found, len(scans), options, left_out)
+        with_cameras = found.transforms is not None
+        framed, unfit = choose_squares(scans, options.crop, options.size, with_cameras)
+        left_out += unfit
+        _check_count(found, len(framed.scans), options, left_out)
+        finished = _finish_all(found, framed, read, folder.parent, options.size, say)
+    left_out += finished.lost
+    say(STAGES[2], 0, 1)
+    chosen = _choose(finished, framed, options)
+    left_out += _named(chosen, framed)
+    _check_different(found, chosen, finished.images)
+    _check_count(found, len(chosen.rows), options, left_out)
+    say(STAGES[2], 1, 1)
+    cameras = _cameras(framed, chosen.rows, options.size)
+    counts = _write_shards(folder, finished, framed, chosen.rows, found, cameras, say)
+    account = _account(found, framed, finished, chosen, cameras, left_out)
+    seconds = round(time.perf_counter() - started, 1)
+    write_report(folder, account)
+    manifest = Manifest(
+        source=found.title,
+        size=options.size,
+        channels=framed.channels,
+        is_plain=framed.is_plain,
+        counts=counts,
+        class_names=found.class_names,
+        has_cameras=cameras is not None,
+        names=tuple(framed.scans[row].file.name for row in chosen.rows),
+        left_out=tuple(left_out),
+        options={**asdict(options), "kind": framed.kind, "seconds": seconds},
+    )
+    write_manifest(folder, manifest)
     return PreparedPictures(
         folder=out,
         count=len(chosen.rows),
@@ -201,16 +180,6 @@ def _made_of(
         left_out=tuple(left_out),
         advice=tuple(give_advice(account, describe(account))),
     )
-
-
-def check_options(options: PictureOptions) -> None:
-    """Raises OptionError for a value out of range."""
-    if not 8 <= options.size <= 1024:
-        raise OptionError(f"--size must be 8 to 1024 pixels a side, got {options.size}")
-    if options.crop not in CROPS:
-        raise OptionError(f"--crop must be one of {', '.join(CROPS)}, got {options.crop!r}")
-    if options.similar is not None and not 0 <= options.similar <= 1:
-        raise OptionError(f"--similar must lie within 0..1, got {options.similar:g}")
 
 
 def _check_count(

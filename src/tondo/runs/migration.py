@@ -6,9 +6,11 @@ are those of `tests/formats`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 Kind = Literal["generator", "adapter", "checkpoint", "config"]
 
@@ -66,6 +68,71 @@ _TRAIN = {
 }
 
 
+# Of a run's config: where the flat options of splats and fields stand now, "" for nowhere
+_SPLATS = {
+    "ssim_weight": "loss.ssim",
+    "opacity_reg": "loss.opacity",
+    "scale_reg": "loss.scale",
+    "coarse": "schedule.coarse",
+    "degree_every": "schedule.degree_every",
+    "densify_every": "density.every",
+    "densify_until": "density.until",
+    "growth": "density.growth",
+    "min_opacity": "density.min_opacity",
+    "noise": "density.noise",
+    "lr_means": "rates.means",
+    "lr_means_end": "rates.means_end",
+    "lr_quats": "rates.quats",
+    "lr_scales": "rates.scales",
+    "lr_opacities": "rates.opacities",
+    "lr_sh0": "rates.sh0",
+    "lr_sh_rest": "rates.sh_rest",
+    "lr_end": "rates.end",
+    "lr_exposure": "rates.exposure",
+    "lr_background": "rates.background",
+    "lr_poses": "rates.poses",
+    "exposure": "",  # that of the reconstruction counts
+}
+_HASH = ("levels", "features", "log2_entries", "coarsest", "finest")
+_FREQUENCY = (
+    "place_octaves",
+    "direction_octaves",
+    "width",
+    "depth",
+    "coarse_samples",
+    "fine_samples",
+)
+_NERF = {
+    **{name: f"hash.{name}" for name in _HASH},
+    **{name: f"frequency.{name}" for name in _FREQUENCY},
+    "frequencies": "dct.frequencies",
+    "plane_features": "dct.features",
+    "plane_cells": "dct.cells",
+    "first_band": "dct.first_band",
+    "band_until": "dct.band_until",
+    "cells": "sampling.cells",
+    "occupancy_every": "sampling.occupancy_every",
+    "steps_across": "sampling.steps_across",
+    "by_error": "sampling.by_error",
+    "distortion": "distortion.weight",
+    "distortion_until": "distortion.until",
+    "distortion_steps": "distortion.steps",
+    "exposure": "",
+}
+_NERF_RATES = {
+    "batch": "batch",
+    "lr_tables": "tables",
+    "lr_heads": "heads",
+    "lr_networks": "networks",
+    "lr_end": "end",
+    "decay": "decay",
+    "warm_up": "warm_up",
+    "beta2": "beta2",
+    "lr_exposure": "exposure",
+    "lr_background": "background",
+}
+
+
 def migrated(
     kind: Kind, about: dict[str, Any], tensors: dict[str, Tensor]
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -100,15 +167,26 @@ def _renamed(entries: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 
 def _config(config: dict[str, Any]) -> dict[str, Any]:
-    """Of a run: a training's options were flat, and 168e698 knew no masks."""
+    """Of a run: options were flat."""
     if isinstance(train := config.get("config"), dict):
         rest = {name: value for name, value in config.items() if name != "config"}
         config = _nested(rest | train, _TRAIN)
-    if config.get("command") == "reconstruct" and "method" in config:
-        config = {"masks": "auto", **config}
-        for method in ("splats", "nerf"):
-            if isinstance(config.get(method), dict):  # the run's own `exposure` is what counts
-                config[method] = {k: v for k, v in config[method].items() if k != "exposure"}
+    return _reconstruct_config(config) if config.get("command") == "reconstruct" else config
+
+
+def _reconstruct_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Options of splats and fields were flat; exposure was true, false or null."""
+    config = {"masks": "auto", **config}  # 168e698 knew no masks
+    if isinstance(splats := config.get("splats"), dict) and "lr_means" in splats:
+        config["splats"] = _nested(splats, _SPLATS)
+    if isinstance(nerf := config.get("nerf"), dict) and "lr_tables" in nerf:
+        used = nerf.get("encoding")
+        rates = {old: f"{used}.rates.{new}" for old, new in _NERF_RATES.items()}
+        hidden = {"hidden": "dct.hidden" if used == "dct" else "hash.hidden"}
+        config["nerf"] = _nested(nerf, _NERF | rates | hidden)
+    exposure = config.get("exposure", "")
+    if exposure is None or isinstance(exposure, bool):
+        config["exposure"] = "auto" if exposure is None else "on" if exposure else "off"
     return config
 
 

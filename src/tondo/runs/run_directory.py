@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tondo.errors import InputError, OutputError
+from tondo.errors import InputError, OptionError, OutputError
 from tondo.io.atomic import TEMPORARY_PREFIX, make_folder, write_json
 from tondo.runs.migration import migrated
 
@@ -99,6 +99,8 @@ def check_run_target(path: Path, *, force: bool, resume: bool) -> None:
         OptionError, OutputError: see `create_run`.
     """
     path = Path(path)
+    if resume and force:
+        raise OptionError("`resume` goes on with a run, `force` replaces it: give one of them")
     if resume:
         open_run(path)
     elif is_run(path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tondo
-from tondo.errors import InputError
+from tondo.errors import InputError, OptionError
 from tondo.runs.run_directory import RunDirectory, read_config
 
 R = TypeVar("R")
@@ -54,10 +54,10 @@ def stored_options(
         begun = restored(type(asked), stored)
         begun = dataclasses.replace(begun, **{name: getattr(asked, name) for name in now})
         source = Path(config["source"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OptionError) as error:
         raise InputError(
             f"{run.config_path} is not the config of a run of this version ({error!r}): start "
-            "again with --force, or go on with the version that it was started with"
+            "again with `force`, or go on with the version that it was started with"
         ) from error
     length = {name: getattr(asked, name) for name in LENGTH if hasattr(asked, name)}
     if any(value is not None for value in length.values()):

@@ -1,11 +1,11 @@
-"""What a reconstruction can be told, checked, and as it stands in a run's config."""
+"""Options of a reconstruction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from tondo.errors import OptionError
-from tondo.io.mask_files import AUTO, check_choice
+from tondo.errors import OptionError, check_choices, check_number
 from tondo.nerf.config import NerfConfig
 from tondo.splats.config import SplatConfig
 
@@ -15,58 +15,50 @@ OF_NOW = ("checkpoint_seconds", "evaluate_at")
 
 @dataclass(frozen=True)
 class ReconstructOptions:
-    """What `reconstruct` can be told.
+    """How photos become a scene.
 
     Attributes:
-        method: "splats" | "nerf".
-        max_size: longest side of the photos in training, pixels.
-        steps, minutes: how long to train; at most one of them (neither: 3 minutes).
-        seed: of every random choice.
-        holdout: every Nth photo by sorted name is kept for testing, 0 keeps none.
-        background: "white", "black", "random" or sRGB 0..1 behind photos with transparency, and
-            behind the scene; "learned": one colour fitted together with the scene, for photos
-            without transparency. "random": trained on a new colour at every step, shown on white.
-            None: "random" with transparency, the photos' mean colour without.
-        masks: "auto": those that are found by name or named in the file of poses; "none"; or the
-            folder that they are in.
-        exposure: fit a colour correction per photo (None: for photos, not for renders).
-        splats, nerf: everything else, of the method that is used.
-        checkpoint_seconds: time between checkpoints.
-        evaluate_at: seconds of training at which to measure held-out photos, the clock stopped.
+        method: what the scene is made of: 3D Gaussian splats, or a radiance field (nerf).
+        max_size: longest side of the photos in training, in pixels; twice as large is four times as
+            slow.
+        steps: training steps: the same number and seed give the same scene every time; instead of
+            `minutes`.
+        minutes: training time in minutes; None: 3, if `steps` is not given.
+        seed: random seed.
+        holdout: keep every Nth photo, by sorted name, for measuring; 0 keeps none.
+        background: what is behind photos with transparency, and behind the scene: white, black,
+            r,g,b (sRGB, 0..1 each), random (a new colour at every step, shown on white) or learned
+            (one colour fitted together with the scene, for photos without transparency); None:
+            random with transparency, the photos' mean colour without.
+        masks: which pixels of photos count: auto, the masks found beside them by name or named in
+            transforms.json; none; or the folder that they are in.
+        exposure: per-photo exposure compensation; auto: for photos, not for renders.
+        checkpoint_seconds: training time between checkpoints, in seconds.
+        evaluate_at: measure the held-out photos after these times of training, in seconds.
+        splats: of splats.
+        nerf: of radiance fields.
     """
 
-    method: str = "splats"
+    method: Literal["splats", "nerf"] = "splats"
     max_size: int = 480
     steps: int | None = None
     minutes: float | None = None
     seed: int = 0
     holdout: int = 8
     background: str | tuple[float, float, float] | None = None
-    masks: str = AUTO
-    exposure: bool | None = None
-    splats: SplatConfig = field(default_factory=SplatConfig)
-    nerf: NerfConfig = field(default_factory=NerfConfig)
+    masks: str = "auto"
+    exposure: Literal["auto", "on", "off"] = "auto"
     checkpoint_seconds: float = 30.0
     evaluate_at: tuple[float, ...] = ()
+    splats: SplatConfig = field(default_factory=SplatConfig)
+    nerf: NerfConfig = field(default_factory=NerfConfig)
 
-
-def check_options(options: ReconstructOptions) -> None:
-    """Raises OptionError for values that cannot be used."""
-    if options.steps is not None and options.minutes is not None:
-        raise OptionError("give --steps or --minutes, not both")
-    if options.steps is not None and options.steps < 1:
-        raise OptionError(f"--steps must be at least 1, got {options.steps}")
-    if options.minutes is not None and not 0 < options.minutes < 1e6:
-        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
-    if not options.checkpoint_seconds >= 0:
-        raise OptionError(
-            "--checkpoint-seconds must be 0 (after each step) or more, "
-            f"got {options.checkpoint_seconds:g}"
-        )
-    if options.method not in ("splats", "nerf"):
-        raise OptionError(f"--method must be splats or nerf, got {options.method}")
-    check_choice(options.masks)
-    if options.splats.max_splats < 1:
-        raise OptionError(f"--max-splats must be at least 1, got {options.splats.max_splats}")
-    if options.seed < 0 or options.seed >= 2**63:
-        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if self.steps is not None and self.minutes is not None:
+            raise OptionError("give `steps` or `minutes`, not both")
+        check_number("max_size", self.max_size, 1)
+        check_number("steps", self.steps, 1)
+        check_number("minutes", self.minutes, 0, 1e6, above=True)
+        check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
+        check_number("seed", self.seed, 0, 2**63 - 1)

@@ -12,7 +12,7 @@ from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
 from tondo.errors import InputError
 from tondo.evaluation.evaluate import metrics_json
-from tondo.io.mask_files import stored_choice
+from tondo.io.mask_files import check_choice, stored_choice
 from tondo.io.models.scene import save_scene
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.runs import loop
@@ -24,7 +24,7 @@ from tondo.runs.stored_options import METHODS, config_of, ignored_options, store
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes import fitting
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.scenes.options import OF_NOW, ReconstructOptions, check_options
+from tondo.scenes.options import OF_NOW, ReconstructOptions
 from tondo.scenes.posed import PREPARED, load_told, masks_of, posed_folder
 from tondo.scenes.same_photos import same_photos, source_to_go_on
 from tondo.scenes.source import Source, source_of
@@ -69,7 +69,7 @@ def reconstruct(
         >>> tondo.reconstruct("photos", "field", tondo.ReconstructOptions("nerf", steps=2)).model
         FieldScene(Field(HashEncoding, ... parameters), radius ...)
     """
-    check_options(options)
+    check_choice(options.masks)
     began = time.perf_counter()
     found = source_of(source)
     if resume:
@@ -112,7 +112,6 @@ def _go_on(
     """The run at `out`, the options that it was started with, and where its photos are."""
     run = open_run(out)
     options, begun_with = stored_options(run, "reconstruct", asked, OF_NOW)
-    check_options(options)
     for sentence in ignored_options(asked, options, OF_NOW, given):
         watch.note(sentence)
     source = source_to_go_on(run, source, begun_with, watch)
@@ -128,7 +127,7 @@ def _request(photos: PhotoSet, posed: Path, masks: str, options: ReconstructOpti
         options.seed,
         Horizon(options.steps, seconds),
         background_for(photos, options.background),
-        not photos.is_render if options.exposure is None else options.exposure,
+        options.exposure == "on" or (options.exposure == "auto" and not photos.is_render),
         masks,
     )
 

@@ -10,46 +10,23 @@ from pathlib import Path
 import pycolmap
 
 from tondo.data.photos import Skipped
-from tondo.errors import InputError, OptionError
+from tondo.errors import InputError
 from tondo.io.atomic import make_folder, write_json
 from tondo.io.child import in_child
-from tondo.io.mask_files import AUTO
 from tondo.io.output_folder import result_folder
 from tondo.sfm.capture.coverage import Coverage, give_advice
 from tondo.sfm.capture.facts import Capture, describe_capture
 from tondo.sfm.capture.report import write_report
-from tondo.sfm.motion.lens import AUTO as AUTO_LENS
-from tondo.sfm.motion.lens import LENSES
 from tondo.sfm.motion.place import LOOKING, MATCHING, PLACING, Placement, Unplaced, place_photos
 from tondo.sfm.motion.quiet import quiet_colmap
 from tondo.sfm.motion.still import static_background
+from tondo.sfm.options import PrepareOptions
 from tondo.sfm.photos.gather import GatheredPhoto, gather_photos, is_video
 
+DEFAULTS = PrepareOptions()
 Progress = Callable[[str, int, int], None]
 STAGES = ("reading photos", MATCHING, PLACING, LOOKING, "writing the report")
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class PrepareOptions:
-    """What `prepare` can be told.
-
-    Attributes:
-        frames: how many frames of a video are used.
-        max_size: longest side, in pixels, at which features are looked for at first.
-        max_features: at most so many per photo, at first.
-        seed: of every random choice.
-        masks: as in `load_posed`; those that are used are kept in the result's `masks`.
-        lens: one of `tondo.sfm.motion.lens.LENSES`; "auto" is what the photos can tell, with square
-            pixels.
-    """
-
-    frames: int = 120
-    max_size: int = 960
-    max_features: int = 3000
-    seed: int = 0
-    masks: str = AUTO
-    lens: str = AUTO_LENS
 
 
 @dataclass(frozen=True)
@@ -83,7 +60,7 @@ class Prepared:
 def prepare(
     source: str | Path,
     out: str | Path,
-    options: PrepareOptions = PrepareOptions(),
+    options: PrepareOptions = DEFAULTS,
     *,
     force: bool = False,
     on_progress: Progress | None = None,
@@ -105,7 +82,7 @@ def prepare(
         InputError: no photos, or fewer than two readable ones; or fewer than half of them could be
             placed, or their places cannot be believed, in which cases `out` is written
             nevertheless.
-        OptionError: `options.lens` or `options.masks` cannot be used.
+        OptionError: `options.masks` cannot be used.
         OutputError: `out` is there already or cannot be written.
 
     Example:
@@ -117,8 +94,6 @@ def prepare(
         5
     """
     source, out = Path(source), Path(out)
-    if options.lens not in LENSES:
-        raise OptionError(f"--lens must be one of {', '.join(LENSES)}, got {options.lens!r}")
     say = on_progress or (lambda stage, done, total: None)
     started = time.perf_counter()
     made = result_folder(out, mark="prepare.json", maker="tondo prepare", force=force)
@@ -128,7 +103,7 @@ def prepare(
             source,
             result / "images",
             frames=options.frames,
-            max_size=options.max_size,
+            max_size=options.feature_size,
             max_features=options.max_features,
             masks=options.masks,
             on_progress=lambda done, total: say(STAGES[0], done, total),

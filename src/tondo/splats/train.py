@@ -148,7 +148,7 @@ def _one_step(
 
     step_.render(work, params, camera, degree, background)
     exposure = fixes.exposures[photo] if inputs.exposure else None
-    loss, v_exposure = step_.compare(work, target, config.ssim_weight, exposure)
+    loss, v_exposure = step_.compare(work, target, config.loss.ssim, exposure)
     v_view = torch.zeros(3, 4) if config.refine_poses else None
     step_.backward(work, params, camera, degree, v_view)
 
@@ -159,32 +159,33 @@ def _one_step(
         params,
         rates,
         state.step,
-        opacity_reg=config.opacity_reg,
-        scale_reg=config.scale_reg / inputs.reach,
+        opacity_reg=config.loss.opacity,
+        scale_reg=config.loss.scale / inputs.reach,
     )
-    fall = config.lr_end**fraction
+    fall = config.rates.end**fraction
     fixes.visits[photo] += 1
     if v_exposure is not None:
-        corrections_.update_exposure(fixes, photo, v_exposure, config.lr_exposure * fall)
+        corrections_.update_exposure(fixes, photo, v_exposure, config.rates.exposure * fall)
     if v_view is not None:
-        corrections_.update_pose(fixes, photo, v_view, config.lr_poses * fall, inputs.reach)
+        corrections_.update_pose(fixes, photo, v_view, config.rates.poses * fall, inputs.reach)
     if inputs.background.is_learned:
         v_background = step_.background_gradient(work)
-        lr = config.lr_background * fall
+        lr = config.rates.background * fall
         corrections_.update_background(fixes, inputs.background.color, v_background, lr, state.step)
-    if fraction < config.densify_until:
-        densify.add_noise(params, config.noise * rates.means, state.rng)
+    if fraction < config.density.until:
+        densify.add_noise(params, config.density.noise * rates.means, state.rng)
     return loss, psnr
 
 
 def _change_set(state: TrainState, config: SplatConfig, fraction: float) -> None:
     """Relocation and growth, every few steps."""
-    if state.step % config.densify_every or fraction >= config.densify_until:
+    density = config.density
+    if state.step % density.every or fraction >= density.until:
         return
     params = state.parameters
     weights = params.values["opacity_logits"].sigmoid()
-    densify.relocate(params, weights, config.min_opacity, state.rng)
+    densify.relocate(params, weights, density.min_opacity, state.rng)
     room = config.max_splats - len(params)
-    count = min(room, int(config.growth * len(params)))
+    count = min(room, int(density.growth * len(params)))
     weights = params.values["opacity_logits"].sigmoid()
-    densify.grow(params, weights, count, config.min_opacity, state.rng)
+    densify.grow(params, weights, count, density.min_opacity, state.rng)

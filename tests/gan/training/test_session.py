@@ -32,7 +32,8 @@ from tondo.geometry.pose_prior import parse_poses
 from tondo.io.collections.picture_shards import is_prepared, load_pictures
 from tondo.io.images import image_size
 from tondo.kernels.threads import num_threads, set_num_threads
-from tondo.pictures.prepare import PictureOptions, prepare_pictures
+from tondo.pictures.options import PictureOptions
+from tondo.pictures.prepare import prepare_pictures
 from tondo.runs.events import GanStep, Note, read_events
 
 SMALL = tuned(size=32, poses="turntable", batch=4)

@@ -18,7 +18,8 @@ import tondo.sfm.prepare
 from tondo.data.photos import Photo
 from tondo.errors import InputError, OutputError
 from tondo.sfm.motion.place import PLACING
-from tondo.sfm.prepare import PrepareOptions, prepare
+from tondo.sfm.options import PrepareOptions
+from tondo.sfm.prepare import prepare
 from tondo.sfm.triangulate import triangulate
 
 

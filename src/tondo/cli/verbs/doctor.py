@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from tondo.cli.arguments import Typed, Verb
 from tondo.errors import MissingPartError
 
 NEEDED = (
@@ -84,17 +84,18 @@ class Report:
     parts: tuple[Part, ...]
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the options of `tondo doctor`."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="what is installed, what is missing, and which path runs",
-        description="Versions, processor and SIMD path, GPU, optional parts and how to get them.",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+@dataclass(frozen=True)
+class Command:
+    """Print versions, processor and SIMD path, GPU, optional parts and how to get them.
+
+    Attributes:
+        json: print JSON.
+    """
+
+    json: bool = False
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: Command, typed: Typed) -> None:
     """Print the report.
 
     Raises:
@@ -240,3 +241,6 @@ def _print(report: Report) -> None:
             part.name, part.found or "-", part.purpose, "" if part.found else part.install
         )
     console.print(parts)
+
+
+VERB = Verb(Command, run)

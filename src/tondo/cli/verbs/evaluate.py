@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tondo.cli.options import MASKS_HELP, color, positive_float, positive_int
+from tondo.api.options import EvaluateOptions
+from tondo.cli.arguments import Flag, Typed, Verb, color
 
 if TYPE_CHECKING:
     from tondo.api.evaluate_surface import SurfaceMetrics
@@ -16,117 +17,30 @@ if TYPE_CHECKING:
 ROWS = 30
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the options of `tondo evaluate`."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="measure a scene on held-out photos, its mesh against a scan, or a generator",
-        description="PSNR, SSIM and perceptual distance on held-out photos with side-by-side "
-        "pictures; with --mesh chamfer distance and F-score. A run of `tondo train`: Fréchet and "
-        "kernel distance, precision, recall, diversity and 3D checks. Results go to metrics.json.",
-    )
-    parser.add_argument(
-        "run", metavar="RUN|NAME", type=Path, help="a run, .safetensors, splat .ply or generator"
-    )
-    parser.add_argument(
-        "--cameras",
-        type=Path,
-        metavar="FILE",
-        help="measure on all photos of this transforms.json instead of the run's held-out ones",
-    )
-    parser.add_argument(
-        "--source", type=Path, metavar="PHOTOS", help="where the run's photos are, if they moved"
-    )
-    parser.add_argument(
-        "--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (default: as trained)"
-    )
-    parser.add_argument(
-        "--samples",
-        type=positive_int,
-        metavar="N",
-        help="of a generator: how many pictures and samples are compared (2000)",
-    )
-    parser.add_argument(
-        "--features",
-        metavar="NET",
-        help="of a generator: the network to measure over: efficientnet-lite0 (default), resnet50 "
-        "or densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE",
-    )
-    parser.add_argument(
-        "--max-size", type=positive_int, metavar="N", help="longest side (default: as trained)"
-    )
-    parser.add_argument(
-        "--background", type=color, metavar="COLOR", help="white, black or r,g,b (0..1 each)"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="(default: RUN and RUN/renders/evaluate)"
-    )
-    _add_of_a_mesh(parser)
+@dataclass(frozen=True)
+class Command:
+    """Measure PSNR, SSIM and perceptual distance on held-out photos, with side-by-side pictures;
+    with --mesh chamfer distance and F-score. Of a run of `tondo train`: Fréchet and kernel
+    distance, precision, recall, diversity and 3D checks. Results go to metrics.json.
+
+    Attributes:
+        run: a run, .safetensors, splat .ply or generator
+        output: folder for pictures and metrics.json; None: RUN and RUN/renders/evaluate
+        options: what is measured
+    """
+
+    run: Path
+    output: Path | None = None
+    options: EvaluateOptions = field(default_factory=EvaluateOptions)
 
 
-def _add_of_a_mesh(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--mesh", type=Path, metavar="TRUTH", help="true mesh or point cloud, in the world's axes"
-    )
-    parser.add_argument(
-        "--ours",
-        type=Path,
-        metavar="FILE",
-        help="compare this mesh with TRUTH (default: the one of `tondo export --frame world`)",
-    )
-    parser.add_argument(
-        "--frame",
-        choices=("format", "world"),
-        help="axes of FILE, as in `tondo export` (default: what the file says, otherwise world)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=positive_float,
-        metavar="D",
-        help="F-score's distance in world units (default: 1 %% of the true bounding box' diagonal)",
-    )
-    parser.add_argument(
-        "--resolution",
-        type=positive_int,
-        default=256,
-        metavar="N",
-        help="voxels along the longest side of our mesh, as in `tondo export` (%(default)s)",
-    )
-    parser.add_argument(
-        "--points",
-        type=positive_int,
-        default=100_000,
-        metavar="N",
-        help="points taken from each mesh (%(default)s)",
-    )
-
-
-def run(args: argparse.Namespace) -> None:
+def run(command: Command, typed: Typed) -> None:
     """Measure what was asked for and print it. Raises TondoError."""
     from tondo.api.evaluate import evaluate
-    from tondo.api.options import EvaluateOptions, SurfaceOptions
     from tondo.cli.terminal import Screen
 
-    surface = SurfaceOptions(
-        mesh=args.mesh,
-        ours=args.ours,
-        frame=args.frame,
-        threshold=args.threshold,
-        resolution=args.resolution,
-        points=args.points,
-    )
-    options = EvaluateOptions(
-        cameras=args.cameras,
-        source=args.source,
-        masks=args.masks,
-        max_size=args.max_size,
-        background=args.background,
-        samples=args.samples,
-        features=args.features,
-        surface=surface,
-    )
-    with Screen() as screen:
-        found = evaluate(args.run, options, output=args.output, watch=screen.watch)
+    with Screen(typed.respelled) as screen:
+        found = evaluate(command.run, command.options, output=command.output, watch=screen.watch)
     if found.photos is not None:
         _print_photos(found.photos)
     if found.surface is not None:
@@ -219,3 +133,21 @@ def _rows(m: GeneratorMetrics) -> list[tuple[str, str, str]]:
         ("hidden", f"{100 * g.hidden:.1f} %", "of the splats lie inside: pockets, folds"),
         ("haze", f"{100 * g.haze:.1f} %", "of the area is neither solid nor empty"),
     ]
+
+
+VERB = Verb(
+    Command,
+    run,
+    {
+        "run": Flag(metavar="RUN|NAME"),
+        "output": Flag(("-o", "--output"), "DIR"),
+        "cameras": Flag(metavar="FILE"),
+        "source": Flag(metavar="PHOTOS"),
+        "masks": Flag(metavar="auto|none|DIR"),
+        "features": Flag(metavar="NET"),
+        "background": Flag(metavar="COLOR", parse=color),
+        "mesh": Flag(metavar="TRUTH"),
+        "ours": Flag(metavar="FILE"),
+    },
+    {"surface": "the surface against a true one"},
+)

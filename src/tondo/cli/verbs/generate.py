@@ -4,68 +4,47 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tondo.cli.options import positive_int
+from tondo.api.options import GenerateOptions
+from tondo.cli.arguments import Flag, Typed, Verb
 
 FORMATS = ("glb", "ply", "obj", "stl", "splats", "png", "mp4")
 MOST_SEEDS = 10_000
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the options of `tondo generate`."""
-    parser = subparsers.add_parser(
-        "generate",
-        help="new models from a trained generator",
-        description="One model for each seed, and a grid of pictures of all of them. RUN|NAME: a "
-        "run of `tondo train`, a generator.safetensors, or the name of an installed generator.",
-    )
-    add = parser.add_argument
-    add("generator", metavar="RUN|NAME")
-    add("--seeds", type=seeds, default=list(range(8)), metavar="A-B,C", help="(0-7)")
-    add("-o", "--output", type=Path, metavar="DIR", help="(default: NAME_models)")
-    add(
-        "--format",
-        type=formats,
-        default=["glb", "png"],
-        metavar="F,F",
-        help=f"of {', '.join(FORMATS)} (glb,png): meshes, splats as .ply, a strip of eight views, "
-        "a turntable",
-    )
-    add(
-        "--truncation",
-        type=float,
-        default=0.8,
-        metavar="T",
-        help="0..1.5: less is more typical and less varied, 1 is as trained (%(default)s)",
-    )
-    add(
-        "--move",
-        action="append",
-        default=[],
-        metavar="N=STEPS",
-        help="go along a direction of `tondo directions`: 3=+2.0, or p0=-1 for a principal one",
-    )
-    add("--interpolate", action="store_true", help="also interpolation.mp4, from seed to seed")
-    add("--size", type=positive_int, metavar="N", help="pixels a side of the pictures")
+@dataclass(frozen=True)
+class Command:
+    """Make one model for each seed, and a grid of pictures of all of them.
+
+    Attributes:
+        generator: a run of `tondo train`, a generator.safetensors, or the name of an installed
+            generator
+        output: folder to make; None: NAME_models
+        seeds: random seeds, one for each model, such as 0-7 or 1,5,9-12
+        options: how
+    """
+
+    generator: str
+    output: Path | None = None
+    seeds: tuple[int, ...] = tuple(range(8))
+    options: GenerateOptions = field(default_factory=GenerateOptions)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(command: Command, typed: Typed) -> None:
     """Write the models. Raises TondoError."""
-    import time
-
     from tondo.api.generate import generate
-    from tondo.api.options import GenerateOptions
     from tondo.cli.terminal import Screen
 
-    options = GenerateOptions(
-        args.truncation, tuple(args.move), tuple(args.format), args.interpolate, args.size
-    )
-    place = Path(args.generator).resolve()
-    folder = args.output or Path(f"{place.name if place.is_dir() else place.stem}_models")
+    place = Path(command.generator).resolve()
+    folder = command.output or Path(f"{place.name if place.is_dir() else place.stem}_models")
     started = time.perf_counter()
-    with Screen() as screen:
-        models = generate(args.generator, args.seeds, options, output=folder, watch=screen.watch)
+    with Screen(typed.respelled) as screen:
+        models = generate(
+            command.generator, command.seeds, command.options, output=folder, watch=screen.watch
+        )
     seconds, count = time.perf_counter() - started, len(models)
     print(f"{folder}: {count} model{'s' if count != 1 else ''} in {seconds:.1f} s")
     print(f"pictures: {folder / 'grid.png'}")
@@ -73,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         print(f"made from pictures under: {models.licence}")
 
 
-def seeds(text: str) -> list[int]:
+def seeds(text: str) -> tuple[int, ...]:
     """Numbers from "0-7", "3" or "1,5,9-12", in that order, without repeats."""
     found: list[int] = []
     for part in text.split(","):
@@ -88,10 +67,10 @@ def seeds(text: str) -> list[int]:
                 f"expected seeds such as 0-7 or 1,5,9-12 (at most {MOST_SEEDS}), got {text!r}"
             )
         found.extend(range(first, last + 1))
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
-def formats(text: str) -> list[str]:
+def formats(text: str) -> tuple[str, ...]:
     """Known formats from "glb,png"."""
     found = [part.strip().lower().removeprefix(".") for part in text.split(",")]
     for name in found:
@@ -101,4 +80,17 @@ def formats(text: str) -> list[str]:
             raise argparse.ArgumentTypeError(
                 f"expected some of {','.join(FORMATS)}, got {name!r}{guess}"
             )
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
+
+
+VERB = Verb(
+    Command,
+    run,
+    {
+        "generator": Flag(metavar="RUN|NAME"),
+        "output": Flag(("-o", "--output"), "DIR"),
+        "seeds": Flag(metavar="A-B,C", parse=seeds),
+        "format": Flag(metavar="F,F", parse=formats),
+        "move": Flag(metavar="N=STEPS"),
+    },
+)

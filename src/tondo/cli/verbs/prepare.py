@@ -2,147 +2,75 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from tondo.cli.options import MASKS_HELP, positive_int
+from tondo.cli.arguments import Flag, Typed, Verb
 from tondo.errors import OptionError
+from tondo.pictures.options import PictureOptions
+from tondo.sfm.options import PrepareOptions
 
-# Options of one purpose, refused with the other; their defaults come in at the end.
-_OF_SCENE = {"frames": 120, "feature_size": 960, "seed": 0, "masks": "auto", "lens": "auto"}
-_OF_GAN = {"size": 64, "classes": (), "crop": "auto", "similar": None, "keep_blurred": False}
 _SHOWN = 10
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the options of `tondo prepare`."""
-    parser = subparsers.add_parser(
-        "prepare",
-        help="find the poses of photos, or make a training set, with a report",
-        description="For a scene (the default): find where each photo was taken from (structure "
-        "from motion) and write a report on the capture: OUT/images, OUT/sparse/0 (a COLMAP "
-        "model), OUT/prepare.json and OUT/report.html. If fewer than half of the photos can be "
-        "placed the exit status is 2, and OUT is written nevertheless. With --for gan: make a "
-        "training set out of pictures of one kind of thing, with a report on its diversity: "
-        "OUT/pictures.json, OUT/shards and OUT/report.html.",
-    )
-    parser.add_argument(
-        "photos",
-        metavar="PHOTOS",
-        type=Path,
-        help="a folder of photos (sub-folders included), or a video; with --for gan a "
-        "folder (sub-folders may be classes), a zip file, or CelebA's folder",
-    )
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True)
-    parser.add_argument(
-        "--for",
-        dest="purpose",
-        choices=("scene", "gan"),
-        default="scene",
-        help="what the photos are for: one scene to reconstruct, or a generator to train "
-        "(%(default)s)",
-    )
-    parser.add_argument("--force", action="store_true", help="replace what an earlier run made")
-    _add_scene_options(parser.add_argument_group("for a scene"))
-    _add_gan_options(parser.add_argument_group("for a generator (--for gan)"))
-    parser.set_defaults(verb="prepare")
+@dataclass(frozen=True)
+class Command:
+    """For a scene (the default): find where each photo was taken from (structure from motion) and
+    write a report on the capture: OUT/images, OUT/sparse/0 (a COLMAP model), OUT/prepare.json and
+    OUT/report.html. If fewer than half of the photos can be placed the exit status is 2, and OUT is
+    written nevertheless. With --for gan: make a training set out of pictures of one kind of thing,
+    with a report on its diversity: OUT/pictures.json, OUT/shards and OUT/report.html.
+
+    Attributes:
+        photos: a folder of photos (sub-folders included), or a video; with --for gan a folder
+            (sub-folders may be classes), a zip file, or CelebA's folder.
+        output: folder to make.
+        purpose: what the photos are for: one scene to reconstruct, or a generator to train.
+        force: replace what an earlier run made.
+        scene: how poses are found.
+        gan: how a training set is made.
+    """
+
+    photos: Path
+    output: Path
+    purpose: Literal["scene", "gan"] = "scene"
+    force: bool = False
+    scene: PrepareOptions = field(default_factory=PrepareOptions)
+    gan: PictureOptions = field(default_factory=PictureOptions)
 
 
-def _add_scene_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--frames",
-        type=positive_int,
-        metavar="N",
-        help=f"how many frames of a video to use ({_OF_SCENE['frames']})",
-    )
-    group.add_argument(
-        "--feature-size",
-        type=positive_int,
-        metavar="PIXELS",
-        help="longest side at which features are looked for; more is finer and slower "
-        f"({_OF_SCENE['feature_size']})",
-    )
-    group.add_argument("--seed", type=int, metavar="N", help=f"({_OF_SCENE['seed']})")
-    group.add_argument(
-        "--lens",
-        choices=("auto", "simple_radial", "radial", "opencv", "opencv_fisheye"),
-        help="lens model of COLMAP; auto: square pixels, and as much distortion as the photos can "
-        f"tell; opencv: two focal lengths and decentring too ({_OF_SCENE['lens']})",
-    )
-    group.add_argument("--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (auto)")
-
-
-def _add_gan_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--size", type=positive_int, metavar="PIXELS", help=f"a side ({_OF_GAN['size']})"
-    )
-    group.add_argument(
-        "--class",
-        dest="classes",
-        action="append",
-        metavar="NAME",
-        help="only pictures of this class (a sub-folder, or an attribute of CelebA); may be "
-        "repeated",
-    )
-    group.add_argument(
-        "--crop",
-        choices=("auto", "object", "centre", "whole"),
-        help="object: its box, where the background is plain or transparent; centre: the largest "
-        "square; whole: with bars beside it; auto: object where it can be found, otherwise centre "
-        "(auto)",
-    )
-    group.add_argument(
-        "--similar",
-        type=float,
-        metavar="X",
-        help="distance under which a picture is a near-duplicate, as a share of its contrast; 0 "
-        "keeps all (0.012 on a plain background, 0.1 otherwise)",
-    )
-    group.add_argument(
-        "--keep-blurred", action="store_true", default=None, help="leave no blurred ones out"
-    )
-
-
-def run(args: argparse.Namespace) -> None:
+def run(command: Command, typed: Typed) -> None:
     """Run the command. Raises TondoError children."""
-    others = _OF_GAN if args.purpose == "scene" else _OF_SCENE
-    for name in others:
-        if getattr(args, name) is not None:
-            option = "--" + {"classes": "class"}.get(name, name).replace("_", "-")
-            other = "gan" if args.purpose == "scene" else "scene"
-            raise OptionError(f"{option} belongs to tondo prepare --for {other}")
-    for name, value in (_OF_SCENE | _OF_GAN).items():
-        if getattr(args, name) is None:
-            setattr(args, name, value)
-    if args.purpose == "gan":
-        _prepare_pictures(args)
+    other = "gan" if command.purpose == "scene" else "scene"
+    for name in sorted(typed.given):
+        if name.startswith(f"{other}."):
+            option = name.removeprefix(f"{other}.")
+            raise OptionError(f"`{option}` belongs to tondo prepare --for {other}")
+    if command.purpose == "gan":
+        _prepare_pictures(command)
     else:
-        _prepare_scene(args)
+        _prepare_scene(command, typed)
 
 
-def _prepare_scene(args: argparse.Namespace) -> None:
+def _prepare_scene(command: Command, typed: Typed) -> None:
     from tondo.cli.terminal import result_console
-    from tondo.sfm.prepare import PrepareOptions, prepare
+    from tondo.sfm.prepare import prepare
 
-    options = PrepareOptions(
-        frames=args.frames,
-        max_size=args.feature_size,
-        seed=args.seed,
-        masks=args.masks,
-        lens=args.lens,
-    )
     with _bars() as show:
-        prepared = prepare(args.photos, args.output, options, force=args.force, on_progress=show)
+        prepared = prepare(
+            command.photos, command.output, command.scene, force=command.force, on_progress=show
+        )
     console = result_console()
     console.print(
         f"{prepared.registered} of {prepared.photos} photos placed, {prepared.points} points, "
         f"reprojection error {prepared.error:.2f} pixels"
     )
     for note in (*prepared.notes, f"lens: {prepared.lens}"):
-        console.print(note)
+        console.print(typed.respelled(note))
     for doubt in prepared.doubts:
         console.print(f"in doubt: {doubt}")
     for skipped in (*prepared.skipped, *prepared.left_out):
@@ -150,20 +78,14 @@ def _prepare_scene(args: argparse.Namespace) -> None:
     _print_advice(prepared.advice, prepared.folder)
 
 
-def _prepare_pictures(args: argparse.Namespace) -> None:
+def _prepare_pictures(command: Command) -> None:
     from tondo.cli.terminal import result_console
-    from tondo.pictures.prepare import PictureOptions, prepare_pictures
+    from tondo.pictures.prepare import prepare_pictures
 
-    options = PictureOptions(
-        size=args.size,
-        classes=tuple(args.classes),
-        crop=args.crop,
-        similar=args.similar,
-        keep_blurred=args.keep_blurred,
-        force=args.force,
-    )
     with _bars() as show:
-        prepared = prepare_pictures(args.photos, args.output, options, show)
+        prepared = prepare_pictures(
+            command.photos, command.output, command.gan, force=command.force, on_progress=show
+        )
     console = result_console()
     size = f"{prepared.size}x{prepared.size}"
     cameras = "with cameras" if prepared.has_cameras else "no cameras known"
@@ -211,3 +133,18 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
 
         yield show
+
+
+VERB = Verb(
+    Command,
+    run,
+    {
+        "photos": Flag(metavar="PHOTOS"),
+        "output": Flag(("-o", "--output"), "OUT"),
+        "purpose": Flag(("--for",)),
+        "classes": Flag(("--class",), "NAME"),
+        "masks": Flag(metavar="auto|none|DIR"),
+        "least": Flag(fixed=True),
+    },
+    {"scene": "for a scene", "gan": "for a generator (--for gan)"},
+)

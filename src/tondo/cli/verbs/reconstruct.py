@@ -2,187 +2,108 @@
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tondo.cli.options import MASKS_HELP, color, positive_int
-from tondo.errors import OptionError
+from tondo.cli.arguments import Flag, Typed, Verb, color
+from tondo.errors import OptionError, check_number
+from tondo.scenes.options import ReconstructOptions
 
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
     from tondo.runs.loop import Result
     from tondo.runs.method import Report
     from tondo.runs.watch import Watch
-    from tondo.scenes.options import ReconstructOptions
 
 
-# What a run keeps: options of `tondo.scenes.options`, and where argparse puts them.
-_KEPT = {name: name for name in ("method", "max_size", "seed", "holdout", "background", "exposure")}
-_KEPT |= {"masks": "masks"}
-_KEPT |= {f"splats.{name}": name for name in ("max_splats", "sh_degree", "refine_poses")}
-_KEPT |= {"nerf.encoding": "encoding"}
+@dataclass(frozen=True)
+class Command:
+    """Fit 3D Gaussian splats or a radiance field to photographs.
 
-
-def _background(text: str) -> str | tuple[float, float, float]:
-    if text in ("white", "black", "random", "learned"):
-        return text
-    try:
-        return color(text)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            "expected white, black, random, learned or r,g,b with three numbers from 0 to 1, "
-            f"got {text!r}"
-        ) from None
-
-
-def _seconds(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected seconds such as 30,60, got {text!r}") from None
-
-
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the options of `tondo reconstruct`."""
-    parser = subparsers.add_parser(
-        "reconstruct",
-        help="photos in, a scene out",
-        description="Fit 3D Gaussian splats or a radiance field to photographs. PHOTOS: a folder "
-        "of photos, a video, a COLMAP model, or a transforms.json (nerfstudio, instant-ngp, "
-        "Blender) or its folder.",
-    )
-    add = parser.add_argument
-    add("photos", metavar="PHOTOS", type=Path)
-    add("-o", "--output", metavar="RUN", type=Path, required=True, help="folder to make")
-    add(
-        "--method",
-        choices=["splats", "nerf"],
-        help="what the scene is made of: 3D Gaussian splats, or a radiance field (splats)",
-    )
-    add("--max-size", type=positive_int, metavar="N", help="longest side (480)")
-    add("--steps", type=int, metavar="N", help="train so many steps: the same scene every time")
-    add("--minutes", type=float, metavar="M", help="train so long (3, if --steps is not given)")
-    add("--seed", type=int, metavar="N", help="of every random choice (0)")
-    add("--holdout", type=int, metavar="N", help="keep every Nth photo for testing (8)")
-    add(
-        "--background",
-        type=_background,
-        metavar="COLOR",
-        help="white, black, random, learned or r,g,b (with transparency: random in training, "
-        "shown on white; others: their mean colour)",
-    )
-    add("--masks", metavar="auto|none|DIR", help=f"{MASKS_HELP} (auto)")
-    add("--max-splats", type=int, metavar="N", help="budget of splats")
-    add(
-        "--encoding",
-        choices=["hash", "dct", "frequency"],
-        help="how a field's places become features: a hash grid (default), planes of cosines, "
-        "which are compact, or the first NeRF's sines and cosines, which take many hours",
-    )
-    add("--sh-degree", type=int, choices=range(4), help="of the colours' harmonics")
-    add("--exposure", choices=["auto", "on", "off"], help="correct per photo (auto)")
-    add("--refine-poses", action="store_true", default=None, help="fit the cameras' poses too")
-    add("--threads", type=positive_int, metavar="N", help="(default: all cores)")
-    add("--checkpoint-seconds", type=float, default=30.0, metavar="S", help="(%(default)s)")
-    add("--evaluate-at", type=_seconds, default=(), metavar="S,S", help="measure at these times")
-    add("--resume", action="store_true", help="go on from the run's last checkpoint")
-    add("--force", action="store_true", help="replace a run that is there")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
-    check_target(args)
-    again = shlex.join(
-        ["tondo", "reconstruct", str(args.photos), "-o", str(args.output), "--resume"]
-    )
-    print_result(reconstruct_shown(args.photos, args, _options(args), again))
-
-
-def check_target(args: argparse.Namespace) -> None:
-    """Whether the run of --output can be made, with --force and --resume as given."""
-    from tondo.runs.run_directory import check_run_target
-
-    if args.resume and args.force:
-        raise OptionError("--resume goes on with a run, --force replaces it: give one of them")
-    check_run_target(args.output, force=args.force, resume=args.resume)
-
-
-def reconstruct_shown(
-    source: Path, args: argparse.Namespace, options: ReconstructOptions, again: str
-) -> Result:
-    """Reconstruct `source` into --output with its progress on the screen.
-
-    Args:
-        again: the command that goes on after Ctrl-C.
+    Attributes:
+        photos: a folder of photos, a video, a COLMAP model, or a transforms.json (nerfstudio,
+            instant-ngp, Blender) or its folder.
+        output: folder to make.
+        options: how.
+        threads: number of CPU threads; None: all cores.
+        resume: go on from the run's last checkpoint.
+        force: replace a run that is there.
     """
-    from tondo import _native
-    from tondo.cli.terminal import Screen
-    from tondo.runs.loop import Interrupted
+
+    photos: Path
+    output: Path
+    options: ReconstructOptions = field(default_factory=ReconstructOptions)
+    threads: int | None = None
+    resume: bool = False
+    force: bool = False
+
+
+def run(command: Command, typed: Typed) -> None:
+    """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
+    given = check_given(command, typed)
+
     from tondo.scenes.reconstruct import reconstruct
 
-    if args.threads:
-        _native.set_num_threads(args.threads)
-    with Screen() as screen:
+    with shown(typed, ["reconstruct", str(command.photos), "-o", str(command.output)]) as watch:
+        result = reconstruct(
+            command.photos,
+            command.output,
+            command.options,
+            force=command.force,
+            resume=command.resume,
+            given=given,
+            watch=watch,
+        )
+    print_result(result)
+
+
+def check_given(command: Any, typed: Typed) -> set[str]:
+    """Which of the record's options were typed, after what can be said before the work.
+
+    Args:
+        command: the record of `tondo reconstruct`, or of another command with the same fields.
+
+    Raises:
+        TondoError: an option of the other method, or a folder that cannot be used.
+    """
+    given = {name.removeprefix("options.") for name in typed.given}
+    method = command.options.method
+    other = "nerf" if method == "splats" else "splats"
+    for name in sorted(given):
+        if name.startswith(f"{other}.") and not command.resume:  # which has its own method
+            raise OptionError(f"`{name}` goes with `method={other}`, not with {method}")
+    check_number("threads", command.threads, 1)
+
+    from tondo.kernels.threads import set_num_threads
+    from tondo.runs.run_directory import check_run_target
+
+    check_run_target(command.output, force=command.force, resume=command.resume)
+    if command.threads:
+        set_num_threads(command.threads)
+    return given
+
+
+@contextmanager
+def shown(typed: Typed, again: Sequence[str]) -> Iterator[Watch]:
+    """A watch that shows a training on the screen; after Ctrl-C the command that goes on.
+
+    Args:
+        again: that command, but for --resume.
+    """
+    from tondo.cli.terminal import Screen
+    from tondo.runs.loop import Interrupted
+
+    with Screen(typed.respelled) as screen:
         try:
-            return reconstruct(
-                source,
-                args.output,
-                options,
-                force=args.force,
-                resume=args.resume,
-                given=[name for name, at in _KEPT.items() if getattr(args, at, None) is not None],
-                watch=_watch(screen),
-            )
+            yield _watch(screen)
         except Interrupted as stopped:
             screen.close()
-            print(f"\n{stopped}; go on with:\n  {again}")
+            print(f"\n{stopped}; go on with:\n  {shlex.join(['tondo', *again, '--resume'])}")
             raise KeyboardInterrupt from None
-
-
-def _options(args: argparse.Namespace) -> ReconstructOptions:
-    from tondo.io.mask_files import stored_choice
-    from tondo.nerf.config import config_for
-    from tondo.scenes.options import ReconstructOptions
-    from tondo.splats.config import SplatConfig
-
-    if not args.resume:
-        _check_method(args)
-    given: dict[str, Any] = {"refine_poses": bool(args.refine_poses)}
-    if args.max_splats is not None:
-        given["max_splats"] = args.max_splats
-    if args.sh_degree is not None:
-        given["sh_degree"] = args.sh_degree
-    chosen = {name: getattr(args, name) for name in ("method", "max_size", "seed", "holdout")}
-    if args.masks is not None:
-        chosen["masks"] = stored_choice(args.masks)
-    return ReconstructOptions(
-        **{name: value for name, value in chosen.items() if value is not None},
-        steps=args.steps,
-        minutes=args.minutes,
-        background=args.background,
-        exposure={"on": True, "off": False}.get(args.exposure),
-        splats=dataclasses.replace(SplatConfig(), **given),
-        nerf=config_for(args.encoding or "hash"),
-        checkpoint_seconds=args.checkpoint_seconds,
-        evaluate_at=args.evaluate_at,
-    )
-
-
-def _check_method(args: argparse.Namespace) -> None:
-    """Raises OptionError for an option of the other method; a run that goes on has its own."""
-    if args.method == "nerf":
-        for value, name in (
-            (args.max_splats, "--max-splats"),
-            (args.sh_degree, "--sh-degree"),
-            (args.refine_poses, "--refine-poses"),
-        ):
-            if value is not None:
-                raise OptionError(f"{name} goes with --method splats, not with {args.method}")
-    elif args.encoding is not None:
-        raise OptionError("--encoding goes with --method nerf, not with splats")
 
 
 def _watch(screen: Screen) -> Watch:
@@ -224,3 +145,23 @@ def print_result(result: Result) -> None:
     table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
     result_console().print(table)
     print(f"next: tondo export {shlex.quote(str(result.run.path))} -o model.glb")
+
+
+def background(text: str) -> str | tuple[float, float, float]:
+    """A word that `ReconstructOptions.background` knows, or sRGB 0..1."""
+    return text if text in ("white", "black", "random", "learned") else color(text)
+
+
+GROUPS = {"splats": "splats (--method splats)", "nerf": "radiance fields (--method nerf)"}
+VERB = Verb(
+    Command,
+    run,
+    {
+        "photos": Flag(metavar="PHOTOS"),
+        "output": Flag(("-o", "--output"), "RUN"),
+        "background": Flag(metavar="COLOR", parse=background),
+        "masks": Flag(metavar="auto|none|DIR"),
+        "evaluate_at": Flag(metavar="S,S"),
+    },
+    GROUPS,
+)

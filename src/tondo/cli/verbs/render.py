@@ -2,96 +2,52 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tondo.cli.options import UP_HELP, color, direction, positive_float, positive_int
+from tondo.api.options import RenderOptions
+from tondo.cli.arguments import Flag, Typed, Verb, color, direction
 
 if TYPE_CHECKING:
     from tondo.api.render_files import RenderedFiles
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the options of `tondo render`."""
-    parser = subparsers.add_parser(
-        "render",
-        help="pictures, depth, normals and videos of a scene",
-        description="Write a PNG for each camera of a file, or a video along a path, or both.",
-    )
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run, .safetensors or splat .ply")
-    parser.add_argument(
-        "--cameras",
-        type=Path,
-        metavar="FILE",
-        help="transforms.json with the cameras, or nerfstudio's camera_path.json",
-    )
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the pictures")
-    parser.add_argument(
-        "--max-size", type=positive_int, metavar="N", help="longest side at most N pixels"
-    )
-    parser.add_argument(
-        "--depth",
-        action="store_true",
-        help="also DIR/depth/NAME.npy and .png (16 bit, 1/1000 or as depth_scale.json there says)",
-    )
-    parser.add_argument(
-        "--normals", action="store_true", help="also DIR/normals/NAME.png, world space"
-    )
-    parser.add_argument(
-        "--background", type=color, metavar="COLOR", help="white, black or r,g,b (0..1 each)"
-    )
-    parser.add_argument(
-        "--exposure",
-        choices=("predicted", "mean"),
-        default="predicted",
-        help="brightness of the pictures where it varied between the photos: as photos from nearby "
-        "suggest, or their mean, as in videos (%(default)s)",
-    )
-    parser.add_argument("--video", type=Path, metavar="FILE.mp4", help="write a video")
-    parser.add_argument(
-        "--path",
-        choices=("orbit", "spiral", "cameras"),
-        help="the video's path; cameras: through those of --cameras, one a frame (orbit; cameras "
-        "with a camera_path.json)",
-    )
-    parser.add_argument("--up", type=direction, metavar="DIR", help=UP_HELP)
-    parser.add_argument(
-        "--frames", type=positive_int, default=120, help="frames of the video (%(default)s)"
-    )
-    parser.add_argument(
-        "--fps", type=positive_float, help="frames per second (30, or that of a camera_path.json)"
-    )
+@dataclass(frozen=True)
+class Command:
+    """Write a PNG for each camera of a file, or a video along a path, or both.
+
+    Attributes:
+        run: a run, .safetensors or splat .ply
+        cameras: transforms.json with the cameras, or nerfstudio's camera_path.json
+        output: folder for the pictures
+        video: video to write
+        options: how
+    """
+
+    run: Path
+    cameras: Path | None = None
+    output: Path | None = None
+    video: Path | None = None
+    options: RenderOptions = field(default_factory=RenderOptions)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(command: Command, typed: Typed) -> None:
     """Render what was asked for and say what came of it. Raises TondoError."""
-    from tondo.api.options import RenderOptions
     from tondo.api.render_files import render_files
     from tondo.cli.terminal import Screen
 
-    options = RenderOptions(
-        max_size=args.max_size,
-        depth=args.depth,
-        normals=args.normals,
-        background=args.background,
-        exposure=args.exposure,
-        path=args.path,
-        up=args.up,
-        frames=args.frames,
-        fps=args.fps,
-    )
-    with Screen() as screen:
+    with Screen(typed.respelled) as screen:
         done = render_files(
-            args.run,
-            options,
-            cameras=args.cameras,
-            output=args.output,
-            video=args.video,
+            command.run,
+            command.options,
+            cameras=command.cameras,
+            output=command.output,
+            video=command.video,
             watch=screen.watch,
         )
     if done.pictures:
-        print(f"{args.output}: {len(done.pictures)} pictures in {done.seconds:.1f} s")
+        print(f"{command.output}: {len(done.pictures)} pictures in {done.seconds:.1f} s")
     _print_scale(done)
     if done.renamed:
         print(
@@ -118,3 +74,17 @@ def _print_scale(done: RenderedFiles) -> None:
             f"{scale.pixels_beyond} pixels of {folder}/*.png are farther than {scale.farthest:g} "
             "world units and hold 65535; the .npy beside them are exact"
         )
+
+
+VERB = Verb(
+    Command,
+    run,
+    {
+        "run": Flag(metavar="RUN"),
+        "cameras": Flag(metavar="FILE"),
+        "output": Flag(("-o", "--output"), "DIR"),
+        "background": Flag(metavar="COLOR", parse=color),
+        "video": Flag(metavar="FILE.mp4"),
+        "up": Flag(metavar="DIR", parse=direction),
+    },
+)

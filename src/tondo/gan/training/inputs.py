@@ -22,7 +22,8 @@ from tondo.geometry.pose_prior import NAMED, parse_poses, prior_around
 from tondo.io.atomic import write_json
 from tondo.io.collections.picture_shards import is_prepared, load_pictures
 from tondo.kernels.splats.rasterize import rasterize_path
-from tondo.pictures.prepare import FEW, LEAST, PictureOptions, prepare_pictures
+from tondo.pictures.options import LEAST, PictureOptions
+from tondo.pictures.prepare import FEW, prepare_pictures
 from tondo.runs.device import training_device
 from tondo.runs.run_directory import RunDirectory, read_photos
 
@@ -53,7 +54,9 @@ def training_set(
     if not is_prepared(source):
         folder = run.path / "pictures"
         if not is_prepared(folder):
-            made = prepare_pictures(source, folder, _picture_options(options), watch.stage)
+            made = prepare_pictures(
+                source, folder, _picture_options(options), force=True, on_progress=watch.stage
+            )
             watch.note(
                 f"made a training set of {source}: {made.count} pictures, {made.kind}; "
                 f"report: {folder / 'report.html'}"
@@ -108,14 +111,13 @@ def _check_count(pictures: PictureSet, folder: Path, options: TrainOptions) -> N
 def _picture_options(options: TrainOptions) -> PictureOptions:
     """How raw pictures are prepared; of the few that adapt a generator none is left out."""
     if options.base is None:
-        return PictureOptions(size=options.size, classes=options.classes, force=True)
+        return PictureOptions(size=options.size, classes=options.classes)
     return PictureOptions(
         size=options.size,
         classes=options.classes,
         similar=0.0,
         keep_blurred=True,
         least=FEW,
-        force=True,
     )
 
 

@@ -17,7 +17,6 @@ import pycolmap
 
 AUTO = "auto"
 # What the user may ask for; all but `AUTO` are names of COLMAP's models.
-LENSES = (AUTO, "simple_radial", "radial", "opencv", "opencv_fisheye")
 # A camera with fewer photos keeps the simplest lens.
 MIN_PHOTOS = 10
 # A standard deviation above this is "not told by the motion": of the focal length as a share of it,
@@ -79,7 +78,7 @@ def choose_lens(
 
     Args:
         model: mapped with `SIMPLE_RADIAL` if `wanted` is `AUTO`, with that lens otherwise.
-        wanted: one of `LENSES`.
+        wanted: as `lens` of `PrepareOptions`.
         exif: camera ids and focal lengths in pixels, where EXIF gives one: taken where the photos
             leave it open, compared where they tell the focal length.
     """

@@ -173,7 +173,7 @@ def place_photos(
         work: a folder for files on the way, which are left there. images: where the photos are.
         in_order: they are frames of a video.
         seed: of every random choice.
-        lens: one of `lens.LENSES`.
+        lens: as of `PrepareOptions`.
         say: called with (`MATCHING`, `PLACING` or `LOOKING`, done, total).
     """
     with quiet_colmap():
