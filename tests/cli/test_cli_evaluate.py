@@ -223,7 +223,7 @@ def test_what_cannot_be_evaluated(
         ("--mesh", str(points)): "9000000 vertex",
         ("--mesh", f"{tmp_path}/none.ply"): "none.ply",
         ("--cameras", f"{tmp_path}/none.json"): "none.json",
-        ("--threshold", "-1", "--mesh", "a.ply"): "expected a number above 0, got '-1'",
+        ("--threshold", "-1", "--mesh", "a.ply"): "--threshold must be above 0, got -1",
     }
     for extra, expected in cases.items():
         assert main(["evaluate", str(run.path), *extra]) == 2

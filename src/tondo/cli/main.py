@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     respelled: Callable[[str], str] = str
     try:
-        name, verb, parser = _verb(argv)
+        name, verb, parser = find_verb(argv)
         respelled = _respeller(name)
         found, unknown = parser.parse_known_args(_joined(argv[1:]))
         if unknown:
@@ -135,7 +135,7 @@ def main(argv: Sequence[str]) -> int:
         return _fail_unexpectedly(error)
 
 
-def _verb(argv: Sequence[str]) -> tuple[str, Verb, Parser]:
+def find_verb(argv: Sequence[str]) -> tuple[str, Verb, Parser]:
     """The command that `argv` begins with, and the parser of what follows. Leaves (SystemExit)
     after the help of all commands, and where there is no such command."""
     parser = Parser(
