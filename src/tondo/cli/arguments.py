@@ -217,6 +217,8 @@ def _shown(default: Any) -> str:
     if default is dataclasses.MISSING or isinstance(default, bool):
         return ""
     if isinstance(default, tuple):
+        if len(default) > 2 and default == tuple(range(default[0], default[-1] + 1)):
+            return f"{default[0]}-{default[-1]}"
         return ",".join(map(_shown, default))
     return f"{default:g}" if isinstance(default, float) else str(default)
 

@@ -176,7 +176,9 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
 
 def _reconstruct_config(config: dict[str, Any]) -> dict[str, Any]:
     """Options of splats and fields were flat; exposure was true, false or null."""
-    config = {"masks": "auto", **config}  # 168e698 knew no masks
+    config = dict(config)
+    if "holdout" in config:
+        config.setdefault("masks", "auto")  # 168e698 knew no masks
     if isinstance(splats := config.get("splats"), dict) and "lr_means" in splats:
         config["splats"] = _nested(splats, _SPLATS)
     if isinstance(nerf := config.get("nerf"), dict) and "lr_tables" in nerf:
