@@ -59,14 +59,16 @@ if TYPE_CHECKING:
     from tondo.nerf.config import NerfConfig
     from tondo.nerf.rays import opacity_along
     from tondo.nerf.rays import render_scene_rays as render_rays
-    from tondo.pictures.prepare import PictureOptions, PreparedPictures, prepare_pictures
+    from tondo.pictures.options import PictureOptions
+    from tondo.pictures.prepare import PreparedPictures, prepare_pictures
     from tondo.runs.loop import Interrupted, Result
     from tondo.runs.watch import Watch
     from tondo.scenes.options import ReconstructOptions
     from tondo.scenes.reconstruct import reconstruct
     from tondo.scenes.render import render_view as render
     from tondo.scenes.to_mesh import to_mesh
-    from tondo.sfm.prepare import Prepared, PrepareOptions, prepare
+    from tondo.sfm.options import PrepareOptions
+    from tondo.sfm.prepare import Prepared, prepare
     from tondo.splats.config import SplatConfig
 
 # Where names are found when they are first used: `import tondo` must not wait for torch.
@@ -102,14 +104,16 @@ _ROOMS = {
     "tondo.mesh.options": "MeshOptions",
     "tondo.nerf.config": "NerfConfig",
     "tondo.nerf.rays": "opacity_along render_rays=render_scene_rays",
-    "tondo.pictures.prepare": "PictureOptions PreparedPictures prepare_pictures",
+    "tondo.pictures.options": "PictureOptions",
+    "tondo.pictures.prepare": "PreparedPictures prepare_pictures",
     "tondo.runs.watch": "Watch",
     "tondo.scenes.options": "ReconstructOptions",
     "tondo.runs.loop": "Interrupted Result",
     "tondo.scenes.reconstruct": "reconstruct",
     "tondo.scenes.render": "render=render_view",
     "tondo.scenes.to_mesh": "to_mesh",
-    "tondo.sfm.prepare": "Prepared PrepareOptions prepare",
+    "tondo.sfm.options": "PrepareOptions",
+    "tondo.sfm.prepare": "Prepared prepare",
     "tondo.splats.config": "SplatConfig",
 }
 _PLACES = {

@@ -39,7 +39,10 @@ def test_objects_on_white(tmp_path: Path) -> None:
     source = write_all(tmp_path / "in", blobs())
     stages = []
     found = prepare_pictures(
-        source, tmp_path / "out", SMALL, lambda stage, done, total: stages.append((stage, done))
+        source,
+        tmp_path / "out",
+        SMALL,
+        on_progress=lambda stage, done, total: stages.append((stage, done)),
     )
     assert (found.count, found.size, found.has_cameras, found.left_out) == (20, 24, False, ())
     assert "plain background (white)" in found.kind
