@@ -19,7 +19,13 @@ from tondo.runs import loop
 from tondo.runs.events import Note, Saved, append_event
 from tondo.runs.horizon import Horizon
 from tondo.runs.method import Request, background_for
-from tondo.runs.run_directory import RunDirectory, change_config, create_run, open_run
+from tondo.runs.run_directory import (
+    RunDirectory,
+    change_config,
+    check_run_target,
+    create_run,
+    open_run,
+)
 from tondo.runs.stored_options import METHODS, config_of, ignored_options, stored_options
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes import fitting
@@ -70,6 +76,7 @@ def reconstruct(
         FieldScene(Field(HashEncoding, ... parameters), radius ...)
     """
     check_choice(options.masks)
+    check_run_target(Path(out), force=force, resume=resume)
     began = time.perf_counter()
     found = source_of(source)
     if resume:

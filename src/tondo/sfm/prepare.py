@@ -87,7 +87,7 @@ def prepare(
 
     Example:
         >>> import tondo
-        >>> found = tondo.prepare("shelf", "shelf_posed", tondo.PrepareOptions(max_size=400))
+        >>> found = tondo.prepare("shelf", "shelf_posed", tondo.PrepareOptions(feature_size=400))
         >>> found.registered, found.photos
         (6, 6)
         >>> len(tondo.load_photos("shelf_posed").train)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tondo.cli.arguments import Flag, Typed, Verb
-from tondo.cli.verbs.reconstruct import GROUPS, check_given, print_result, shown
+from tondo.cli.verbs.reconstruct import GROUPS, print_result, train_shown
 from tondo.scenes.options import ReconstructOptions
 
 
@@ -34,23 +34,11 @@ class Command:
 
 def run(command: Command, typed: Typed) -> None:
     """Convert and print the table of results. Raises TondoError, KeyboardInterrupt."""
-    given = check_given(command, typed)
-
     from tondo.api.convert import convert
 
-    method = command.options.method
-    again = ["convert", str(command.scene), "-o", str(command.output), "--method", method]
-    with shown(typed, again) as watch:
-        result = convert(
-            command.scene,
-            command.output,
-            command.options,
-            force=command.force,
-            resume=command.resume,
-            given=given,
-            watch=watch,
-        )
-    print_result(result)
+    again = ["convert", str(command.scene), "-o", str(command.output)]
+    again += ["--method", command.options.method]
+    print_result(train_shown(convert, command.scene, command, typed, again))
     print(f"measured against held-out pictures of {command.scene}, not against photos")
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,66 +43,50 @@ class Command:
 
 def run(command: Command, typed: Typed) -> None:
     """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
-    given = check_given(command, typed)
-
     from tondo.scenes.reconstruct import reconstruct
 
-    with shown(typed, ["reconstruct", str(command.photos), "-o", str(command.output)]) as watch:
-        result = reconstruct(
-            command.photos,
-            command.output,
-            command.options,
-            force=command.force,
-            resume=command.resume,
-            given=given,
-            watch=watch,
-        )
-    print_result(result)
+    again = ["reconstruct", str(command.photos), "-o", str(command.output)]
+    print_result(train_shown(reconstruct, command.photos, command, typed, again))
 
 
-def check_given(command: Any, typed: Typed) -> set[str]:
-    """Which of the record's options were typed, after what can be said before the work.
+def train_shown(
+    train: Callable[..., Result], source: Path, command: Any, typed: Typed, again: Sequence[str]
+) -> Result:
+    """What `train` makes of `source`, with its progress on the screen.
 
     Args:
+        train: `reconstruct`, or a function with the same arguments.
         command: the record of `tondo reconstruct`, or of another command with the same fields.
-
-    Raises:
-        TondoError: an option of the other method, or a folder that cannot be used.
-    """
-    given = {name.removeprefix("options.") for name in typed.given}
-    method = command.options.method
-    other = "nerf" if method == "splats" else "splats"
-    for name in sorted(given):
-        if name.startswith(f"{other}.") and not command.resume:  # which has its own method
-            raise OptionError(f"`{name}` goes with `method={other}`, not with {method}")
-    check_number("threads", command.threads, 1)
-
-    from tondo.kernels.threads import set_num_threads
-    from tondo.runs.run_directory import check_run_target
-
-    check_run_target(command.output, force=command.force, resume=command.resume)
-    if command.threads:
-        set_num_threads(command.threads)
-    return given
-
-
-@contextmanager
-def shown(typed: Typed, again: Sequence[str]) -> Iterator[Watch]:
-    """A watch that shows a training on the screen; after Ctrl-C the command that goes on.
-
-    Args:
-        again: that command, but for --resume.
+        again: the command that goes on after Ctrl-C, but for --resume.
     """
     from tondo.cli.terminal import Screen
+    from tondo.kernels.threads import set_num_threads
     from tondo.runs.loop import Interrupted
 
+    given = {name.removeprefix("options.") for name in typed.given}
+    how = {"force": command.force, "resume": command.resume}
+    if not command.resume:  # a run that goes on has its own method
+        _check_method(command.options.method, given)
+    check_number("threads", command.threads, 1)
+    if command.threads:
+        set_num_threads(command.threads)
     with Screen(typed.respelled) as screen:
         try:
-            yield _watch(screen)
+            return train(
+                source, command.output, command.options, **how, given=given, watch=_watch(screen)
+            )
         except Interrupted as stopped:
             screen.close()
             print(f"\n{stopped}; go on with:\n  {shlex.join(['tondo', *again, '--resume'])}")
             raise KeyboardInterrupt from None
+
+
+def _check_method(method: str, given: set[str]) -> None:
+    """Raises OptionError for an option of the other method."""
+    other = "nerf" if method == "splats" else "splats"
+    for name in sorted(given):
+        if name.startswith(f"{other}."):
+            raise OptionError(f"`{name}` goes with `method={other}`, not with {method}")
 
 
 def _watch(screen: Screen) -> Watch:
