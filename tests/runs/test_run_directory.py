@@ -154,11 +154,11 @@ def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is damaged: expected JSON"),
-        ("[1]", "expected a JSON object, got list"),
+        ("{", "is not valid JSON"),
+        ("[1]", "expected an object, got list"),
         ('{"a": 1}', 'has no "tondo" entry'),
-        ("[" * 100_000, "is damaged"),
-        ("\ud800".encode("utf-8", "surrogatepass").decode("latin1"), "is damaged"),
+        ("[" * 100_000, "is not valid JSON"),
+        ("\ud800".encode("utf-8", "surrogatepass").decode("latin1"), "is not valid JSON"),
     ],
 )
 def test_a_damaged_config(tmp_path: Path, text: str, message: str) -> None:

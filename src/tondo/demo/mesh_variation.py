@@ -19,6 +19,7 @@ import trimesh
 
 from tondo.errors import InputError
 from tondo.geometry.mesh import vertex_normals
+from tondo.io.srgb import srgb_from_linear
 
 MAX_BYTES = 64 << 20
 MAX_FACES = 200_000
@@ -181,4 +182,4 @@ def _color_of(part: trimesh.Trimesh) -> np.ndarray:
     color = np.asarray(factor)
     linear = color[:3].astype(np.float64) / (255 if color.dtype.kind in "iu" else 1)
     linear = linear.clip(0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return srgb_from_linear(linear)

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tondo.io.srgb import linear_from_srgb, srgb_from_linear
+
 UNSPECIFIED = 2
 _BT709, _BT601, _BT2020 = 1, 5, 9
 _PQ, _HLG = 16, 18
@@ -63,7 +65,7 @@ def to_srgb(pixels: NDArray[np.uint16], transfer: int, primaries: int) -> NDArra
         rolled = _KNEE + (1 - _KNEE) * beyond / (1 + beyond)
         mixed[over] *= (rolled / brightest[over])[:, None]
     steps = np.arange(65536) / 65535
-    curve = np.where(steps <= 0.0031308, 12.92 * steps, 1.055 * steps ** (1 / 2.4) - 0.055)
+    curve = srgb_from_linear(steps)
     return np.rint(255 * curve).astype(np.uint8)[(mixed * 65535 + 0.5).astype(np.uint16)]
 
 
@@ -78,7 +80,7 @@ def _linear_light(transfer: int) -> NDArray[np.float32]:
         power = x ** (1 / m2)
         light = (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1)
         return (10_000 / _PQ_WHITE * light).astype(np.float32)
-    return np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return linear_from_srgb(x).astype(np.float32)
 
 
 def _scene_light(signal: NDArray[np.float64]) -> NDArray[np.float64]:

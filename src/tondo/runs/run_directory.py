@@ -16,7 +16,6 @@ RUN/replaced/           with --force: the run that was here, until this one is f
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -27,6 +26,7 @@ from typing import Any
 
 from tondo.errors import InputError, OptionError, OutputError
 from tondo.io.atomic import TEMPORARY_PREFIX, make_folder, write_json
+from tondo.io.json_files import read_json
 from tondo.runs.migration import migrated
 
 MAX_JSON_BYTES = 64 * 2**20
@@ -86,7 +86,7 @@ class RunDirectory:
 def is_run(path: Path) -> bool:
     """Whether `path` is a folder that a run of Tondo made."""
     try:
-        return "tondo" in _read_json_object(Path(path) / "config.json")
+        return "tondo" in read_json(Path(path) / "config.json", MAX_JSON_BYTES)
     except InputError:
         return False
 
@@ -230,7 +230,7 @@ def open_run(path: Path) -> RunDirectory:
 def read_config(run: RunDirectory) -> dict[str, Any]:
     """`config.json` as a dict, as this version writes it. Raises InputError if it is missing,
     damaged or not Tondo's."""
-    config = _read_json_object(run.config_path)
+    config = read_json(run.config_path, MAX_JSON_BYTES)
     if "tondo" not in config:
         raise InputError(f'{run.config_path} is not the config of a run: it has no "tondo" entry')
     return migrated("config", config, {})[0]
@@ -250,23 +250,9 @@ def write_metrics(run: RunDirectory, metrics: Mapping[str, Any]) -> None:
 
 def read_photos(run: RunDirectory) -> dict[str, Any]:
     """`photos.json` as a dict, empty where there is none. Raises InputError if damaged."""
-    return _read_json_object(run.photos_path) if run.photos_path.exists() else {}
+    return read_json(run.photos_path, MAX_JSON_BYTES) if run.photos_path.exists() else {}
 
 
 def read_metrics(run: RunDirectory) -> dict[str, Any]:
     """`metrics.json` as a dict, empty where there is none yet. Raises InputError if damaged."""
-    return _read_json_object(run.metrics_path) if run.metrics_path.exists() else {}
-
-
-def _read_json_object(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"{path} is larger than {MAX_JSON_BYTES >> 20} MB: not one of Tondo's")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: expected JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: expected a JSON object, got {type(found).__name__}")
-    return found
+    return read_json(run.metrics_path, MAX_JSON_BYTES) if run.metrics_path.exists() else {}

@@ -6,7 +6,6 @@ shard holds `images` [n, C, S, S] uint8, and where known `viewmats`, `Ks` and `l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tondo.data.photos import Skipped
 from tondo.data.pictures import PictureSet
 from tondo.errors import InputError
 from tondo.io.atomic import atomic_path, write_json
+from tondo.io.json_files import read_json
 
 MANIFEST = "pictures.json"
 FORMAT = 1
@@ -105,19 +105,12 @@ def read_manifest(folder: Path) -> Manifest:
         InputError: missing, damaged, or of another kind or version.
     """
     path = Path(folder) / MANIFEST
-    try:
-        if not path.is_file():
-            raise InputError(
-                f"{folder} is no prepared picture set: it has no {MANIFEST} "
-                "(tondo prepare PICTURES --for gan makes one)"
-            )
-        if path.stat().st_size > _MAX_MANIFEST:
-            raise InputError(f"{path} has {path.stat().st_size >> 20} MiB: no manifest is so large")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
+    if not path.is_file():
+        raise InputError(
+            f"{folder} is no prepared picture set: it has no {MANIFEST} "
+            "(tondo prepare PICTURES --for gan makes one)"
+        )
+    content = read_json(path, _MAX_MANIFEST, "manifest")
     try:
         return _manifest(content)
     except (KeyError, TypeError, ValueError) as error:

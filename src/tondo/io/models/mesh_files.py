@@ -24,6 +24,7 @@ from tondo.errors import InputError, OptionError
 from tondo.io.atomic import write_bytes
 from tondo.io.models.mesh_frames import frame_words, read_frame, read_offset, write_offset
 from tondo.io.models.ply import read_header
+from tondo.io.srgb import linear_from_srgb, srgb_from_linear
 
 Frame = Literal["format", "world"]
 
@@ -227,7 +228,7 @@ def _colors_of(part: trimesh.Trimesh, linear: bool) -> np.ndarray | None:
     full = np.iinfo(colors.dtype).max if colors.dtype.kind in "iu" else 1
     values = colors[:, :3].astype(np.float64) / full
     if linear:
-        values = np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055)
+        values = srgb_from_linear(values)
     return (values.clip(0, 1) * 255).round().astype(np.uint8)
 
 
@@ -274,7 +275,7 @@ def _encode_glb(
     colours, so they go in as an attribute of 16 bits that is given its proper name at the end."""
     if colors is not None:
         srgb = colors.double().numpy() / 255
-        linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        linear = linear_from_srgb(srgb)
         rgba = np.concatenate([linear, np.ones((len(linear), 1))], axis=1)
         model.vertex_attributes["_color"] = (rgba * 65535).round().astype(np.uint16)
 

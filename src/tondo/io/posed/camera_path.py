@@ -23,7 +23,7 @@ from tondo.errors import InputError
 from tondo.io.named_files import is_file
 from tondo.io.posed.frames import NamedCamera
 from tondo.io.posed.intrinsics import number
-from tondo.io.posed.transforms_json import OPENGL_FROM_OPENCV, placed, read_json
+from tondo.io.posed.transforms_json import OPENGL_FROM_OPENCV, placed, read_cameras_json
 
 TRANSFORMS = "dataparser_transforms.json"
 _MAX_SIDE = 32_000
@@ -53,7 +53,7 @@ def find_camera_path(path: Path, default_size: tuple[int, int] | None) -> Camera
     """The camera path in the file `path`, or None if it is something else."""
     if not (path.suffix.lower() == ".json" and is_file(path)):
         return None
-    content = read_json(path)
+    content = read_cameras_json(path)
     return camera_path(content, path, default_size) if is_camera_path(content) else None
 
 
@@ -158,7 +158,7 @@ def _viewer_from_world(path: Path) -> tuple[NDArray[np.float64], float] | None:
     """[3, 4] (R, t) and the scale of nerfstudio's viewer, if its file is there."""
     if not is_file(path):
         return None
-    content = read_json(path)
+    content = read_cameras_json(path)
     matrix = placed(content.get("transform"), f"transform of {path}")
     scale = number(content.get("scale", 1.0), f"scale of {path}")
     if not 1e-9 < scale < 1e9:

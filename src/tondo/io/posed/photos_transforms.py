@@ -32,7 +32,7 @@ from tondo.io.posed.transforms_json import (
     ListedFrame,
     TransformsFile,
     checked_transforms,
-    read_json,
+    read_cameras_json,
     read_transforms,
 )
 
@@ -175,7 +175,7 @@ def transforms_cameras(
     path: Path, default_size: tuple[int, int] | None, world_from_scene: Similarity
 ) -> list[NamedCamera]:
     """The cameras of a file; as `tondo.io.posed.photos.load_cameras`."""
-    content = read_json(path)
+    content = read_cameras_json(path)
     if is_camera_path(content):
         return list(camera_path(content, path, default_size, world_from_scene).cameras)
     found = checked_transforms(content, path)

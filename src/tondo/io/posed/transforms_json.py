@@ -7,7 +7,6 @@ anyone.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from tondo.errors import InputError
 from tondo.io.images import PHOTO_SUFFIXES
-from tondo.io.named_files import NamedFile, find_files, is_file, readable, safe_path
+from tondo.io.json_files import read_json
+from tondo.io.named_files import NamedFile, find_files, readable, safe_path
 from tondo.io.posed.frames import EXACT, ROUNDED, check_rigid, nearest_rotation
 from tondo.io.posed.intrinsics import Intrinsics, number, read_intrinsics
 
@@ -80,7 +80,7 @@ def read_transforms(path: Path) -> TransformsFile:
             singular, scaling or mirroring matrix, a path that leaves the folder.
     """
     path = Path(path)
-    return checked_transforms(read_json(path), path)
+    return checked_transforms(read_cameras_json(path), path)
 
 
 def checked_transforms(content: dict[str, Any], path: Path) -> TransformsFile:
@@ -112,23 +112,9 @@ def checked_transforms(content: dict[str, Any], path: Path) -> TransformsFile:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """An object out of a JSON file. Raises InputError."""
-    if not is_file(path):
-        raise InputError(f"there is no file {path}")
-    try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise InputError(f"{path} has {size >> 20} MiB: no transforms.json is that large")
-        raw = path.read_bytes()
-        content = json.loads(raw.decode(json.detect_encoding(raw), "surrogateescape"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f'{path} is no transforms.json: expected an object with "frames"')
-    return content
+def read_cameras_json(path: Path) -> dict[str, Any]:
+    """The object of a transforms.json or of a file like it. Raises InputError."""
+    return read_json(path, _MAX_BYTES, "transforms.json")
 
 
 def _frame(
