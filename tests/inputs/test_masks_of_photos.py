@@ -230,7 +230,7 @@ def test_masks_are_found_by_name_or_folder(tmp_path: Path, place: str) -> None:
     assert found.skipped == ()
     assert kept_shares(found) == {share}
     assert "masks found for 4 of 4 photos" in found.masks
-    assert "--masks none" in found.masks
+    assert "`masks=none`" in found.masks
     assert kept_shares(load_posed(folder, max_size=None, masks="none")) == {1.0}
 
     gathered_to = tmp_path / "out" / "images"
@@ -254,7 +254,7 @@ def test_masks_of_a_named_folder(tmp_path: Path) -> None:
     chosen = str(folder / "silhouettes")
     found = load_posed(folder, max_size=None, masks=chosen)
     assert kept_shares(found) == {round(float(half().mean()), 3)}
-    with pytest.raises(OptionError, match="--masks must be auto, none or a folder"):
+    with pytest.raises(OptionError, match="`masks` must be auto, none or a folder"):
         load_posed(folder, max_size=None, masks=str(folder / "nowhere"))
     (folder / "empty").mkdir()
     with pytest.raises(OptionError, match="none of its pictures is named after a photo"):

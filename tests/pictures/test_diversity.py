@@ -42,7 +42,7 @@ def said(one: Account) -> str:
 def test_few_pictures_and_no_cameras() -> None:
     text = said(account())
     assert "12 pictures are few" in text
-    assert "--poses" in text
+    assert "`poses`" in text
     assert describe(account()).reasons == {"too small": 2}
 
 

@@ -58,7 +58,7 @@ def test_objects_on_white(tmp_path: Path) -> None:
         assert float((centres - 12).abs().max()) < 1.0
     assert 0.2 < float(solid.mean()) < 0.8
     assert any("few" in line for line in found.advice)
-    assert any("--poses" in line for line in found.advice)
+    assert any("`poses`" in line for line in found.advice)
     report = (tmp_path / "out" / "report.html").read_text()
     assert "What is missing" in report
     assert report.count("data:image/png") == 5
@@ -182,7 +182,7 @@ def test_the_output_is_never_half_written_nor_overwritten(
     source = write_all(tmp_path / "in", blobs())
     out = tmp_path / "out"
     prepare_pictures(source, out, SMALL)
-    with pytest.raises(OutputError, match="made already: choose another folder, or --force"):
+    with pytest.raises(OutputError, match="made already: choose another folder, or `force`"):
         prepare_pictures(source, out, SMALL)
     before = (out / "pictures.json").read_bytes()
 
@@ -268,7 +268,7 @@ def test_known_cameras_come_along_from_folders_and_zips(
     assert torch.equal(again.images, loaded.images)
     assert again.viewmats is not None
     assert torch.equal(again.viewmats, loaded.viewmats)
-    with pytest.raises(OptionError, match="--crop whole"):
+    with pytest.raises(OptionError, match="`crop` whole"):
         prepare_pictures(tmp_path / "in", tmp_path / "c", PictureOptions(size=24, crop="whole"))
 
 

@@ -1,4 +1,4 @@
-"""A run's folder is whole, never overwritten by accident, and never lost to --force."""
+"""A run's folder is whole, never overwritten by accident, and never lost to `force`."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         create_run(tmp_path / "run", CONFIG)
     assert str(caught.value) == (
-        f"{tmp_path}/run already holds a run: --resume goes on with it, --force replaces it, "
-        "or choose another name with -o"
+        f"{tmp_path}/run already holds a run: `resume` goes on with it, `force` replaces it, "
+        "or choose another name"
     )
     assert (tmp_path / "run" / "scene.safetensors").read_bytes() == b"old"
 

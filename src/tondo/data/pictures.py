@@ -88,14 +88,14 @@ def of_classes(pictures: PictureSet, names: tuple[str, ...]) -> PictureSet:
     """The pictures of some classes. Raises OptionError: unknown names, or none are known."""
     known = pictures.class_names
     if known is None or pictures.labels is None:
-        raise OptionError(f"--class {names[0]}: no classes are known of {pictures.source}")
+        raise OptionError(f"`classes={names[0]}`: no classes are known of {pictures.source}")
     for name in names:
         if name not in known:
-            raise OptionError(f"--class {name}: unknown; there are {', '.join(known)}")
+            raise OptionError(f"`classes={name}`: unknown; there are {', '.join(known)}")
     wanted = torch.tensor([known.index(name) for name in names])
     rows = torch.isin(pictures.labels, wanted).nonzero()[:, 0]
     if len(rows) == 0:
-        raise OptionError(f"--class {', '.join(names)}: no picture of {pictures.source} is of it")
+        raise OptionError(f"`classes={', '.join(names)}`: no picture of {pictures.source} is of it")
     return replace(
         pictures,
         images=pictures.images[rows],

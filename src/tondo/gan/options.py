@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tondo.errors import check_choices, check_number
+from tondo.errors import OptionError, check_choices, check_number
 
 
 @dataclass(frozen=True)
@@ -222,3 +222,12 @@ class TrainOptions:
     geometry: Geometry = field(default_factory=Geometry)
     schedule: Schedule = field(default_factory=Schedule)
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if self.minutes is not None and self.kimg is not None:
+            raise OptionError("give `minutes` or `kimg`, not both")
+        check_number("minutes", self.minutes, 0, 1e6, above=True)
+        check_number("kimg", self.kimg, 0, 1e7, above=True)
+        check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
+        check_number("seed", self.seed, 0, 2**63 - 1)

@@ -103,7 +103,7 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
         return NAMED[text]
     if "=" not in text:
         raise OptionError(
-            f"--poses {text}: no prior of that name; choose one of {', '.join(NAMED)}, or give "
+            f"`poses={text}`: no prior of that name; choose one of {', '.join(NAMED)}, or give "
             "ranges such as azimuth=-40:40,elevation=-10:20,fov=20:30,distance=5"
         )
     found: dict[str, tuple[float, ...]] = {}
@@ -112,18 +112,18 @@ def _parse_one(text: str) -> tuple[PosePrior, ...]:
         try:
             found[name.strip()] = tuple(float(value) for value in values.split(":"))
         except ValueError:
-            raise OptionError(f"--poses: {word!r} is not NAME=NUMBER or NAME=LOW:HIGH") from None
+            raise OptionError(f"`poses`: {word!r} is not NAME=NUMBER or NAME=LOW:HIGH") from None
     ranges = {"azimuth", "elevation", "roll"}
     wanted = dict.fromkeys(ranges, (2,)) | {"fov": (1, 2), "distance": (1, 2), "pivot": (1,)}
     for name, given in found.items():
         if len(given) not in wanted.get(name, ()) or not all(map(math.isfinite, given)):
             raise OptionError(
-                f"--poses: {name}={':'.join(f'{v:g}' for v in given)} is not understood; known "
+                f"`poses`: {name}={':'.join(f'{v:g}' for v in given)} is not understood; known "
                 "are azimuth, elevation and roll as LOW:HIGH, fov and distance as one number or "
                 "LOW:HIGH, pivot as one number"
             )
     if "azimuth" not in found or "elevation" not in found:
-        raise OptionError("--poses: ranges need at least azimuth=LOW:HIGH and elevation=LOW:HIGH")
+        raise OptionError("`poses`: ranges need at least azimuth=LOW:HIGH and elevation=LOW:HIGH")
     low, high = (
         dict.fromkeys(ranges, 0.0) | {k: found[k][end] for k in ranges & found.keys()}
         for end in (0, 1)
@@ -152,7 +152,7 @@ def _spread(name: str, given: tuple[float, ...]) -> list[float]:
         return [given[0]]
     low, high = given
     if low > high:
-        raise OptionError(f"--poses: {name} must go from low to high, got {low:g} to {high:g}")
+        raise OptionError(f"`poses`: {name} must go from low to high, got {low:g} to {high:g}")
     shares = sorted(((k + 0.5) / OF_A_RANGE for k in range(OF_A_RANGE)), key=lambda s: abs(s - 0.5))
     return [low + (high - low) * share for share in shares]
 

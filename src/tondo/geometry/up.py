@@ -96,7 +96,7 @@ def settled_up(viewmats: Tensor, convention: Tensor) -> tuple[Tensor, str | None
     if found.is_certain and found.on_side and cosine < -_HALF_TURNED:
         return convention.clone(), (
             f"the pictures lie on their side, which leaves {as_text(wanted)} or the opposite for "
-            f"up: it is taken as {as_text(wanted)} (export and render take another with --up)"
+            f"up: it is taken as {as_text(wanted)} (export and render take another with `up`)"
         )
     if not found.is_certain or cosine >= _HALF_TURNED:
         return convention.clone(), None
@@ -107,11 +107,11 @@ def settled_up(viewmats: Tensor, convention: Tensor) -> tuple[Tensor, str | None
         return convention.clone(), (
             f"the cameras' mean up is {degrees:.0f} degrees from {as_text(wanted)}, but they may "
             f"just look down: up is taken as {as_text(wanted)}, as the file's convention is "
-            "(export and render take another with --up)"
+            "(export and render take another with `up`)"
         )
     return axis.float(), (
         f"up is taken as {as_text(axis)} from the cameras, whose mean up is {degrees:.0f} degrees "
-        f"from {as_text(wanted)}, the file's convention (export and render take another with --up)"
+        f"from {as_text(wanted)}, the file's convention (export and render take another with `up`)"
     )
 
 

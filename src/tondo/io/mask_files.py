@@ -45,7 +45,7 @@ def check_choice(choice: str) -> None:
     """Raise OptionError if `choice` is neither AUTO nor NONE nor a folder."""
     if choice not in (AUTO, NONE) and not (choice and Path(choice).is_dir()):
         raise OptionError(
-            f"--masks must be auto, none or a folder of masks, got {choice!r}, and there is no "
+            f"`masks` must be auto, none or a folder of masks, got {choice!r}, and there is no "
             "such folder"
         )
 
@@ -110,7 +110,7 @@ def _missing(named: Mapping[Path, Path], found: Mapping[Path, MaskFile], top: Pa
     if gone and len(gone) == len(named):
         raise InputError(
             f"none of the {len(gone)} masks (mask_path) that are named in {top} is there; the "
-            f"first is {gone[0]}: put them there, or leave masks out with --masks none"
+            f"first is {gone[0]}: put them there, or leave masks out with `masks=none`"
         )
     if not gone:
         return ""
@@ -153,7 +153,7 @@ def _from_folder(photos: Sequence[Path], top: Path, folder: Path, disk: _Disk) -
     if not found:
         name = photos[0].name if photos else "0001.jpg"
         raise OptionError(
-            f"--masks {folder}: none of its pictures is named after a photo; expected e.g. "
+            f"`masks={folder}`: none of its pictures is named after a photo; expected e.g. "
             f"{Path(name).stem}.png or {name}.png for {name}"
         )
     masks = {mask.path for mask in found.values()}
@@ -172,7 +172,7 @@ def _note(found: Mapping[Path, MaskFile], photos: int, top: Path) -> str:
         counts += f", and what is not black in {_DROPS}*"
     return (
         f"masks found for {len(found)} of {photos} photos ({shown}"
-        f"{' and so on' if len(found) > 1 else ''}): {counts}; --masks none turns them off"
+        f"{' and so on' if len(found) > 1 else ''}): {counts}; `masks=none` turns them off"
     )
 
 

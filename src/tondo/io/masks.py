@@ -83,7 +83,7 @@ def read_mask(mask: MaskFile, photo: Path, shape: tuple[int, int], *, upright: b
     raise InputError(
         f"the mask {mask.path} is {width}x{height}, but its photo {photo.name} is "
         f"{shape[1]}x{shape[0]}, of another shape: make the mask from that photo, or leave masks "
-        "out with --masks none"
+        "out with `masks=none`"
     )
 
 
@@ -94,7 +94,7 @@ def check_not_masked(usable: Sequence[object], skipped: Sequence[Skipped], sourc
         raise InputError(
             f"the masks of {source} leave no pixel of any photo to learn from (the first: "
             f"{empty[0].name}): what is black in a mask does not count; correct them, or leave "
-            "them out with --masks none"
+            "them out with `masks=none`"
         )
 
 

@@ -29,10 +29,10 @@ def check_free(out: Path, *, mark: str, maker: str, force: bool) -> None:
     is_ours = (out / mark).is_file()
     if not force:
         what = f"holds what {maker} made already" if is_ours else "is not empty"
-        raise OutputError(f"{out} {what}: choose another folder, or --force to replace it")
+        raise OutputError(f"{out} {what}: choose another folder, or `force` to replace it")
     if not is_ours:
         raise OutputError(
-            f"{out} was not made by {maker}, so --force does not replace it: choose another folder"
+            f"{out} was not made by {maker}, so `force` does not replace it: choose another folder"
         )
 
 

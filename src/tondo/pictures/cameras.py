@@ -105,7 +105,7 @@ def find_object_space(
     if np.linalg.eigvalsh(normal)[0] < _PARALLEL:
         raise InputError(
             "the cameras of transforms.json all look the same way, so that nobody can tell where "
-            "the object is: move transforms.json away and choose a prior with --poses"
+            "the object is: move transforms.json away and choose a prior with `poses`"
         )
     centre = np.linalg.solve(normal, np.einsum("nij,nj->i", across, places) / len(places))
     reach, found = [], []

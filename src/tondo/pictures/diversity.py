@@ -144,7 +144,7 @@ def give_advice(account: Account, found: Diversity) -> list[str]:
     if found.pictures < FEW:
         lines.append(
             f"{found.pictures} pictures are few: some hundreds to thousands are usual. With 20 to "
-            "200 adapt a trained generator (tondo train PICTURES --from NAME --lora 8)."
+            "200 adapt a trained generator (`tondo train PICTURES --from NAME --lora 8`)."
         )
     if found.looks < 0.25 * found.pictures:
         lines.append(
@@ -176,12 +176,12 @@ def _look_advice(account: Account, found: Diversity) -> list[str]:
     if account.enlarged > 0.2 * found.pictures:
         lines.append(
             f"{account.enlarged / found.pictures:.0%} of the pictures had to be enlarged to "
-            f"{found.size} pixels: find larger ones or train at a smaller --size."
+            f"{found.size} pixels: find larger ones or train at a smaller `size`."
         )
     if account.blurred:
         lines.append(
             f"{len(account.blurred):,} pictures are blurred and left out; look at them in the "
-            "report (--keep-blurred takes them nevertheless)."
+            "report (`keep_blurred` takes them nevertheless)."
         )
     if found.brightness.middle < 0.2:
         lines.append("Most of the things are dark: details will be hard to learn.")
@@ -196,7 +196,7 @@ def _look_advice(account: Account, found: Diversity) -> list[str]:
 def _pose_advice(found: Diversity) -> list[str]:
     if found.sectors is None or found.elevations is None:
         return [
-            "No cameras are known: tell tondo train where they stood with --poses (frontal, "
+            "No cameras are known: tell the training where they stood with `poses` (frontal, "
             "turntable, tumble, upper-hemisphere, sphere, or ranges)."
         ]
     lines = []

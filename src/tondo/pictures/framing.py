@@ -65,14 +65,14 @@ def choose_squares(
     """
     if with_cameras and crop != "auto":
         raise OptionError(
-            f"--crop {crop}: pictures with cameras are cut around what these look at; move "
+            f"`crop={crop}`: pictures with cameras are cut around what these look at; move "
             "transforms.json away to cut them otherwise"
         )
     fitting, background, channels, kind, left_out = _recognised(scans)
     is_plain = background is not None or channels == 4
     if crop == "object" and not is_plain:
         raise OptionError(
-            "--crop object: these pictures have scenery behind the object; it takes a plain "
+            "`crop=object`: these pictures have scenery behind the object; it takes a plain "
             "background or transparency to find it"
         )
     if is_plain:
@@ -88,7 +88,7 @@ def choose_squares(
     kept = []
     for scan, square in zip(fitting, squares, strict=True):
         if square.side * 2 < size:
-            reason = f"too small: {scan.width}x{scan.height}, less than half of --size {size}"
+            reason = f"too small: {scan.width}x{scan.height}, less than half of `size={size}`"
             left_out.append(Skipped(scan.file.name, reason))
         else:
             kept.append((scan, square))

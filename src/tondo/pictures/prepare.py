@@ -195,7 +195,7 @@ def _check_count(
     pictures = "1 picture" if count == 1 else f"{count or 'no'} pictures"
     advice = (
         f"training needs at least {options.least}, and some hundreds are usual. To adapt a trained "
-        f"generator {FEW} are enough (tondo train PICTURES --from NAME --lora 8)"
+        f"generator {FEW} are enough (`tondo train PICTURES --from NAME --lora 8`)"
     )
     if options.least < LEAST:
         advice = f"to adapt a generator takes at least {options.least}, and 20 to 200 are usual"

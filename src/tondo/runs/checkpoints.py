@@ -92,7 +92,7 @@ def load_latest_checkpoint(run: RunDirectory) -> Checkpoint | None:
     if skipped:
         raise InputError(
             f"every checkpoint in {run.checkpoints_dir} is damaged ({'; '.join(skipped)}): "
-            "start the run again with --force"
+            "start the run again with `force`"
         )
     return None
 

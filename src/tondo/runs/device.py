@@ -28,11 +28,11 @@ def training_device(name: str) -> torch.device:
         return CPU
     if gpus:
         raise OptionError(
-            f"--device cuda: {processes} processes have {gpus} GPU(s), and each needs its own: "
-            f"--nproc-per-node {gpus}, or --device cpu"
+            f"`device=cuda`: {processes} processes have {gpus} GPU(s), and each needs its own: "
+            f"--nproc-per-node {gpus}, or `device=cpu`"
         )
     why = "torch is built without CUDA" if torch.version.cuda is None else "no device is visible"
     raise OptionError(
-        f"--device cuda: there is no GPU that PyTorch can use ({why}): leave --device out, and the "
+        f"`device=cuda`: there is no GPU that PyTorch can use ({why}): leave `device` out, and the "
         "CPU trains; `tondo doctor` says what is there"
     )

@@ -84,9 +84,9 @@ def check_batch(batch: int, accumulate: int, groups: int) -> None:
     count = processes() * accumulate
     if count > 1 and batch % (groups * count):
         by = f"{processes()} processes" if processes() > 1 else ""
-        taken = f"--accumulate {accumulate}" if accumulate > 1 else ""
+        taken = f"`accumulate={accumulate}`" if accumulate > 1 else ""
         raise OptionError(
-            f"--batch {batch} is the whole batch and cannot be shared by "
+            f"`batch={batch}` is the whole batch and cannot be shared by "
             f"{' and '.join(filter(None, (by, taken)))}: it must be a multiple of {groups * count}"
         )
 

@@ -101,7 +101,7 @@ def restoring(run: RunDirectory, checkpoint: Checkpoint, what: str) -> Iterator[
         reason = str(error).splitlines()[0]
         raise InputError(
             f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
-            f"this {what} ({reason}): start again with --force"
+            f"this {what} ({reason}): start again with `force`"
         ) from error
 
 

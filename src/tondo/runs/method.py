@@ -140,7 +140,7 @@ def background_for(photos: PhotoSet, wanted: str | tuple[float, float, float] | 
     if wanted == "learned" and photos.has_alpha:
         raise OptionError(
             f"the photos of {photos.source} are transparent where the background is, so "
-            "that it cannot be learned: give --background white, black, random or r,g,b"
+            "that it cannot be learned: give another `background`: white, black, random or r,g,b"
         )
     is_random = wanted in (None, "random") and photos.has_alpha
     if isinstance(wanted, tuple):
@@ -184,7 +184,7 @@ def check_photo_count(begun_with: int, now: int) -> None:
     if begun_with != now:
         raise InputError(
             f"the run was started with {begun_with} training photos, now there are {now}: restore "
-            "them, or start again with --force"
+            "them, or start again with `force`"
         )
 
 

@@ -106,16 +106,16 @@ def check_run_target(path: Path, *, force: bool, resume: bool) -> None:
     elif is_run(path):
         if not force:
             raise OutputError(
-                f"{path} already holds a run: --resume goes on with it, --force replaces it, "
-                "or choose another name with -o"
+                f"{path} already holds a run: `resume` goes on with it, `force` replaces it, "
+                "or choose another name"
             )
     elif path.is_dir() and any(path.iterdir()):
         raise OutputError(
             f"{path} is a folder with other things in it, not a run of Tondo, and is left alone: "
-            "choose another name with -o"
+            "choose another name"
         )
     elif path.exists() and not path.is_dir():
-        raise OutputError(f"{path} is a file: choose another name for the run with -o")
+        raise OutputError(f"{path} is a file: choose another name for the run")
 
 
 def create_run(

@@ -84,7 +84,7 @@ def settled_up(opened: OpenedScene, cameras: Sequence[Camera] | None) -> tuple[T
     text = as_text(opened.scene.up)
     return opened.scene.up, (
         f"the file does not say which way is up: {text} is assumed, as in worlds of COLMAP "
-        "(export and render take another with --up)"
+        "(export and render take another with `up`)"
     )
 
 

@@ -192,8 +192,8 @@ def check_held_out(run: RunDirectory, source: Path, photos: Sequence[Photo]) -> 
     if trained:
         raise InputError(
             f"the run was trained on {trained[0]}, which is held out of {source} now: its photos "
-            "are not those of the run any more; restore them, or give --cameras transforms.json "
-            "with other photos"
+            "are not those of the run any more; restore them, or give `cameras`, a "
+            "transforms.json with other photos"
         )
 
 
@@ -220,5 +220,5 @@ def _refuse(source: Path, told: list[str]) -> None:
         more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
         raise InputError(
             f"the photos of {source} are not those that the run was started with: "
-            f"{', '.join(told[:_SHOWN])}{more}; restore them, or start again with --force"
+            f"{', '.join(told[:_SHOWN])}{more}; restore them, or start again with `force`"
         )

@@ -103,5 +103,5 @@ def test_what_is_typed() -> None:
     assert parse_move("3=+2.0") == Move(3, 2.0)
     assert parse_move("p0=-1.5") == Move(0, -1.5, principal=True)
     for text in ("3", "3=", "x=1", "3=nan", "3=1e5", "3=99", "-1=2", ""):
-        with pytest.raises(OptionError, match="--move"):
+        with pytest.raises(OptionError, match="`move="):
             parse_move(text)

@@ -81,7 +81,7 @@ def test_the_log_form_still_pushes_where_d_is_sure() -> None:
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(OptionError, match=r"--loss wgan: choose one of minimax.*relativistic"):
+    with pytest.raises(OptionError, match=r"`loss=wgan`: choose one of minimax.*relativistic"):
         loss_named("wgan")
 
 

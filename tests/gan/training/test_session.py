@@ -144,7 +144,7 @@ def test_a_run_that_is_to_be_longer_stays_so(prepared: Path, tmp_path: Path) -> 
     found = train_generator(Path("elsewhere"), run, other, resume=True, watch=watch)
     assert found.trained.card.kimg == pytest.approx(0.016)
     assert found.summary["steps"] == 4
-    assert any("changes nothing: --from, --seed, --loss (" in text for text in told)
+    assert any("changes nothing: `base`, `seed`, `loss` (" in text for text in told)
     assert any(f"the run was begun with: {prepared}" in text for text in told)
     after = json.loads((run / "config.json").read_text())
     assert after.pop("seconds_done") != config.pop("seconds_done")  # each took its own time
@@ -200,9 +200,9 @@ def test_a_first_look_that_is_stopped_goes_on(
 def test_pictures_of_another_size_are_refused(balls: Path, prepared: Path, tmp_path: Path) -> None:
     odd = PictureOptions(size=48, similar=0, keep_blurred=True)  # no size that can be trained
     folder = prepare_pictures(balls, tmp_path / "odd", odd).folder
-    with pytest.raises(OptionError, match="--size is 32: prepare them again with --size 32"):
+    with pytest.raises(OptionError, match="`size` is 32: prepare them again with `size` 32"):
         train_generator(folder, tmp_path / "run", replace(SMALL, kimg=0.01))
-    with pytest.raises(OptionError, match="train with --size 32"):
+    with pytest.raises(OptionError, match="train with `size` 32"):
         train_generator(prepared, tmp_path / "run", replace(SMALL, size=64, kimg=0.01))
     assert not (tmp_path / "run").exists()
 
@@ -256,7 +256,7 @@ def test_a_base_of_another_size_is_refused_and_its_cameras_are_kept(
     base = replace(SMALL, kimg=0.004, poses=ranges)
     train_generator(prepared, tmp_path / "base", base)
     adapt = replace(SMALL, poses=None, base=str(tmp_path / "base"), kimg=0.004)
-    with pytest.raises(OptionError, match=r"makes pictures of 32 .* give --size 32"):
+    with pytest.raises(OptionError, match=r"makes pictures of 32 .* give `size` 32"):
         train_generator(prepared, tmp_path / "run", replace(adapt, size=64))
     assert not (tmp_path / "run").exists()
     told: list[str] = []
@@ -348,19 +348,19 @@ def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: objec
     ("change", "words"),
     [
         ({"minutes": 1.0, "kimg": 1.0}, "not both"),
-        ({"minutes": -1.0}, "--minutes must be above 0"),
-        ({"kimg": 0.0}, "--kimg must be above 0"),
-        ({"size": 48}, "--size must be 32, 64, 128 or 256"),
-        ({"seed": -1}, "--seed"),
-        ({"checkpoint_seconds": math.nan}, "--checkpoint-seconds must be 0"),
-        ({"lora": 4}, "--from RUN"),
-        ({"base": "fish", "mirror": True}, "--mirror belongs to a new generator"),
-        ({"base": "fish", "axial": True}, "--axial belongs to a new generator"),
-        ({"axial": True, "representation": "field"}, "--axial needs splats"),
-        ({"base": "fish", "light": "none"}, "--light .* as in fish"),
-        ({"base": "fish", "representation": "field"}, "--representation .* leave it out"),
+        ({"minutes": -1.0}, "`minutes` must be above 0"),
+        ({"kimg": 0.0}, "`kimg` must be above 0"),
+        ({"size": 48}, "`size` must be 32, 64, 128 or 256"),
+        ({"seed": -1}, "`seed`"),
+        ({"checkpoint_seconds": math.nan}, "`checkpoint_seconds` must be at least 0"),
+        ({"lora": 4}, "say which with `base`"),
+        ({"base": "fish", "mirror": True}, "`mirror` belongs to a new generator"),
+        ({"base": "fish", "axial": True}, "`axial` belongs to a new generator"),
+        ({"axial": True, "representation": "field"}, "`axial` needs splats"),
+        ({"base": "fish", "light": "none"}, "`light` .* as in fish"),
+        ({"base": "fish", "representation": "field"}, "`representation` .* leave it out"),
         ({"poses": "frontl"}, "no prior of that name"),
-        ({"schedule": Schedule(batch=6)}, "--batch must be a multiple of 4"),
+        ({"schedule": Schedule(batch=6)}, "`batch` must be a multiple of 4"),
     ],
 )
 def test_wrong_options(change: dict[str, object], words: str) -> None:

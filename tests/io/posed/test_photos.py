@@ -392,7 +392,7 @@ def test_too_few_photos(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_posed(path, max_size=None)
     assert str(caught.value) == (
-        f"{path} leaves 1 photo for training and 1 for testing: take more photos, or --holdout 0"
+        f"{path} leaves 1 photo for training and 1 for testing: take more photos, or `holdout=0`"
     )
     broken = tmp_path / "images"
     for step in range(2):

@@ -44,7 +44,7 @@ def run(command: Command, typed: Typed) -> None:
     if found.photos is not None:
         _print_photos(found.photos)
     if found.surface is not None:
-        _print_surface(found.surface)
+        _print_surface(found.surface, typed)
     if found.generator is not None:
         _print_generator(found.generator)
     if found.pictures is not None:
@@ -78,7 +78,7 @@ def _print_photos(metrics: ReconstructionMetrics) -> None:
     result_console().print(table)
 
 
-def _print_surface(found: SurfaceMetrics) -> None:
+def _print_surface(found: SurfaceMetrics, typed: Typed) -> None:
     from rich.table import Table
 
     from tondo.cli.terminal import result_console
@@ -97,7 +97,7 @@ def _print_surface(found: SurfaceMetrics) -> None:
     table.caption = "world units (share of the true diagonal)"
     result_console().print(table)
     if found.hint:
-        print(f"warning: {found.hint}")
+        print(f"warning: {typed.respelled(found.hint)}")
 
 
 def _print_generator(metrics: GeneratorMetrics) -> None:

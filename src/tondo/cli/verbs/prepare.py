@@ -51,7 +51,7 @@ def run(command: Command, typed: Typed) -> None:
             option = name.removeprefix(f"{other}.")
             raise OptionError(f"`{option}` belongs to tondo prepare --for {other}")
     if command.purpose == "gan":
-        _prepare_pictures(command)
+        _prepare_pictures(command, typed)
     else:
         _prepare_scene(command, typed)
 
@@ -74,11 +74,11 @@ def _prepare_scene(command: Command, typed: Typed) -> None:
     for doubt in prepared.doubts:
         console.print(f"in doubt: {doubt}")
     for skipped in (*prepared.skipped, *prepared.left_out):
-        console.print(f"left out: {skipped.name}: {skipped.reason}")
-    _print_advice(prepared.advice, prepared.folder)
+        console.print(typed.respelled(f"left out: {skipped.name}: {skipped.reason}"))
+    _print_advice([typed.respelled(line) for line in prepared.advice], prepared.folder)
 
 
-def _prepare_pictures(command: Command) -> None:
+def _prepare_pictures(command: Command, typed: Typed) -> None:
     from tondo.cli.terminal import result_console
     from tondo.pictures.prepare import prepare_pictures
 
@@ -98,8 +98,8 @@ def _prepare_pictures(command: Command) -> None:
     for reason, count in reasons.most_common():
         first = next(one for one in prepared.left_out if one.reason.split(":")[0] == reason)
         example = first.name if count == 1 else f"{count:,} pictures, e.g. {first.name}"
-        console.print(f"left out: {example}: {first.reason}")
-    _print_advice(prepared.advice, prepared.folder)
+        console.print(typed.respelled(f"left out: {example}: {first.reason}"))
+    _print_advice([typed.respelled(line) for line in prepared.advice], prepared.folder)
 
 
 def _print_advice(advice: Sequence[str], folder: Path) -> None:

@@ -87,14 +87,14 @@ def add_adapters(generator: Generator, rank: int) -> list[nn.Parameter]:
             would be trained; says the largest rank that can be had.
     """
     if not 1 <= rank <= MOST_RANK:
-        raise OptionError(f"--lora {rank}: the rank must lie within 1..{MOST_RANK}")
+        raise OptionError(f"`lora={rank}`: the rank must lie within 1..{MOST_RANK}")
     whole = sum(p.numel() for p in generator.parameters())
     cost = _cost(generator, rank)
     if cost >= MOST_SHARE * whole:
         fitting = [r for r in range(1, rank) if _cost(generator, r) < MOST_SHARE * whole]
         advice = f"the largest rank is {fitting[-1]}" if fitting else "it is too small to adapt"
         raise OptionError(
-            f"--lora {rank} would train {100 * cost / whole:.1f} % of this "
+            f"`lora={rank}` would train {100 * cost / whole:.1f} % of this "
             f"generator's parameters, and an adapter is less than 3 %: {advice}"
         )
     generator.requires_grad_(False)

@@ -131,7 +131,7 @@ def moved(w: Tensor, moves: tuple[Move, ...], directions: Directions) -> Tensor:
         if move.index >= len(rows):
             kind, prefix = ("principal", "p") if move.principal else ("closed-form", "")
             raise OptionError(
-                f"--move {prefix}{move.index}: there are {len(rows)} {kind} directions, "
+                f"`move={prefix}{move.index}`: there are {len(rows)} {kind} directions, "
                 f"{prefix}0 to {prefix}{len(rows) - 1}"
             )
         after = after + move.steps * rows[move.index]

@@ -24,9 +24,9 @@ STEPS = 200
 # Measured: 0.14 and more in trainings that went well, 0.03 in one that made no thing at all.
 SURE = 0.05
 ADVICE = (
-    "What to try: --augment adaptive (more pictures for D to think of), a larger --r1-gamma, a "
-    "smaller --lr-d, --loss relativistic, more or more varied pictures, another --seed: in a new "
-    "run (-o NEW, or --force)."
+    "What to try: `augment=adaptive` (more pictures for D to think of), a larger `r1_gamma`, a "
+    "smaller `lr_d`, `loss=relativistic`, more or more varied pictures, another `seed`: in a new "
+    "run, or in this one with `force`."
 )
 
 

@@ -40,8 +40,8 @@ def open_base(options: TrainOptions) -> Trained | None:
     size = base.generator.shape.size
     if size != options.size:
         raise OptionError(
-            f"{options.base} makes pictures of {size} pixels a side, --size is {options.size}: "
-            f"give --size {size}"
+            f"{options.base} makes pictures of {size} pixels a side, `size` is {options.size}: "
+            f"give `size={size}`"
         )
     return base
 
@@ -66,10 +66,10 @@ def training_set(
         pictures = of_classes(pictures, options.classes)
         _check_count(pictures, folder, options)
     if pictures.size != options.size:
-        same = f"train with --size {pictures.size}, or " if pictures.size in SIZES else ""
+        same = f"train with `size={pictures.size}`, or " if pictures.size in SIZES else ""
         raise OptionError(
-            f"{folder} holds pictures of {pictures.size} pixels a side, --size is {options.size}: "
-            f"{same}prepare them again with --size {options.size}"
+            f"{folder} holds pictures of {pictures.size} pixels a side, `size` is {options.size}: "
+            f"{same}prepare them again with `size={options.size}`"
         )
     return pictures
 
@@ -94,7 +94,7 @@ def note_pictures(run: RunDirectory, pictures: PictureSet, *, resume: bool) -> N
         differs = f"{before} then, {count} now" if before != count else "others of the same number"
         raise InputError(
             f"the pictures of {pictures.source} are not those that the run was started with "
-            f"({differs}): restore them, or start again with --force"
+            f"({differs}): restore them, or start again with `force`"
         )
     write_json(run.photos_path, {"pictures": now})
 
@@ -133,11 +133,11 @@ def train_inputs(
         watch.note("the pictures' own cameras are used")
     elif words is None and start is not None:
         priors = start.priors
-        watch.note(f"no cameras are known: assuming those of {options.base} (choose with --poses)")
+        watch.note(f"no cameras are known: assuming those of {options.base} (choose with `poses`)")
     else:
         if words is None:
             words = "turntable" if pictures.is_plain else "frontal"
-            watch.note(f"no cameras are known: assuming {words} (choose with --poses)")
+            watch.note(f"no cameras are known: assuming {words} (choose with `poses`)")
         priors = parse_poses(words)
     background = options.background or ("white" if pictures.is_plain else "scene")
     splats = options.representation == "splats"

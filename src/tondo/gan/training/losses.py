@@ -93,5 +93,5 @@ def loss_named(name: str) -> Loss:
         "relativistic": Loss(relativistic_d, relativistic_g, compares=True),
     }
     if name not in known:
-        raise OptionError(f"--loss {name}: choose one of {', '.join(known)}")
+        raise OptionError(f"`loss={name}`: choose one of {', '.join(known)}")
     return known[name]

@@ -17,42 +17,28 @@ from tondo.runs.run_directory import RunDirectory, change_config, read_config
 _OF_NOW = ("checkpoint_seconds", "device")
 DEFAULTS = TrainOptions()
 SIZES = (32, 64, 128, 256)
-_TYPED = {"classes": "class", "base": "from"}
 
 
 def check_options(options: TrainOptions) -> None:
     """Raises OptionError for values that cannot be used."""
-    if options.minutes is not None and options.kimg is not None:
-        raise OptionError("give --minutes or --kimg, not both")
-    if options.minutes is not None and not 0 < options.minutes < 1e6:
-        raise OptionError(f"--minutes must be above 0, got {options.minutes:g}")
-    if options.kimg is not None and not 0 < options.kimg < 1e7:
-        raise OptionError(f"--kimg must be above 0, got {options.kimg:g}")
     if options.size not in SIZES:
-        raise OptionError(f"--size must be 32, 64, 128 or 256, got {options.size}")
-    if not options.checkpoint_seconds >= 0:
-        raise OptionError(
-            "--checkpoint-seconds must be 0 (after each step) or more, "
-            f"got {options.checkpoint_seconds:g}"
-        )
-    if not 0 <= options.seed < 2**63:
-        raise OptionError(f"--seed must be from 0 to 2^63 - 1, got {options.seed}")
+        raise OptionError(f"`size` must be 32, 64, 128 or 256, got {options.size}")
     if options.schedule.batch < 4 or options.schedule.batch % 4:
         raise OptionError(
-            "--batch must be a multiple of 4 (the discriminator compares pictures in fours), "
+            "`batch` must be a multiple of 4 (the discriminator compares pictures in fours), "
             f"got {options.schedule.batch}"
         )
     if options.light == "camera" and options.representation == "field":
         raise OptionError(
-            "--light camera needs the normals of splats: not for --representation field"
+            "`light=camera` needs the normals of splats: not for `representation=field`"
         )
-    for name, given in (("--mirror", options.mirror), ("--axial", options.axial)):
+    for name, given in (("`mirror`", options.mirror), ("`axial`", options.axial)):
         if given and options.representation == "field":
-            raise OptionError(f"{name} needs splats: not for --representation field")
+            raise OptionError(f"{name} needs splats: not for `representation=field`")
     if options.base is not None:
         _check_shape_untouched(options)
     if options.lora and options.base is None:
-        raise OptionError("--lora adapts a trained generator: say which with --from RUN|NAME")
+        raise OptionError("`lora` adapts a trained generator: say which with `base`")
     if options.poses is not None:
         parse_poses(options.poses)
     training_device(options.device)
@@ -61,15 +47,15 @@ def check_options(options: TrainOptions) -> None:
 def _check_shape_untouched(options: TrainOptions) -> None:
     """A generator that is adapted stays what it is."""
     wanted = {
-        "--mirror": options.mirror,
-        "--axial": options.axial,
-        "--light": options.light is not None,
-        "--representation": options.representation != TrainOptions.representation,
+        "`mirror`": options.mirror,
+        "`axial`": options.axial,
+        "`light`": options.light is not None,
+        "`representation`": options.representation != TrainOptions.representation,
     }
     for name, given in wanted.items():
         if given:
             raise OptionError(
-                f"{name} belongs to a new generator: with --from it is as in {options.base}, "
+                f"{name} belongs to a new generator: with `base` it is as in {options.base}, "
                 "leave it out"
             )
 
@@ -104,7 +90,7 @@ def stored_options(run: RunDirectory, options: TrainOptions) -> tuple[TrainOptio
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{run.config_path} is not the config of a training of this version ({error!r}): start "
-            "again with --force, or go on with the version that began it"
+            "again with `force`, or go on with the version that began it"
         ) from error
     if options.minutes is not None or options.kimg is not None:
         stored = dataclasses.replace(stored, minutes=options.minutes, kimg=options.kimg)
@@ -129,7 +115,7 @@ def ignored_options(given: TrainOptions, stored: TrainOptions) -> list[str]:
 
     new, old, default = flat(given), flat(stored), flat(DEFAULTS)
     return [
-        "--" + _TYPED.get(name, name.replace("_", "-"))
+        f"`{name}`"
         for name, value in new.items()
         if name not in (*_OF_NOW, "minutes", "kimg") and value not in (default[name], old[name])
     ]

@@ -184,7 +184,7 @@ def _begin_or_resume(
         reason = str(error).splitlines()[0]
         raise InputError(
             f"the checkpoint of step {checkpoint.step} in {run.checkpoints_dir} is not one of "
-            f"this training ({reason}): start again with --force"
+            f"this training ({reason}): start again with `force`"
         ) from error
     if PRETRAINING in checkpoint.state:
         watch.note("going on with the pretraining")

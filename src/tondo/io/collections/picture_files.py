@@ -244,13 +244,13 @@ def _check_class(name: str, known: Sequence[str], title: str) -> None:
         return
     if not known:
         raise OptionError(
-            f"--class {name}: {title} has no classes; classes are sub-folders that hold all of "
+            f"`classes={name}`: {title} has no classes; classes are sub-folders that hold all of "
             "its pictures, or CelebA's attributes"
         )
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     some = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
     hint = f"did you mean {close[0]!r}?" if close else f"there are: {some}"
-    raise OptionError(f"--class {name}: {title} has no such class; {hint}")
+    raise OptionError(f"`classes={name}`: {title} has no such class; {hint}")
 
 
 def _of_celeba(

@@ -137,7 +137,7 @@ def _trusted(
     return [
         f"{trusted.sum()} of the model's {len(trusted)} points cannot be found from the training "
         f"photos alone without these observations, and stay where {shown} had a part in finding "
-        "them (--holdout 0 holds no photos out)"
+        "them (`holdout=0` holds no photos out)"
     ]
 
 

@@ -73,9 +73,9 @@ def load_posed(
     """
     source = Path(source)
     if holdout < 0 or holdout == 1:
-        raise OptionError(f"--holdout must be 0 (none) or at least 2, got {holdout}")
+        raise OptionError(f"`holdout` must be 0 (none) or at least 2, got {holdout}")
     if max_size is not None and max_size < 1:
-        raise OptionError(f"--max-size must be at least 1 pixel, got {max_size}")
+        raise OptionError(f"`max_size` must be at least 1 pixel, got {max_size}")
     files = transforms_files(source) if has_poses(source) else []
     if source.is_file() and holdout == 0:
         files = files[:1]
@@ -130,7 +130,7 @@ def _check_enough(photos: PhotoSet, source: Path, min_photos: int) -> None:
     if len(photos.train) < min_photos and min_photos > 1:
         raise InputError(
             f"{source} leaves {len(photos.train)} photo{'' if len(photos.train) == 1 else 's'} for "
-            f"training and {len(photos.test)} for testing: take more photos, or --holdout 0"
+            f"training and {len(photos.test)} for testing: take more photos, or `holdout=0`"
         )
 
 

@@ -132,7 +132,7 @@ def _rounding_note(files: list[TransformsFile]) -> list[str]:
         return []
     return [
         f"the matrices of {len(off)} frames are rounded: the nearest rotations are taken, which "
-        f"may be off by up to {math.degrees(max(off) / 2):.2g} degrees (--refine-poses fits them)"
+        f"may be off by up to {math.degrees(max(off) / 2):.2g} degrees (`refine_poses` fits them)"
     ]
 
 
