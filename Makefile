@@ -2,6 +2,8 @@
 # make test   runs the tests
 # make venv   installs into .venv, which the other targets do by themselves when it is needed
 # make lint   ruff and mypy
+# make stub   writes the types of the native code (src/tondo/_native.pyi) from the module
+# make sanitize   runs the kernels' tests with AddressSanitizer and UndefinedBehaviorSanitizer
 #
 # The installation is an editable one: changes under src/ count at once, and a change of the
 # native code (cpp/), CMakeLists.txt or pyproject.toml makes the next target build it again.
@@ -14,7 +16,7 @@ STRICT := -C cmake.define.TONDO_WERROR=ON
 NATIVE := pyproject.toml CMakeLists.txt $(shell find cpp -type f -name '*.[ch]*')
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 
-.PHONY: demo test venv lint
+.PHONY: demo test venv lint stub sanitize
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -29,6 +31,33 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+stub: $(VENV)/.installed-dev
+	$(VENV)/bin/python cpp/bindings/write_stub.py > $(VENV)/_native.pyi
+	mv $(VENV)/_native.pyi src/tondo/_native.pyi
+	$(VENV)/bin/ruff format src/tondo/_native.pyi
+
+# Beside the normal module, and on the kernels' own threads, so that these run the tests, too. Python
+# itself leaks; torch frees by other ways than it allocates.
+SANITIZED := build/sanitize
+sanitize: $(VENV)/.installed-test
+	$(PIP) $(STRICT) -C cmake.define.TONDO_SANITIZE=ON -C cmake.define.TONDO_TORCH_THREADS=OFF \
+	  -C build-dir=$(SANITIZED)/build --no-deps --upgrade --target $(SANITIZED)/site .
+	LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(VENV)/bin/python -c "$$sanitized" tests/kernels
+
+# The editable installation is found before any path.
+define sanitized
+import sys
+sys.meta_path = [f for f in sys.meta_path if 'ScikitBuild' not in type(f).__name__]
+sys.path.insert(0, '$(SANITIZED)/site')
+import pytest
+from tondo import _native
+assert '$(SANITIZED)' in _native.__file__, _native.__file__
+sys.exit(pytest.main(sys.argv[1:]))
+endef
+export sanitized
 
 $(VENV)/.installed: $(NATIVE) | $(VENV)/bin/python
 	@$(compiler)

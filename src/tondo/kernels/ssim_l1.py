@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
+from tondo.kernels.native import plain
 from tondo.kernels.ssim_l1_torch import check_pictures, ssim_l1_torch
 
 
@@ -48,7 +49,7 @@ class _NativeSsimL1(torch.autograd.Function):
     def forward(
         ctx: Any, image: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float
     ) -> Tensor:
-        image, target = (picture.detach().contiguous() for picture in (image, target))
+        image, target = plain(image, target)
         valid = None if mask is None else mask.to(torch.uint8).contiguous()
         slopes = torch.zeros_like(image) if ctx.needs_input_grad[0] else None
         pixels = torch.ones(len(image)) if mask is None else mask.sum((1, 2))

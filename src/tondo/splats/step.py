@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tondo import _native
 from tondo.data.cameras import Camera
-from tondo.kernels.splats.gaussians import Gaussians, ScreenGaussians
+from tondo.kernels.splats.gaussians import Gaussians, ScreenGaussians, ScreenGrads
 from tondo.kernels.splats.project_torch import ProjectionOptions
 from tondo.splats.parameters import NAMES, Parameters
 
@@ -53,15 +53,6 @@ class Rates:
             first = torch.full((3,), self.sh0)
             return torch.cat([first, torch.full((count - 3,), self.sh_rest)])
         return torch.full((count,), getattr(self, name))
-
-
-class ScreenGrads(NamedTuple):
-    """Gradients of what `ScreenGaussians` a picture is made from; see there."""
-
-    means2d: Tensor
-    conics: Tensor
-    opacities: Tensor
-    channels: Tensor
 
 
 class SplatGrads(NamedTuple):
@@ -228,9 +219,10 @@ def update(
     for name, grad in zip(NAMES, (v.means, v.quats, v.scales, v_opacities, v.sh), strict=True):
         columns = max(1, grad[0].numel()) if len(grad) else 1
         moments = (parameters.exp_avg[name], parameters.exp_avg_sq[name])
-        rows = [x.view(-1, columns) for x in (parameters.values[name], grad, *moments)]
+        rows = (parameters.values[name], grad, *moments)
+        value, v_value, first, second = (x.view(-1, columns) for x in rows)
         adam = (rates.columns(name, columns), BETA1, BETA2, EPS, step)
-        _native.adam_visible(*rows, adam, work.screen.radii)
+        _native.adam_visible(value, v_value, first, second, adam, work.screen.radii)
 
 
 def psnr(work: Workspace, target: Target, exposure: Tensor | None) -> float:

@@ -25,6 +25,7 @@ from tondo.data.field import (
 )
 from tondo.kernels.fields.frequency import log_density, render_frequency
 from tondo.kernels.fields.rays_torch import expanded, log_densities_torch, render_rays_torch
+from tondo.kernels.native import plain
 
 
 class RayPictures(NamedTuple):
@@ -118,7 +119,7 @@ def render_rays(
     weights = field.heads.weights
     if weights.device.type != "cpu" or weights.dtype != torch.float32:
         return RayPictures(*render_rays_torch(field, rays_o, rays_d, ends, offsets, marching))
-    rays = NativeRays(*(x.detach().contiguous() for x in (rays_o, rays_d, ends, offsets)))
+    rays = NativeRays(*plain(rays_o, rays_d, ends, offsets))
     first, second = _arrays(field.encoding)
     wanted = any(x is not None and x.requires_grad for x in (first, second, weights))
     if not (torch.is_grad_enabled() and wanted):
@@ -224,15 +225,16 @@ class _Rays(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.tape.passes != ctx.now:
             raise RuntimeError("the tape of these rays has been used by a later pass")
-        found = [
-            None if shape is None else ctx.tape.gradient(place, shape)
-            for place, shape in enumerate(ctx.shapes)
-        ]
-        flat = [None if x is None else x.view(-1) for x in found]
-        v_colors, v_opacities, v_depths, v_distortions = (x.contiguous() for x in grads[:4])
+        first, second, weights = ctx.shapes
+        v_first, v_weights = ctx.tape.gradient(0, first), ctx.tape.gradient(2, weights)
+        v_second = None if second is None else ctx.tape.gradient(1, second)
+        flat = None if v_second is None else v_second.view(-1)
+        v_colors, v_opacities, v_depths, v_distortions = plain(*grads[:4])
         wanted = (v_colors, v_opacities, v_depths, v_distortions)
-        _native.field_backward(ctx.tape.native, ctx.native, ctx.rays, wanted, *flat)
-        return (*found, None, None, None, None)
+        _native.field_backward(
+            ctx.tape.native, ctx.native, ctx.rays, wanted, v_first.view(-1), flat, v_weights
+        )
+        return v_first, v_second, v_weights, None, None, None, None
 
 
 def as_double(field: Field) -> Field:

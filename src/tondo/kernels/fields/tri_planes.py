@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from tondo.kernels.fields.tri_planes_torch import (
     Planes,
     march_planes_torch,
 )
+from tondo.kernels.native import plain
 
 FEATURES, MOST_HIDDEN = 8, 64  # what the native kernel is made for
 QUADRATURE = (SAMPLES, DENSITY, FIRST_RADIUS, EDGE)
@@ -70,13 +71,32 @@ def march_planes(
     return images, alphas
 
 
+class _FlatPlanes(NamedTuple):
+    """`Planes` as the native code takes them, channels last; or their gradients."""
+
+    maps: Tensor
+    w1: Tensor
+    b1: Tensor
+    w2: Tensor
+    b2: Tensor
+
+
+class _Sight(NamedTuple):
+    """Rays, see `march_planes`."""
+
+    origins: Tensor
+    directions: Tensor
+    shifts: Tensor
+
+
 class _March(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        kept = [tensor.detach().contiguous() for tensor in inputs]
-        batch, rays = kept[6].shape[:2]
+        kept = plain(*inputs)
+        planes, sight = _FlatPlanes(*kept[:5]), _Sight(*kept[5:])
+        batch, rays = sight.directions.shape[:2]
         images, alphas = torch.empty(batch, rays, 4), torch.empty(batch, rays)
-        _native.tri_planes_forward(kept[:5], kept[5:], QUADRATURE, images, alphas)
+        _native.tri_planes_forward(planes, sight, QUADRATURE, images, alphas)
         ctx.save_for_backward(*kept)
         return images, alphas
 
@@ -84,8 +104,8 @@ class _March(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, v_images: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
         kept = ctx.saved_tensors
-        grads = tuple(torch.empty_like(tensor) for tensor in kept[:5])
-        _native.tri_planes_backward(
-            kept[:5], kept[5:], QUADRATURE, v_images.contiguous(), v_alphas.contiguous(), grads
-        )
+        planes, sight = _FlatPlanes(*kept[:5]), _Sight(*kept[5:])
+        grads = _FlatPlanes(*map(torch.empty_like, planes))
+        v_images, v_alphas = plain(v_images, v_alphas)
+        _native.tri_planes_backward(planes, sight, QUADRATURE, v_images, v_alphas, grads)
         return (*grads, None, None, None)

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_one_device, check_shape
+from tondo.kernels.native import plain
 from tondo.kernels.sphere.matcap_torch import matcap_torch
 
 
@@ -50,16 +51,16 @@ def matcap(quats: Tensor, viewmats: Tensor, light: Tensor, colors: Tensor) -> Te
 class _Matcap(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> Tensor:
-        kept = [tensor.detach().contiguous() for tensor in inputs]
-        out = torch.empty_like(kept[3])
-        _native.matcap_forward(*kept, out)
-        ctx.save_for_backward(*kept)
+        quats, turns, light, colors = plain(*inputs)
+        out = torch.empty_like(colors)
+        _native.matcap_forward(quats, turns, light, colors, out)
+        ctx.save_for_backward(quats, turns, light, colors)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_out: Tensor) -> tuple[Tensor | None, ...]:
-        kept = ctx.saved_tensors
-        v_light, v_colors = torch.empty_like(kept[2]), torch.empty_like(kept[3])
-        _native.matcap_backward(*kept, v_out.contiguous(), v_light, v_colors)
+        quats, turns, light, colors = ctx.saved_tensors
+        v_light, v_colors = torch.empty_like(light), torch.empty_like(colors)
+        _native.matcap_backward(quats, turns, light, colors, v_out.contiguous(), v_light, v_colors)
         return None, None, v_light, v_colors

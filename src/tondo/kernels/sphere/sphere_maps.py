@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_one_device, check_shape
+from tondo.kernels.native import plain
 from tondo.kernels.sphere.sphere_maps_torch import (
     doubled_torch,
     finer_torch,
@@ -154,12 +155,12 @@ class _Doubled(torch.autograd.Function):
 class _Finer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor, bias: Tensor, leak: float) -> Tensor:
-        kept = (x.detach().contiguous(), scale.detach().contiguous(), bias.detach().contiguous())
+        x, scale, bias = plain(x, scale, bias)
         batch, channels, rows, columns = x.shape
         out = torch.empty(batch, channels // 4, 2 * rows, 2 * columns)
-        _native.sphere_finer(kept, leak, out)
+        _native.sphere_finer((x, scale, bias), leak, out)
         ctx.leak = leak
-        ctx.save_for_backward(*kept, out)
+        ctx.save_for_backward(x, scale, bias, out)
         return out
 
     @staticmethod

@@ -59,6 +59,15 @@ class ScreenGaussians(NamedTuple):
     channels: Tensor
 
 
+class ScreenGrads(NamedTuple):
+    """Gradients of the `ScreenGaussians` that a picture is made from; see there."""
+
+    means2d: Tensor
+    conics: Tensor
+    opacities: Tensor
+    channels: Tensor
+
+
 def check_gaussians(gaussians: Gaussians, cameras: Cameras, scenes: bool = False) -> dict[str, int]:
     """Hold the records against each other; returns the sizes of N and C (B of `scenes`, which have
     a camera each).
@@ -91,8 +100,3 @@ def check_size(width: int, height: int) -> None:
     """Raises ValueError unless a picture of this size has a pixel."""
     if width < 1 or height < 1:
         raise ValueError(f"the picture must be at least 1x1, got {width}x{height}")
-
-
-def plain(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Tensors as the native code takes them: contiguous, outside autograd."""
-    return tuple(tensor.detach().contiguous() for tensor in tensors)

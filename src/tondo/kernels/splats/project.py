@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
-from tondo.kernels.splats.gaussians import Cameras, Gaussians, plain
+from tondo.kernels.native import plain
+from tondo.kernels.splats.gaussians import Cameras, Gaussians
 from tondo.kernels.splats.project_torch import Projection, ProjectionOptions, project_torch
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tondo import _native
-from tondo.kernels.splats.gaussians import ScreenGaussians, plain
+from tondo.kernels.native import plain
+from tondo.kernels.splats.gaussians import ScreenGaussians, ScreenGrads
 from tondo.kernels.splats.project import project
 from tondo.kernels.splats.project_torch import Projection
 from tondo.kernels.splats.rasterize_torch import (
@@ -127,7 +128,6 @@ class _NativeRasterize(torch.autograd.Function):
         *tensors, sums = ctx.saved_tensors
         splats = ScreenGaussians(*tensors)
         v_sums, v_alphas = plain(v_sums, v_alphas)
-        of = (splats.means2d, splats.conics, splats.opacities, splats.channels)
-        v_means2d, v_conics, v_opacities, v_channels = grads = tuple(map(torch.empty_like, of))
+        grads = ScreenGrads(*(torch.empty_like(getattr(splats, x)) for x in ScreenGrads._fields))
         _native.rasterize_backward(ctx.bins, splats, sums, v_sums, v_alphas, grads, None)
-        return v_means2d, v_conics, None, None, v_opacities, v_channels, None
+        return grads.means2d, grads.conics, None, None, grads.opacities, grads.channels, None

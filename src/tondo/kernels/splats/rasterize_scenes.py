@@ -10,12 +10,12 @@ from torch.autograd.function import once_differentiable
 
 from tondo import _native
 from tondo.checks import check_shape
+from tondo.kernels.native import plain
 from tondo.kernels.splats.gaussians import (
     Cameras,
     Gaussians,
     check_alike,
     check_gaussians,
-    plain,
 )
 from tondo.kernels.splats.rasterize import rasterize_path, scenes_gsplat
 from tondo.kernels.splats.rasterize_scenes_torch import rasterize_scenes_torch
@@ -69,13 +69,24 @@ def rasterize_scenes(
     return ScenePictures(images[..., :3], images[..., 3:], alphas)
 
 
+class _Splats(NamedTuple):
+    """`Gaussians` of B scenes and their colours, or the gradients of these."""
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+    opacities: Tensor
+    colors: Tensor
+
+
 class _Scenes(torch.autograd.Function):
     """Pictures [B, H, W, 4] (colour, depth) and alphas [B, H, W]."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
         *tensors, (_, Ks, width, height), eps2d = inputs
-        *splats, viewmats, Ks = plain(*tensors, Ks)
+        *each, viewmats, Ks = plain(*tensors, Ks)
+        splats = _Splats(*each)
         images = torch.empty(len(Ks), height, width, 4)
         alphas = torch.empty(len(Ks), height, width)
         batch = _native.SceneBatch()
@@ -87,9 +98,11 @@ class _Scenes(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, v_images: Tensor, v_alphas: Tensor) -> tuple[Tensor | None, ...]:
-        *splats, images = ctx.saved_tensors
-        grads = [torch.empty_like(tensor) for tensor in splats]
+        *each, images = ctx.saved_tensors
+        splats = _Splats(*each)
+        grads = _Splats(*map(torch.empty_like, each))
+        v_images, v_alphas = plain(v_images, v_alphas)
         rows = torch.empty(len(images), 3, 4) if ctx.needs_input_grad[5] else None
-        _native.scenes_backward(ctx.batch, splats, images, *plain(v_images, v_alphas), grads, rows)
+        _native.scenes_backward(ctx.batch, splats, images, v_images, v_alphas, grads, rows)
         v_viewmats = None if rows is None else torch.nn.functional.pad(rows, (0, 0, 0, 1))
         return (*grads, v_viewmats, None, None)
