@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise InputError(
             f"{folder} is no prepared picture set: it has no {MANIFEST} "
-            "(tondo prepare PICTURES --for gan makes one)"
+            "(`tondo prepare PICTURES --for gan` makes one)"
         )
     content = read_json(path, _MAX_MANIFEST, "manifest")
     try:
