@@ -21,7 +21,7 @@ from tondo.sfm.motion.place import LOOKING, MATCHING, PLACING, Placement, Unplac
 from tondo.sfm.motion.quiet import quiet_colmap
 from tondo.sfm.motion.still import static_background
 from tondo.sfm.options import PrepareOptions
-from tondo.sfm.photos.gather import GatheredPhoto, gather_photos, is_video
+from tondo.sfm.photos.gather import Gathered, GatheredPhoto, gather_photos, is_video
 
 DEFAULTS = PrepareOptions()
 Progress = Callable[[str, int, int], None]
@@ -99,22 +99,12 @@ def prepare(
     made = result_folder(out, mark="prepare.json", maker="tondo prepare", force=force)
     with quiet_colmap(), made as result:
         make_folder(result / "images")
-        gathered = gather_photos(
-            source,
-            result / "images",
-            frames=options.frames,
-            max_size=options.feature_size,
-            max_features=options.max_features,
-            masks=options.masks,
-            on_progress=lambda done, total: say(STAGES[0], done, total),
-        )
-        photos, skipped = gathered.photos, gathered.skipped
-        _check_enough(source, photos, skipped)
-        placement = _place(source, photos, result, options, say)
+        gathered = _gather(source, result / "images", options, say)
+        placement = _place(source, gathered.photos, result, options, say)
         models = _kept_models(placement, result)
         notes = (*gathered.notes, *filter(None, [placement.note]))
         say(STAGES[4], 0, 1)
-        capture = _describe(photos, skipped, placement, models)
+        capture = _describe(gathered, placement, models)
         coverage = write_report(result, capture, title=_title(source), notes=notes)
         seconds = time.perf_counter() - started
         facts = _facts(capture, coverage, models, source, options.seed, seconds)
@@ -123,6 +113,30 @@ def prepare(
     _check_trusted(capture, out)
     _check_half_placed(capture, out)
     return _prepared(out, capture, tuple(give_advice(capture, coverage)), notes)
+
+
+def _gather(source: Path, folder: Path, options: PrepareOptions, say: Progress) -> Gathered:
+    """At least two photos, in `folder`."""
+    gathered = gather_photos(
+        source,
+        folder,
+        frames=options.frames,
+        max_size=options.feature_size,
+        max_features=options.max_features,
+        masks=options.masks,
+        on_progress=lambda done, total: say(STAGES[0], done, total),
+    )
+    photos, skipped = gathered.photos, gathered.skipped
+    if len(photos) >= 2:
+        return gathered
+    unread = ""
+    if skipped:
+        unread = f" ({len(skipped)} left out, e.g. {skipped[0].name}: {skipped[0].reason})"
+    count = "only one photo that can be used" if len(photos) == 1 else "no photo that can be used"
+    raise InputError(
+        f"{source} has {count}{unread}; poses need at least 2 photos of the same thing from "
+        "different places, and 30 to 100 are usual"
+    )
 
 
 def _place(
@@ -159,13 +173,11 @@ def _kept_models(placement: Placement, result: Path) -> list[pycolmap.Reconstruc
 
 
 def _describe(
-    photos: Sequence[GatheredPhoto],
-    skipped: Sequence[Skipped],
-    placement: Placement,
-    models: Sequence[pycolmap.Reconstruction],
+    gathered: Gathered, placement: Placement, models: Sequence[pycolmap.Reconstruction]
 ) -> Capture:
     """The facts, and a doubt where the background stays where it is while the object turns."""
-    capture = describe_capture(photos, skipped, placement, models)
+    photos = gathered.photos
+    capture = describe_capture(photos, gathered.skipped, placement, models)
     placed = {}
     if models:
         placed = {image.name: image for image in models[0].images.values() if image.has_pose}
@@ -218,21 +230,6 @@ def _title(source: Path) -> str:
     """What was photographed: the name of the folder above one that is only called images."""
     whole = source.resolve()
     return whole.parent.name if whole.name.lower() in ("images", "photos") else whole.name
-
-
-def _check_enough(
-    source: Path, photos: Sequence[GatheredPhoto], skipped: Sequence[Skipped]
-) -> None:
-    if len(photos) >= 2:
-        return
-    unread = ""
-    if skipped:
-        unread = f" ({len(skipped)} left out, e.g. {skipped[0].name}: {skipped[0].reason})"
-    count = "only one photo that can be used" if len(photos) == 1 else "no photo that can be used"
-    raise InputError(
-        f"{source} has {count}{unread}; poses need at least 2 photos of the same thing from "
-        "different places, and 30 to 100 are usual"
-    )
 
 
 def _check_trusted(capture: Capture, out: Path) -> None:
