@@ -28,8 +28,9 @@ from tondo import _native
 from tondo.gan.options import TrainOptions
 from tondo.gan.training.inputs import train_inputs
 from tondo.gan.training.state import TrainInputs, TrainState
-from tondo.gan.training.step import Watch, begin, one_step
+from tondo.gan.training.step import begin, one_step
 from tondo.io.collections.picture_shards import load_pictures
+from tondo.runs.watch import SILENT
 
 GROUPS = {  # the first whose word is in an operation's name
     "convolutions, backward": ("convolution_backward",),
@@ -104,7 +105,7 @@ def main() -> None:
     args = parser.parse_args()
     pictures = load_pictures(prepared("apples", args.runs))
     options = TrainOptions(poses="turntable+tumble", axial=True)
-    inputs, shape = train_inputs(pictures, options, Watch())
+    inputs, shape = train_inputs(pictures, options, SILENT)
     state = begin(inputs, shape, 0)
     threads = list(dict.fromkeys((1, _native.num_threads())))
     rounds = speeds(state, inputs, threads, args.rounds, args.steps)

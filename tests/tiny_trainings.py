@@ -11,9 +11,11 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.gan.options import TrainOptions
-from tondo.gan.training.state import TrainInputs
+from tondo.gan.training.pretrain import Pretraining
+from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.geometry.look_at import angles_of, cameras_at
 from tondo.geometry.pose_prior import NAMED
+from tondo.runs.watch import SILENT, Watch
 
 DEFAULTS = TrainOptions()
 
@@ -52,3 +54,14 @@ def train_inputs(pictures: PictureSet, watched: Watched) -> TrainInputs:
     assert pictures.viewmats is not None
     angles = angles_of(pictures.viewmats)
     return TrainInputs(pictures, NAMED["turntable"], watched, tuned(batch=8), angles)
+
+
+def pretrained(
+    state: TrainState, inputs: TrainInputs, count: int, watch: Watch = SILENT
+) -> TrainState:
+    """`state` after pretraining on `count` photographs."""
+    pretraining = Pretraining(state, inputs, count, watch=watch)
+    while (fraction := pretraining.fraction()) < 1:
+        pretraining.advance(fraction)
+    pretraining.end()
+    return state

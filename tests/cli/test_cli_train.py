@@ -27,15 +27,17 @@ from tiny_generators import tiny_run
 from tiny_trainings import tuned
 from tondo.cli.main import main
 from tondo.gan.files.generator_file import load_generator
-from tondo.gan.training import session
-from tondo.gan.training.session import Interrupted, train_generator
+from tondo.gan.training import method, session
+from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
-from tondo.gan.training.step import StepReport, Watch
 from tondo.io.collections.picture_shards import load_pictures, read_manifest
 from tondo.io.images import image_size
 from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_splat_file
-from tondo.runs.events import Note, read_events
+from tondo.runs.events import GanStep, Note, read_events
+from tondo.runs.loop import Interrupted
+from tondo.runs.method import Report
+from tondo.runs.watch import Watch
 
 FILE = "generator.safetensors"
 TINY = ["--size", "32", "--batch", "4", "--poses", "turntable"]
@@ -46,7 +48,7 @@ FEW = [*TINY, "--kimg", "0.004"]  # one step
 def quickly() -> Iterator[None]:
     """On one thread, with few samples in the grids."""
     with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "GRID_SEEDS", 1)
+        patch.setattr(method, "GRID_SEEDS", 1)
         yield
 
 
@@ -151,7 +153,7 @@ def test_a_run_goes_on_with_its_own_batch(
     assert train(pictures, run, *FEW[:-1], "0.02", "--batch", "20", "--accumulate", "5") == 0
     capsys.readouterr()
     assert train(pictures, run, "--resume", "--kimg", "0.04", "--accumulate", "5") == 0
-    assert "changes nothing" not in capsys.readouterr().out
+    assert "is ignored" not in capsys.readouterr().out
     assert kimg(run) == pytest.approx(0.04)
 
 
@@ -161,7 +163,7 @@ def test_the_printed_way_to_go_on_is_one_for_any_name(
     """A name with a space in it, too: the line is there to be copied."""
 
     def stopping(*_: object, **__: object) -> None:
-        raise Interrupted(1.5)
+        raise Interrupted("1.5 thousand pictures")
 
     monkeypatch.setattr(session, "train_generator", stopping)
     assert train(pictures, tmp_path / "my run", *FEW) == 130
@@ -273,13 +275,13 @@ def test_numbers_that_are_none_end_with_what_was_good(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit status 2 with advice; the generator is that of the last good checkpoint."""
-    real_step, run = session.one_step, tmp_path / "run"
+    real_step, run = method.one_step, tmp_path / "run"
 
-    def breaking(state: TrainState, inputs: TrainInputs) -> StepReport:
+    def breaking(state: TrainState, inputs: TrainInputs) -> GanStep:
         report = real_step(state, inputs)
         return replace(report, loss_d=math.nan) if report.step >= 3 else report
 
-    monkeypatch.setattr(session, "one_step", breaking)
+    monkeypatch.setattr(method, "one_step", breaking)
     assert train(pictures, run, *TINY, "--kimg", "0.02", "--checkpoint-seconds", "0") == 2
     said = capsys.readouterr()
     assert "going back, with half the rates" in said.out
@@ -351,12 +353,12 @@ def test_progress_grows_to_the_end(pictures: Path, tmp_path: Path) -> None:
     """The fraction that a step is told with is that after it; the rate is that of this session,
     a resumed one, too."""
     options = tuned(size=32, poses="turntable", kimg=0.016, batch=4)
-    told: list[tuple[int, float, float]] = []
-    watch = Watch(step=lambda report, done, rate: told.append((report.pictures, done, rate)))
+    reports: list[Report] = []
+    watch = Watch(step=reports.append)
     train_generator(pictures, tmp_path / "run", options, watch=watch)
     train_generator(
         pictures, tmp_path / "run", replace(options, kimg=0.02), resume=True, watch=watch
     )
-    assert [shown for shown, _, _ in told] == [4, 8, 12, 16, 20]
-    assert all(0 < rate < 1e4 for _, _, rate in told)
-    assert [done for _, done, _ in told] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert [report.event.pictures for report in reports] == [4, 8, 12, 16, 20]
+    assert all(0 < report.rate < 1e4 for report in reports)
+    assert [report.fraction for report in reports] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])

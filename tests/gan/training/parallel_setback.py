@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tondo.cli.main import main
 from tondo.gan.training import divergence
-from tondo.gan.training.step import StepReport
+from tondo.runs.events import GanStep
 
 ILL_AT = 1
 
@@ -16,7 +16,7 @@ def make_ill(replace: Callable[[object, str, object], None]) -> None:
     """Let a training be ill once, when step `ILL_AT` is reached first; `replace` is `setattr`."""
     before: list[int] = []
 
-    def check_step(monitor: divergence.DivergenceMonitor, report: StepReport) -> str | None:
+    def check_step(monitor: divergence.DivergenceMonitor, report: GanStep) -> str | None:
         if report.step != ILL_AT or before:
             return None
         before.append(report.step)

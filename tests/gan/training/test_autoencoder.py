@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from tiny_generators import SHAPE
-from tiny_trainings import Watched, squares, train_inputs, tuned
+from tiny_trainings import Watched, pretrained, squares, train_inputs, tuned
 from tondo.gan.networks import latent_mixture
 from tondo.gan.objects.render import make_objects, render
 from tondo.gan.training import state_tensors
@@ -24,7 +24,6 @@ from tondo.gan.training.autoencoder import (
     silhouette_shading_l1,
 )
 from tondo.gan.training.divergence import BrokenTraining
-from tondo.gan.training.pretrain import pretrain, pretrain_optimiser
 from tondo.gan.training.reconstruction import (
     CANDIDATES,
     FRONT,
@@ -37,6 +36,7 @@ from tondo.gan.training.reconstruction import (
 from tondo.gan.training.state import TrainInputs, TrainState, real_images, with_coverage
 from tondo.gan.training.step import begin, one_step
 from tondo.geometry.pose_prior import BELL, NAMED, PosePrior, cameras_by, parse_poses
+from tondo.runs.watch import Watch
 
 
 def test_codes_are_drawn_and_cost_what_they_say() -> None:
@@ -149,14 +149,11 @@ def test_the_first_look_makes_objects_like_the_photographs() -> None:
     inputs = train_inputs(squares(), Watched())
     state = begin(inputs, SHAPE, seed=0)
     before = far_off(state, inputs)
-    with_cameras: list[tuple[int, int]] = []
+    told: list[tuple[int, int]] = []
 
-    def tell(done: int, of: int) -> bool:
-        with_cameras.append((done, of))
-        return False
-
-    pretrain(state, inputs, pretrain_optimiser(state, inputs.options), 400, tell)
-    assert with_cameras[-1] == (400, 400)
+    watch = Watch(stage=lambda _, done, of: told.append((done, of)))
+    pretrained(state, inputs, 400, watch)
+    assert told[-1] == (400, 400)
     assert far_off(state, inputs) < 0.6 * before
     for name, tensor in state.G.state_dict().items():
         assert torch.equal(tensor, state.G_ema.state_dict()[name]), name
@@ -317,9 +314,8 @@ def test_a_first_look_that_breaks_says_so() -> None:
     state = begin(inputs, SHAPE, seed=0)
     with torch.no_grad():
         state.G.conv1.weight[0] = float("nan")
-    learned = pretrain_optimiser(state, inputs.options)
     with pytest.raises(BrokenTraining, match=r"NaN after 8 of 400 photographs.*What to try"):
-        pretrain(state, inputs, learned, 400, lambda done, of: False)
+        pretrained(state, inputs, 400)
 
 
 def test_random_z_come_to_lie_as_the_codes_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,8 +323,7 @@ def test_random_z_come_to_lie_as_the_codes_do(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(latent_mixture, "EVERY", every)
     inputs = train_inputs(squares(), Watched())
     state = begin(inputs, replace(SHAPE, kinds=3), seed=0)
-    learned = pretrain_optimiser(state, inputs.options)
-    pretrain(state, inputs, learned, every + 64, lambda done, of: False)
+    pretrained(state, inputs, every + 64)
     centre, spread = state.G.centre.clone(), state.G.spread.clone()
     assert torch.equal(state.G_ema.spread, spread)
     assert bool((state.G.shares > 0).all())

@@ -32,7 +32,6 @@ from tondo.gan.objects.render import render_styles
 from tondo.gan.options import TrainOptions
 from tondo.gan.training import inputs
 from tondo.gan.training.inputs import train_inputs
-from tondo.gan.training.step import Watch
 from tondo.geometry.look_at import cameras_at
 from tondo.geometry.pose_prior import NAMED
 from tondo.io.collections.picture_shards import load_pictures
@@ -41,6 +40,7 @@ from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_splat_file
 from tondo.runs.checkpoints import save_checkpoint
 from tondo.runs.run_directory import RunDirectory
+from tondo.runs.watch import Watch
 
 SCENE = replace(SHAPE, background="scene")
 OPTIONS = TrainOptions(size=32)

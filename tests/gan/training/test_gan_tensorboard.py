@@ -17,8 +17,9 @@ from one_thread import one_thread
 from small_pictures import ball, prepared, write_pictures
 from tiny_trainings import tuned
 from tondo.gan.objects.contact_sheet import SIDES
-from tondo.gan.training import session
+from tondo.gan.training import method
 from tondo.gan.training.session import train_generator
+from tondo.runs import loop
 from tondo.runs.events import GanStep, read_events
 
 SMALL = tuned(size=32, poses="turntable", kimg=0.012, batch=4)
@@ -39,9 +40,10 @@ CURVES = {
 def telling_everything() -> Iterator[None]:
     """Every step, and few samples."""
     with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "EVENT_SECONDS", 0.0)
-        patch.setattr(session, "GRID_SECONDS", 0.0)
-        patch.setattr(session, "GRID_SEEDS", SEEDS)
+        patch.setattr(loop, "EVENT_SECONDS", 0.0)
+        patch.setattr(loop, "PICTURE_REST", 0.0)
+        patch.setattr(method.AdversarialTraining, "picture_seconds", 0.0)
+        patch.setattr(method, "GRID_SEEDS", SEEDS)
         yield
 
 

@@ -14,14 +14,14 @@ from small_pictures import training_set_of_balls
 from tiny_trainings import tuned
 from tondo.cli.main import main
 from tondo.gan.files.generator_file import load_generator
-from tondo.gan.training import divergence, session
+from tondo.gan.training import divergence, method
 from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
-from tondo.gan.training.step import StepReport, Watch
 from tondo.runs.checkpoints import load_latest_checkpoint
-from tondo.runs.events import Note, read_events
+from tondo.runs.events import GanStep, Note, read_events
 from tondo.runs.run_directory import open_run
+from tondo.runs.watch import Watch
 
 CONFIG = tuned(batch=4, decay=0.0)  # even rates, that halves may be seen
 SMALL = tuned(CONFIG, size=32, poses="turntable", kimg=0.016, checkpoint_seconds=0.0)
@@ -52,16 +52,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[float]]]:
     """Every step that is taken, with the rates of G, of the codes and of D."""
-    real_step, steps = session.one_step, []
+    real_step, steps = method.one_step, []
 
-    def step(state: TrainState, inputs: TrainInputs) -> StepReport:
+    def step(state: TrainState, inputs: TrainInputs) -> GanStep:
         groups = [*state.opt_g.param_groups, *state.opt_d.param_groups]
         report = real_step(state, inputs)
         steps.append((report.step, [group["lr"] for group in groups]))
         return report
 
-    monkeypatch.setattr(session, "one_step", step)
-    monkeypatch.setattr(session, "GRID_SEEDS", 1)
+    monkeypatch.setattr(method, "one_step", step)
+    monkeypatch.setattr(method, "GRID_SEEDS", 1)
     return steps
 
 
@@ -80,19 +80,19 @@ def collapse(monkeypatch: pytest.MonkeyPatch) -> Spoil:
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch, taken: list) -> Spoil:
     """Call it with n: D tells real from generated without a doubt at step 2, n times."""
-    stepped = session.one_step
+    stepped = method.one_step
 
     def spoil(times: int) -> None:
         monkeypatch.setattr(divergence, "BEFORE", 8)
         monkeypatch.setattr(divergence, "STEPS", 1)
         left = [0.01] * times
 
-        def step(state: TrainState, inputs: TrainInputs) -> StepReport:
+        def step(state: TrainState, inputs: TrainInputs) -> GanStep:
             report = stepped(state, inputs)
             ill = report.step == 2 and left
             return replace(report, loss_d=left.pop() if ill else 1.0)
 
-        monkeypatch.setattr(session, "one_step", step)
+        monkeypatch.setattr(method, "one_step", step)
 
     return spoil
 
@@ -119,7 +119,7 @@ def test_it_goes_back_once_with_half_the_rates_and_ends_well(
     assert "half the rates" in back
     assert "0.0 thousand pictures" in back
     assert result.summary["steps"] == 4
-    assert result.trained.card.kimg == pytest.approx(0.016)
+    assert result.model.card.kimg == pytest.approx(0.016)
     events = read_events(tmp_path / "run" / "events.jsonl")
     assert [e.message for e in events if isinstance(e, Note)] == [words]
     checkpoint = load_latest_checkpoint(open_run(tmp_path / "run"))

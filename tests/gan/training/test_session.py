@@ -22,11 +22,10 @@ from tondo.errors import OptionError
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.skin import Skins
 from tondo.gan.options import Adversarial, Schedule
-from tondo.gan.training import divergence, inputs, pretrain, session
+from tondo.gan.training import divergence, inputs, method, pretrain, session
 from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.options import check_options
 from tondo.gan.training.session import train_generator
-from tondo.gan.training.step import StepReport, Watch
 from tondo.gan.training.worker import newest
 from tondo.geometry.pose_prior import parse_poses
 from tondo.io.collections.picture_shards import is_prepared, load_pictures
@@ -34,7 +33,9 @@ from tondo.io.images import image_size
 from tondo.kernels.threads import num_threads, set_num_threads
 from tondo.pictures.options import PictureOptions
 from tondo.pictures.prepare import prepare_pictures
+from tondo.runs import loop
 from tondo.runs.events import GanStep, Note, read_events
+from tondo.runs.watch import Watch
 
 SMALL = tuned(size=32, poses="turntable", batch=4)
 
@@ -119,14 +120,14 @@ def test_a_run_goes_on_with_the_shape_that_it_was_begun_with(
     with monkeypatch.context() as before:
         before.setattr(inputs, "SMALL_ROWS", 32)
         before.setattr(inputs, "KINDS", 4)
-        first = train_generator(prepared, run, replace(SMALL, kimg=0.008)).trained.generator
-    found = train_generator(prepared, run, replace(SMALL, kimg=0.016), resume=True).trained
+        first = train_generator(prepared, run, replace(SMALL, kimg=0.008)).model.generator
+    found = train_generator(prepared, run, replace(SMALL, kimg=0.016), resume=True).model
     assert (first.shape.rows, first.shape.kinds) == (32, 4)
     assert found.generator.shape == first.shape
     assert found.card.kimg == pytest.approx(0.016)
     assert not torch.equal(found.generator.start, first.start)
     assert newest(run, SMALL)[0].G.shape == first.shape  # as other processes read it
-    other = train_generator(prepared, tmp_path / "other", replace(SMALL, kimg=0.008)).trained
+    other = train_generator(prepared, tmp_path / "other", replace(SMALL, kimg=0.008)).model
     assert other.generator.shape != first.shape
 
 
@@ -135,17 +136,18 @@ def test_a_run_that_is_to_be_longer_stays_so(prepared: Path, tmp_path: Path) -> 
     watch = Watch(note=told.append)
     train_generator(prepared, run, replace(SMALL, kimg=0.008))
     train_generator(prepared, run, replace(SMALL, kimg=0.016), resume=True, watch=watch)
-    assert not any("changes nothing" in text or "pictures that" in text for text in told)
+    assert not any("ignored" in text or "pictures that" in text for text in told)
     config = json.loads((run / "config.json").read_text())
     assert (config["kimg"], config["minutes"]) == (0.016, None)
     # as if killed on the way there
     max((run / "checkpoints").glob("step-*.safetensors")).unlink()
     other = tuned(SMALL, seed=3, base="fish", loss="relativistic")
     found = train_generator(Path("elsewhere"), run, other, resume=True, watch=watch)
-    assert found.trained.card.kimg == pytest.approx(0.016)
+    assert found.model.card.kimg == pytest.approx(0.016)
     assert found.summary["steps"] == 4
-    assert any("changes nothing: `base`, `seed`, `loss` (" in text for text in told)
-    assert any(f"the run was begun with: {prepared}" in text for text in told)
+    ignored = [text for text in told if "is ignored: the run was started with" in text]
+    assert [text.split("=")[0] for text in ignored] == ["`base", "`seed", "`loss"]
+    assert any(f"the run was started with: {prepared}" in text for text in told)
     after = json.loads((run / "config.json").read_text())
     assert after.pop("seconds_done") != config.pop("seconds_done")  # each took its own time
     assert after == config
@@ -169,7 +171,7 @@ def test_a_first_look_that_is_stopped_goes_on(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C in it leaves a run; going on ends where going straight does."""
-    monkeypatch.setattr(session, "FIRST_SHARE", 0.8)
+    monkeypatch.setattr(session, "PRETRAIN_SHARE", 0.8)
     monkeypatch.setattr(pretrain, "EVERY", 3)
     options = replace(SMALL, kimg=0.04)
     features: list[tuple[int, int]] = []
@@ -180,8 +182,8 @@ def test_a_first_look_that_is_stopped_goes_on(
             if len(features) == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    straight = train_generator(prepared, tmp_path / "a", options).trained.generator
-    with pytest.raises(session.Interrupted):
+    straight = train_generator(prepared, tmp_path / "a", options).model.generator
+    with pytest.raises(loop.Interrupted):
         train_generator(prepared, tmp_path / "b", options, watch=Watch(stage=stage))
     assert features[-1][0] == 24
     assert load_generator(tmp_path / "b" / "generator.safetensors").card.kimg == 0
@@ -190,9 +192,9 @@ def test_a_first_look_that_is_stopped_goes_on(
     watch = Watch(note=told.append, stage=stage)
     found = train_generator(prepared, tmp_path / "b", options, resume=True, watch=watch)
     assert "going on with the pretraining" in told
-    assert features[3][0] == 24
+    assert features[3][0] == 32  # the step in which it was stopped was done
     wanted = straight.state_dict()
-    for name, tensor in found.trained.generator.state_dict().items():
+    for name, tensor in found.model.generator.state_dict().items():
         assert torch.equal(tensor, wanted[name]), name
     assert any(not torch.equal(tensor, wanted[name]) for name, tensor in stopped.items())
 
@@ -261,20 +263,20 @@ def test_a_base_of_another_size_is_refused_and_its_cameras_are_kept(
     assert not (tmp_path / "run").exists()
     told: list[str] = []
     result = train_generator(prepared, tmp_path / "run", adapt, watch=Watch(note=told.append))
-    assert result.trained.priors == parse_poses(ranges)
+    assert result.model.priors == parse_poses(ranges)
     assert any("assuming those of" in text for text in told)
 
 
 def test_numbers_that_are_none_go_back_once_and_then_stop(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_step = session.one_step
+    real_step = method.one_step
 
-    def breaking(state: object, inputs: object) -> StepReport:
+    def breaking(state: object, inputs: object) -> GanStep:
         report = real_step(state, inputs)  # type: ignore[arg-type]
         return replace(report, loss_g=math.nan) if report.step >= 3 else report
 
-    monkeypatch.setattr(session, "one_step", breaking)
+    monkeypatch.setattr(method, "one_step", breaking)
     told: list[str] = []
     watch = Watch(note=told.append)
     options = replace(SMALL, kimg=0.1, checkpoint_seconds=3600.0)
@@ -295,7 +297,7 @@ def test_numbers_that_are_none_go_back_once_and_then_stop(
 def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) -> None:
     result = train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.004))
     state = type("T", (), {})()
-    state.G_ema = state.G = result.trained.generator
+    state.G_ema = state.G = result.model.generator
     state.pictures, state.step = 10_000, 2_500
     spread = divergence.diversity(state)
     assert 0 < spread < 1
@@ -323,20 +325,20 @@ def test_varied_backgrounds_do_not_make_samples_varied() -> None:
 def test_a_discriminator_that_is_sure_is_noticed(prepared: Path, tmp_path: Path) -> None:
     result = train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.004))
     state = type("T", (), {})()
-    state.G_ema = state.G = result.trained.generator
+    state.G_ema = state.G = result.model.generator
     state.pictures, state.step = 10_000, 2_500
     # 2, 2 log 2 and log 2 are the losses of a D that knows nothing
     for loss, unsure in (("hinge", 2.0), ("minimax", 1.386), ("relativistic", 0.693)):
         for share, ill in ((0.14, False), (0.03, True)):
             monitor = divergence.DivergenceMonitor(Adversarial(min_diversity=0.0, loss=loss))
             for step in range(divergence.STEPS):
-                report = StepReport(step, 4 * step, share * unsure, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0)
+                report = GanStep(step, 4 * step, share * unsure, 9.0, 9.0, -9.0, 0.1, 0.1, 0.0, 0.0)
                 monitor.note(report)
             assert ("sure of itself" in str(monitor.check(state))) is ill, (loss, share)
 
 
 def test_events_of_a_training(prepared: Path, tmp_path: Path, monkeypatch: object) -> None:
-    monkeypatch.setattr(session, "EVENT_SECONDS", 0.0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(loop, "EVENT_SECONDS", 0.0)  # type: ignore[attr-defined]
     train_generator(prepared, tmp_path / "run", replace(SMALL, kimg=0.016))
     steps = [e for e in read_events(tmp_path / "run" / "events.jsonl") if isinstance(e, GanStep)]
     assert [e.step for e in steps] == [1, 2, 3, 4]

@@ -14,8 +14,10 @@ from tondo.gan.options import TrainOptions
 
 if TYPE_CHECKING:
     from tondo.cli.terminal import Screen
-    from tondo.gan.training.session import Result
-    from tondo.gan.training.step import StepReport, Watch
+    from tondo.gan.files.generator_file import Trained
+    from tondo.runs.loop import Result
+    from tondo.runs.method import Report
+    from tondo.runs.watch import Watch
 
 SPINS = 3000  # more is hardly faster, and beside another program slower (docs/notes/gan.md)
 
@@ -69,8 +71,9 @@ def run(command: Command, typed: Typed) -> None:
 def _lead(command: Command, typed: Typed) -> None:
     """What the first process, or the only one, does."""
     from tondo.cli.terminal import Screen
-    from tondo.gan.training.session import Interrupted, train_generator
+    from tondo.gan.training.session import train_generator
     from tondo.gan.training.worker import ending_workers
+    from tondo.runs.loop import Interrupted
     from tondo.runs.run_directory import check_run_target
 
     with Screen(typed.respelled) as screen:
@@ -83,15 +86,13 @@ def _lead(command: Command, typed: Typed) -> None:
                     command.options,
                     force=command.force,
                     resume=command.resume,
+                    given=[name.removeprefix("options.") for name in typed.given],
                     watch=_watch(screen),
                 )
         except Interrupted as stopped:
             screen.close()
-            again = (str(command.pictures), "-o", str(command.output))
-            print(
-                f"\nstopped after {stopped.kimg:.1f} thousand pictures; go on with:\n"
-                f"  {shlex.join(['tondo', 'train', *again, '--resume'])}"
-            )
+            again = ["tondo", "train", str(command.pictures), "-o", str(command.output), "--resume"]
+            print(f"\n{stopped}; go on with:\n  {shlex.join(again)}")
             raise KeyboardInterrupt from None
     _print_result(result)
 
@@ -115,19 +116,22 @@ def _share_cores(threads: int | None) -> None:
 
 
 def _watch(screen: Screen) -> Watch:
-    from tondo.gan.training.step import Watch
+    from tondo.runs.events import GanStep
+    from tondo.runs.watch import Watch
 
-    def step(report: StepReport, fraction: float, rate: float) -> None:
-        about = (
-            f"{report.pictures / 1000:.1f}k pictures, {rate:.1f}/s, D {report.real:+.2f} "
-            f"{report.fake:+.2f}"
-        )
-        screen.show("training", fraction, 1.0, about)
+    def step(report: Report) -> None:
+        event = report.event
+        if isinstance(event, GanStep):
+            about = (
+                f"{event.pictures / 1000:.1f}k pictures, {report.rate:.1f}/s, D {event.real:+.2f} "
+                f"{event.fake:+.2f}"
+            )
+            screen.show("training", report.fraction, 1.0, about)
 
     return Watch(screen.note, screen.show, step)
 
 
-def _print_result(result: Result) -> None:
+def _print_result(result: Result[Trained]) -> None:
     from rich.table import Table
 
     from tondo.cli.terminal import result_console

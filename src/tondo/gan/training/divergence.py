@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import torch
@@ -13,8 +14,8 @@ from tondo.gan.objects.render import make_objects, render
 from tondo.gan.options import Adversarial
 from tondo.gan.training.losses import loss_named
 from tondo.gan.training.state import TrainState
-from tondo.gan.training.step import StepReport
 from tondo.geometry.look_at import cameras_at
+from tondo.runs.events import GanStep
 
 WATCHED = 16  # samples whose spread is measured
 WATCHED_SEED = 2_000_000
@@ -43,12 +44,13 @@ class DivergenceMonitor:
         unsure = torch.zeros(1, 1)
         self._sure = SURE * float(loss_named(options.loss).of_d(unsure, unsure))
 
-    def note(self, report: StepReport) -> None:
+    def note(self, report: GanStep) -> None:
         self._losses.append(report.loss_d)
 
-    def check_step(self, report: StepReport) -> str | None:
+    def check_step(self, report: GanStep) -> str | None:
         """What cannot wait until the next checkpoint: numbers that are no numbers."""
-        if report.finite:
+        values = (report.loss_d, report.loss_g, report.grad_d, report.grad_g)
+        if all(math.isfinite(value) for value in values):
             return None
         return f"a loss or gradient became infinite or NaN at step {report.step}"
 

@@ -16,7 +16,6 @@ from tondo.gan.networks.shape import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, Gen
 from tondo.gan.options import TrainOptions
 from tondo.gan.training.options import SIZES
 from tondo.gan.training.state import Base, TrainInputs
-from tondo.gan.training.step import Watch
 from tondo.geometry.look_at import angles_of
 from tondo.geometry.pose_prior import NAMED, parse_poses, prior_around
 from tondo.io.atomic import write_json
@@ -26,6 +25,7 @@ from tondo.pictures.options import LEAST, PictureOptions
 from tondo.pictures.prepare import FEW, prepare_pictures
 from tondo.runs.device import training_device
 from tondo.runs.run_directory import RunDirectory, read_photos
+from tondo.runs.watch import Watch
 
 
 def open_base(options: TrainOptions) -> Trained | None:

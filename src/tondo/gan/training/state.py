@@ -18,6 +18,7 @@ from tondo.gan.options import TrainOptions
 from tondo.gan.training.autoencoder import PhotoEncoder
 from tondo.geometry.pose_prior import Cameras, PosePrior
 from tondo.runs.device import CPU
+from tondo.runs.horizon import Clock
 
 MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
 
@@ -79,7 +80,7 @@ class TrainState:
         rng: the only source of random numbers.
         queue: photographs still to come in this round, last first.
         pictures: photographs shown so far.
-        augment_p: strength of the augmentation. seconds: of training.
+        augment_p: strength of the augmentation. clock: training time.
         photo_encoder: None where no photographs are reconstructed.
         camera_estimates: [N, 4] on the CPU, of every photograph's camera: angles in radians and
             the number of the prior, or -1 where there is no estimate yet.
@@ -99,7 +100,7 @@ class TrainState:
     step: int = 0
     augment_p: float = 0.0
     signs: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+    clock: Clock = field(default_factory=Clock)
     photo_encoder: PhotoEncoder | None = None
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import begin
+from tondo.runs.horizon import Clock
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
@@ -25,7 +26,7 @@ def to_tensors(state: TrainState) -> dict[str, Tensor]:
     found["latent_buffer"] = state.latent_buffer.codes
     counts = [state.pictures, state.step, state.latent_buffer.count]
     found["counts"] = torch.tensor(counts, dtype=torch.int64)
-    found["numbers"] = torch.tensor([state.augment_p, state.seconds], dtype=torch.float64)
+    found["numbers"] = torch.tensor([state.augment_p, state.clock.seconds()], dtype=torch.float64)
     found["signs"] = torch.tensor(state.signs, dtype=torch.float64)
     return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
 
@@ -51,7 +52,8 @@ def from_tensors(
     state.latent_buffer.codes.copy_(tensors["latent_buffer"])
     counts = (int(value) for value in tensors["counts"])
     state.pictures, state.step, state.latent_buffer.count = counts
-    state.augment_p, state.seconds = (float(value) for value in tensors["numbers"])
+    state.augment_p, seconds = (float(value) for value in tensors["numbers"])
+    state.clock = Clock(seconds)
     state.signs = tensors["signs"].tolist()
     return state
 

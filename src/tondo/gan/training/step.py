@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -48,39 +46,10 @@ from tondo.gan.training.state import (
 from tondo.geometry.pose_prior import Cameras, draw_cameras
 from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.runs import distributed
+from tondo.runs.events import GanStep
 
 AUGMENT_EVERY = 4
 W_MEAN_RATE = 0.005
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """One step: the losses, D's mean logits and the norms of the gradients."""
-
-    step: int
-    pictures: int
-    loss_d: float
-    loss_g: float
-    real: float
-    fake: float
-    grad_d: float
-    grad_g: float
-    augment_p: float
-
-    @property
-    def finite(self) -> bool:
-        values = (self.loss_d, self.loss_g, self.grad_d, self.grad_g)
-        return all(math.isfinite(value) for value in values)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How a training tells what it does: sentences; (stage, done, total) while pictures are
-    prepared; every step, with the fraction of the training that is over and pictures a second."""
-
-    note: Callable[[str], None] = lambda text: None
-    stage: Callable[[str, int, int], None] = lambda stage, done, total: None
-    step: Callable[[StepReport, float, float], None] = lambda report, fraction, rate: None
 
 
 def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:
@@ -225,7 +194,7 @@ class Shown(NamedTuple):
     codes: Tensor
 
 
-def one_step(state: TrainState, inputs: TrainInputs) -> StepReport:
+def one_step(state: TrainState, inputs: TrainInputs) -> GanStep:
     """One step of D and one of G, on the same generated objects.
 
     With `accumulate` n both gradients are sums over n parts of the batch, one in memory at a time.
@@ -249,7 +218,7 @@ def one_step(state: TrainState, inputs: TrainInputs) -> StepReport:
     _average(state, schedule)
     statistics = distributed.mean_of(torch.cat([statistics_d, loss_g[None]])).tolist()
     _adapt(state, inputs.options, statistics[3])
-    return StepReport(
+    return GanStep(
         state.step,
         state.pictures,
         statistics[0],
@@ -259,6 +228,7 @@ def one_step(state: TrainState, inputs: TrainInputs) -> StepReport:
         grad_d,
         grad_g,
         state.augment_p,
+        state.clock.seconds(),
     )
 
 

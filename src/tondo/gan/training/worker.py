@@ -11,17 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tondo.errors import InputError, TondoError
+from tondo.gan.options import TrainOptions
 from tondo.gan.training import state_tensors
 from tondo.gan.training.inputs import open_base, train_inputs, training_set
-from tondo.gan.training.options import TrainOptions, stored_options
-from tondo.gan.training.session import Interrupted, stored_shape
+from tondo.gan.training.options import OF_NOW
+from tondo.gan.training.session import stored_shape
 from tondo.gan.training.state import TrainInputs, TrainState
-from tondo.gan.training.step import Watch, one_step, set_rates
+from tondo.gan.training.step import one_step, set_rates
 from tondo.kernels.threads import num_threads, torch_threads
 from tondo.runs import distributed
 from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.interrupt import ctrl_c_flag
+from tondo.runs.loop import Interrupted
 from tondo.runs.run_directory import open_run
+from tondo.runs.stored_options import stored_options
+from tondo.runs.watch import SILENT
 
 
 @contextmanager
@@ -61,9 +65,9 @@ def run_worker(out: Path, options: TrainOptions) -> None:
 def newest(out: Path, options: TrainOptions) -> tuple[TrainState, TrainInputs]:
     """The training as in the newest checkpoint."""
     run = open_run(out)
-    options, source = stored_options(run, options)
-    pictures = training_set(source, run, options, Watch())
-    inputs, shape = train_inputs(pictures, options, Watch(), open_base(options))
+    options, source = stored_options(run, "train", options, OF_NOW)
+    pictures = training_set(source, run, options, SILENT)
+    inputs, shape = train_inputs(pictures, options, SILENT, open_base(options))
     checkpoint = load_latest_checkpoint(run)
     if checkpoint is None:
         raise InputError(

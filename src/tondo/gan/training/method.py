@@ -1,0 +1,155 @@
+"""Adversarial training as the run loop drives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tondo.gan.files.adapters import AdapterCard, save_adapter
+from tondo.gan.files.generator_file import Card, Trained, fingerprint, save_generator
+from tondo.gan.objects.contact_sheet import grid, latents
+from tondo.gan.training import state_tensors
+from tondo.gan.training.divergence import ADVICE, BrokenTraining, DivergenceMonitor
+from tondo.gan.training.reconstruction import reweighted_priors
+from tondo.gan.training.state import TrainInputs, TrainState
+from tondo.gan.training.step import one_step, plain_generator, set_rates
+from tondo.io.images import write_png
+from tondo.kernels.threads import num_threads
+from tondo.runs import distributed
+from tondo.runs.checkpoints import Checkpoint
+from tondo.runs.events import Saved, append_event
+from tondo.runs.horizon import Clock, Horizon
+from tondo.runs.method import Method, Report
+from tondo.runs.run_directory import RunDirectory
+
+GRID_SEEDS = 8
+ADAPTER = "adapter.safetensors"
+MOST_ROLLBACKS = 1
+
+
+class AdversarialTraining(Method):
+    """G and D learning from each other.
+
+    Attributes:
+        state: what changes; another one after going back.
+        rollbacks: how often it went back to an older checkpoint; each halves the rates.
+    """
+
+    picture_seconds = 60.0
+
+    def __init__(
+        self, state: TrainState, inputs: TrainInputs, horizon: Horizon, rollbacks: int = 0
+    ) -> None:
+        # torch's convolutions and our kernels take turns, so each may have all threads
+        self.torch_threads = num_threads()
+        self.inputs, self.horizon, self.rollbacks = inputs, horizon, rollbacks
+        self._take(state)
+
+    def _take(self, state: TrainState) -> None:
+        """Go on with `state`, which is that of the newest checkpoint."""
+        self.state = state
+        self._monitor = DivergenceMonitor(self.inputs.options.adversarial)
+        self._before = state.pictures, state.clock.seconds()
+        self._workers_have_it = False
+
+    @property
+    def clock(self) -> Clock:
+        return self.state.clock
+
+    @property
+    def step(self) -> int:
+        return self.state.step
+
+    @property
+    def done(self) -> str:
+        return f"{self.state.pictures / 1000:.1f} thousand pictures"
+
+    def fraction(self) -> float:
+        return self.horizon.fraction(self.state.pictures, self.clock.seconds())
+
+    def advance(self, fraction: float) -> Report:
+        if not self._workers_have_it:
+            distributed.send_command(distributed.RELOAD + self.rollbacks)
+            self._workers_have_it = True
+        distributed.send_command(distributed.STEP)
+        share = distributed.broadcast_float(fraction)
+        set_rates(self.state, self.inputs.options, self.rollbacks, share)
+        self._last = event = one_step(self.state, self.inputs)
+        self._monitor.note(event)
+        pictures, seconds = self._before
+        rate = (event.pictures - pictures) / max(1e-9, event.seconds - seconds)
+        return Report(event, self.horizon.fraction(event.pictures, event.seconds), rate=rate)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return state_tensors.to_tensors(self.state)
+
+    def facts(self) -> dict[str, Any]:
+        return {"rollbacks": self.rollbacks}
+
+    def progress(self) -> dict[str, Any]:
+        return {**super().progress(), "kimg_done": round(self.state.pictures / 1000, 3)}
+
+    def summary(self) -> dict[str, Any]:
+        kimg = round(self.state.pictures / 1000, 3)
+        return {"kimg": kimg, "pictures": len(self.inputs.pictures.images)}
+
+    def pictures(self, run: RunDirectory) -> dict[str, Tensor]:
+        """The same seeds from eight sides, with depth; RUN/renders has them, too."""
+        G, priors = self.state.G_ema, self.inputs.priors
+        with torch.no_grad():
+            w = G.styles(latents(list(range(GRID_SEEDS)), G.shape.z).to(G.device))
+        picture = grid(G, w, priors, G.shape.size, with_depth=True)
+        write_png(run.renders_dir / "grid.png", picture)
+        plain = grid(G, w, priors, G.shape.size)
+        write_png(run.renders_dir / f"grid-{self.state.pictures // 1000:06d}k.png", plain)
+        return {"samples": picture}
+
+    def check(self, *, thorough: bool) -> str | None:
+        problem = self._monitor.check_step(self._last)
+        return self._monitor.check(self.state) if problem is None and thorough else problem
+
+    def go_back(self, run: RunDirectory, checkpoint: Checkpoint, reason: str) -> str:
+        """With half the rates, once; the second time it is the end."""
+        shape = self.state.G.shape
+        self._take(state_tensors.from_tensors(checkpoint.tensors, self.inputs, shape))
+        if self.rollbacks >= MOST_ROLLBACKS:
+            self.write(run)
+            raise BrokenTraining(
+                f"{reason}, again. The generator of {self.done}, the last good one, is in "
+                f"{run.generator_path}. {ADVICE}"
+            )
+        self.rollbacks += 1
+        return f"{reason}: going back, with half the rates, to where it was well: {self.done}"
+
+    def write(self, run: RunDirectory) -> None:
+        write_generator(run, self.state, self.inputs)
+
+
+def write_generator(run: RunDirectory, state: TrainState, inputs: TrainInputs) -> Trained:
+    """generator.safetensors, and the adapter by itself where only one was trained."""
+    pictures, options = inputs.pictures, inputs.options
+    card = Card(
+        name=Path(pictures.source).stem,
+        pictures=len(pictures.images),
+        kimg=state.pictures / 1000,
+        hours=state.clock.seconds() / 3600,
+        source=pictures.source,
+        licence=options.licence,
+        poses="known" if inputs.camera_angles is not None else (options.poses or "assumed"),
+    )
+    trained = Trained(plain_generator(state.G_ema), reweighted_priors(state, inputs), card)
+    save_generator(run.generator_path, trained)
+    if inputs.base is not None and inputs.base.lora:
+        about = AdapterCard(
+            base=str(options.base),
+            base_fingerprint=fingerprint(inputs.base.generator),
+            rank=inputs.base.lora,
+            kimg=card.kimg,
+            source=card.source,
+        )
+        save_adapter(run.path / ADAPTER, state.G_ema, about)
+    append_event(run, Saved(state.step, run.generator_path.name, state.clock.seconds()))
+    return trained
