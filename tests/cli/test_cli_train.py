@@ -330,8 +330,8 @@ def test_an_adapter_is_small_and_leaves_its_base_alone(
 @pytest.mark.parametrize(
     ("stored", "said"),
     [
-        ({"rebuild_kpictures": 30.0}, "begun by another version .* no setting 'rebuild_kpictures'"),
-        (7, "not the config of a training"),
+        ({"rebuild_kpictures": 30.0}, "of this version .*no setting 'rebuild_kpictures'"),
+        (7, "not the config of a run of this version .*got 7"),
     ],
 )
 def test_a_run_with_other_settings_does_not_go_on(
@@ -340,7 +340,8 @@ def test_a_run_with_other_settings_does_not_go_on(
     run = tmp_path / "run"
     shutil.copytree(base, run)
     config = json.loads((run / "config.json").read_text())
-    config["config"] = {**config["config"], **stored} if isinstance(stored, dict) else stored
+    was = config["schedule"]
+    config["schedule"] = {**was, **stored} if isinstance(stored, dict) else stored
     (run / "config.json").write_text(json.dumps(config))
     assert train(tmp_path, run, "--resume") == 2
     error = capsys.readouterr().err
