@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.gan.options import TrainOptions
-from tondo.gan.training.pretrain import Pretraining
+from tondo.gan.training.stages import Pretraining
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.geometry.look_at import angles_of, cameras_at
 from tondo.geometry.pose_prior import NAMED

@@ -32,7 +32,6 @@ FUNCTIONS = [
 ]
 # Not yet: their rooms are being rebuilt.
 WITH_TORCH = {"PictureOptions", "PrepareOptions", "ReconstructOptions", "TrainOptions"}
-WITHOUT_TEXT = {"train_generator"}
 
 
 def test_it_shows_the_functions_with_their_options_and_results() -> None:
@@ -77,7 +76,7 @@ def test_options_need_no_torch(name: str) -> None:
     assert all(f"\n    {field}: " in entries for field in fields), "a field without an entry"
 
 
-@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - WITHOUT_TEXT))
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_paths_are_text_too(name: str) -> None:
     """Whatever is a path may be given as text."""
     for parameter in inspect.signature(getattr(tondo, name)).parameters.values():

@@ -27,7 +27,7 @@ from tiny_generators import tiny_run
 from tiny_trainings import tuned
 from tondo.cli.main import main
 from tondo.gan.files.generator_file import load_generator
-from tondo.gan.training import method, session
+from tondo.gan.training import session, stages
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.io.collections.picture_shards import load_pictures, read_manifest
@@ -48,7 +48,7 @@ FEW = [*TINY, "--kimg", "0.004"]  # one step
 def quickly() -> Iterator[None]:
     """On one thread, with few samples in the grids."""
     with one_thread(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(method, "GRID_SEEDS", 1)
+        patch.setattr(stages, "GRID_SEEDS", 1)
         yield
 
 
@@ -275,13 +275,13 @@ def test_numbers_that_are_none_end_with_what_was_good(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit status 2 with advice; the generator is that of the last good checkpoint."""
-    real_step, run = method.one_step, tmp_path / "run"
+    real_step, run = stages.one_step, tmp_path / "run"
 
     def breaking(state: TrainState, inputs: TrainInputs) -> GanStep:
         report = real_step(state, inputs)
         return replace(report, loss_d=math.nan) if report.step >= 3 else report
 
-    monkeypatch.setattr(method, "one_step", breaking)
+    monkeypatch.setattr(stages, "one_step", breaking)
     assert train(pictures, run, *TINY, "--kimg", "0.02", "--checkpoint-seconds", "0") == 2
     said = capsys.readouterr()
     assert "going back, with half the rates" in said.out

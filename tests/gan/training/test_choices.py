@@ -21,7 +21,7 @@ from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.options import TrainOptions
-from tondo.gan.training import method, step
+from tondo.gan.training import stages, step
 from tondo.gan.training.losses import gradient_penalty, loss_named
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
@@ -109,7 +109,7 @@ def test_a_plain_discriminator_as_typed(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run says what it was made with, and its discriminator is found again."""
-    monkeypatch.setattr(method, "GRID_SEEDS", 1)
+    monkeypatch.setattr(stages, "GRID_SEEDS", 1)
     run = tmp_path / "run"
     words = ["train", str(pictures), "-o", str(run), "--size", "32", "--batch", "4"]
     words += ["--kimg", "0.008", "--discriminator", "plain", "--loss", "relativistic"]
@@ -126,7 +126,7 @@ def test_a_field_stopped_and_going_on_ends_where_going_straight_does(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what it makes is a closed mesh."""
-    monkeypatch.setattr(method, "GRID_SEEDS", 1)
+    monkeypatch.setattr(stages, "GRID_SEEDS", 1)
     field = replace(SMALL, representation="field")
     for name, kimgs in (("a", (0.008,)), ("b", (0.004, 0.008))):
         for kimg in kimgs:

@@ -17,7 +17,7 @@ from one_thread import one_thread
 from small_pictures import ball, prepared, write_pictures
 from tiny_trainings import tuned
 from tondo.gan.objects.contact_sheet import SIDES
-from tondo.gan.training import method
+from tondo.gan.training import stages
 from tondo.gan.training.session import train_generator
 from tondo.runs import loop
 from tondo.runs.events import GanStep, read_events
@@ -42,8 +42,8 @@ def telling_everything() -> Iterator[None]:
     with one_thread(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "EVENT_SECONDS", 0.0)
         patch.setattr(loop, "PICTURE_REST", 0.0)
-        patch.setattr(method.AdversarialTraining, "picture_seconds", 0.0)
-        patch.setattr(method, "GRID_SEEDS", SEEDS)
+        patch.setattr(stages.AdversarialTraining, "picture_seconds", 0.0)
+        patch.setattr(stages, "GRID_SEEDS", SEEDS)
         yield
 
 

@@ -14,7 +14,7 @@ from small_pictures import training_set_of_balls
 from tiny_trainings import tuned
 from tondo.cli.main import main
 from tondo.gan.files.generator_file import load_generator
-from tondo.gan.training import divergence, method
+from tondo.gan.training import divergence, stages
 from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
@@ -52,7 +52,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[float]]]:
     """Every step that is taken, with the rates of G, of the codes and of D."""
-    real_step, steps = method.one_step, []
+    real_step, steps = stages.one_step, []
 
     def step(state: TrainState, inputs: TrainInputs) -> GanStep:
         groups = [*state.opt_g.param_groups, *state.opt_d.param_groups]
@@ -60,8 +60,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[float]]]:
         steps.append((report.step, [group["lr"] for group in groups]))
         return report
 
-    monkeypatch.setattr(method, "one_step", step)
-    monkeypatch.setattr(method, "GRID_SEEDS", 1)
+    monkeypatch.setattr(stages, "one_step", step)
+    monkeypatch.setattr(stages, "GRID_SEEDS", 1)
     return steps
 
 
@@ -80,7 +80,7 @@ def collapse(monkeypatch: pytest.MonkeyPatch) -> Spoil:
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch, taken: list) -> Spoil:
     """Call it with n: D tells real from generated without a doubt at step 2, n times."""
-    stepped = method.one_step
+    stepped = stages.one_step
 
     def spoil(times: int) -> None:
         monkeypatch.setattr(divergence, "BEFORE", 8)
@@ -92,7 +92,7 @@ def sure(monkeypatch: pytest.MonkeyPatch, taken: list) -> Spoil:
             ill = report.step == 2 and left
             return replace(report, loss_d=left.pop() if ill else 1.0)
 
-        monkeypatch.setattr(method, "one_step", step)
+        monkeypatch.setattr(stages, "one_step", step)
 
     return spoil
 

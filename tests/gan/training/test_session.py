@@ -22,7 +22,7 @@ from tondo.errors import OptionError
 from tondo.gan.files.generator_file import load_generator
 from tondo.gan.networks.skin import Skins
 from tondo.gan.options import Adversarial, Schedule
-from tondo.gan.training import divergence, inputs, method, pretrain, session
+from tondo.gan.training import divergence, inputs, session, stages
 from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.options import check_options
 from tondo.gan.training.session import train_generator
@@ -172,7 +172,7 @@ def test_a_first_look_that_is_stopped_goes_on(
 ) -> None:
     """Ctrl-C in it leaves a run; going on ends where going straight does."""
     monkeypatch.setattr(session, "PRETRAIN_SHARE", 0.8)
-    monkeypatch.setattr(pretrain, "EVERY", 3)
+    monkeypatch.setattr(stages, "EVERY", 3)
     options = replace(SMALL, kimg=0.04)
     features: list[tuple[int, int]] = []
 
@@ -270,13 +270,13 @@ def test_a_base_of_another_size_is_refused_and_its_cameras_are_kept(
 def test_numbers_that_are_none_go_back_once_and_then_stop(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_step = method.one_step
+    real_step = stages.one_step
 
     def breaking(state: object, inputs: object) -> GanStep:
         report = real_step(state, inputs)  # type: ignore[arg-type]
         return replace(report, loss_g=math.nan) if report.step >= 3 else report
 
-    monkeypatch.setattr(method, "one_step", breaking)
+    monkeypatch.setattr(stages, "one_step", breaking)
     told: list[str] = []
     watch = Watch(note=told.append)
     options = replace(SMALL, kimg=0.1, checkpoint_seconds=3600.0)

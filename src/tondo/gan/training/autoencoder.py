@@ -4,7 +4,7 @@ A picture of a generated object can be compared with a photograph taken by the s
 pixel, when its style comes from that photograph: an autoencoder whose decoder is G and the
 renderer. Unknown cameras are looked for within a narrow prior; of a wide one some are tried, the
 best in form is taken and remembered (`tondo.gan.training.reconstruction`). It starts alone
-(`tondo.gan.training.pretrain`): within minutes the objects have the usual body and colours of their
+(`tondo.gan.training.stages`): within minutes the objects have the usual body and colours of their
 kind, and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
 pixels), which alone would soon lead a young G astray.
 

@@ -12,9 +12,13 @@ from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.options import TrainOptions
 from tondo.gan.training import state_tensors
 from tondo.gan.training.inputs import note_pictures, open_base, train_inputs, training_set
-from tondo.gan.training.method import AdversarialTraining, write_generator
 from tondo.gan.training.options import OF_NOW, check_options
-from tondo.gan.training.pretrain import PRETRAINING, Pretraining
+from tondo.gan.training.stages import (
+    PRETRAINING,
+    AdversarialTraining,
+    Pretraining,
+    write_generator,
+)
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.gan.training.step import begin
 from tondo.runs import loop
@@ -54,6 +58,13 @@ def train_generator(
         TondoError: something in the pictures, options or output folder cannot be used; or the
             training broke down twice, and what was good before is saved.
         Interrupted: Ctrl-C; a checkpoint and the generator have been written.
+
+    Example:
+        >>> import tondo
+        >>> options = tondo.TrainOptions(size=32, kimg=0.024)
+        >>> result = tondo.train_generator("pictures", "trained", options)
+        >>> result.summary["pictures"], result.model.generator.shape.size
+        (20, 32)
     """
     check_options(options)
     source, out = Path(source), Path(out)
