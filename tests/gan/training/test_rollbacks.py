@@ -173,7 +173,7 @@ def test_the_second_time_is_the_end_and_says_what_to_try(
     said = str(caught.value)
     assert said.startswith(f"{words}, again.")
     assert str(tmp_path / "run" / "generator.safetensors") in said
-    assert all(word in said for word in ("What to try:", "--r1-gamma", "--lr-d", "--seed"))
+    assert all(word in said for word in ("What to try:", "`r1_gamma`", "`lr_d`", "`seed`"))
     kept = load_generator(tmp_path / "run" / "generator.safetensors")
     assert kept.card.kimg == pytest.approx(0.004)
 
