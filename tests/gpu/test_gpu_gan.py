@@ -73,9 +73,9 @@ def test_pictures_of_a_generator(cuda: torch.device) -> None:
     w = here.styles(codes(shape))
     angles = torch.tensor([[0.4, 0.3, 0.0], [2.0, -0.5, 0.2], [-1.2, 1.1, 0.0]])
     cameras = cameras_at(angles, 30.0, 4.0, 40)
-    wanted = render_splats(here(w), *cameras, 40, here.backdrop(w, 40))
+    wanted = render_splats(here(w), *cameras, 40, here.render_background(w, 40))
     w, cameras = w.to(cuda), tuple(x.to(cuda) for x in cameras)
-    found = render_splats(there(w), *cameras, 40, there.backdrop(w, 40))
+    found = render_splats(there(w), *cameras, 40, there.render_background(w, 40))
     error = (found.images.cpu() - wanted.images).abs()
     assert found.images.device == cuda
     assert error.mean() < 1e-5

@@ -21,7 +21,9 @@ from tondo.io.collections.picture_shards import Manifest, write_manifest, write_
 from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.run_directory import open_run
 
-SHAPE = GeneratorShape(rows=16, columns=32, size=32, channels=(24, 24, 16), basis_maps=4, kinds=2)
+SHAPE = GeneratorShape(
+    rows=16, columns=32, size=32, channels=(24, 24, 16), basis_maps=4, mixture_components=2
+)
 
 
 def varied() -> PictureSet:

@@ -58,7 +58,7 @@ def clear_palette(kept: NDArray) -> Image.Image:
     return picture
 
 
-KINDS: dict[str, Callable[[NDArray], Image.Image]] = {
+COMPONENTS: dict[str, Callable[[NDArray], Image.Image]] = {
     "1 bit.png": lambda m: Image.fromarray(m),
     "1 bit.tif": lambda m: Image.fromarray(m),
     "1 bit.bmp": lambda m: Image.fromarray(m),
@@ -92,11 +92,11 @@ KINDS: dict[str, Callable[[NDArray], Image.Image]] = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", COMPONENTS)
 def test_what_is_not_0_keeps_a_pixel_in_every_kind_of_file(tmp_path: Path, name: str) -> None:
     photo = tmp_path / "photo.png"
     grey(half()).save(photo)
-    KINDS[name](half()).save(tmp_path / name)
+    COMPONENTS[name](half()).save(tmp_path / name)
     for drops in (False, True):
         mask = MaskFile(tmp_path / name, drops)
         kept = read_mask(mask, photo, (HEIGHT, WIDTH), upright=False)

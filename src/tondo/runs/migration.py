@@ -15,11 +15,22 @@ if TYPE_CHECKING:
 Kind = Literal["generator", "adapter", "checkpoint", "config"]
 
 # Of a generator: entries of its shape, and first parts of its tensors' names
-_SHAPE = {"traits": "basis_maps", "lined": "has_inner_layer"}
+_SHAPE = {"traits": "basis_maps", "lined": "has_inner_layer", "kinds": "mixture_components"}
+_SKIN: tuple[str, ...] = ("start", "axes", "from_w", "conv1", "conv2", "conv3", "conv4", "conv5")
+_SKIN += ("coarse", "middle", "fine")
 _GENERATOR = {
-    "traits": "basis_maps",
-    "mixtures": "basis_weights",
-    "loudness": "noise_strength",
+    **{name: f"skin_network.{name}" for name in _SKIN},
+    **{name: f"skin_network.maps.{name}" for name in ("noise0", "noise1", "noise2")},
+    "skin": "skin_network.to_splats",
+    "places": "skin_network.maps.constant",
+    "traits": "skin_network.maps.basis",
+    "mixtures": "skin_network.maps.basis_weights",
+    "loudness": "skin_network.maps.noise_strength",
+    "behind": "background",
+    "light": "matcap",
+    "shares": "mixture_weights",
+    "centre": "mixture_means",
+    "spread": "mixture_roots",
 }
 # Of a checkpoint: first parts of its tensors' names, and entries of its state
 _TENSORS = {
@@ -152,7 +163,7 @@ def migrated(
     if kind in ("generator", "adapter"):
         tensors = {_today(name, _GENERATOR): x for name, x in tensors.items()}
         if isinstance(about.get("shape"), dict):
-            about = {**about, "shape": _renamed(about["shape"], _SHAPE)}
+            about = {**about, "shape": _shape(about["shape"])}
     return about, tensors
 
 
@@ -160,6 +171,15 @@ def _today(name: str, names: dict[str, str]) -> str:
     """A tensor's dotted name with its first part renamed."""
     first, dot, rest = name.partition(".")
     return names.get(first, first) + dot + rest
+
+
+def _shape(shape: dict[str, Any]) -> dict[str, Any]:
+    """Of a generator. Axial ones are radial, and those of both commits were: others, which no
+    release wrote, keep that entry and are refused."""
+    shape = _renamed(shape, _SHAPE)
+    if "rows" in shape and shape.get("axial", False) == shape.get("radial", False):
+        return {name: value for name, value in shape.items() if name != "radial"}
+    return shape
 
 
 def _renamed(entries: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

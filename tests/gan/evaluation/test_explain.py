@@ -98,7 +98,7 @@ def test_without_a_discriminator(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "no checkpoint" in capsys.readouterr().err
     assert main(["explain", str(run / "generator.safetensors")]) == 2
     assert "give the run's folder" in capsys.readouterr().err
-    save_checkpoint(RunDirectory(run), 1, {"G.start": torch.zeros(3)}, {})
+    save_checkpoint(RunDirectory(run), 1, {"G.skin_network.start": torch.zeros(3)}, {})
     assert main(["explain", str(run)]) == 2
     assert "no discriminator" in capsys.readouterr().err
     assert main(["explain", str(run), "--seed", "-1"]) == 2

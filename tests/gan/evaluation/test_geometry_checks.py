@@ -37,7 +37,7 @@ class Fixed:
     def __call__(self, w: torch.Tensor) -> Skins:
         return Skins(*(t.expand(len(w), *t.shape[1:]).contiguous() for t in self.skins[:6]))
 
-    def backdrop(self, w: torch.Tensor, size: int) -> torch.Tensor:
+    def render_background(self, w: torch.Tensor, size: int) -> torch.Tensor:
         return torch.ones(len(w), size, size, 3)
 
 

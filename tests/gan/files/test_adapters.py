@@ -28,7 +28,7 @@ from tondo.gan.files.adapters import (
 from tondo.gan.files.generator_file import Trained, fingerprint, save_generator
 from tondo.gan.files.open_generator import open_generator
 from tondo.gan.networks.generator import Generator
-from tondo.gan.networks.shape import KINDS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
+from tondo.gan.networks.shape import BASIS_MAPS, SMALL, SMALL_ROWS, GeneratorShape
 from tondo.geometry.pose_prior import NAMED
 
 WIDE = GeneratorShape(z=8, w=16, rows=16, columns=32, channels=(64, 64, 48), size=32)
@@ -55,15 +55,15 @@ def grid(generator: Generator) -> torch.Tensor:
 
 
 # as training makes them (`inputs.train_inputs`)
-LARGE = GeneratorShape(basis_maps=TRAITS, kinds=KINDS, has_inner_layer=True, light="camera")
+LARGE = GeneratorShape(basis_maps=BASIS_MAPS, has_inner_layer=True, light="camera")
 SMALLEST = replace(LARGE, rows=SMALL_ROWS, columns=2 * SMALL_ROWS, size=SMALL)
 TRAINED = {
     "default": GeneratorShape(),
     "32 pixels": SMALLEST,
     "64 pixels": LARGE,
-    "64 pixels, axial": replace(LARGE, axial=True, radial=True),
+    "64 pixels, axial": replace(LARGE, axial=True),
     "64 pixels, scene": replace(LARGE, background="scene", mirror=True),
-    "field": GeneratorShape(representation="field", kinds=KINDS),
+    "field": GeneratorShape(representation="field"),
 }
 
 

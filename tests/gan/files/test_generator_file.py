@@ -85,7 +85,7 @@ def test_other_safetensors(file: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "expected"),
     [
-        ({"conv1__weight": torch.zeros(12, 12, 5, 5)}, r"conv1.weight is \[12, 12, 5, 5\]"),
+        ({"skin_network__conv1__weight": torch.zeros(12, 12, 5, 5)}, r"conv1.weight is \[12, 12, 5, 5\]"),
         ({"w_mean": torch.full((12,), float("nan"))}, "w_mean holds values that are NaN"),
         ({"w_mean": torch.zeros(12, dtype=torch.int64)}, "w_mean is .* int64"),
         ({"w_mean": torch.zeros(0)}, "w_mean is missing: copy it again"),
@@ -106,7 +106,7 @@ def test_other_tensors(file: Path, tensors: dict[str, torch.Tensor], expected: s
         ("shape", "columns", 4096, "is .*, expected"),
         ("shape", "rows", 4096, "is .*, expected"),
         ("shape", "has_inner_layer", 1, "has_inner_layer cannot be 1"),
-        ("shape", "radial", "yes", "radial cannot be 'yes'"),
+        ("shape", "axial", "yes", "axial cannot be 'yes'"),
         ("shape", "background", "sky", "background must be one of"),
         ("shape", "w", 10**9, "w cannot be"),
         ("shape", "z", -1, "z cannot be"),

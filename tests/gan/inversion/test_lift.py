@@ -73,8 +73,8 @@ def test_a_pose_turns_and_moves_in_the_cameras_axes() -> None:
 def test_an_encoder_learns_and_comes_back_from_its_file(tmp_path: Path) -> None:
     trained = tiny_trained()
     with torch.no_grad():  # things of one kind, with sides that can be told apart
-        trained.generator.from_w.weight.mul_(0.2)
-        trained.generator.skin.weight[4:].mul_(6)
+        trained.generator.skin_network.from_w.weight.mul_(0.2)
+        trained.generator.skin_network.to_splats.weight[4:].mul_(6)
     encoder, report = train_encoder(trained, samples=200, rounds=40)
     twin, _ = train_encoder(trained, samples=200, rounds=40)
     for own, other in zip(encoder.parameters(), twin.parameters(), strict=True):

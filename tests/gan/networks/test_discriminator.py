@@ -155,8 +155,8 @@ def test_other_networks_carry_a_training(name: str, tmp_path: Path) -> None:
         extractor = load_densenet121(path, thin)
     inputs = replace(train_inputs(squares(), Watched()), extractor=extractor)
     state = begin(inputs, SHAPE, seed=0)
-    before = state.G.start.detach().clone()
+    before = state.G.skin_network.start.detach().clone()
     report = one_step(state, inputs)
     assert report.finite
     assert report.grad_d > 0
-    assert not torch.equal(state.G.start, before)
+    assert not torch.equal(state.G.skin_network.start, before)

@@ -82,21 +82,21 @@ def test_a_fold_is_pulled_flat_and_the_rest_stays() -> None:
     assert torch.equal(unfolded(mesh.vertices, mesh.faces), mesh.vertices)
 
 
-@pytest.mark.parametrize("radial", [False, True])
-def test_a_stem_is_as_wide_as_pictures_show_it(radial: bool) -> None:
+@pytest.mark.parametrize("axial", [False, True])
+def test_a_stem_is_as_wide_as_pictures_show_it(axial: bool) -> None:
     grid = sphere_map(32, 64).clone()
     angle = (torch.arange(64) + 0.5) * (2 * torch.pi / 64)
     across = 0.004 * torch.stack([angle.sin(), angle.cos()])
     away = torch.tensor([0.3, 0.1])[:, None]  # from the axis
     for row in range(10):  # from its tip down to where it stands
         grid[::2, row], grid[1, row] = across + away, 1.4 - 0.06 * row
-    mesh = mesh_of(skins_on(grid)._replace(radial=radial), 0, 1)
+    mesh = mesh_of(skins_on(grid)._replace(axial=axial), 0, 1)
     model = as_trimesh(mesh)
     assert model.is_watertight
     assert model.is_winding_consistent
     rings = mesh.vertices[:-2].view(32, 64, 3)[..., ::2]
     width = (rings - rings.mean(dim=1, keepdim=True)).norm(dim=2).mean(dim=1)
-    if radial:
+    if axial:
         assert bool(((width[2:8] > 0.02) & (width[2:8] < 0.03)).all())
     else:
         assert float(width[2:8].max()) < 0.01

@@ -63,11 +63,10 @@ def test_grooves_down_the_side_cost_and_rings_of_any_size_do_not() -> None:
     )
     config = Geometry()
     apart = [
-        geometry_loss(skins_of(grooved)._replace(radial=radial), config) for radial in (False, True)
+        geometry_loss(skins_of(grooved)._replace(axial=axial), config) for axial in (False, True)
     ]
-    ours = config.rings * radial_slope_loss(skins_of(grooved)) + config.wells * overhang_loss(
-        skins_of(grooved)
-    )
+    ours = config.radial_slope * radial_slope_loss(skins_of(grooved))
+    ours = ours + config.overhang * overhang_loss(skins_of(grooved))
     torch.testing.assert_close(apart[1] - apart[0], ours)
 
 
@@ -93,10 +92,9 @@ def test_walls_and_teeth_cost_by_their_area_and_gentle_dimples_do_not() -> None:
     assert float(overhang_loss(skins_of(teeth))) > 0.001
     config = Geometry()
     apart = [
-        geometry_loss(skins_of(sunk(0.4))._replace(radial=radial), config)
-        for radial in (False, True)
+        geometry_loss(skins_of(sunk(0.4))._replace(axial=axial), config) for axial in (False, True)
     ]
-    ours = config.wells * shallow + config.rings * radial_slope_loss(skins_of(sunk(0.4)))
+    ours = config.overhang * shallow + config.radial_slope * radial_slope_loss(skins_of(sunk(0.4)))
     torch.testing.assert_close(apart[1] - apart[0], ours)
 
 

@@ -23,7 +23,7 @@ def smallest_splats(has_inner_layer: bool) -> Skins:
     """Three objects, red where z > 0 and blue behind, of splats that are as small as they can."""
     generator = tiny_generator(shape=LINED)
     with torch.no_grad():
-        generator.skin.bias[:3] = -50.0
+        generator.skin_network.to_splats.bias[:3] = -50.0
     w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
     skins = generator(w)
     red, blue = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0])
@@ -79,8 +79,8 @@ def test_gradients_reach_the_skin_through_the_lining() -> None:
 def test_the_skin_is_closed_even_with_the_smallest_splats(has_inner_layer: bool) -> None:
     generator = tiny_generator(shape=replace(SHAPE, has_inner_layer=has_inner_layer))
     with torch.no_grad():
-        generator.skin.weight.zero_()
-        generator.skin.bias[:3] = -50.0
+        generator.skin_network.to_splats.weight.zero_()
+        generator.skin_network.to_splats.bias[:3] = -50.0
     w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
     size = 200  # several pixels a splat: the low pass of the picture closes nothing
     viewmats, Ks = cameras_at(ROUND, 20.0, 5.8, size)
@@ -98,8 +98,10 @@ def test_a_quarter_of_the_splats_looks_nearly_the_same_at_half_the_size(
     generator = tiny_generator(shape=shape)
     w = generator.styles(torch.randn(3, SHAPE.z, generator=torch.Generator().manual_seed(1)))
     with torch.no_grad():
-        generator.skin.bias[:3] = -50.0  # as small as they may be, as trained ones are
-        generator.axes.fill_(0.3)  # and bodies fill the picture
+        generator.skin_network.to_splats.bias[
+            :3
+        ] = -50.0  # as small as they may be, as trained ones are
+        generator.skin_network.axes.fill_(0.3)  # and bodies fill the picture
     whole = generator(w)
     few = downsampled(whole)
     assert few.means.shape[1] * 4 == whole.means.shape[1]

@@ -10,7 +10,7 @@ import torch
 
 from tiny_generators import SHAPE, tiny_generator
 from tondo.errors import InputError, OptionError
-from tondo.gan.networks.generator import PLACE_RATE
+from tondo.gan.networks.feature_maps import RATE
 from tondo.gan.networks.layers import StyledConv
 from tondo.gan.sampling.directions import (
     Move,
@@ -33,8 +33,8 @@ def test_closed_form_finds_the_direction_that_the_weights_amplify() -> None:
                 along = module.style.weight @ wanted
                 module.style.weight += 20 * torch.outer(along, wanted)
         body = torch.nn.functional.normalize(torch.randn(12), dim=0)
-        along = generator.from_w.weight @ body
-        generator.from_w.weight += 20 * torch.outer(along, body)
+        along = generator.skin_network.from_w.weight @ body
+        generator.skin_network.from_w.weight += 20 * torch.outer(along, body)
     found = torch.nn.functional.normalize(find_directions(generator, 3).closed, dim=1)
     assert abs(float(found[0] @ body)) > 0.99  # two by the first map
     assert abs(float(found[2] @ wanted)) > 0.99  # one by the layers
@@ -44,7 +44,8 @@ def test_the_body_follows_mixtures_of_traits_too() -> None:
     generator = tiny_generator(shape=replace(SHAPE, basis_maps=5))
     rng = torch.Generator().manual_seed(0)
     wanted = torch.nn.functional.normalize(torch.randn(12, generator=rng), dim=0)
-    mixture, basis_maps = generator.basis_weights[1], generator.basis_maps[1]
+    own = generator.skin_network.maps
+    mixture, basis_maps = own.basis_weights[1], own.basis[1]
     with torch.no_grad():
         mixture.weight += 20 * torch.outer(torch.randn(5, generator=rng), wanted)
         basis_maps *= 1e-3
@@ -54,10 +55,10 @@ def test_the_body_follows_mixtures_of_traits_too() -> None:
         basis_maps *= 1e4
     found = torch.nn.functional.normalize(find_directions(generator, 1).closed, dim=1)
     assert abs(float(found[0] @ wanted)) > 0.99
-    maps = torch.cat([x.flatten(1) for x in generator.basis_maps[:1]], dim=1)
-    first = PLACE_RATE / 5**0.5 * maps.T.double() @ generator.basis_weights[0].weight.double()
+    maps = torch.cat([x.flatten(1) for x in own.basis[:1]], dim=1)
+    first = RATE / 5**0.5 * maps.T.double() @ own.basis_weights[0].weight.double()
     gram = into_maps(generator)[:-5].T @ into_maps(generator)[:-5]
-    from_w = generator.from_w.weight.double()
+    from_w = generator.skin_network.from_w.weight.double()
     torch.testing.assert_close(gram, from_w.T @ from_w + first.T @ first)
 
 

@@ -277,9 +277,9 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
         found + options.feature_weight * features + options.kl_weight * styled.code.kl()
     ).mean()
     torch.testing.assert_close(off, wanted, rtol=1e-4, atol=0)
-    before_g = state.G.conv1.weight.clone()
+    before_g = state.G.skin_network.conv1.weight.clone()
     one_step(state, inputs)
-    assert not torch.equal(state.G.conv1.weight, before_g)
+    assert not torch.equal(state.G.skin_network.conv1.weight, before_g)
 
 
 def test_codes_are_part_of_a_checkpoint() -> None:
@@ -313,7 +313,7 @@ def test_a_first_look_that_breaks_says_so() -> None:
     inputs = train_inputs(squares(), Watched())
     state = begin(inputs, SHAPE, seed=0)
     with torch.no_grad():
-        state.G.conv1.weight[0] = float("nan")
+        state.G.skin_network.conv1.weight[0] = float("nan")
     with pytest.raises(BrokenTraining, match=r"NaN after 8 of 400 photographs.*What to try"):
         pretrained(state, inputs, 400)
 
@@ -322,22 +322,22 @@ def test_random_z_come_to_lie_as_the_codes_do(monkeypatch: pytest.MonkeyPatch) -
     every = 128
     monkeypatch.setattr(latent_mixture, "EVERY", every)
     inputs = train_inputs(squares(), Watched())
-    state = begin(inputs, replace(SHAPE, kinds=3), seed=0)
+    state = begin(inputs, replace(SHAPE, mixture_components=3), seed=0)
     pretrained(state, inputs, every + 64)
-    centre, spread = state.G.centre.clone(), state.G.spread.clone()
-    assert torch.equal(state.G_ema.spread, spread)
-    assert bool((state.G.shares > 0).all())
+    centre, spread = state.G.mixture_means.clone(), state.G.mixture_roots.clone()
+    assert torch.equal(state.G_ema.mixture_roots, spread)
+    assert bool((state.G.mixture_weights > 0).all())
     assert float(centre.abs().max()) > 0
     own = inputs.options.schedule.batch // 2  # objects of photographs in a step
     for _ in range(every // own - state.latent_buffer.count % every // own):
-        assert torch.equal(state.G.spread, spread)
+        assert torch.equal(state.G.mixture_roots, spread)
         one_step(state, inputs)
-    assert not torch.equal(state.G.spread, spread)
-    assert torch.equal(state.G_ema.spread, state.G.spread)
+    assert not torch.equal(state.G.mixture_roots, spread)
+    assert torch.equal(state.G_ema.mixture_roots, state.G.mixture_roots)
     without = replace(inputs, options=tuned(inputs.options, reconstruction_weight=0.0))
     alone = begin(without, SHAPE, seed=0)
     one_step(alone, without)
-    assert torch.equal(alone.G.spread, torch.eye(SHAPE.z))
+    assert bool((alone.G.mixture_roots == torch.eye(SHAPE.z)).all())
 
 
 @pytest.mark.parametrize("azimuth", [(-180.0, 180.0), (20.0, 60.0)])

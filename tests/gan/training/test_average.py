@@ -63,11 +63,11 @@ def test_the_half_life_is_never_longer_than_the_configs() -> None:
 def test_what_is_counted_and_not_learned_is_taken_over_at_once() -> None:
     now, mean = pair()
     now.w_mean += 1.0
-    now.centre += 2.0
+    now.mixture_means += 2.0
     before = {name: value.clone() for name, value in now.state_dict().items()}
     _average(SimpleNamespace(G=now, G_ema=mean, pictures=LATE), Schedule(batch=4))
     buffers = dict(mean.named_buffers())
-    assert {"w_mean", "centre", "spread", "shares"} <= buffers.keys()
+    assert {"w_mean", "mixture_means", "mixture_roots", "mixture_weights"} <= buffers.keys()
     for name, value in now.named_buffers():
         assert torch.equal(buffers[name], value), name
     for name, value in now.state_dict().items():

@@ -92,7 +92,7 @@ def test_only_pictures_with_scenery_ask_for_a_background(
     assert inputs.priors == NAMED[poses]
     assert any(f"assuming {poses}" in text for text in told)
     assert inputs.pictures.with_alpha == (kind == "transparent")
-    assert (Generator(shape).behind is not None) == (background == "scene")
+    assert (Generator(shape).background is not None) == (background == "scene")
 
 
 @pytest.mark.parametrize(("kind", "asked"), [("scenery", "white"), ("plain", "scene")])
@@ -110,9 +110,9 @@ def test_who_asks_for_a_background_gets_it(
 def before_red(seed: int = 0) -> Generator:
     """A generator with the same objects as `tiny_generator(seed, SCENE)` before something red."""
     generator = tiny_generator(seed, SCENE)
-    assert generator.behind is not None
-    generator.behind.conv2.weight.zero_()
-    generator.behind.conv2.bias.copy_(torch.tensor([20.0, -20.0, -20.0]))
+    assert generator.background is not None
+    generator.background.conv2.weight.zero_()
+    generator.background.conv2.bias.copy_(torch.tensor([20.0, -20.0, -20.0]))
     return generator
 
 
@@ -124,7 +124,7 @@ def test_pictures_show_the_background_and_objects_hide_it() -> None:
     """Red in the corners, not in the middle, whatever the camera; but for that as on white."""
     viewmats, Ks = cameras_at(torch.tensor([[0.4, 0.3, 0.0], [2.0, -0.2, 0.0]]), 20.0, 5.8, 40)
     red, white = before_red(), tiny_generator(0, SCENE)
-    white.behind = None
+    white.background = None
     w = style(red, 1).expand(2, -1)
     rendered, _ = render_styles(red, w, viewmats, Ks, 40)
     plain, _ = render_styles(white, w, viewmats, Ks, 40)

@@ -14,7 +14,7 @@ from tiny_generators import SHAPE
 from tiny_trainings import Watched, squares, train_inputs, tuned
 from tondo.data.pictures import PictureSet
 from tondo.gan.networks.discriminator import GROUP, MIXED
-from tondo.gan.networks.generator import FIRST_RADIUS
+from tondo.gan.networks.skin_network import FIRST_RADIUS
 from tondo.gan.options import Adversarial, Augmentation, Schedule, TrainOptions
 from tondo.gan.training import step
 from tondo.gan.training.reconstruction import reconstruction_loss
@@ -56,7 +56,7 @@ def test_transparent_photographs_are_blended_with_white() -> None:
 
 def test_the_first_body_has_the_outlines_proportions() -> None:
     state = begin(train_inputs(squares(), Watched()), SHAPE, seed=0)
-    first = FIRST_RADIUS * state.G.axes.detach().exp()
+    first = FIRST_RADIUS * state.G.skin_network.axes.detach().exp()
     half = 5.8 / (16 / torch.tan(torch.deg2rad(torch.tensor(10.0))))  # of a pixel, at the origin
     # uniform second moments of a rectangle a x b are a^2 / 12 and b^2 / 12, of an ellipse r^2 / 4
     assert abs(float(first[1]) - 8 * float(half) / 3**0.5) < 0.01

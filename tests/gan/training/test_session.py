@@ -119,13 +119,13 @@ def test_a_run_goes_on_with_the_shape_that_it_was_begun_with(
     run = tmp_path / "run"
     with monkeypatch.context() as before:
         before.setattr(inputs, "SMALL_ROWS", 32)
-        before.setattr(inputs, "KINDS", 4)
+        before.setattr(inputs, "COMPONENTS", 4)
         first = train_generator(prepared, run, replace(SMALL, kimg=0.008)).model.generator
     found = train_generator(prepared, run, replace(SMALL, kimg=0.016), resume=True).model
-    assert (first.shape.rows, first.shape.kinds) == (32, 4)
+    assert (first.shape.rows, first.shape.mixture_components) == (32, 4)
     assert found.generator.shape == first.shape
     assert found.card.kimg == pytest.approx(0.016)
-    assert not torch.equal(found.generator.start, first.start)
+    assert not torch.equal(found.generator.skin_network.start, first.skin_network.start)
     assert newest(run, SMALL)[0].G.shape == first.shape  # as other processes read it
     other = train_generator(prepared, tmp_path / "other", replace(SMALL, kimg=0.008)).model
     assert other.generator.shape != first.shape
@@ -312,7 +312,7 @@ def test_samples_that_are_all_alike_are_noticed(prepared: Path, tmp_path: Path) 
 
 def test_varied_backgrounds_do_not_make_samples_varied() -> None:
     generator = tiny_generator(shape=replace(TINY_SHAPE, background="scene"))
-    generator.behind.start.weight.mul_(100.0)
+    generator.background.start.weight.mul_(100.0)
     objects = generator(torch.randn(1, TINY_SHAPE.w, generator=torch.Generator().manual_seed(1)))
     same = Skins(*(x.expand(16, *x.shape[1:]) if torch.is_tensor(x) else x for x in objects))
     state = type("T", (), {})()

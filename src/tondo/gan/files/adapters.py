@@ -33,7 +33,12 @@ from tondo.io.atomic import write_bytes
 from tondo.runs.migration import migrated
 
 FORMAT = "tondo adapter 3"
-WHERE = ("shares", "centre", "spread", "w_mean")  # of a generator: how z and styles lie
+WHERE = (
+    "mixture_weights",
+    "mixture_means",
+    "mixture_roots",
+    "w_mean",
+)  # of a generator: how z and styles lie
 MOST_SHARE = 0.03
 MOST_RANK = 64
 

@@ -218,7 +218,7 @@ def tune(
     viewmat, size, w = fitted.pose.viewmats(), judge.size, fitted.w
     larger = enlargement(generator, size)
     with torch.no_grad():
-        first, behind_first = make_objects(generator, w), generator.backdrop(w, size)
+        first, behind_first = make_objects(generator, w), generator.render_background(w, size)
         bends = _bends(first)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = 1e-3 * min(1.0, 2.0 * (1 - step / steps) + 0.05)
@@ -227,7 +227,7 @@ def tune(
         with torch.no_grad():
             before = render(first, other.viewmats, other.Ks, behind_first, larger)
         objects = make_objects(tuned, w)
-        background = tuned.backdrop(w, size).expand(2, -1, -1, -1)
+        background = tuned.render_background(w, size).expand(2, -1, -1, -1)
         rendered = render(repeat(objects, 2), *cameras, background, larger)
         mine = Rendered(*(tensor[:1] for tensor in rendered))
         stay = (rendered.images[1] - before.images[0]).square().mean()

@@ -93,8 +93,7 @@ def fit_mixture(codes: Tensor, before: LatentMixture) -> LatentMixture:
     away = codes - of_kind @ means
     common = away.T @ away / len(codes)
     own = torch.einsum("nk,ni,nj->kij", of_kind, away, away)
-    weight = COMMON if len(sizes) > 1 else 0
-    covariances = (own + weight * common) / (sizes + weight)[:, None, None]
+    covariances = (own + COMMON * common) / (sizes + COMMON)[:, None, None]
     roots, failed = torch.linalg.cholesky_ex(covariances)
     if bool(failed.any()):
         return before
@@ -107,8 +106,6 @@ def sample_latents(z: Tensor, kinds: LatentMixture) -> Tensor:
     The first number of z says which kind, by its place among all normally distributed numbers, and,
     by its place in that kind's share of them, the first number within it.
     """
-    if len(kinds.weights) == 1:
-        return kinds.means[0] + z @ kinds.roots[0].T
     ends = kinds.weights.cumsum(0)
     place = torch.special.ndtr(z[:, 0]) * ends[-1]
     chosen = torch.searchsorted(ends, place).clamp_max(len(ends) - 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TRAITS = 32  # of a new generator of splats
-KINDS = 8  # of a new generator
+BASIS_MAPS = 32  # of a new generator of splats
+COMPONENTS = 8  # of a new generator
 ROWS, SMALL_ROWS, SMALL = 64, 48, 32  # latitudes of its grid, and for pictures up to `SMALL` pixels
 
 
@@ -25,12 +25,11 @@ class GeneratorShape:
         representation: "splats" or "field".
         mirror: left and right are alike: every splat at x has its twin at -x.
         axial: what all objects have in common is the same all round their upright axis, but for
-            noise; what one has of its own need not be. Displacements turn with the azimuth.
-        radial: the cells of an axial one move away from the axis and along it, little round it, and
-            neither through it nor past each other: where they may they roll up, and lie skin within
-            skin, from where no small step leads back.
+            noise; what one has of its own need not be. Cells move away from the axis and along it,
+            little round it, and neither through it nor past each other: where they may they roll
+            up, and lie skin within skin, from where no small step leads back.
         basis_maps: feature maps of which each object has its own weighted sum; of splats alone.
-        kinds: normal distributions that random z are drawn from
+        mixture_components: normal distributions that random z are drawn from
             (`tondo.gan.networks.latent_mixture`).
         has_inner_layer: a second, coarse layer of splats lies inside the first, whose splats may
             then be small (`tondo.gan.objects.inner_layer`); of splats alone.
@@ -48,6 +47,5 @@ class GeneratorShape:
     mirror: bool = False
     axial: bool = False
     basis_maps: int = 0
-    kinds: int = 1
+    mixture_components: int = COMPONENTS
     has_inner_layer: bool = False
-    radial: bool = False

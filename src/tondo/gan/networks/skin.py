@@ -39,12 +39,12 @@ class Skins(NamedTuple):
         quats: [B, N, 4] (w, x, y, z): along the meridian, along the parallel, outwards.
         scales: [B, N, 3]. opacities: [B, N] 0..1. colors: [B, N, 3] sRGB 0..1.
         grid: [B, 3, rows, columns] the means as a map.
-        light: [B, 2, LIGHT, LIGHT] over the x and y (right and down, -1..1) of normals in camera
+        matcap: [B, 2, LIGHT, LIGHT] over the x and y (right and down, -1..1) of normals in camera
             space: log gain of the colours, zero on average, and what is added to them; or None.
         offset: [B, 3, rows, columns] how far `grid` is from G's first body, or None.
         has_inner_layer: pictures of these and splats for viewers have a second layer inside
             (`tondo.gan.objects.inner_layer`).
-        radial: the rows are rings round the upright axis (`GeneratorShape.radial`).
+        axial: the rows are rings round the upright axis (`GeneratorShape.axial`).
     """
 
     means: Tensor
@@ -53,18 +53,18 @@ class Skins(NamedTuple):
     opacities: Tensor
     colors: Tensor
     grid: Tensor
-    light: Tensor | None = None
+    matcap: Tensor | None = None
     offset: Tensor | None = None
     has_inner_layer: bool = False
-    radial: bool = False
+    axial: bool = False
 
 
-def _covering(planes: Planes, template: Tensor) -> Skins:
+def field_surface(planes: Planes, template: Tensor) -> Skins:
     """Opaque splats on the surface of fields."""
     grid, colors = surface(planes, template)
     shade = torch.logit(colors.clamp(1e-3, 1 - 1e-3))
     sizes = torch.zeros_like(grid)
-    return _skins(grid, torch.cat([sizes, torch.full_like(grid[:, :1], 5.0), shade], dim=1))
+    return skin_of(grid, torch.cat([sizes, torch.full_like(grid[:, :1], 5.0), shade], dim=1))
 
 
 def sphere_map(rows: int, columns: int) -> Tensor:
@@ -80,14 +80,6 @@ def mirror_symmetric(x: Tensor, signs: Tensor) -> Tensor:
     """Maps [B, C, rows, columns] made the same at x < 0 and x > 0 by their mean; `signs`
     [C] is -1 for what points along x, and so turns round in a mirror."""
     return 0.5 * (x + signs[:, None, None] * x.flip(3))
-
-
-def cylindrical_displacement(offset: Tensor, sphere: Tensor) -> Tensor:
-    """Displacements [B, 3, rows, columns] across, up and outward, to x, y, z; those to the sides
-    are none at the poles. `sphere` [3, rows, columns] is `sphere_map`."""
-    x, _, z = sphere  # sine and cosine of the azimuth, times the distance from the axis
-    across, up, outward = offset.unbind(1)
-    return torch.stack([outward * x + across * z, up, outward * z - across * x], dim=1)
 
 
 def radial_displacement(offset: Tensor, sphere: Tensor, radius: Tensor) -> Tensor:
@@ -108,7 +100,7 @@ def radial_displacement(offset: Tensor, sphere: Tensor, radius: Tensor) -> Tenso
     return torch.stack([x * cos + z * sin - body[0], up, z * cos - x * sin - body[2]], dim=1)
 
 
-def _gently(x: Tensor) -> Tensor:
+def slowly_bounded(x: Tensor) -> Tensor:
     """-1..1, with slope 1/8 at 0: the body changes slower than its colours, or the first, aimless
     steps of training crumple it."""
     return torch.tanh(0.125 * x)
@@ -119,7 +111,7 @@ def _bounded(x: Tensor) -> Tensor:
     return torch.tanh(0.5 * x)
 
 
-def _skins(grid: Tensor, raw: Tensor, has_inner_layer: bool = False) -> Skins:
+def skin_of(grid: Tensor, raw: Tensor, has_inner_layer: bool = False) -> Skins:
     """Splats that cover the cells of `grid`, from the maps raw [B, 7, rows, columns]."""
     batch = len(grid)
     # The cells' own directions say how the splats lie: as data, or the skin would be bent to

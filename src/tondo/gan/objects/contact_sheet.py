@@ -49,7 +49,7 @@ def views(
     angles = turning_angles(priors, count).to(w.device)
     viewmats, Ks = cameras_by(priors[0], angles, size)
     objects = repeat(make_objects(generator, w), count)
-    background = generator.backdrop(w, size).expand(count, -1, -1, -1)
+    background = generator.render_background(w, size).expand(count, -1, -1, -1)
     return render(objects, viewmats, Ks, background, enlargement(generator, size))
 
 

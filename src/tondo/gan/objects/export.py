@@ -51,7 +51,7 @@ def mesh_of(skins: Skins, index: int, finer: int | None = None) -> Mesh:
     rows, columns = skins.grid.shape[2:]
     finer = max(1, ROWS // rows) if finer is None else finer
     grid = _without_ripples(skins.grid[index : index + 1].detach())
-    if skins.radial:
+    if skins.axial:
         grid = _without_needles(grid)
     colors = _visible_colors(skins, index, rows, columns)
     if finer > 1:

@@ -31,7 +31,7 @@ def geometry_loss(
         + weights.normal_orientation * normal_orientation_loss(objects)
         + weights.centring * centring_loss(objects)
     )
-    if objects.radial:
+    if objects.axial:
         total = total + weights.radial_slope * radial_slope_loss(objects)
         total = total + weights.overhang * overhang_loss(objects)
     if one_side is None:

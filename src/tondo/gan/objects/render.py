@@ -40,7 +40,7 @@ def render_splats(
     background: Tensor,
     low_pass: float = LOW_PASS,
 ) -> Rendered:
-    """Object b seen by camera b, with its lining where it has one.
+    """Object b seen by camera b, with its inner layer where it has one.
 
     Args:
         viewmats: [B, 4, 4]. Ks: [B, 3, 3] pixels. size: pixels a side.
@@ -57,9 +57,9 @@ def render_splats(
 
 def shaded(skins: Skins, viewmats: Tensor) -> Tensor:
     """[B, N, 3] colours of the splats as the cameras see them, under the light of `skins`."""
-    if skins.light is None:
+    if skins.matcap is None:
         return skins.colors
-    return matcap(skins.quats, viewmats, skins.light, skins.colors)
+    return matcap(skins.quats, viewmats, skins.matcap, skins.colors)
 
 
 def render_styles(
@@ -67,7 +67,7 @@ def render_styles(
 ) -> tuple[Rendered, Skins | Planes]:
     """Styles w [B, W] to pictures and the splats or fields that they show."""
     objects = make_objects(generator, w)
-    background = generator.backdrop(w, size)
+    background = generator.render_background(w, size)
     return render(objects, viewmats, Ks, background, enlargement(generator, size)), objects
 
 

@@ -23,7 +23,8 @@ from torch import Tensor
 from tondo.data.records import shown
 from tondo.errors import InputError, OptionError
 from tondo.gan.files.generator_file import check_tensors, fingerprint, read_tensors
-from tondo.gan.networks.generator import PLACE_RATE, Generator
+from tondo.gan.networks.feature_maps import RATE
+from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import Linear, modulation
 from tondo.io.atomic import write_bytes
 
@@ -106,16 +107,18 @@ def sample_w(generator: Generator, count: int, seed: int = 0) -> Tensor:
 def into_maps(generator: Generator) -> Tensor:
     """[R, W] float64: the matrices that make maps of the body from w, as far as their lengths go:
     of the first map, and of the mixtures of traits that are added to later ones."""
-    body = generator if generator.planes is None else generator.planes
+    body = generator.skin_network or generator.planes
+    assert body is not None
     found = [body.from_w.weight.detach().double()]
-    if generator.planes is None:
-        for basis_maps, mixture in zip(generator.basis_maps, generator.basis_weights, strict=True):
-            maps = PLACE_RATE / math.sqrt(len(basis_maps)) * basis_maps.detach().double().flatten(1)
+    if generator.skin_network is not None:
+        own = generator.skin_network.maps
+        for basis, weights in zip(own.basis, own.basis_weights, strict=True):
+            maps = RATE / math.sqrt(len(basis)) * basis.detach().double().flatten(1)
             # (maps^T M)^T (maps^T M) = M^T (maps maps^T) M, whatever the maps' size
             values, vectors = torch.linalg.eigh(maps @ maps.T)
             root = vectors * values.clamp_min(0).sqrt()
-            assert isinstance(mixture, Linear)
-            found.append(root.T @ mixture.weight.detach().double())
+            assert isinstance(weights, Linear)
+            found.append(root.T @ weights.weight.detach().double())
     return torch.cat(found)
 
 

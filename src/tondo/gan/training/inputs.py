@@ -12,7 +12,7 @@ from tondo.errors import InputError, OptionError
 from tondo.features.choose import load_extractor
 from tondo.gan.files.generator_file import Trained
 from tondo.gan.files.open_generator import open_generator
-from tondo.gan.networks.shape import KINDS, ROWS, SMALL, SMALL_ROWS, TRAITS, GeneratorShape
+from tondo.gan.networks.shape import BASIS_MAPS, COMPONENTS, ROWS, SMALL, SMALL_ROWS, GeneratorShape
 from tondo.gan.options import TrainOptions
 from tondo.gan.training.options import SIZES
 from tondo.gan.training.state import Base, TrainInputs
@@ -152,10 +152,9 @@ def train_inputs(
         representation=options.representation,
         mirror=options.mirror,
         axial=options.axial,
-        basis_maps=TRAITS if splats else 0,
-        kinds=KINDS,
+        basis_maps=BASIS_MAPS if splats else 0,
+        mixture_components=COMPONENTS,
         has_inner_layer=splats,
-        radial=options.axial,
     )
     base = None
     if start is not None:

@@ -18,10 +18,11 @@ from tondo.gan.networks.discriminator import (
     ProjectedDiscriminator,
     logits_of_both,
 )
-from tondo.gan.networks.generator import FIRST_RADIUS, Generator
+from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.latent_mixture import KEPT, LatentBuffer
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.networks.skin import Skins
+from tondo.gan.networks.skin_network import FIRST_RADIUS
 from tondo.gan.objects.geometry_loss import geometry_loss
 from tondo.gan.objects.render import make_objects, render, take_first
 from tondo.gan.options import Adversarial, Augmentation, Schedule, TrainOptions
@@ -102,9 +103,9 @@ def _first_generator(inputs: TrainInputs, shape: GeneratorShape) -> Generator:
     if inputs.base is None:
         G = Generator(shape)
         radii = body_radii(inputs.pictures)
-        if radii is not None and shape.representation == "splats":
+        if radii is not None and G.skin_network is not None:
             with torch.no_grad():
-                G.axes.copy_((radii / FIRST_RADIUS).log())
+                G.skin_network.axes.copy_((radii / FIRST_RADIUS).log())
         return G
     G = copy.deepcopy(inputs.base.generator).requires_grad_(True).train()
     if inputs.base.lora:
@@ -113,8 +114,12 @@ def _first_generator(inputs: TrainInputs, shape: GeneratorShape) -> Generator:
 
 
 def to_train(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that training changes, in a fixed order."""
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+    """The parameters that training changes, in the order in which checkpoints hold their moments:
+    those that no layer of the skin's network has come first."""
+    skin = getattr(module, "skin_network", None)
+    first = [] if skin is None else list(skin.parameters(recurse=False))
+    rest = [one for one in module.parameters() if all(one is not other for other in first)]
+    return [parameter for parameter in (*first, *rest) if parameter.requires_grad]
 
 
 def plain_generator(G: Generator) -> Generator:
@@ -254,7 +259,7 @@ def _show(state: TrainState, inputs: TrainInputs, drawn: Drawn, for_g: bool = Tr
         own = encode_photos(state, inputs, drawn.rows[:half], photographs[:half], drawn.z[:half])
         w = torch.cat([own.w, w[half:]])
     objects = make_objects(state.G, w)
-    background = state.G.backdrop(w, size)
+    background = state.G.render_background(w, size)
     rendered = render(objects, drawn.cameras.viewmats, drawn.cameras.Ks, background)
     fake = state.D.features(
         _for_d(state, inputs.options.augmentation, with_coverage(rendered, inputs))

@@ -1,4 +1,4 @@
-"""What stands behind generated objects."""
+"""What is behind generated objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tondo.gan.networks.layers import (
 from tondo.gan.networks.shape import GeneratorShape
 
 
-class Backdrop(nn.Module):
+class Background(nn.Module):
     """A picture behind the object, from w alone: small, soft, and the same for every camera."""
 
     def __init__(self, shape: GeneratorShape) -> None:

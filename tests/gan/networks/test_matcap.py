@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tondo.gan.networks.light import LIGHT, MOST_SHINE, Matcap
+from tondo.gan.networks.matcap import LIGHT, MOST_SHINE, Matcap
 
 
 def lights() -> tuple[Matcap, torch.Tensor]:
