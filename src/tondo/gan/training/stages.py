@@ -108,7 +108,7 @@ class Pretraining(Method):
         noise = torch.randn(len(rows), state.G.shape.z, generator=state.rng).to(inputs.device)
         styled = encode_photos(state, inputs, rows, photographs, noise)
         objects = make_objects(state.G, styled.w)
-        background = state.G.backdrop(styled.w, state.G.shape.size)
+        background = state.G.render_background(styled.w, state.G.shape.size)
         loss = reconstruction_loss(
             state, inputs, styled, objects, background, rows, photographs, candidates
         )
