@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from tondo.data.views import View
     from tondo.errors import InputError, OptionError, OutputError, TondoError
     from tondo.gan.inversion.lift import Lifted
+    from tondo.gan.options import TrainOptions
     from tondo.gan.sampling.generate import Model
-    from tondo.gan.training.options import TrainOptions
     from tondo.gan.training.session import train_generator
     from tondo.io.models.mesh_files import write_mesh
     from tondo.io.posed.photos import load_posed as load_photos
@@ -96,7 +96,7 @@ _ROOMS = {
     "tondo.errors": "InputError OptionError OutputError TondoError",
     "tondo.gan.inversion.lift": "Lifted",
     "tondo.gan.sampling.generate": "Model",
-    "tondo.gan.training.options": "TrainOptions",
+    "tondo.gan.options": "TrainOptions",
     "tondo.gan.training.session": "train_generator",
     "tondo.io.models.mesh_files": "write_mesh",
     "tondo.io.posed.photos": "load_photos=load_posed",

@@ -52,9 +52,8 @@ def test_a_far_scene_moves_the_cameras_that_look_at_it(place: Path) -> None:
 
 def test_messages_name_options_as_python_spells_them(place: Path, tmp_path: Path) -> None:
     run, out = place / "run", tmp_path / "out"
-    small = tondo.MeshOptions(resolution=8)
     calls = [
-        lambda: tondo.export(run, out / "a.glb", tondo.ExportOptions(mesh=small)),
+        lambda: tondo.MeshOptions(resolution=8),
         lambda: tondo.export(run, out / "a.spz"),
         lambda: tondo.evaluate(run, tondo.EvaluateOptions(samples=9)),
         lambda: tondo.evaluate(place / "field.safetensors"),

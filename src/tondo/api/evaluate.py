@@ -137,8 +137,6 @@ def _check_surface(options: SurfaceOptions) -> None:
         raise OptionError("`ours` and `threshold` go with `mesh`, the true surface")
     if options.frame is not None and options.ours is None:
         raise OptionError("`frame` says which axes the file of `ours` has, which is not given")
-    if options.threshold is not None and not options.threshold > 0:
-        raise OptionError(f"`threshold` must be above 0, got {options.threshold:g}")
 
 
 def _photos(

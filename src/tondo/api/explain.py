@@ -62,8 +62,6 @@ def explain(
         >>> found.heat.shape, found.path.as_posix()
         (torch.Size([8, 32, 32]), 'generator/renders/explain/seed0003.png')
     """
-    if not 0 <= options.seed < 2**31:
-        raise OptionError(f"`seed` must be at least 0, got {options.seed}")
     if output is not None and Path(output).suffix.lower() != ".png":
         raise OptionError(f"`output={output}`: the heat map is a .png")
     opened = open_generator(run)

@@ -22,7 +22,6 @@ from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.runs.watch import SILENT, Watch
 
 SIDES, SIDE = 6, 128  # of the sheet
-MOST_STEPS = 10_000
 DEFAULTS = LiftOptions()
 
 
@@ -72,10 +71,6 @@ def lift(
         >>> lifted.verdict.split(":")[0] in ("close", "rough", "far off")
         True
     """
-    for name in ("latent_steps", "tuning_steps"):
-        steps = getattr(options, name)
-        if not 0 <= steps <= MOST_STEPS:
-            raise OptionError(f"`{name}` must be from 0 to {MOST_STEPS}, got {steps}")
     photo, files = Path(photo), None if output is None else lifted_files(Path(output))
     if files is not None:
         _check_files(files, photo)

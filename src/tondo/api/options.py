@@ -3,14 +3,16 @@ command line answers `--help` from these records."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tondo.errors import check_choices, check_number
+from tondo.errors import OptionError, check_choices, check_number
 from tondo.mesh.options import MeshOptions
 
 Triple = tuple[float, float, float]
+FORMATS = ("glb", "ply", "obj", "stl", "splats", "png", "mp4")  # of generated models
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,17 @@ class GenerateOptions:
     interpolate: bool = False
     size: int | None = None
 
+    def __post_init__(self) -> None:
+        check_number("truncation", self.truncation, 0, 1.5)
+        check_number("size", self.size, 16, 2048)
+        for name in self.format:
+            if name not in FORMATS:
+                close = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.5)
+                guess = f"; did you mean {close[0]}?" if close else ""
+                raise OptionError(
+                    f"`format`: expected some of {','.join(FORMATS)}, got {name!r}{guess}"
+                )
+
 
 @dataclass(frozen=True)
 class LiftOptions:
@@ -183,6 +196,7 @@ class DirectionsOptions:
 
     def __post_init__(self) -> None:
         check_number("count", self.count, 1)
+        check_number("truncation", self.truncation, 0, 1.5)
 
 
 @dataclass(frozen=True)
@@ -196,3 +210,7 @@ class ExplainOptions:
 
     seed: int = 0
     truncation: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("seed", self.seed, 0, 2**31 - 1)
+        check_number("truncation", self.truncation, 0, 1.5)

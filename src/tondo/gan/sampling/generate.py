@@ -12,7 +12,7 @@ from torch import Tensor
 from tondo.data.mesh import Mesh
 from tondo.data.records import shown
 from tondo.data.splats import Scene
-from tondo.errors import InputError, OptionError
+from tondo.errors import InputError
 from tondo.gan.files.generator_file import AGAIN
 from tondo.gan.files.open_generator import Opened
 from tondo.gan.networks.generator import Generator
@@ -53,10 +53,8 @@ def styles_of(
 
     Raises:
         InputError: the generator's weights make styles that are not finite.
-        OptionError: a truncation outside 0..1.5, or a move that cannot be used.
+        OptionError: a move that cannot be used.
     """
-    if not 0.0 <= truncation <= 1.5:
-        raise OptionError(f"`truncation` must lie within 0..1.5, got {truncation:g}")
     generator = opened.trained.generator
     # one by one: in a batch of another size the same seed would be rounded otherwise
     z = latents(list(seeds), generator.shape.z)
