@@ -70,7 +70,6 @@ def test_evaluate(
     assert "F-score 1.000" in capsys.readouterr().out
 
 
-@pytest.mark.xfail(raises=TypeError, reason="trainings of generators take the one Watch next")
 def test_train_a_generator_and_adapt_it(
     example: Callable[[int], dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
