@@ -13,11 +13,19 @@ import torch
 
 from skips import faults, reason_of
 
-# The native kernels have threads of their own; torch's would fight them for the cores.
-torch.set_num_threads(1)
-
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED: list[str] = []  # why, for each skipped test; after the run, what is wrong with that
+
+
+# The native kernels have threads of their own; torch's would fight them for the cores, and with
+# small tensors waiting for them costs more than they bring.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_torch_thread() -> None:
+    """Whatever number a test before has left."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
