@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,6 +158,6 @@ def test_other_networks_carry_a_training(name: str, tmp_path: Path) -> None:
     state = begin(inputs, SHAPE, seed=0)
     before = state.G.skin_network.start.detach().clone()
     report = one_step(state, inputs)
-    assert report.finite
+    assert math.isfinite(report.loss_d + report.loss_g)
     assert report.grad_d > 0
     assert not torch.equal(state.G.skin_network.start, before)
