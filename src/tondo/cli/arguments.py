@@ -208,19 +208,19 @@ def help_text(option: Option) -> str:
     all cores." becomes "number of CPU threads (default: all cores)"."""
     text = option.about.removesuffix(".")
     text, _, unset = text.partition("; None: ")
-    default = unset if option.default is None else _shown(option.default)
+    worthless = option.default is dataclasses.MISSING or isinstance(option.default, bool)
+    default = "" if worthless else unset if option.default is None else shown_value(option.default)
     return f"{text} (default: {default})" if default else text
 
 
-def _shown(default: Any) -> str:
-    """A default as it is typed; "" for what is not worth a word."""
-    if default is dataclasses.MISSING or isinstance(default, bool):
-        return ""
-    if isinstance(default, tuple):
-        if len(default) > 2 and default == tuple(range(default[0], default[-1] + 1)):
-            return f"{default[0]}-{default[-1]}"
-        return ",".join(map(_shown, default))
-    return f"{default:g}" if isinstance(default, float) else str(default)
+def shown_value(value: Any) -> str:
+    """An option's value as it is typed."""
+    if isinstance(value, tuple):
+        whole = len(value) > 2 and all(isinstance(part, int) for part in value)
+        if whole and value == tuple(range(value[0], value[-1] + 1)):
+            return f"{value[0]}-{value[-1]}"
+        return ",".join(map(shown_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _parse(option: Option) -> Callable[[str], Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from tondo.cli.arguments import Flag, Typed, Verb
+from tondo.cli.plan import print_plan
 from tondo.errors import OptionError
 from tondo.pictures.options import PictureOptions
 from tondo.sfm.options import PrepareOptions
@@ -31,6 +32,7 @@ class Command:
         output: folder to make.
         purpose: what the photos are for: one scene to reconstruct, or a generator to train.
         force: replace what an earlier run made.
+        dry_run: print the resolved options and what was found, and do nothing.
         scene: how poses are found.
         gan: how a training set is made.
     """
@@ -39,6 +41,7 @@ class Command:
     output: Path
     purpose: Literal["scene", "gan"] = "scene"
     force: bool = False
+    dry_run: bool = False
     scene: PrepareOptions = field(default_factory=PrepareOptions)
     gan: PictureOptions = field(default_factory=PictureOptions)
 
@@ -50,7 +53,13 @@ def run(command: Command, typed: Typed) -> None:
         if name.startswith(f"{other}."):
             option = name.removeprefix(f"{other}.")
             raise OptionError(f"`{option}` belongs to tondo prepare --for {other}")
-    if command.purpose == "gan":
+    if command.dry_run:
+        from tondo.api.plan import plan_prepare
+
+        options = command.gan if command.purpose == "gan" else command.scene
+        plan = plan_prepare(command.photos, command.output, options, force=command.force)
+        print_plan(plan, typed)
+    elif command.purpose == "gan":
         _prepare_pictures(command, typed)
     else:
         _prepare_scene(command, typed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tondo.cli.arguments import Flag, Typed, Verb, color
+from tondo.cli.plan import print_plan
 from tondo.errors import OptionError, check_number
 from tondo.scenes.options import ReconstructOptions
 
@@ -31,6 +32,7 @@ class Command:
         threads: number of CPU threads; None: all cores.
         resume: go on from the run's last checkpoint.
         force: replace a run that is there.
+        dry_run: print the resolved options and what was found, and do nothing.
     """
 
     photos: Path
@@ -39,10 +41,18 @@ class Command:
     threads: int | None = None
     resume: bool = False
     force: bool = False
+    dry_run: bool = False
 
 
 def run(command: Command, typed: Typed) -> None:
     """Reconstruct and print the table of results. Raises TondoError, KeyboardInterrupt."""
+    if command.dry_run:
+        from tondo.api.plan import plan_reconstruct
+
+        check_method(command, typed)
+        how = {"force": command.force, "resume": command.resume}
+        print_plan(plan_reconstruct(command.photos, command.output, command.options, **how), typed)
+        return
     from tondo.scenes.reconstruct import reconstruct
 
     again = ["reconstruct", str(command.photos), "-o", str(command.output)]
@@ -65,8 +75,7 @@ def train_shown(
 
     given = {name.removeprefix("options.") for name in typed.given}
     how = {"force": command.force, "resume": command.resume}
-    if not command.resume:  # a run that goes on has its own method
-        _check_method(command.options.method, given)
+    check_method(command, typed)
     check_number("threads", command.threads, 1)
     if command.threads:
         set_num_threads(command.threads)
@@ -81,12 +90,14 @@ def train_shown(
             raise KeyboardInterrupt from None
 
 
-def _check_method(method: str, given: set[str]) -> None:
-    """Raises OptionError for an option of the other method."""
+def check_method(command: Any, typed: Typed) -> None:
+    """Raises OptionError for an option of the other method; a run that goes on has its own."""
+    method = command.options.method
     other = "nerf" if method == "splats" else "splats"
-    for name in sorted(given):
-        if name.startswith(f"{other}."):
-            raise OptionError(f"`{name}` goes with `method={other}`, not with {method}")
+    for name in sorted(typed.given):
+        if name.startswith(f"options.{other}.") and not command.resume:
+            option = name.removeprefix("options.")
+            raise OptionError(f"`{option}` goes with `method={other}`, not with {method}")
 
 
 def _watch(screen: Screen) -> Watch:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tondo.cli.arguments import Flag, Typed, Verb
+from tondo.cli.plan import print_plan
 from tondo.errors import check_number
 from tondo.gan.options import TrainOptions
 
@@ -34,6 +35,7 @@ class Command:
         threads: number of CPU threads; None: all cores
         resume: go on from the run's last checkpoint
         force: replace a run that is there
+        dry_run: print the resolved options and what was found, and do nothing
     """
 
     pictures: Path
@@ -42,6 +44,7 @@ class Command:
     threads: int | None = None
     resume: bool = False
     force: bool = False
+    dry_run: bool = False
 
 
 def run(command: Command, typed: Typed) -> None:
@@ -53,6 +56,12 @@ def run(command: Command, typed: Typed) -> None:
     from tondo.runs import distributed
 
     check_number("threads", command.threads, 1)
+    if command.dry_run:
+        from tondo.api.plan import plan_train
+
+        how = {"force": command.force, "resume": command.resume}
+        print_plan(plan_train(command.pictures, command.output, command.options, **how), typed)
+        return
     check_options(command.options)
     distributed.start()
     _share_cores(command.threads)

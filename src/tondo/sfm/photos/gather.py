@@ -74,7 +74,7 @@ class Gathered:
 
 
 @dataclass(frozen=True)
-class _Item:
+class PhotoItem:
     """A file to be taken in as `name`, with its mask."""
 
     path: Path
@@ -139,7 +139,7 @@ def gather_photos(
         take = partial(_take_frame, target=target)
         results = in_threads(take, read_frames(source, frames), ahead=2)
     else:
-        items, left_out, notes = _items(source, masks)
+        items, left_out, notes = photo_items(source, masks)
         skipped += left_out
         total, results = len(items), in_threads(partial(_take_file, target=target), items, ahead=2)
     for done, result in enumerate(results, start=1):
@@ -154,7 +154,7 @@ def gather_photos(
     return Gathered(tuple(photos), tuple(skipped), notes)
 
 
-def _take_file(item: _Item, target: _Target) -> GatheredPhoto | Skipped:
+def _take_file(item: PhotoItem, target: _Target) -> GatheredPhoto | Skipped:
     """Take a photo in, or say why not."""
     path, name = item.path, item.name
     try:
@@ -204,7 +204,9 @@ def _is_wide(photo: GatheredPhoto) -> bool:
     return abs(photo.width / photo.height - 2) < 0.02
 
 
-def _items(source: Path, choice: str) -> tuple[list[_Item], tuple[Skipped, ...], tuple[str, ...]]:
+def photo_items(
+    source: Path, choice: str
+) -> tuple[list[PhotoItem], tuple[Skipped, ...], tuple[str, ...]]:
     """The photos of a folder, what else lies there, and how it was understood.
 
     Raises InputError if there are no photos.
@@ -225,7 +227,7 @@ def _items(source: Path, choice: str) -> tuple[list[_Item], tuple[Skipped, ...],
     photos = [path for path in names if path not in used]
     exif = read_all_exif(photos)
     items = [
-        _Item(
+        PhotoItem(
             path,
             name,
             shown(path.relative_to(found.root).as_posix()),
