@@ -16,7 +16,6 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from tondo.cli.arguments import (
@@ -138,6 +137,18 @@ def main(argv: Sequence[str]) -> int:
 def find_verb(argv: Sequence[str]) -> tuple[str, Verb, Parser]:
     """The command that `argv` begins with, and the parser of what follows. Leaves (SystemExit)
     after the help of all commands, and where there is no such command."""
+    if not argv or argv[0] not in VERBS:
+        _leave(argv)
+    name = argv[0]
+    verb = _load(name)
+    about = description(verb.record)
+    parser = Parser(prog=f"tondo {name}", description=about, formatter_class=Formatter)
+    add_options(parser, verb)
+    return name, verb, parser
+
+
+def _leave(argv: Sequence[str]) -> NoReturn:
+    """What `tondo` says without a command that it knows."""
     parser = Parser(
         prog="tondo",
         description="Pictures in, 3D models out, on a plain CPU.",
@@ -149,17 +160,10 @@ def find_verb(argv: Sequence[str]) -> tuple[str, Verb, Parser]:
     if not argv:
         parser.print_help(sys.stderr)
         parser.exit(2)
-    name = argv[0]
-    if name.startswith("-"):
-        _, unknown = parser.parse_known_args(argv)  # leaves at -h and --version
-        parser.refuse_unknown(unknown)
-    if name not in VERBS:
-        parser.error(f"there is no command {name!r}{_closest(name, list(VERBS))}")
-    verb = _load(name)
-    about = description(verb.record)
-    own = Parser(prog=f"tondo {name}", description=about, formatter_class=Formatter)
-    add_options(own, verb)
-    return name, verb, own
+    if not argv[0].startswith("-"):
+        parser.error(f"there is no command {argv[0]!r}{_closest(argv[0], list(VERBS))}")
+    _, unknown = parser.parse_known_args(argv)  # leaves at -h and --version
+    parser.refuse_unknown(unknown)
 
 
 def _commands() -> str:
@@ -202,6 +206,8 @@ def _joined(argv: Sequence[str]) -> list[str]:
 
 def installed_version() -> str:
     """The version of the installed package, "unknown" if it is run without being installed."""
+    from importlib.metadata import PackageNotFoundError, version  # slower than all the rest of help
+
     try:
         return version("tondo")
     except PackageNotFoundError:

@@ -17,16 +17,16 @@ class Adversarial:
     """Adversarial training.
 
     Attributes:
-        loss: adversarial loss; hinge (Lim and Ye 2017): losses compared in the notes.
+        loss: adversarial loss.
         discriminator: on features of a frozen network (projected, Sauer et al. 2021), or on
             pictures (plain).
         features: frozen network of the projected discriminator: efficientnet-lite0, resnet50 or
             densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE.
-        r1_gamma: weight of R1 (Mescheder et al. 2018, equation 9) on the input of the trained part
-            of the discriminator; None: 200 on features (notes), 1 on pictures.
+        r1_gamma: weight of the gradient penalty R1 (Mescheder et al. 2018, equation 9) on what the
+            trained part of the discriminator sees; None: 200 on features, 1 on pictures.
         r1_every: steps between gradient penalties (Karras et al. 2020, section 3.1: 16; chosen).
-        lr_g: learning rate of the generator (Karras et al. 2020, StyleGAN2: 0.002).
-        lr_d: learning rate of the discriminator; 0.001 was worse (notes).
+        lr_g: learning rate of the generator.
+        lr_d: learning rate of the discriminator.
         beta1: Adam's memory of gradients, none (Karras et al. 2020).
         beta2: Adam's memory of squared gradients (Karras et al. 2020).
         max_grad_norm: gradients are clipped at this norm, which is active for the generator in
@@ -35,13 +35,14 @@ class Adversarial:
             collapsed; chosen, trainings that went well have several times as much.
     """
 
+    # Losses are compared in the notes; hinge is of Lim and Ye 2017.
     loss: Literal["hinge", "nonsaturating", "minimax", "minimax-log", "relativistic"] = "hinge"
     discriminator: Literal["projected", "plain"] = "projected"
     features: str = "efficientnet-lite0"
-    r1_gamma: float | None = None
+    r1_gamma: float | None = None  # the defaults: notes
     r1_every: int = 8
-    lr_g: float = 2e-3
-    lr_d: float = 5e-4
+    lr_g: float = 2e-3  # Karras et al. 2020, StyleGAN2
+    lr_d: float = 5e-4  # 0.001 was worse (notes)
     beta1: float = 0.0
     beta2: float = 0.99
     max_grad_norm: float = 50.0
@@ -112,7 +113,7 @@ class Schedule:
     """How long, how much at a time, how fast.
 
     Attributes:
-        batch: pictures a step; a multiple of 4 (notes).
+        batch: pictures a step; a multiple of 4.
         accumulate: compute a batch in so many parts: less memory for a large batch.
         decay: share of the training, at its end, over which all learning rates fall evenly; the
             two networks circle around each other, and settle as their steps get small (notes).
@@ -121,7 +122,7 @@ class Schedule:
             10; chosen for short trainings).
     """
 
-    batch: int = 24
+    batch: int = 24  # notes
     accumulate: int = 1
     decay: float = 0.5
     min_rate: float = 0.02
@@ -141,9 +142,9 @@ class Augmentation:
     """What is done to all pictures before the discriminator sees them.
 
     Attributes:
-        augment: adaptive (Karras et al. 2020, Training GANs with Limited Data, section 3), or off:
-            as strong as `strength` throughout.
-        strength: probability 0..1 of each change at the beginning.
+        augment: adaptive augmentation of what the discriminator sees (Karras et al. 2020, Training
+            GANs with Limited Data, section 3); off: none.
+        strength: probability 0..1 of each change at the beginning; with `augment` off, throughout.
         target: mean sign of the logits of photographs above which augmentation grows (where the
             loss compares, of their difference from those of generated pictures); as in the paper.
         blur: standard deviation of the Gaussian at the beginning, as a share of the pictures' side
