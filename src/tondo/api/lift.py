@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,18 +20,9 @@ from tondo.io.images import write_png
 from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.runs.watch import SILENT, Watch
 
+SHEET, REPORT = ".png", ".json"
 SIDES, SIDE = 6, 128  # of the sheet
 DEFAULTS = LiftOptions()
-
-
-@dataclass(frozen=True)
-class LiftedFiles:
-    """What is written of a lifted photo: the model, before and after beside each other, and how far
-    off it is."""
-
-    model: Path
-    sheet: Path
-    report: Path
 
 
 def lift(
@@ -71,28 +61,22 @@ def lift(
         >>> lifted.verdict.split(":")[0] in ("close", "rough", "far off")
         True
     """
-    photo, files = Path(photo), None if output is None else lifted_files(Path(output))
-    if files is not None:
-        _check_files(files, photo)
+    photo, output = Path(photo), None if output is None else Path(output)
+    if output is not None:
+        _check_files(output, photo)
     opened = open_generator(generator)
     if not opened.companion("encoder").is_file():
         watch.note("no encoder beside this generator yet: training one (about a minute, once)")
     lifted = lift_photo(opened, photo, (options.latent_steps, options.tuning_steps), watch.stage)
-    if files is not None:
-        write_mesh(files.model, lifted.model.mesh, torch.tensor(UP))
-        write_png(files.sheet, _sheet(lifted, opened.trained.priors))
-        write_json(files.report, report_json(lifted, photo, str(generator)))
+    if output is not None:
+        write_mesh(output, lifted.model.mesh, torch.tensor(UP))
+        write_png(output.with_suffix(SHEET), _sheet(lifted, opened.trained.priors))
+        write_json(output.with_suffix(REPORT), report_json(lifted, photo, str(generator)))
     return lifted
 
 
-def lifted_files(output: Path) -> LiftedFiles:
-    """What `lift` writes with this output."""
-    return LiftedFiles(output, output.with_suffix(".png"), output.with_suffix(".json"))
-
-
-def _check_files(files: LiftedFiles, photo: Path) -> None:
+def _check_files(model: Path, photo: Path) -> None:
     """Find out before the work that a file cannot be written, or is the photo by another name."""
-    model = files.model
     if model.suffix.lower() not in UP_AXES:
         raise OptionError(
             f"`output={model}`: a model can be written as {', '.join(UP_AXES)}, "
@@ -100,7 +84,8 @@ def _check_files(files: LiftedFiles, photo: Path) -> None:
         )
     if model.is_dir():
         raise OutputError(f"cannot write {model}: a folder of that name is there already")
-    for what, path in vars(files).items():
+    for what, ending in (("model", model.suffix), ("sheet", SHEET), ("report", REPORT)):
+        path = model.with_suffix(ending)
         if photo.exists() and path.exists() and path.samefile(photo):
             raise OptionError(
                 f"`output={model}`: the {what} would be written over the photo, {path}: "

@@ -50,9 +50,6 @@ def run(command: Command, typed: Typed) -> None:
 
 
 def _print(lifted: Lifted, output: Path) -> None:
-    from tondo.api.lift import lifted_files
-
-    files = lifted_files(output)
     print(f"assumed: {lifted.target.assumed}")
     for stage in lifted.stages:
         overlap = "" if stage.overlap is None else f", outlines overlap {100 * stage.overlap:.0f} %"
@@ -62,7 +59,8 @@ def _print(lifted: Lifted, output: Path) -> None:
         )
     print(lifted.verdict)
     print(f"{output}: {len(lifted.model.mesh.faces)} faces, {lifted.seconds:.1f} s")
-    print(f"before and after: {files.sheet}; report: {files.report}")
+    sheet, report = output.with_suffix(".png"), output.with_suffix(".json")
+    print(f"before and after: {sheet}; report: {report}")
 
 
 VERB = Verb(
