@@ -19,7 +19,7 @@ class FeatureMaps(nn.Module):
     """Maps that are added to a CNN's features, learned directly and not through the CNN.
 
     Each level has one constant map. Where nobody knows from which side a round thing was
-    photographed, that is by chance: then (`axial`) it has one value for each latitude, or mistaken
+    photographed, that is random: then (`axial`) it has one value for each latitude, or mistaken
     cameras carve the same creases into all objects, and texture comes from noise (Karras et al.
     2019, section 3.2), the same for all objects. The coarsest levels also have basis maps, of which
     each object has its own weighted sum, as of eigenfaces (Turk and Pentland 1991).

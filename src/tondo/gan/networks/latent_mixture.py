@@ -1,9 +1,9 @@
-"""How the codes of photographs lie: in several kinds, each of them normally distributed.
+"""A mixture of Gaussians fitted to the latents of photographs, from which random z are sampled.
 
-Random z are drawn as these codes lie (Ghosh et al. 2020, From Variational to Deterministic
-Autoencoders, section 4, fits a mixture of normal distributions once, at the end). What costs nats
-alone leaves codes in clusters: red apples here, yellow ones there. Even z, or z of one normal
-distribution about all of them, mostly lie between, and such objects are dull mixtures.
+Ghosh et al. 2020 (From Variational to Deterministic Autoencoders, section 4) fit such a mixture
+once, at the end; here it follows training. The KL divergence alone leaves the latents in clusters:
+red apples here, yellow ones there. Samples of one Gaussian mostly lie between, and such objects are
+dull mixtures.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 KEPT = 4096  # codes, the newest
 EVERY = 512  # codes from one fit to the next
 ROUNDS = 10  # of k-means
-# Codes' worth of what all kinds have on average in the covariance of each: few do not make one.
+# Codes' worth of the common covariance in that of each component: few codes do not make one.
 COMMON = 64
-LEAST_SHARE = 1e-3  # from the end of a kind's share of all z, in shares: 3.1 standard deviations
+LEAST_SHARE = 1e-3  # of a component's weight, from its ends: 3.1 standard deviations
 
 
 class LatentMixture(NamedTuple):
@@ -70,9 +70,9 @@ def standard_mixture(count: int, z: int) -> LatentMixture:
 
 
 def fit_mixture(codes: Tensor, before: LatentMixture) -> LatentMixture:
-    """As many kinds as `before`, of codes [N, Z], by k-means over what is alike in all directions.
+    """A mixture of as many components as `before`, of codes [N, Z], by k-means in whitened space.
 
-    Kinds stay where they were as far as the codes do, so that one z goes on to mean much the same.
+    Components stay where they were as far as the codes do, so that one z keeps its meaning.
     The order of the codes does not count. `before` again where codes are not finite, or all alike.
     """
     codes = codes.double()
@@ -86,13 +86,13 @@ def fit_mixture(codes: Tensor, before: LatentMixture) -> LatentMixture:
     )
     if int((before.weights > 0).sum()) == 1:
         start = _along(even, codes - centre, len(start))
-    of_kind = _nearest(even, start)
-    sizes = of_kind.sum(dim=0)
-    means = of_kind.T @ codes / sizes.clamp_min(1)[:, None]
+    of_component = _nearest(even, start)
+    sizes = of_component.sum(dim=0)
+    means = of_component.T @ codes / sizes.clamp_min(1)[:, None]
     means = torch.where(sizes[:, None] > 0, means, before.means.double())
-    away = codes - of_kind @ means
+    away = codes - of_component @ means
     common = away.T @ away / len(codes)
-    own = torch.einsum("nk,ni,nj->kij", of_kind, away, away)
+    own = torch.einsum("nk,ni,nj->kij", of_component, away, away)
     covariances = (own + COMMON * common) / (sizes + COMMON)[:, None, None]
     roots, failed = torch.linalg.cholesky_ex(covariances)
     if bool(failed.any()):
@@ -100,20 +100,20 @@ def fit_mixture(codes: Tensor, before: LatentMixture) -> LatentMixture:
     return LatentMixture((sizes / len(codes)).float(), means.float(), roots.float())
 
 
-def sample_latents(z: Tensor, kinds: LatentMixture) -> Tensor:
-    """Normally distributed z [B, Z] to codes [B, Z] that lie as the kinds do.
+def sample_latents(z: Tensor, mixture: LatentMixture) -> Tensor:
+    """Normally distributed z [B, Z] to codes [B, Z] of the mixture.
 
-    The first number of z says which kind, by its place among all normally distributed numbers, and,
-    by its place in that kind's share of them, the first number within it.
+    The first number of z says which component, by its place among all normally distributed
+    numbers, and, by its place in that component's share of them, the first number within it.
     """
-    ends = kinds.weights.cumsum(0)
+    ends = mixture.weights.cumsum(0)
     place = torch.special.ndtr(z[:, 0]) * ends[-1]
     chosen = torch.searchsorted(ends, place).clamp_max(len(ends) - 1)
-    share = kinds.weights[chosen].clamp_min(1e-12)
+    share = mixture.weights[chosen].clamp_min(1e-12)
     within = ((place - (ends[chosen] - share)) / share).clamp(LEAST_SHARE, 1 - LEAST_SHARE)
     first = torch.special.ndtri(within)[:, None]
     inside = torch.cat([first, z[:, 1:]], dim=1)
-    return kinds.means[chosen] + torch.einsum("bij,bj->bi", kinds.roots[chosen], inside)
+    return mixture.means[chosen] + torch.einsum("bij,bj->bi", mixture.roots[chosen], inside)
 
 
 def _along(even: Tensor, away: Tensor, count: int) -> Tensor:
@@ -128,7 +128,7 @@ def _nearest(even: Tensor, means: Tensor) -> Tensor:
     """[N, K] 1 where a row of `even` [N, Z] is of a kind, by k-means from `means` [K, Z]."""
     for _ in range(ROUNDS):
         kind = torch.cdist(even, means).argmin(dim=1)
-        of_kind = F.one_hot(kind, len(means)).to(even.dtype)
-        sizes = of_kind.sum(dim=0)[:, None]
-        means = torch.where(sizes > 0, of_kind.T @ even / sizes.clamp_min(1), means)
-    return of_kind
+        of_component = F.one_hot(kind, len(means)).to(even.dtype)
+        sizes = of_component.sum(dim=0)[:, None]
+        means = torch.where(sizes > 0, of_component.T @ even / sizes.clamp_min(1), means)
+    return of_component

@@ -1,23 +1,19 @@
-"""Light that stays with the camera."""
+"""Matcap shading: light that stays with the camera."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from tondo.gan.networks.layers import (
-    Linear,
-)
+from tondo.gan.networks.layers import Linear
 
-LIGHT = 8  # the lit ball's picture, pixels a side
-
-
+LIGHT = 8  # pixels of the side of the lit sphere's picture
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 
 
 class Matcap(nn.Module):
-    """Light that stands still with the camera, as a picture of a lit ball (Sloan et al. 2001, The
-    Lit Sphere): the shade of a splat depends on its normal in camera space alone.
+    """Light that stands still with the camera, as a picture of a lit sphere (Sloan et al. 2001,
+    The Lit Sphere): the shade of a splat depends on its normal in camera space alone.
 
     Things photographed on a turntable turn under such a light; without it their shadows would have
     to be painted on them, and turn along. The gain is as smooth as that of any light on a matt

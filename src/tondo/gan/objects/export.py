@@ -21,7 +21,7 @@ THINNEST_RING = 0.025  # object radii; a line of splats looks so wide in picture
 
 
 def scene_of(skins: Skins, index: int) -> Scene:
-    """Object `index` as a scene of splats, on white, with its lining where it has one."""
+    """Object `index` as a scene of splats, on white, with its inner layer where it has one."""
     skins = with_inner_layer(skins)
     opacities = skins.opacities[index].clamp(1e-6, 1 - 1e-6)
     splats = Splats(

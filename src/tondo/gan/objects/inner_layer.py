@@ -1,8 +1,8 @@
 """Coarse skins of generated objects, a splat for each two by two of the fine one's.
 
-As a lining they lie a little inside: through gaps between splats that are much smaller than their
-cells, and so draw details as small, one sees the same colours and not the far side. By themselves
-they are a quarter of the work.
+As an inner layer they lie a little inside: through gaps between splats that are much smaller than
+their cells, and so draw details as small, one sees the same colours and not the far side. By
+themselves they are a quarter of the work.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from tondo.geometry.rotations import third_axis
 from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.kernels.sphere.sphere_maps import frames
 
-# Standard deviations in cells of the coarse skin. A lining has to close by itself. Thinned splats
-# are `LARGER` times those that they stand for, or nearly closed; larger, outlines swell.
-LINING_SIZE, THINNED_SIZE, LARGER = 0.6, 0.45, 1.6
-LINING_DEPTH = 0.5  # how far inside a lining lies, in cells' smaller sides
+# Standard deviations in cells of the coarse skin. An inner layer has to close by itself.
+# Downsampled splats are `LARGER` times those that they stand for, or nearly closed; larger,
+# outlines swell.
+INNER_SIZE, DOWNSAMPLED_SIZE, LARGER = 0.6, 0.45, 1.6
+INNER_DEPTH = 0.5  # how far inside the inner layer lies, in cells' smaller sides
 
 
 def with_inner_layer(skins: Skins) -> Skins:
-    """`skins` and, where these are lined, the lining's splats after their own (a quarter as many);
-    `grid` stays, and so is the one of the first skin."""
+    """`skins` and, where they have an inner layer, its splats after their own (a quarter as many);
+    `grid` stays that of the first skin."""
     if not skins.has_inner_layer:
         return skins
-    inner = _coarse(skins, LINING_SIZE, LINING_DEPTH)
+    inner = _coarse(skins, INNER_SIZE, INNER_DEPTH)
     return skins._replace(
         means=torch.cat([skins.means, inner.means], dim=1),
         quats=torch.cat([skins.quats, inner.quats], dim=1),
@@ -43,7 +44,7 @@ def downsampled(objects: Skins | Planes) -> Skins | Planes:
     look nearly the same in pictures of half the size. Fields stay as they are."""
     if isinstance(objects, Planes):
         return objects
-    few = _coarse(objects, THINNED_SIZE, 0.0)
+    few = _coarse(objects, DOWNSAMPLED_SIZE, 0.0)
     scales = torch.maximum(few.scales, LARGER * _mean(objects, objects.scales))
     return few._replace(scales=scales)
 

@@ -1,4 +1,4 @@
-"""Photographs rebuilt by G: what holds the game of the two networks down.
+"""Photographs reconstructed by G: an autoencoder beside adversarial training.
 
 A picture of a generated object can be compared with a photograph taken by the same camera, pixel by
 pixel, when its style comes from that photograph: an autoencoder whose decoder is G and the
@@ -8,8 +8,8 @@ best in form is taken and remembered (`tondo.gan.training.reconstruction`). It s
 kind, and D begins to judge there. Then it goes on beside D (Larsen et al. 2016, Autoencoding beyond
 pixels), which alone would soon lead a young G astray.
 
-Codes are drawn from a normal distribution that the photograph gives, and pay for every nat by which
-it is told from the one of random z (Kingma & Welling 2014, equation 10): else they lie in clusters,
+Codes are drawn from a normal distribution that the photograph gives, and pay for its KL
+divergence from that of random z (Kingma & Welling 2014, equation 10): else they lie in clusters,
 and random z between these.
 """
 
@@ -28,7 +28,7 @@ from tondo.runs import distributed
 
 HIDDEN = 256
 RATE = 0.05  # of the running mean and spread
-GLANCE = 12  # pixels a side of the small picture that is seen beside features
+GLANCE = 12  # pixels of the side of the small copy that is an input beside features
 LEVELS = 4  # halvings at which pictures are compared
 FLAT = 0.03  # spread of grey values that counts as shading
 SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
@@ -36,7 +36,7 @@ LEAST_SPREAD = 1e-3  # of a channel of features
 LEAST_CONTRAST = 0.1  # of a pixel of the small picture
 FIRST_LOG_STD = -1.0  # of codes, before anything is learned
 # Never much wider than random z. Without an end to it a single photograph in a thousand once had a
-# spread of e^10: its z stretched the distributions of all kinds of codes
+# spread of e^10: its z stretched all components of the latent mixture
 # (`tondo.gan.networks.latent_mixture`) until random objects had one look for each end of that
 # stretch.
 MOST_LOG_STD = 0.5

@@ -1,4 +1,4 @@
-"""Is a training well? What a GAN dies of, and how it shows."""
+"""Divergence checks: collapse of G, a D that is certain, numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BrokenTraining(TondoError):
 
 
 class DivergenceMonitor:
-    """The last steps of a training, and what they say of its health."""
+    """The last steps of a training, and whether it diverges."""
 
     def __init__(self, options: Adversarial) -> None:
         self._options = options

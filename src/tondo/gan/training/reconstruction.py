@@ -1,4 +1,4 @@
-"""Photographs rebuilt: objects of their codes, seen by their cameras, beside the photographs."""
+"""Photographs reconstructed: objects of their codes, rendered by their cameras, and compared."""
 
 from __future__ import annotations
 

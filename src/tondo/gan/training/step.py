@@ -1,4 +1,4 @@
-"""The training loop: G makes objects, cameras photograph them, D judges, both learn."""
+"""The training step: G makes objects, cameras render them, D classifies, both learn."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def set_rates(state: TrainState, options: TrainOptions, rollbacks: int, share: f
 
 
 class Drawn(NamedTuple):
-    """The chance of one step: rows of the photographs [B], cameras [B], z [B, Z], and cameras
+    """What is drawn for one step: rows of the photographs [B], cameras [B], z [B, Z], and cameras
     [B, T] that may have taken the photographs (`camera_candidates`)."""
 
     rows: Tensor
@@ -238,7 +238,7 @@ def one_step(state: TrainState, inputs: TrainInputs) -> GanStep:
 
 
 def _draw(state: TrainState, inputs: TrainInputs) -> Drawn:
-    """The chance of the whole batch, of all processes."""
+    """What is drawn for the whole batch, of all processes."""
     batch = inputs.options.schedule.batch
     rows = torch.tensor([_next_photo(state, inputs) for _ in range(batch)])
     cameras = _cameras(state, inputs)
@@ -317,7 +317,7 @@ def _loss_d(state: TrainState, options: Adversarial, shown: Shown) -> tuple[Tens
     )
     chosen, angles = loss_named(options.loss), (shown.angles_real, shown.angles_fake)
     with parametrize.cached():  # spectral norms, once for all
-        if chosen.compares:  # what both kinds ask of a bias cancels exactly when kept apart
+        if chosen.compares:  # gradients of a bias cancel exactly when kept apart
             on_real, on_fake = state.D.logits(real, angles[0]), state.D.logits(fake, angles[1])
         else:
             on_real, on_fake = logits_of_both(state.D, real, fake, angles)
