@@ -178,7 +178,7 @@ def test_a_run_gives_everything_back(tmp_path: Path, there: Similarity) -> None:
         known = next(p for p in small_photos.photos(10) if p.name.startswith(name)).camera
         assert torch.allclose(one.viewmat, known.viewmat, atol=1e-4)
     stored = load_scene(moved.run.scene_path)
-    assert stored.world_from_scene == moved.scene.world_from_scene
+    assert stored.world_from_scene == moved.model.world_from_scene
     before = json.loads(moved.run.metrics_path.read_text())["test"]
     assert main(["evaluate", str(moved.run.path)]) == 0
     assert json.loads(moved.run.metrics_path.read_text())["test"] == pytest.approx(before)
