@@ -30,7 +30,8 @@ class Counting(Method):
     picture_seconds = 0.0
 
     def __init__(self, wrong: dict[int, int] | None = None, stop_at: int = 0) -> None:
-        self.horizon, self.own_clock, self.count = Horizon(STEPS, None), Clock(), 0
+        self.own_clock, self.count = Clock(), 0
+        super().__init__(self, Horizon(STEPS, None))
         self.wrong, self.stop_at, self.went_back = dict(wrong or {}), stop_at, 0
         self.thorough: list[int] = []
         self.written: list[int] = []

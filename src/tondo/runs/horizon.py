@@ -11,17 +11,16 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Horizon:
     """When training ends: after so many `steps` (or whatever a method counts), or `seconds` of
-    training. One of them is None."""
+    training, whichever comes first; one of them may be None."""
 
     steps: float | None
     seconds: float | None
 
     def fraction(self, step: float, seconds: float) -> float:
         """How much of the training is over, 0..1."""
-        if self.steps is not None:
-            return min(1.0, step / max(1, self.steps))
-        assert self.seconds is not None
-        return min(1.0, seconds / max(1e-9, self.seconds))
+        counted = 0.0 if self.steps is None else step / self.steps if self.steps else 1.0
+        timed = 0.0 if self.seconds is None else seconds / max(1e-9, self.seconds)
+        return min(1.0, max(counted, timed))
 
 
 @dataclass

@@ -39,10 +39,19 @@ class Report:
     rate: float | None = None
 
 
+class Counted(Protocol):
+    """What the state of every training counts."""
+
+    step: int
+    clock: Clock
+
+
 class Method(ABC):
     """A method at work.
 
     Attributes:
+        counted: steps and training time so far, in the state of the training.
+        horizon: how long to train.
         torch_threads: how many torch takes while it trains.
         picture_seconds: training time between pictures of how far it has come.
     """
@@ -50,24 +59,27 @@ class Method(ABC):
     torch_threads: int = 1
     picture_seconds: float = 30.0
 
-    @property
-    @abstractmethod
-    def clock(self) -> Clock:
-        """Training time so far."""
+    def __init__(self, state: Counted, horizon: Horizon) -> None:
+        self.counted, self.horizon = state, horizon
 
     @property
-    @abstractmethod
+    def clock(self) -> Clock:
+        """Training time so far."""
+        return self.counted.clock
+
+    @property
     def step(self) -> int:
         """Steps done so far."""
+        return self.counted.step
 
     @property
     def done(self) -> str:
         """How far it has come, in words."""
         return f"step {self.step}"
 
-    @abstractmethod
     def fraction(self) -> float:
         """How much of the training is over, 0..1."""
+        return self.horizon.fraction(self.step, self.clock.seconds())
 
     @abstractmethod
     def advance(self, fraction: float) -> Report:
@@ -189,13 +201,6 @@ def check_photo_count(begun_with: int, now: int) -> None:
 
 
 S = TypeVar("S")
-
-
-class Counted(Protocol):
-    """What the state of every training counts."""
-
-    step: int
-    clock: Clock
 
 
 class Fitting(ABC, Generic[S]):

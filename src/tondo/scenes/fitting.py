@@ -14,7 +14,6 @@ from tondo.evaluation.evaluate import composited
 from tondo.nerf import method as nerf
 from tondo.runs.checkpoints import Checkpoint
 from tondo.runs.events import Evaluation, GanStep, Step
-from tondo.runs.horizon import Clock
 from tondo.runs.method import Fitting, Method, Report, Request
 from tondo.runs.run_directory import RunDirectory
 from tondo.scenes.evaluate import evaluate_scene
@@ -35,19 +34,9 @@ class Reconstruction(Method):
     """
 
     def __init__(self, fitting: Fitting[Any], photos: PhotoSet, begun: dict[str, Any]) -> None:
+        super().__init__(fitting.counted, fitting.horizon)
         self.fitting, self.photos, self.begun = fitting, photos, begun
         self._psnr: deque[float] = deque(maxlen=PSNRS)
-
-    @property
-    def clock(self) -> Clock:
-        return self.fitting.counted.clock
-
-    @property
-    def step(self) -> int:
-        return self.fitting.counted.step
-
-    def fraction(self) -> float:
-        return self.fitting.horizon.fraction(self.step, self.clock.seconds())
 
     def advance(self, fraction: float) -> Report:
         report = self.fitting.advance(fraction)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from pathlib import Path
 
@@ -144,7 +143,7 @@ def _pretrained(
         options, kimg = inputs.options, inputs.options.autoencoder.pretrain_kimg
         if options.kimg is not None:
             kimg = min(kimg, PRETRAIN_SHARE * options.kimg)
-        seconds = math.inf if horizon.seconds is None else PRETRAIN_SHARE * horizon.seconds
+        seconds = None if horizon.seconds is None else PRETRAIN_SHARE * horizon.seconds
         pretraining = Pretraining(state, inputs, int(1000 * kimg), seconds, watch)
         if kept is not None:
             with loop.restoring(run, kept, "training"):

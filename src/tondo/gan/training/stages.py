@@ -3,7 +3,6 @@ reconstruct photographs (`tondo.gan.training.autoencoder`), and adversarial trai
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from tondo.kernels.threads import num_threads
 from tondo.runs import distributed
 from tondo.runs.checkpoints import Checkpoint
 from tondo.runs.events import Saved, append_event
-from tondo.runs.horizon import Clock, Horizon
+from tondo.runs.horizon import Horizon
 from tondo.runs.method import Method, Report
 from tondo.runs.run_directory import RunDirectory
 from tondo.runs.watch import SILENT, Watch
@@ -53,7 +52,7 @@ class Pretraining(Method):
 
     Attributes:
         seen: photographs that were seen.
-        count: photographs that it is to see. seconds: of training, after which it ends anyway.
+        count: photographs that it is to see, unless `seconds` of training are over before that.
     """
 
     def __init__(
@@ -61,16 +60,16 @@ class Pretraining(Method):
         state: TrainState,
         inputs: TrainInputs,
         count: int,
-        seconds: float = math.inf,
+        seconds: float | None = None,
         watch: Watch = SILENT,
     ) -> None:
         assert state.photo_encoder is not None
         # torch's convolutions and our kernels take turns, so each may have all threads
         self.torch_threads = num_threads()
-        self.count, self.seconds, self.seen = count, seconds, 0
+        super().__init__(state, Horizon(count // inputs.options.schedule.batch, seconds))
+        self.count, self.seen = count, 0
         self._state, self._inputs, self._watch = state, inputs, watch
         self._encoder, self._batch = state.photo_encoder, inputs.options.schedule.batch
-        self._steps = count // self._batch
         self._optimiser = _optimiser(state, inputs.options)
         self._encoder.shared = False
 
@@ -80,20 +79,11 @@ class Pretraining(Method):
         self.seen = int(checkpoint.state[PRETRAINING])
 
     @property
-    def clock(self) -> Clock:
-        return self._state.clock
-
-    @property
-    def step(self) -> int:
-        return self._state.step
-
-    @property
     def done(self) -> str:
         return "0.0 thousand pictures"
 
     def fraction(self) -> float:
-        seen = self.seen // self._batch / self._steps if self._steps else 1.0
-        return min(1.0, max(seen, self.clock.seconds() / self.seconds))
+        return self.horizon.fraction(self.seen // self._batch, self.clock.seconds())
 
     def advance(self, fraction: float) -> Report:
         """Raises BrokenTraining where a number became infinite or NaN."""
@@ -101,7 +91,7 @@ class Pretraining(Method):
         step = self.seen // self._batch
         if step % EVERY == 0:
             self._watch.stage("pretraining", self.seen, self.count)
-        self._encoder.reach = min(1.0, FIRST_REACH + WIDENS * step / self._steps)
+        self._encoder.reach = min(1.0, FIRST_REACH + WIDENS * step / (self.count // self._batch))
         rows = torch.randint(len(inputs.pictures.images), (self._batch,), generator=state.rng)
         photographs = real_images(inputs, rows)
         candidates = camera_candidates(state, inputs, rows).map(lambda x: x.to(inputs.device))
@@ -174,23 +164,16 @@ class AdversarialTraining(Method):
     ) -> None:
         # torch's convolutions and our kernels take turns, so each may have all threads
         self.torch_threads = num_threads()
-        self.inputs, self.horizon, self.rollbacks = inputs, horizon, rollbacks
+        super().__init__(state, horizon)
+        self.inputs, self.rollbacks = inputs, rollbacks
         self._take(state)
 
     def _take(self, state: TrainState) -> None:
         """Go on with `state`, which is that of the newest checkpoint."""
-        self.state = state
+        self.state = self.counted = state
         self._monitor = DivergenceMonitor(self.inputs.options.adversarial)
         self._before = state.pictures, state.clock.seconds()
         self._workers_have_it = False
-
-    @property
-    def clock(self) -> Clock:
-        return self.state.clock
-
-    @property
-    def step(self) -> int:
-        return self.state.step
 
     @property
     def done(self) -> str:
