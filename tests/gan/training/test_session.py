@@ -202,9 +202,9 @@ def test_a_first_look_that_is_stopped_goes_on(
 def test_pictures_of_another_size_are_refused(balls: Path, prepared: Path, tmp_path: Path) -> None:
     odd = PictureOptions(size=48, similar=0, keep_blurred=True)  # no size that can be trained
     folder = prepare_pictures(balls, tmp_path / "odd", odd).folder
-    with pytest.raises(OptionError, match="`size` is 32: prepare them again with `size` 32"):
+    with pytest.raises(OptionError, match="`size` is 32: prepare them again with `size=32`"):
         train_generator(folder, tmp_path / "run", replace(SMALL, kimg=0.01))
-    with pytest.raises(OptionError, match="train with `size` 32"):
+    with pytest.raises(OptionError, match="train with `size=32`"):
         train_generator(prepared, tmp_path / "run", replace(SMALL, size=64, kimg=0.01))
     assert not (tmp_path / "run").exists()
 
@@ -258,7 +258,7 @@ def test_a_base_of_another_size_is_refused_and_its_cameras_are_kept(
     base = replace(SMALL, kimg=0.004, poses=ranges)
     train_generator(prepared, tmp_path / "base", base)
     adapt = replace(SMALL, poses=None, base=str(tmp_path / "base"), kimg=0.004)
-    with pytest.raises(OptionError, match=r"makes pictures of 32 .* give `size` 32"):
+    with pytest.raises(OptionError, match=r"makes pictures of 32 .* give `size=32`"):
         train_generator(prepared, tmp_path / "run", replace(adapt, size=64))
     assert not (tmp_path / "run").exists()
     told: list[str] = []
