@@ -163,7 +163,7 @@ def test_the_background_of_cut_out_photos_cannot_be_learned(
     alpha = torch.zeros(*picture.shape[:2], 1, dtype=torch.uint8)
     write_png(photos / "001.png", torch.cat([picture, alpha], dim=2))
     assert reconstruct(photos, run, "--steps", "5", "--background", "learned") == 2
-    assert "cannot be learned: give --background white" in capsys.readouterr().err
+    assert "cannot be learned: give another --background: white" in capsys.readouterr().err
     assert not run.exists()
 
 

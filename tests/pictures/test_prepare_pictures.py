@@ -268,7 +268,7 @@ def test_known_cameras_come_along_from_folders_and_zips(
     assert torch.equal(again.images, loaded.images)
     assert again.viewmats is not None
     assert torch.equal(again.viewmats, loaded.viewmats)
-    with pytest.raises(OptionError, match="`crop` whole"):
+    with pytest.raises(OptionError, match="`crop=whole`"):
         prepare_pictures(tmp_path / "in", tmp_path / "c", PictureOptions(size=24, crop="whole"))
 
 
