@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("meshes", metavar="MESHES", type=Path, help="a folder of .glb files")
     parser.add_argument("-o", "--output", metavar="PICTURES", type=Path, required=True)
     parser.add_argument("--count", type=int, default=8000, help="pictures (%(default)s)")
-    parser.add_argument("--size", type=int, default=64, help="pixels a side (%(default)s)")
+    parser.add_argument("--size", type=int, default=64, help="image size, pixels (%(default)s)")
     parser.add_argument("--views", type=int, default=1, help="of each variation (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     args = parser.parse_args()
