@@ -27,10 +27,12 @@ from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.reconstruction import (
     CANDIDATES,
     FRONT,
+    Photos,
     best_candidate,
     camera_candidates,
     encode_photos,
     reconstruction_loss,
+    render_photos,
     reweighted_priors,
 )
 from tondo.gan.training.state import TrainInputs, TrainState, real_images, with_coverage
@@ -192,12 +194,11 @@ def test_unknown_cameras_are_looked_for_within_a_narrow_prior(bell: bool) -> Non
     assert bool((low >= -reach).all())
     spread = (BELL if bell else 2 / 12**0.5) * float(reach[0])
     assert float(angles.detach().std(dim=0)[0]) == pytest.approx(spread, rel=0.2)
-    state.photo_encoder.reach = 0.25  # nearer to the middle, as pretraining begins
-    nearer = state.photo_encoder(photographs, None).angles
+    # nearer to the middle, as pretraining begins
+    nearer = state.photo_encoder(photographs, None, reach=0.25).angles
     assert nearer is not None
     inside = angles.abs() < 0.99 * reach  # the rest is cut off there
     torch.testing.assert_close(nearer[inside], 0.25 * angles[inside], rtol=0.1, atol=2e-3)
-    state.photo_encoder.reach = 1.0
     one_step(state, inputs)
     grads = [p.grad for p in state.photo_encoder.to_angles.parameters()]  # type: ignore[union-attr]
     assert all(float(grad.abs().max()) > 0 for grad in grads if grad is not None)
@@ -257,9 +258,10 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
         assert torch.equal(
             best_candidate(inputs, objects, background, photographs, candidates), best
         )
-        off = reconstruction_loss(
-            state, inputs, styled, objects, background, rows, photographs, candidates
-        )
+        photos = Photos(rows, photographs, candidates)
+        rendered = render_photos(state, inputs, styled, objects, background, photos)
+        encoder = state.photo_encoder
+        off = reconstruction_loss(encoder, inputs, styled.code, rendered, photographs)
         again = camera_candidates(state, inputs, rows)
     assert len(set(best.tolist())) > 1
     # the best is tried again, with one near it, and two others

@@ -95,7 +95,7 @@ def test_photographs_are_rebuilt_once_a_step_in_parts_too(monkeypatch: pytest.Mo
         counts = []
 
         def counting(*given: Any) -> Tensor:
-            counts.append(len(given[5]))  # noqa: B023
+            counts.append(len(given[4]))  # noqa: B023
             return reconstruction_loss(*given)
 
         monkeypatch.setattr(step, "reconstruction_loss", counting)

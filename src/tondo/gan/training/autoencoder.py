@@ -88,8 +88,6 @@ class PhotoEncoder(nn.Module):
         mirror: bool = False,
     ) -> None:
         super().__init__()
-        self.shared = True  # whether all processes of a training see parts of one batch
-        self.reach = 1.0  # share of the prior's ranges, about their middle, for cameras looked for
         self._extractor = extractor
         self._prior = prior
         self._side = side
@@ -118,9 +116,12 @@ class PhotoEncoder(nn.Module):
     def finds_cameras(self) -> bool:
         return self.to_angles is not None
 
-    def forward(self, images: Tensor, angles: Tensor | None) -> PhotoCode:
+    def forward(
+        self, images: Tensor, angles: Tensor | None, *, reach: float = 1.0, alone: bool = False
+    ) -> PhotoCode:
         """Of photographs [B, 3 or 4, S, S], given the angles [B, 3] of their cameras if they are
-        known."""
+        known. `reach`: share 0..1 of the prior's ranges, about their middle, within which others
+        are predicted. `alone`: they are a whole batch, not a process's part of one."""
         found = self._seen(images)
         x = self._hidden(images, found, angles)
         if self.to_angles is not None:
@@ -129,7 +130,7 @@ class PhotoEncoder(nn.Module):
                 turned = [maps.flip(3) for maps in found]  # much like what would be seen there
                 twin = self.to_angles(self._hidden(images.flip(3), turned, None))
                 raw = raw + twin * twin.new_tensor([-1.0, 1.0, -1.0])
-            angles = self._within_prior(raw)
+            angles = self._within_prior(raw, reach, alone)
         means, raw = self.to_z(x).chunk(2, dim=1)
         return PhotoCode(means, _log_stds(raw), angles, found)
 
@@ -156,27 +157,26 @@ class PhotoEncoder(nn.Module):
         ]
         return torch.stack(levels).mean(dim=0)
 
-    def _within_prior(self, raw: Tensor) -> Tensor:
+    def _within_prior(self, raw: Tensor, reach: float, alone: bool) -> Tensor:
         """Angles [B, 3] that lie over the prior's ranges as its own do: normally distributed, or
         even, as an even number's share of the normal distribution. Otherwise all would soon lie on
         one side."""
         assert self._prior is not None
-        even = self._even(raw, self.angles_mean, self.angles_spread)
+        even = self._standardised(raw, alone)
         if not self._prior.bell:
             even = (2 * torch.special.ndtr(even) - 1) / BELL
-        return bell_angles(self._prior, self.reach * even)
+        return bell_angles(self._prior, reach * even)
 
-    def _even(self, x: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
-        """x [B, N] less a running mean, over a running spread, which follow x in training."""
+    def _standardised(self, x: Tensor, alone: bool) -> Tensor:
+        """x [B, 3] less a running mean, over a running spread; in training these follow x."""
+        mean, spread = self.angles_mean, self.angles_spread
         if self.training:
-            now = self._mean_of(x.mean(dim=0))
+            average = torch.detach if alone else distributed.mean_of
+            now = average(x.mean(dim=0))
             mean.lerp_(now, RATE)
-            now = self._mean_of((x - now).square().mean(dim=0)).sqrt()
+            now = average((x - now).square().mean(dim=0)).sqrt()
             spread.lerp_(now.clamp_min(1e-3), RATE)
         return (x - mean) / spread
-
-    def _mean_of(self, values: Tensor) -> Tensor:
-        return distributed.mean_of(values) if self.shared else values.detach()
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:

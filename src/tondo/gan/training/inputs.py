@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tondo.data.pictures import PictureSet, of_classes
 from tondo.errors import InputError, OptionError
@@ -17,7 +18,7 @@ from tondo.gan.options import TrainOptions
 from tondo.gan.training.options import SIZES
 from tondo.gan.training.state import Base, TrainInputs
 from tondo.geometry.look_at import angles_of
-from tondo.geometry.pose_prior import NAMED, parse_poses, prior_around
+from tondo.geometry.pose_prior import NAMED, PosePrior, parse_poses, prior_around
 from tondo.io.atomic import write_json
 from tondo.io.collections.picture_shards import is_prepared, load_pictures
 from tondo.kernels.splats.rasterize import rasterize_path
@@ -126,29 +127,48 @@ def train_inputs(
 ) -> tuple[TrainInputs, GeneratorShape]:
     """What a training of `pictures` is given, and the shape of its generator; `start`: the one that
     it begins with."""
-    angles, priors, words = None, NAMED["sphere"], options.poses
-    if words is None and pictures.viewmats is not None and pictures.Ks is not None:
-        angles = angles_of(pictures.viewmats)
-        priors = (prior_around(pictures.viewmats, pictures.Ks, pictures.size),)
-        watch.note("the pictures' own cameras are used")
-    elif words is None and start is not None:
-        priors = start.priors
-        watch.note(f"no cameras are known: assuming those of {options.base} (choose with `poses`)")
-    else:
-        if words is None:
-            words = "turntable" if pictures.is_plain else "frontal"
-            watch.note(f"no cameras are known: assuming {words} (choose with `poses`)")
-        priors = parse_poses(words)
+    angles, priors = _cameras(pictures, options, watch, start)
     background = options.background or ("white" if pictures.is_plain else "scene")
+    base, shape = None, _new_shape(options, background, with_cameras=angles is not None)
+    if start is not None:
+        base, shape = Base(start.generator, options.lora), start.generator.shape
+        if shape.background != background:
+            watch.note(f"{options.base} makes its background {shape.background!r}: kept")
+    features = load_extractor(options.adversarial.features)
+    device = training_device(options.device)
+    if device.type == "cuda":
+        path, why = rasterize_path(device)
+        watch.note(f"training on {torch.cuda.get_device_name(device)}, splats by {path} ({why})")
+    return TrainInputs(pictures, priors, features, options, angles, base, device), shape
+
+
+def _cameras(
+    pictures: PictureSet, options: TrainOptions, watch: Watch, start: Trained | None
+) -> tuple[Tensor | None, tuple[PosePrior, ...]]:
+    """Angles [N, 3] of the pictures' own cameras, if these are used, and the prior of all."""
+    if options.poses is not None:
+        return None, parse_poses(options.poses)
+    if pictures.viewmats is not None and pictures.Ks is not None:
+        watch.note("the pictures' own cameras are used")
+        prior = prior_around(pictures.viewmats, pictures.Ks, pictures.size)
+        return angles_of(pictures.viewmats), (prior,)
+    if start is not None:
+        watch.note(f"no cameras are known: assuming those of {options.base} (choose with `poses`)")
+        return None, start.priors
+    name = "turntable" if pictures.is_plain else "frontal"
+    watch.note(f"no cameras are known: assuming {name} (choose with `poses`)")
+    return None, NAMED[name]
+
+
+def _new_shape(options: TrainOptions, background: str, *, with_cameras: bool) -> GeneratorShape:
     splats = options.representation == "splats"
-    painted = angles is not None or not splats
     rows = SMALL_ROWS if splats and options.size <= SMALL else ROWS
-    shape = GeneratorShape(
+    return GeneratorShape(
         rows=rows,
         columns=2 * rows,
         size=options.size,
         background=background,
-        light=options.light or ("none" if painted else "camera"),
+        light=options.light or ("none" if with_cameras or not splats else "camera"),
         representation=options.representation,
         mirror=options.mirror,
         axial=options.axial,
@@ -156,13 +176,3 @@ def train_inputs(
         mixture_components=COMPONENTS,
         has_inner_layer=splats,
     )
-    base = None
-    if start is not None:
-        base, shape = Base(start.generator, options.lora), start.generator.shape
-        if shape.background != background:
-            watch.note(f"{options.base} makes its background {shape.background!r}: kept")
-    features, device = load_extractor(options.adversarial.features), training_device(options.device)
-    if device.type == "cuda":
-        path, why = rasterize_path(device)
-        watch.note(f"training on {torch.cuda.get_device_name(device)}, splats by {path} ({why})")
-    return TrainInputs(pictures, priors, features, options, angles, base, device), shape

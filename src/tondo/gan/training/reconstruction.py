@@ -11,8 +11,13 @@ from torch import Tensor
 
 from tondo.gan.networks.skin import Skins
 from tondo.gan.objects.inner_layer import downsampled
-from tondo.gan.objects.render import render, repeat
-from tondo.gan.training.autoencoder import PhotoCode, multiscale_l1, silhouette_shading_l1
+from tondo.gan.objects.render import Rendered, render, repeat
+from tondo.gan.training.autoencoder import (
+    PhotoCode,
+    PhotoEncoder,
+    multiscale_l1,
+    silhouette_shading_l1,
+)
 from tondo.gan.training.state import TrainInputs, TrainState, known_cameras, with_coverage
 from tondo.geometry.pose_prior import (
     PosePrior,
@@ -50,6 +55,15 @@ class CameraCandidates(NamedTuple):
         return CameraCandidates(*map(change, self))
 
 
+class Photos(NamedTuple):
+    """Photographs `rows` [B] of a training set: images as `real_images` gives them, and cameras
+    that may have taken them."""
+
+    rows: Tensor
+    images: Tensor
+    candidates: CameraCandidates
+
+
 class EncodedPhotos(NamedTuple):
     """Styles [B, W] of photographs, viewmats and Ks of their cameras or None where these are drawn,
     the codes that they come from, and the z [B, Z] that were drawn of these."""
@@ -61,56 +75,72 @@ class EncodedPhotos(NamedTuple):
 
 
 def encode_photos(
-    state: TrainState, inputs: TrainInputs, rows: Tensor, photographs: Tensor, noise: Tensor
+    state: TrainState,
+    inputs: TrainInputs,
+    rows: Tensor,
+    photographs: Tensor,
+    noise: Tensor,
+    *,
+    reach: float = 1.0,
+    alone: bool = False,
 ) -> EncodedPhotos:
     """Codes and styles of the photographs `rows` [B] (as `real_images` gives them), for normally
-    distributed noise [B, Z]. Their cameras are known, predicted, or None."""
+    distributed noise [B, Z]. Their cameras are known, predicted, or None. `reach`, `alone`: as of
+    `PhotoEncoder`."""
     assert state.photo_encoder is not None
     known, cameras = known_cameras(inputs, rows), None
+    angles = None if known is None else known.angles
+    code = state.photo_encoder(photographs, angles, reach=reach, alone=alone)
     if known is not None:
-        code = state.photo_encoder(photographs, known.angles)
         cameras = (known.viewmats, known.Ks)
-    else:
-        code = state.photo_encoder(photographs, None)
-    if code.angles is not None and known is None:
+    elif code.angles is not None:
         cameras = cameras_by(inputs.priors[0], code.angles, state.G.shape.size)
     z = code.sample(noise)
     return EncodedPhotos(state.G.mapping(z), cameras, code, z.detach())
 
 
 def reconstruction_loss(
-    state: TrainState,
+    encoder: PhotoEncoder,
     inputs: TrainInputs,
-    styled: EncodedPhotos,
-    objects: Skins | Planes,
-    background: Tensor,
-    rows: Tensor,
+    code: PhotoCode,
+    rendered: Rendered,
     photographs: Tensor,
-    candidates: CameraCandidates,
 ) -> Tensor:
-    """The autoencoder's loss, a mean: differences of rendered `objects` [B] from the photographs
-    `rows` [B] (as `real_images` gives them) and the codes' weighted KL divergences. Of unknown
-    cameras the best of `candidates` is taken and remembered."""
-    cameras = styled.cameras
-    assert state.photo_encoder is not None
-    if cameras is None:
-        best = best_candidate(inputs, objects, background, photographs, candidates)
-        each = torch.arange(len(rows), device=best.device)
-        cameras = (candidates.viewmats[each, best], candidates.Ks[each, best])
-        found = torch.cat(
-            [candidates.angles[each, best], candidates.priors[each, best, None]], dim=1
-        ).cpu()
-        if state.photo_encoder.shared:
-            state.camera_estimates[distributed.all_gather(rows)] = distributed.all_gather(found)
-        else:
-            state.camera_estimates[rows] = found
-    pictures = with_coverage(render(objects, *cameras, background), inputs)
-    options = inputs.options.autoencoder
+    """The autoencoder's loss, a mean: how pictures `rendered` of the codes' objects differ from the
+    photographs (as `real_images` gives them), and the codes' weighted KL divergences."""
+    options, pictures = inputs.options.autoencoder, with_coverage(rendered, inputs)
     off = multiscale_l1(pictures, photographs)
     if options.feature_weight > 0:
-        features = state.photo_encoder.feature_l1(pictures, styled.code.features)
-        off = off + options.feature_weight * features
-    return (off + options.kl_weight * styled.code.kl()).mean()
+        off = off + options.feature_weight * encoder.feature_l1(pictures, code.features)
+    return (off + options.kl_weight * code.kl()).mean()
+
+
+def render_photos(
+    state: TrainState,
+    inputs: TrainInputs,
+    encoded: EncodedPhotos,
+    objects: Skins | Planes,
+    background: Tensor,
+    photos: Photos,
+    *,
+    alone: bool = False,
+) -> Rendered:
+    """Objects [B] as the cameras of their photographs see them. Of unknown cameras the best
+    candidate is taken, and remembered in the state's `camera_estimates`."""
+    cameras = encoded.cameras
+    if cameras is None:
+        candidates = photos.candidates
+        best = best_candidate(inputs, objects, background, photos.images, candidates)
+        each = torch.arange(len(best), device=best.device)
+        cameras = (candidates.viewmats[each, best], candidates.Ks[each, best])
+        prior = candidates.priors[each, best, None]
+        found = torch.cat([candidates.angles[each, best], prior], dim=1).cpu()
+        if alone:
+            state.camera_estimates[photos.rows] = found
+        else:
+            rows = distributed.all_gather(photos.rows)
+            state.camera_estimates[rows] = distributed.all_gather(found)
+    return render(objects, *cameras, background)
 
 
 def camera_candidates(state: TrainState, inputs: TrainInputs, rows: Tensor) -> CameraCandidates:

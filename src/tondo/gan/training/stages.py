@@ -18,9 +18,11 @@ from tondo.gan.options import TrainOptions
 from tondo.gan.training import state_tensors
 from tondo.gan.training.divergence import ADVICE, BrokenTraining, DivergenceMonitor, finite
 from tondo.gan.training.reconstruction import (
+    Photos,
     camera_candidates,
     encode_photos,
     reconstruction_loss,
+    render_photos,
     reweighted_priors,
 )
 from tondo.gan.training.state import TrainInputs, TrainState, real_images
@@ -71,7 +73,6 @@ class Pretraining(Method):
         self._state, self._inputs, self._watch = state, inputs, watch
         self._encoder, self._batch = state.photo_encoder, inputs.options.schedule.batch
         self._optimiser = _optimiser(state, inputs.options)
-        self._encoder.shared = False
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint within it, whose state it was made with. Raises KeyError."""
@@ -91,17 +92,17 @@ class Pretraining(Method):
         step = self.seen // self._batch
         if step % EVERY == 0:
             self._watch.stage("pretraining", self.seen, self.count)
-        self._encoder.reach = min(1.0, FIRST_REACH + WIDENS * step / (self.count // self._batch))
+        reach = min(1.0, FIRST_REACH + WIDENS * step / (self.count // self._batch))
         rows = torch.randint(len(inputs.pictures.images), (self._batch,), generator=state.rng)
         photographs = real_images(inputs, rows)
         candidates = camera_candidates(state, inputs, rows).map(lambda x: x.to(inputs.device))
         noise = torch.randn(len(rows), state.G.shape.z, generator=state.rng).to(inputs.device)
-        styled = encode_photos(state, inputs, rows, photographs, noise)
+        styled = encode_photos(state, inputs, rows, photographs, noise, reach=reach, alone=True)
         objects = make_objects(state.G, styled.w)
         background = state.G.render_background(styled.w, state.G.shape.size)
-        loss = reconstruction_loss(
-            state, inputs, styled, objects, background, rows, photographs, candidates
-        )
+        photos = Photos(rows, photographs, candidates)
+        rendered = render_photos(state, inputs, styled, objects, background, photos, alone=True)
+        loss = reconstruction_loss(self._encoder, inputs, styled.code, rendered, photographs)
         if not bool(loss.isfinite()):
             raise self._broken()
         self._optimiser.zero_grad(set_to_none=True)
@@ -129,7 +130,6 @@ class Pretraining(Method):
     def end(self) -> None:
         """Leave everything as adversarial training begins with it."""
         self._state.G_ema.load_state_dict(self._state.G.state_dict())
-        self._encoder.shared, self._encoder.reach = True, 1.0
         self._watch.stage("pretraining", self.count, self.count)
 
     def _broken(self) -> BrokenTraining:

@@ -32,9 +32,11 @@ from tondo.gan.training.initial_shape import body_radii
 from tondo.gan.training.losses import gradient_penalty, loss_named
 from tondo.gan.training.reconstruction import (
     CameraCandidates,
+    Photos,
     camera_candidates,
     encode_photos,
     reconstruction_loss,
+    render_photos,
     reweighted_priors,
 )
 from tondo.gan.training.state import (
@@ -167,8 +169,8 @@ def set_rates(state: TrainState, options: TrainOptions, rollbacks: int, share: f
         group["lr"] = rate * 0.5**rollbacks * options.schedule.rate_after(share)
 
 
-class Drawn(NamedTuple):
-    """What is drawn for one step: rows of the photographs [B], cameras [B], z [B, Z], and cameras
+class Draws(NamedTuple):
+    """What a step draws at random: rows of the photographs [B], cameras [B], z [B, Z], and cameras
     [B, T] that may have taken the photographs (`camera_candidates`)."""
 
     rows: Tensor
@@ -176,19 +178,24 @@ class Drawn(NamedTuple):
     z: Tensor
     candidates: CameraCandidates
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Drawn:
+    def map(self, change: Callable[[Tensor], Tensor]) -> Draws:
         cameras = Cameras(*map(change, self.cameras))
-        return Drawn(change(self.rows), cameras, change(self.z), self.candidates.map(change))
+        return Draws(change(self.rows), cameras, change(self.z), self.candidates.map(change))
 
-    def on(self, device: torch.device) -> Drawn:
+    def on(self, device: torch.device) -> Draws:
         """With everything but the rows on `device`."""
         return self.map(lambda x: x.to(device))._replace(rows=self.rows)
 
 
-class Shown(NamedTuple):
-    """What D looks at: `features` of generated pictures, with G's gradients, and of photographs,
-    with the angles of their cameras where these are known; the objects themselves; the loss of
-    the reconstructed ones, 0 if there are none, and their z."""
+class Forward(NamedTuple):
+    """A forward pass up to the trained part of D.
+
+    Attributes:
+        fake, real: D's `features` of generated pictures, with G's gradients, and of photographs.
+        angles_fake, angles_real: [B, 3] of their cameras, where those of photographs are known.
+        objects: G's. reconstruction: loss of those that are of photographs' codes, 0 if none are.
+        codes: [up to B / 2, Z] their z.
+    """
 
     fake: list[Tensor]
     real: list[Tensor]
@@ -205,62 +212,63 @@ def one_step(state: TrainState, inputs: TrainInputs) -> GanStep:
     With `accumulate` n both gradients are sums over n parts of the batch, one in memory at a time.
     """
     schedule = inputs.options.schedule
-    drawn = _draw(state, inputs).map(partial(distributed.shard, groups=GROUP)).on(inputs.device)
+    draws = _draw(state, inputs).map(partial(distributed.shard, groups=GROUP)).on(inputs.device)
     with torch.no_grad():
-        w = state.G.styles(drawn.z)
+        w = state.G.styles(draws.z)
         state.G.w_mean.lerp_(distributed.mean_of(w.mean(dim=0)), W_MEAN_RATE)
     count = schedule.accumulate
-    pieces = [
-        drawn.map(partial(distributed.microbatch, groups=GROUP, index=k, count=count))
+    microbatches = [
+        draws.map(partial(distributed.microbatch, groups=GROUP, index=k, count=count))
         for k in range(count)
     ]
-    shown = _show(state, inputs, pieces[0]) if count == 1 else None
-    statistics_d, grad_d = _step_d(state, inputs, pieces, shown)
-    loss_g, grad_g = _step_g(state, inputs, pieces, shown)
+    forward = _forward(state, inputs, microbatches[0]) if count == 1 else None
+    statistics_d, grad_d = _step_d(state, inputs, microbatches, forward)
+    loss_g, grad_g = _step_g(state, inputs, microbatches, forward)
 
     state.step += 1
     state.pictures += schedule.batch
     _average(state, schedule)
-    statistics = distributed.mean_of(torch.cat([statistics_d, loss_g[None]])).tolist()
-    _adapt(state, inputs.options, statistics[3])
+    means = distributed.mean_of(torch.cat([statistics_d, loss_g[None]])).tolist()
+    loss_d, real, fake, sign_on_real, loss_g_mean = means
+    _adapt(state, inputs.options, sign_on_real)
     return GanStep(
-        state.step,
-        state.pictures,
-        statistics[0],
-        statistics[4],
-        statistics[1],
-        statistics[2],
-        grad_d,
-        grad_g,
-        state.augment_p,
-        state.clock.seconds(),
+        step=state.step,
+        pictures=state.pictures,
+        loss_d=loss_d,
+        loss_g=loss_g_mean,
+        real=real,
+        fake=fake,
+        grad_d=grad_d,
+        grad_g=grad_g,
+        augment_p=state.augment_p,
+        seconds=state.clock.seconds(),
     )
 
 
-def _draw(state: TrainState, inputs: TrainInputs) -> Drawn:
-    """What is drawn for the whole batch, of all processes."""
-    batch = inputs.options.schedule.batch
-    rows = torch.tensor([_next_photo(state, inputs) for _ in range(batch)])
+def _draw(state: TrainState, inputs: TrainInputs) -> Draws:
+    """The random numbers of the whole batch, of all processes."""
+    count = inputs.options.schedule.batch
+    rows = torch.tensor([_next_photo(state, inputs) for _ in range(count)])
     cameras = _cameras(state, inputs)
-    z = torch.randn(batch, state.G.shape.z, generator=state.rng)
-    return Drawn(rows, cameras, z, camera_candidates(state, inputs, rows))
+    z = torch.randn(count, state.G.shape.z, generator=state.rng)
+    return Draws(rows, cameras, z, camera_candidates(state, inputs, rows))
 
 
-def _show(state: TrainState, inputs: TrainInputs, drawn: Drawn, for_g: bool = True) -> Shown:
-    """What both are shown; without what G alone learns from, rebuilt photographs, if not `for_g`:
-    running numbers and found cameras then stay, too, and move once a step."""
+def _forward(state: TrainState, inputs: TrainInputs, draws: Draws, for_g: bool = True) -> Forward:
+    """What both networks learn from; without the reconstruction, of which G alone learns, if not
+    `for_g`: running means and camera estimates then stay, and move once a step."""
     size = state.G.shape.size
-    photographs = real_images(inputs, drawn.rows)
-    w = state.G.styles(drawn.z)
+    photographs = real_images(inputs, draws.rows)
+    w = state.G.styles(draws.z)
     half = 0 if state.photo_encoder is None else len(w) // 2  # of the objects are photographs' own
     if half:
         assert state.photo_encoder is not None
         state.photo_encoder.train(for_g)
-        own = encode_photos(state, inputs, drawn.rows[:half], photographs[:half], drawn.z[:half])
+        own = encode_photos(state, inputs, draws.rows[:half], photographs[:half], draws.z[:half])
         w = torch.cat([own.w, w[half:]])
     objects = make_objects(state.G, w)
     background = state.G.render_background(w, size)
-    rendered = render(objects, drawn.cameras.viewmats, drawn.cameras.Ks, background)
+    rendered = render(objects, draws.cameras.viewmats, draws.cameras.Ks, background)
     fake = state.D.features(
         _for_d(state, inputs.options.augmentation, with_coverage(rendered, inputs))
     )
@@ -269,15 +277,18 @@ def _show(state: TrainState, inputs: TrainInputs, drawn: Drawn, for_g: bool = Tr
     reconstruction, codes = w.new_zeros(()), w.new_zeros(0, state.G.shape.z)
     if half and for_g:
         codes = own.z
-        candidates = drawn.candidates.map(lambda x: x[:half])
-        some = (drawn.rows[:half], photographs[:half])
+        assert state.photo_encoder is not None
+        candidates = draws.candidates.map(lambda x: x[:half])
+        photos = Photos(draws.rows[:half], photographs[:half], candidates)
+        some = take_first(objects, half)
+        again = render_photos(state, inputs, own, some, background[:half], photos)
         reconstruction = reconstruction_loss(
-            state, inputs, own, take_first(objects, half), background[:half], *some, candidates
+            state.photo_encoder, inputs, own.code, again, photos.images
         )
-    known = known_cameras(inputs, drawn.rows)
+    known = known_cameras(inputs, draws.rows)
     if known is None:
-        return Shown(fake, real, None, None, objects, reconstruction, codes)
-    return Shown(fake, real, drawn.cameras.angles, known.angles, objects, reconstruction, codes)
+        return Forward(fake, real, None, None, objects, reconstruction, codes)
+    return Forward(fake, real, draws.cameras.angles, known.angles, objects, reconstruction, codes)
 
 
 def _for_d(state: TrainState, augmentation: Augmentation, images: Tensor) -> Tensor:
@@ -290,17 +301,17 @@ def _for_d(state: TrainState, augmentation: Augmentation, images: Tensor) -> Ten
 
 
 def _step_d(
-    state: TrainState, inputs: TrainInputs, pieces: list[Drawn], shown: Shown | None
+    state: TrainState, inputs: TrainInputs, microbatches: list[Draws], forward: Forward | None
 ) -> tuple[Tensor, float]:
     """D's loss, mean logits on photographs and on generated pictures, and how sure it is of
     photographs, as a mean sign [4]; and the norm of its gradient."""
     state.opt_d.zero_grad(set_to_none=True)
     statistics = []
-    for piece in pieces:
+    for microbatch in microbatches:
         with torch.no_grad():
-            now = shown or _show(state, inputs, piece, for_g=False)
+            now = forward or _forward(state, inputs, microbatch, for_g=False)
         total, numbers = _loss_d(state, inputs.options.adversarial, now)
-        (total / len(pieces)).backward()
+        (total / len(microbatches)).backward()
         statistics.append(numbers)
     trained = state.opt_d.param_groups[0]["params"]
     distributed.average_gradients(trained)
@@ -309,13 +320,13 @@ def _step_d(
     return torch.stack(statistics).mean(dim=0), grad
 
 
-def _loss_d(state: TrainState, options: Adversarial, shown: Shown) -> tuple[Tensor, Tensor]:
+def _loss_d(state: TrainState, options: Adversarial, forward: Forward) -> tuple[Tensor, Tensor]:
     penalise = options.r1_weight > 0 and state.step % options.r1_every == 0
     real, fake = (
         [x.detach().requires_grad_(penalise) for x in features]
-        for features in (shown.real, shown.fake)
+        for features in (forward.real, forward.fake)
     )
-    chosen, angles = loss_named(options.loss), (shown.angles_real, shown.angles_fake)
+    chosen, angles = loss_named(options.loss), (forward.angles_real, forward.angles_fake)
     with parametrize.cached():  # spectral norms, once for all
         if chosen.compares:  # gradients of a bias cancel exactly when kept apart
             on_real, on_fake = state.D.logits(real, angles[0]), state.D.logits(fake, angles[1])
@@ -334,7 +345,7 @@ def _loss_d(state: TrainState, options: Adversarial, shown: Shown) -> tuple[Tens
 
 
 def _step_g(
-    state: TrainState, inputs: TrainInputs, pieces: list[Drawn], shown: Shown | None
+    state: TrainState, inputs: TrainInputs, microbatches: list[Draws], forward: Forward | None
 ) -> tuple[Tensor, float]:
     """G's loss without the geometry's terms, and the norm of its gradient."""
     options = inputs.options
@@ -342,8 +353,8 @@ def _step_g(
     state.opt_g.zero_grad(set_to_none=True)
     statistics, codes = [], []
     chosen = loss_named(options.adversarial.loss)
-    for piece in pieces:
-        now = shown or _show(state, inputs, piece)
+    for microbatch in microbatches:
+        now = forward or _forward(state, inputs, microbatch)
         on_fake = state.D.logits(now.fake, now.angles_fake)
         on_real = torch.zeros_like(on_fake)
         if chosen.compares:
@@ -352,7 +363,7 @@ def _step_g(
         loss = chosen.of_g(on_real, on_fake)
         whole = loss + geometry_loss(now.objects, options.geometry, inputs.one_side)
         whole = whole + options.autoencoder.reconstruction_weight * now.reconstruction
-        (whole / len(pieces)).backward()
+        (whole / len(microbatches)).backward()
         statistics.append(loss.detach())
         codes.append(now.codes)
     trained = [parameter for group in state.opt_g.param_groups for parameter in group["params"]]
