@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-KEPT = 4096  # codes, the newest
-EVERY = 512  # codes from one fit to the next
-ROUNDS = 10  # of k-means
-# Codes' worth of the common covariance in that of each component: few codes do not make one.
+KEPT = 4096  # newest codes of which a mixture is fitted; chosen: some minutes of a training
+EVERY = 512  # codes from one fit to the next; chosen
+ROUNDS = 10  # of k-means; chosen: it starts from the last means
+# Codes' worth of the common covariance in that of each component: few codes do not make one;
+# chosen, as many as z has numbers.
 COMMON = 64
 LEAST_SHARE = 1e-3  # of a component's weight, from its ends: 3.1 standard deviations
 
@@ -103,8 +104,11 @@ def fit_mixture(codes: Tensor, before: LatentMixture) -> LatentMixture:
 def sample_latents(z: Tensor, mixture: LatentMixture) -> Tensor:
     """Normally distributed z [B, Z] to codes [B, Z] of the mixture.
 
-    The first number of z says which component, by its place among all normally distributed
-    numbers, and, by its place in that component's share of them, the first number within it.
+    Inverse transform sampling (Devroye 1986, Non-Uniform Random Variate Generation, II.2) of the
+    component by z's first number: its quantile u = Phi(z_0) falls into a component's interval of
+    the cumulative weights, and where in it, again through the inverse of Phi, is the first number
+    within the component. So a code is a function of z alone, of the same dimension, but one with
+    jumps along z_0: what is between two z may be of a third component.
     """
     ends = mixture.weights.cumsum(0)
     place = torch.special.ndtr(z[:, 0]) * ends[-1]
@@ -127,8 +131,8 @@ def _along(even: Tensor, away: Tensor, count: int) -> Tensor:
 def _nearest(even: Tensor, means: Tensor) -> Tensor:
     """[N, K] 1 where a row of `even` [N, Z] is of a kind, by k-means from `means` [K, Z]."""
     for _ in range(ROUNDS):
-        kind = torch.cdist(even, means).argmin(dim=1)
-        of_component = F.one_hot(kind, len(means)).to(even.dtype)
+        component = torch.cdist(even, means).argmin(dim=1)
+        of_component = F.one_hot(component, len(means)).to(even.dtype)
         sizes = of_component.sum(dim=0)[:, None]
         means = torch.where(sizes > 0, of_component.T @ even / sizes.clamp_min(1), means)
     return of_component
