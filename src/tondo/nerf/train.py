@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -173,18 +174,13 @@ def _one_step(
     truth = rays.colors
     if inputs.pixels.alphas is not None:
         truth = truth * rays.alphas[:, None] + behind * (1 - rays.alphas)[:, None]
-
-    def off(colors: Tensor, opacities: Tensor) -> Tensor:
-        color = colors + (1 - opacities)[:, None] * behind
-        if inputs.exposure:
-            E = exposures[rays.photo]
-            color = (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
-        return (color - truth).square().mean(dim=1)
-
-    squares = off(found.colors, found.opacities)
+    seen = partial(_as_in_photos, behind=behind, exposures=exposures if inputs.exposure else None)
+    shown = seen(found.colors, found.opacities, rays.photo)
+    squares = (shown - truth).square().mean(dim=1)
     loss = mean_square = (drawn.counts * squares).mean()
     if found.coarse is not None:
-        loss = loss + (drawn.counts * off(*found.coarse)).mean()
+        coarse = (seen(*found.coarse, rays.photo) - truth).square().mean(dim=1)
+        loss = loss + (drawn.counts * coarse).mean()
     if config.distortion.weight:
         until, steps = config.distortion.until, config.distortion.steps
         risen = min(1.0, fraction / until, t.step / steps)
@@ -204,6 +200,17 @@ def _one_step(
     wanted = t.rays * config.rates.batch / max(1, taken)
     t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
     return loss.item(), mean_square.item()
+
+
+def _as_in_photos(
+    colors: Tensor, opacities: Tensor, photo: Tensor, behind: Tensor, exposures: Tensor | None
+) -> Tensor:
+    """[R, 3] of rays of the photos `photo` [R]: before `behind` [R, 3], by `exposures`."""
+    color = colors + (1 - opacities)[:, None] * behind
+    if exposures is None:
+        return color
+    E = exposures[photo]
+    return (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
 
 
 def _set_band(t: TrainState, config: NerfConfig, fraction: float) -> None:
