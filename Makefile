@@ -40,12 +40,13 @@ stub: $(VENV)/.installed-dev
 # Beside the normal module, and on the kernels' own threads, so that these run the tests, too. Python
 # itself leaks; torch frees by other ways than it allocates.
 SANITIZED := build/sanitize
+TESTS := tests/kernels
 sanitize: $(VENV)/.installed-test
 	$(PIP) $(STRICT) -C cmake.define.TONDO_SANITIZE=ON -C cmake.define.TONDO_TORCH_THREADS=OFF \
 	  -C build-dir=$(SANITIZED)/build --no-deps --upgrade --target $(SANITIZED)/site .
 	LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(VENV)/bin/python -c "$$sanitized" tests/kernels
+	  $(VENV)/bin/python -c "$$sanitized" -s $(TESTS)
 
 # The editable installation is found before any path.
 define sanitized

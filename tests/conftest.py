@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import tondo  # noqa: F401, it says how threads wait before torch is loaded
+# As the command line says before torch is loaded: its threads sleep while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # isort: split
 import pytest

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 
 # Before pycolmap, wherever that is imported: 4.2 brings a compression library of its own, and where
 # it comes first, writing a PNG corrupts memory.
@@ -12,11 +11,6 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-
-# The OpenMP that torch brings reads this as torch is loaded. It waits for its threads by spinning
-# unless told otherwise; where another program fills a core, the thread that is waited for gets its
-# turn only when the waiting one's time is up, at every small operation (docs/notes/gan.md).
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from tondo.api.convert import convert

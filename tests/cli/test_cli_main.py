@@ -214,15 +214,29 @@ def test_the_command_itself_and_a_closed_pipe() -> None:
     piped.stderr.close()
 
 
+def test_importing_tondo_changes_no_environment_variable() -> None:
+    code = (
+        "import os, sys; before = dict(os.environ); import tondo; tondo.Camera; "
+        "print(dict(os.environ) == before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]
+
+
 @pytest.mark.parametrize("asked", [None, "active"])
 def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
     asked: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It must be said before torch is loaded, so importing the package does not load it."""
+    """The command says it, before torch is loaded."""
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     if asked is not None:
         monkeypatch.setenv("OMP_WAIT_POLICY", asked)
-    code = "import os, sys, tondo; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    code = """
+import os, sys
+from tondo.cli import main
+main.main = lambda argv: print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+main.entry()
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [asked or "passive", "False"]
 
@@ -244,11 +258,12 @@ def watched(name, *rest, **more):
         found.append(os.environ.get("GOMP_SPINCOUNT"))
     return real(name, *rest, **more)
 builtins.__import__ = watched
-from tondo.cli.main import main
-status = main(["train", "nothing", "-o", "run"])
-print(status, *found)
+from tondo.cli.main import entry
+try:
+    entry()
+except SystemExit as end:
+    print(end.code, *found)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
-    )
+    command = [sys.executable, "-c", code, "train", "nothing", "-o", "run"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.split() == ["2", value or "3000"]

@@ -331,10 +331,10 @@ void backward_all(const SplatsOnScreen& s, Bins& bins, const float* image, const
   parallel_for(static_cast<int64_t>(bins.tiles_x) * bins.tiles_y, [&](int64_t tile) {
     backward_tile<CH>(bins, static_cast<int>(tile), image, v_image, v_alphas);
   });
-  std::memset(out.v_means2d, 0, s.n * 2 * sizeof(float));
-  std::memset(out.v_conics, 0, s.n * 3 * sizeof(float));
-  std::memset(out.v_opacities, 0, s.n * sizeof(float));
-  std::memset(out.v_colors, 0, s.n * CH * sizeof(float));
+  std::fill_n(out.v_means2d, s.n * 2, 0.0f);
+  std::fill_n(out.v_conics, s.n * 3, 0.0f);
+  std::fill_n(out.v_opacities, s.n, 0.0f);
+  std::fill_n(out.v_colors, s.n * CH, 0.0f);
   gather_slots<CH>(s, bins, out);
 }
 

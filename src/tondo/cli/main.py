@@ -94,6 +94,10 @@ class Formatter(argparse.HelpFormatter):
 
 def entry() -> NoReturn:
     """The `tondo` command."""
+    # The OpenMP that torch brings reads this as torch is loaded. It waits for its threads by
+    # spinning unless told otherwise; where another program fills a core, the thread that is waited
+    # for gets its turn only when the waiting one's time is up (docs/notes/gan.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     threading.excepthook = _thread_failed
     sys.exit(main(sys.argv[1:]))
 
