@@ -21,11 +21,9 @@ from tondo.geometry.pose_prior import NAMED
 from tondo.runs.device import training_device
 
 SHAPE = GeneratorShape(
-    rows=16, columns=32, size=32, channels=(24, 24, 16), kinds=2, has_inner_layer=True
+    rows=16, columns=32, size=32, channels=(24, 24, 16), mixture_components=2, has_inner_layer=True
 )
-SPLATS = replace(
-    SHAPE, light="camera", mirror=True, axial=True, radial=True, basis_maps=4, background="scene"
-)
+SPLATS = replace(SHAPE, light="camera", mirror=True, axial=True, basis_maps=4, background="scene")
 FIELD = replace(SHAPE, representation="field")
 
 
