@@ -1,4 +1,5 @@
-"""The limits of CONTRIBUTING.md: files, functions, parameters; no code stands twice."""
+"""The limits of CONTRIBUTING.md: files, functions, parameters; no code stands twice; numbers have
+a reason."""
 
 from __future__ import annotations
 
@@ -86,6 +87,43 @@ def repeated_blocks(paths: list[Path]) -> dict[tuple[str, str], str]:
     return pairs
 
 
+def numeric_constants(tree: ast.Module) -> Iterator[ast.Assign | ast.AnnAssign]:
+    """The assignments to UPPER_CASE names of a module whose values hold numbers and no strings."""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        parts = target.elts if isinstance(target, ast.Tuple) else [target]
+        values = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Constant)]
+        if (
+            all(isinstance(part, ast.Name) and part.id.isupper() for part in parts)
+            and any(type(value) in (int, float) for value in values)
+            and not any(isinstance(value, str) for value in values)
+        ):
+            yield node
+
+
+def unexplained_constants(path: Path) -> list[str]:
+    """Numeric constants with a comment neither in their lines nor above the block they stand in."""
+    text = path.read_text(encoding="utf-8")
+    lines, tree = text.splitlines(), ast.parse(text)
+    starts = {
+        number: node.lineno
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    found = []
+    for node in numeric_constants(tree):
+        own = lines[node.lineno - 1 : node.end_lineno]
+        above = node.lineno - 1
+        while above in starts:
+            above = starts[above] - 1
+        if not any("#" in line for line in own) and not lines[above - 1].startswith("#"):
+            found.append(f"{name_of(path)}:{node.lineno}: {own[0]}")
+    return found
+
+
 def test_files_are_short() -> None:
     counts = {name_of(p): len(p.read_text(encoding="utf-8").splitlines()) for p in sources()}
     assert {name: count for name, count in counts.items() if count >= FILE_LINES} == {}
@@ -126,3 +164,31 @@ def test_the_search_for_repeated_code(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / f"{name}.py").write_text("\n".join([head, *body]))
     found = repeated_blocks(sorted(tmp_path.glob("*.py")))
     assert found == {("a.py", "b.py"): "a.py:5 ~ b.py:3"}
+
+
+def test_numbers_have_a_reason() -> None:
+    assert [each for path in sources() for each in unexplained_constants(path)] == []
+
+
+def test_the_search_for_numbers_without_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_limits.SOURCE", tmp_path)
+    lines = [
+        "FIRST = 1  # metres",
+        "",
+        "# of a picture",
+        "_HEIGHT = 2",
+        "WIDTH, DEPTH = (",
+        "    3,",
+        "    4,",
+        ")",
+        "LAST = 5.0",
+        "",
+        "BARE = -6",
+        "NAMES = ('seven', 7)",
+        "lower = 8",
+        "FLAG = True",
+    ]
+    (tmp_path / "a.py").write_text("\n".join(lines))
+    assert unexplained_constants(tmp_path / "a.py") == ["a.py:11: BARE = -6"]

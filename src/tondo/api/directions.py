@@ -24,8 +24,8 @@ from tondo.io.images import write_png
 from tondo.runs.watch import SILENT, Watch
 
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
-SEEDS = (0, 1, 2)
-SIDE = 96
+SEEDS = (0, 1, 2)  # rows of the strips; chosen
+SIDE = 96  # pixels of their pictures; chosen
 DEFAULTS = DirectionsOptions()
 
 

@@ -27,7 +27,7 @@ from tondo.scenes.open import OpenedScene, open_scene
 from tondo.scenes.same_photos import check_held_out
 from tondo.scenes.source import source_of
 
-LISTED = 10
+LISTED = 10  # photos left out that are named; chosen
 DEFAULTS = EvaluateOptions()
 HOLDOUT = 8  # of runs whose config does not say
 

@@ -27,9 +27,9 @@ from tondo.io.images import write_png
 from tondo.runs.run_directory import read_config, read_metrics
 from tondo.runs.watch import Watch
 
-SAMPLES = 2000
+SAMPLES = 2000  # of most rows of docs/notes/gan.md, that are compared
 ROWS, COLUMNS = 6, 8  # of the sheet of pictures and samples
-LEAST = 5
+LEAST = 5  # precision and recall take 3 nearest neighbours; chosen
 
 
 def measure_generator(

@@ -24,8 +24,8 @@ from tondo.io.models.ply import write_splats
 from tondo.io.video import write_video
 from tondo.runs.watch import SILENT, Watch
 
-GRID_ROWS = 16
-FRAMES, FPS = 72, 24
+GRID_ROWS = 16  # seeds that are shown; chosen
+FRAMES, FPS = 72, 24  # of a turn: 3 seconds; chosen
 STEPS_BETWEEN = 36  # frames from seed to seed
 DEFAULTS = GenerateOptions()
 

@@ -30,8 +30,8 @@ from tondo.scenes.open import (
 )
 from tondo.scenes.render import render_view
 
-MOST_PIXELS = 2**27
-FPS = 30.0
+MOST_PIXELS = 2**27  # of a picture: bounds memory; chosen, not measured
+FPS = 30.0  # where neither options nor the path of cameras say
 DEFAULTS = RenderOptions()
 
 

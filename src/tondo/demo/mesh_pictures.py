@@ -26,12 +26,13 @@ from tondo.geometry.pose_prior import PosePrior, draw_cameras
 from tondo.io.atomic import write_json
 from tondo.io.images import write_png
 
+# Degrees; chosen, not measured.
 POSES = PosePrior(azimuth=(-180.0, 180.0), elevation=(-30.0, 60.0), fov=20.0)
 VARIATION = Variation()
 # The sun, above and a little in front, so that left and right are lit alike; and how much of the
 # light comes from it, from the sky, and from everywhere.
 SUN = np.array([0.0, 1.0, 0.3]) / np.linalg.norm([0.0, 1.0, 0.3])
-SUNLIGHT, SKYLIGHT, AMBIENT = 0.30, 0.30, 0.60
+SUNLIGHT, SKYLIGHT, AMBIENT = 0.30, 0.30, 0.60  # chosen by eye
 
 Progress = Callable[[int, int], None]
 

@@ -26,8 +26,9 @@ from tondo.io.threads import in_threads
 from tondo.kernels.threads import torch_threads
 
 FIELD_OF_VIEW = 0.62  # radians, across
-DISTANCE = 3.6
-UP = (0.0, 0.0, 1.0)
+DISTANCE = 3.6  # of cameras from the origin, world units; chosen, not measured
+UP = (0.0, 0.0, 1.0)  # z, the object's frame
+# Radians: successive azimuths lie evenly (Vogel 1979).
 GOLDEN_ANGLE = math.pi * (3.0 - math.sqrt(5.0))
 
 Progress = Callable[[int, int], None]

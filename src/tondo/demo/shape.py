@@ -13,9 +13,10 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-RADIUS = 1.12
-CAUTION = 0.85
+RADIUS = 1.12  # of a ball round the object, world units
+CAUTION = 0.85  # of distances that bending makes too long; chosen by eye
 
+# Places and sizes in world units, and counts; all chosen by eye.
 BODY_CENTER_Z = -0.05
 BODY_AXES = (0.58, 0.46)  # half axes across and up
 HOLE_COLUMNS = 13

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tondo.demo.shape import BEADS, BODY_CENTER_Z, PLINTH_TOP_Z, Part
 
+# sRGB of the materials, chosen by eye.
 CELADON = (0.36, 0.62, 0.57)
 DEEP_TEAL = (0.05, 0.24, 0.31)
 IVORY = (0.93, 0.89, 0.78)

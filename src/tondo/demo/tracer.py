@@ -14,10 +14,11 @@ from tondo.demo.shape import BODY_CENTER_Z, RADIUS, Part, distance, part_distanc
 from tondo.demo.surface import albedo
 from tondo.geometry.cameras import camera_position
 
-HIT = 1e-3
-ROUNDS = 32
-SLACK = 0.04
+HIT = 1e-3  # world units from the surface; chosen, not measured
+ROUNDS = 32  # of steps towards the surface at most; chosen, not measured
+SLACK = 0.04  # world units; chosen, not measured
 
+# Directions towards lights, world axes, and their colours, chosen by eye.
 KEY_LIGHT = (0.52, 0.30, 0.80)
 KEY_COLOR = (1.06, 1.00, 0.90)
 FILL_LIGHT = (-0.55, -0.70, 0.45)

@@ -12,13 +12,13 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-ERROR_RANGE = 0.25
-SHEET_PANEL = 200
-SHEET_ROWS = 24
-_TEXT = 14
-_MARGIN = 6
-_LEAST_PANEL = 180
-_INK, _PAPER = (25, 25, 25), (255, 255, 255)
+ERROR_RANGE = 0.25  # of 0..1, white in pictures of errors; chosen, not measured
+SHEET_PANEL = 200  # pixels of a picture in the sheet; chosen
+SHEET_ROWS = 24  # photos in the sheet; chosen
+_TEXT = 14  # pixels; chosen by eye
+_MARGIN = 6  # pixels; chosen by eye
+_LEAST_PANEL = 180  # pixels: narrower ones are enlarged; chosen by eye
+_INK, _PAPER = (25, 25, 25), (255, 255, 255)  # sRGB; chosen by eye
 
 
 def error_map(truth: Tensor, render: Tensor, mask: Tensor | None = None) -> Tensor:

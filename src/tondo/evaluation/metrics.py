@@ -12,12 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from tondo.checks import check_finite, check_shape
-
-SSIM_WINDOW = 11
-SSIM_SIGMA = 1.5
-SSIM_C1 = 0.01**2
-SSIM_C2 = 0.03**2
-LEAST_MSE = 1e-10
+from tondo.kernels.ssim_l1_torch import C1, C2, SIGMA, WINDOW
 
 
 def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
@@ -40,7 +35,7 @@ def psnr(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
         if not bool(mask.any()):
             raise ValueError("mask is False everywhere: there is nothing to compare")
         error = error[mask]
-    return -10.0 * float(error.mean().clamp_min(LEAST_MSE).log10())
+    return -10.0 * float(error.mean().clamp_min(1e-10).log10())
 
 
 def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
@@ -63,7 +58,7 @@ def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> float:
     if mask is None:
         return float(values.mean())
     check_shape("mask", mask, "H W", sizes)
-    window = tuple(min(SSIM_WINDOW, sizes[side]) for side in ("H", "W"))
+    window = tuple(min(WINDOW, sizes[side]) for side in ("H", "W"))
     outside = F.max_pool2d((~mask)[None, None].float(), window, stride=1)[0, 0]
     inside = outside == 0
     if not bool(inside.any()):
@@ -78,8 +73,8 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     mean_x, mean_y, xx, yy, xy = (_window_means(t) for t in (x, y, x * x, y * y, x * y))
     var_x, var_y = xx - mean_x * mean_x, yy - mean_y * mean_y
     covariance = xy - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
-    structure = (2 * covariance + SSIM_C2) / (var_x + var_y + SSIM_C2)
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+    structure = (2 * covariance + C2) / (var_x + var_y + C2)
     return torch.from_numpy(luminance * structure)
 
 
@@ -87,9 +82,9 @@ def _window_means(picture: np.ndarray) -> np.ndarray:
     """Gaussian means of every window inside [H, W, 3] float64."""
     kernels, inside = [], []
     for length in picture.shape[:2]:
-        size = min(SSIM_WINDOW, length)
+        size = min(WINDOW, length)
         x = np.arange(size) - (size - 1) / 2
-        weights = np.exp(-0.5 * (x / SSIM_SIGMA) ** 2)
+        weights = np.exp(-0.5 * (x / SIGMA) ** 2)
         kernels.append(weights / weights.sum())
         inside.append(slice(size // 2, size // 2 + length - size + 1))
     blurred = cv2.sepFilter2D(picture, cv2.CV_64F, kernels[1], kernels[0])

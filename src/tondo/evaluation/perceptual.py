@@ -10,7 +10,7 @@ from tondo.checks import check_shape
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
 from tondo.features.extractor import SMALLEST_SIDE, Extractor
 
-MAX_SIDE = 512
+MAX_SIDE = 512  # pixels: bounds time and memory; chosen, not measured
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from tondo.errors import MissingPartError
 from tondo.features.extractor import DeviceCopies, check_pictures
 from tondo.features.frozen_block import FrozenBlock, apply_block
 
-TAPS = (2, 4, 10, 15)
+TAPS = (2, 4, 10, 15)  # last blocks of strides 4, 8, 16, 32 (Sauer et al. 2021, Projected GANs)
 
 
 class EfficientNetLite0:

@@ -21,6 +21,7 @@ from tondo.geometry.look_at import look_at, perpendicular
 
 # Cameras that leave no gap in azimuth wider than this surround the scene.
 SURROUNDING_GAP = math.radians(135.0)
+# Of a path: no view from the pole, where up is lost; chosen, not measured.
 HIGHEST_ELEVATION = math.radians(80.0)
 # The part of the cameras' spread that a swaying path uses: the edges were seen by few photos.
 SWAY = 0.75

@@ -70,8 +70,8 @@ class PosePrior:
             )
 
 
-ROUND = (-180.0, 180.0)
-BELL = 0.4
+ROUND = (-180.0, 180.0)  # degrees: all azimuths
+BELL = 0.4  # ±45 degrees with a standard deviation of 18 (docs/notes/gan.md)
 OF_A_RANGE = 5  # angles of view, or distances, that stand for a range of them
 NAMED = {
     "frontal": (PosePrior((-45.0, 45.0), (-15.0, 15.0), bell=True, pivot=0.5),),

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MAX_DEGREE = 3
+MAX_DEGREE = 3  # of colours, as Kerbl et al. 2023 (3DGS): 16 coefficients a channel
 
 
 def coefficient_count(degree: int) -> int:

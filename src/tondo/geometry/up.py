@@ -17,13 +17,13 @@ from torch import Tensor
 _LEAST_MEAN = 0.3
 # How much longer the mean of the x axes must be before pictures count as lying on their side.
 _ON_SIDE = 0.05
-_HALF_TURNED = math.cos(math.radians(45.0))
+_HALF_TURNED = math.cos(math.radians(45.0))  # nearer to the opposite than to a quarter turn
 # Cameras whose views' mean is longer than this look the same way (within about 25 degrees).
 _SAME_VIEW = 0.9
 # A world's axis is taken for up where it is within 35 degrees of the mean and the cameras are level
 # about it, to a mean of 6 degrees.
 _NEAR_AXIS = math.cos(math.radians(35.0))
-_LEVEL = 0.1
+_LEVEL = 0.1  # root mean square of x . up that counts as level (docs/notes/inputs.md)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tondo.errors import OutputError
 
 TEMPORARY_PREFIX = ".tondo-tmp-"
+# Bytes that are written to tell a full disk (docs/notes/inputs.md).
 _TRIAL_BYTES = 4 * 2**20
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -33,7 +33,7 @@ _START = (
     "from tondo.io.child import answer; answer()"
 )
 _SET_DEATH_SIGNAL = 1  # of prctl(2): the signal that follows the death of the parent
-_KEPT_LINES = 200
+_KEPT_LINES = 200  # of a child's last words; bounds memory; chosen, not measured
 # Of an exception that nothing caught, and of COLMAP's log (glog).
 _LAST_WORDS = re.compile(r"^\s*what\(\):\s+(.+)|^F\d{4,8} .*?\] (.+)")
 _SAID, _DONE, _FAILED = "said", "done", "failed"

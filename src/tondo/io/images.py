@@ -45,8 +45,9 @@ _OTHER_PICTURES = frozenset(
 )
 # Endings that Pillow knows but that are usually no pictures.
 _NO_PICTURES = frozenset((".pdf", ".ps", ".h5", ".hdf", ".grib", ".bufr", ".mpg", ".mpeg", ".im"))
-_MOST_PROFILE_BYTES = 4 * 2**20
-_ORIENTATION_TAG = 0x0112
+_MOST_PROFILE_BYTES = 4 * 2**20  # of an ICC profile; bounds memory; chosen, not measured
+_ORIENTATION_TAG = 0x0112  # of EXIF
+# What makes each orientation of EXIF upright.
 TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -56,6 +57,7 @@ TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Of 16-bit depth: millimetres where a unit is a metre, as sensors write.
 DEPTH_STEPS_PER_UNIT = 1000
 
 

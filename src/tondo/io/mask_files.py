@@ -19,6 +19,7 @@ AUTO, NONE = "auto", "none"
 MASK_FOLDERS = ("masks", "mask")
 _PHOTO_FOLDERS = ("images", "image", "photos", "pictures", "rgb", "imgs", "img", "input", "frames")
 _DROPS = "dynamic_mask_"
+# Files, pixels, colours: docs/notes/inputs.md, Masks.
 _SAMPLES, _SAMPLE_SIDE, _FEW_VALUES = 8, 128, 8
 
 

@@ -19,7 +19,7 @@ from tondo.errors import InputError
 # What names that are no UTF-8 are tried in, after the machine's own: Western and Central Europe,
 # Cyrillic, Chinese (simplified, traditional), Japanese, Korean.
 _ENCODINGS = ("cp1252", "gbk", "cp932", "cp949", "big5", "cp1250", "cp1251")
-_MAX_PATH = 1024
+_MAX_PATH = 1024  # characters, a quarter of PATH_MAX of Linux; chosen, not measured
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ VIDEO_SUFFIXES = frozenset(
         *(".mpg", ".mpeg", ".wmv", ".flv", ".ogv"),
     )
 )
-_SHARPNESS_SIDE = 480
-_MOST_STRETCHED = 8
+_SHARPNESS_SIDE = 480  # pixels at which sharpness is compared; chosen, not measured
+_MOST_STRETCHED = 8  # pixels 8 times as wide as high: a wrong header; chosen, not measured
 _COVERS = ("mjpeg", "png", "bmp", "gif")
 
 

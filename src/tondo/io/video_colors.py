@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from tondo.io.srgb import linear_from_srgb, srgb_from_linear
 
-UNSPECIFIED = 2
-_BT709, _BT601, _BT2020 = 1, 5, 9
-_PQ, _HLG = 16, 18
-# x, y of red, green, blue and white.
+UNSPECIFIED = 2  # of matrices (H.273, table 4)
+_BT709, _BT601, _BT2020 = 1, 5, 9  # matrices; 1 and 9 are also the primaries' numbers
+_PQ, _HLG = 16, 18  # transfer functions (H.273, table 3)
+# x, y of red, green, blue and white (H.273, table 2).
 _D65 = (0.3127, 0.3290)
 _PRIMARIES = {
     _BT709: ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), _D65),

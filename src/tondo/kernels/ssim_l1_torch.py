@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tondo.checks import check_dtype, check_one_device, check_shape
 
-WINDOW = 11
-SIGMA = 1.5
+WINDOW = 11  # pixels of the window; this, SIGMA, C1 and C2: Wang et al. 2004 (SSIM)
+SIGMA = 1.5  # pixels, of the Gaussian window
 C1, C2 = 0.01**2, 0.03**2  # for values in 0..1
 
 

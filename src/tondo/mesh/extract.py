@@ -16,7 +16,7 @@ from tondo.data.views import View
 from tondo.kernels.tsdf import Volume
 from tondo.mesh.fuse import Box, cube, fuse, truncation_voxels
 
-_GREY = 0.5
+_GREY = 0.5  # where no photo gave a colour
 
 
 def extract_mesh(

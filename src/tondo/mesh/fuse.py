@@ -17,7 +17,7 @@ MIN_ALPHA = 0.5
 # Surfaces seen at a flatter angle than this are not trusted: most such pixels are depths blended
 # over an edge.
 _MIN_COSINE = 0.15
-_BYTES_PER_VOXEL = 24
+_BYTES_PER_VOXEL = 24  # six float32 planes: distance, weight, red, green, blue, their weight
 # Reach of the distance field on both sides of the surface: 3 % of the box, which bridges the
 # disagreement of splat depths seen from different sides, and at least 4 voxels.
 _TRUNCATION_SHARE, _TRUNCATION_VOXELS = 0.03, 4.0

@@ -8,9 +8,7 @@ from typing import Literal
 
 from tondo.errors import check_choices, check_number
 
-ENOUGH_PHOTOS = (
-    30  # for the distortion: with 9 photos it condenses before they say where (measured)
-)
+ENOUGH_PHOTOS = 30  # for the distortion loss; 9 were too few (docs/notes/nerf.md)
 
 
 @dataclass(frozen=True)

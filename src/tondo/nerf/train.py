@@ -34,8 +34,9 @@ from tondo.runs.events import Step
 from tondo.runs.horizon import Clock, Horizon
 from tondo.runs.method import Background, Report
 
+# Of a step, until the samples a ray are known; bounds memory; chosen, not measured.
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
-BETA1, EPS = 0.9, 1e-15
+BETA1, EPS = 0.9, 1e-15  # Kingma and Ba 2015; eps of Mueller et al. 2022 (Instant NGP), section 4
 CENTER = 0.1  # share of the way by which the mean exposure goes back to none at each step
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MARGIN = 0.03  # of the object's extent, on each side
-_SAME_SIZE_SHARE = 0.8
+_SAME_SIZE_SHARE = 0.8  # of the pictures: they were taken at one scale; chosen, not measured
 Box = tuple[float, float, float, float]
 
 

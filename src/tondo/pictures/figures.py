@@ -22,9 +22,9 @@ from tondo.reports.figures import (
     picture_png,
 )
 
-CELL = 72
-COLUMNS, ROWS = 14, 9
-_PAIRS = 12
+CELL = 72  # pixels of a picture; chosen
+COLUMNS, ROWS = 14, 9  # of pictures in a sheet; chosen
+_PAIRS = 12  # of near-duplicates that are shown; chosen
 
 
 def draw_figures(account: Account, found: Diversity) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import blur_effect
 
-VECTOR_SIDE = 12
+VECTOR_SIDE = 12  # pixels: pictures are compared at 12x12 (docs/notes/pictures.md)
 # Distances of two pictures, as shares of their contrast. On white, frames of a thing that turns by
 # one degree are 0.016 apart (median) and one saved again as JPEG 0.010; before scenery a photo
 # saved again is 0.02 to 0.1 from itself, and other photos of the same person are 0.2 and more.

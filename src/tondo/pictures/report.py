@@ -10,7 +10,7 @@ from tondo.pictures.diversity import Account, Diversity, describe, give_advice
 from tondo.pictures.figures import draw_figures
 from tondo.reports.page import write_page
 
-_MAX_LISTED = 300
+_MAX_LISTED = 300  # names of pictures left out; chosen
 
 
 def write_report(folder: Path, account: Account) -> Diversity:

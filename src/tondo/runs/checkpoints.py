@@ -22,7 +22,7 @@ from tondo.runs.migration import migrated
 from tondo.runs.run_directory import RunDirectory
 
 FORMAT = "tondo checkpoint 1"
-KEPT = 2
+KEPT = 2  # the newest, and one before in case it is damaged
 _NAME = re.compile(r"step-(\d{1,15})\.safetensors")
 
 

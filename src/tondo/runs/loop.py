@@ -31,7 +31,7 @@ from tondo.runs.run_directory import (
 from tondo.runs.tensorboard import log_event, log_picture, open_tensorboard
 from tondo.runs.watch import Watch
 
-EVENT_SECONDS = 1.0
+EVENT_SECONDS = 1.0  # between lines of events.jsonl: bounds its size; chosen, not measured
 PICTURE_REST = 20.0  # times what pictures cost: a young field is fog, which takes long to render
 
 M = TypeVar("M")

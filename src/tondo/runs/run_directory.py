@@ -29,7 +29,7 @@ from tondo.io.atomic import TEMPORARY_PREFIX, make_folder, write_json
 from tondo.io.json_files import read_json
 from tondo.runs.migration import migrated
 
-MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 64 * 2**20  # bounds memory; chosen, not measured
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tondo.scenes.to_mesh import cameras_around, empty_border
 CAMERAS = "transforms.json"
 TRANSPARENT = 0.75  # of the pictures' borders empty: an object, of which coverage is kept
 AROUND = 64  # cameras where a scene came without any
-SCOUTS = 8
+SCOUTS = 8  # cameras that tell whether a scene is an object; chosen, not measured
 
 
 def photograph_scene(

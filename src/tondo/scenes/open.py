@@ -21,7 +21,7 @@ from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
 from tondo.runs.run_directory import RunDirectory, is_finished, open_run
 
-ASSUMED_UP = (0.0, -1.0, 0.0)
+ASSUMED_UP = (0.0, -1.0, 0.0)  # OpenCV's y points down: COLMAP's usual up
 
 
 @dataclass(frozen=True)

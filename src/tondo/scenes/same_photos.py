@@ -24,8 +24,8 @@ from tondo.runs.run_directory import RunDirectory, read_photos
 from tondo.runs.watch import Watch
 from tondo.scenes.source import Source, source_of
 
-_SHOWN = 3
-_BLOCK = 2**20
+_SHOWN = 3  # names of photos; chosen
+_BLOCK = 2**20  # bytes read at a time: bounds memory
 _DIFFERENT = {
     "pixels": "shows something else",
     "mask": "has another mask",

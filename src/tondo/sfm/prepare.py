@@ -26,7 +26,7 @@ from tondo.sfm.photos.gather import Gathered, GatheredPhoto, gather_photos, is_v
 DEFAULTS = PrepareOptions()
 Progress = Callable[[str, int, int], None]
 STAGES = ("reading photos", MATCHING, PLACING, LOOKING, "writing the report")
-FORMAT = 1
+FORMAT = 1  # version of prepare.json
 
 
 @dataclass(frozen=True)

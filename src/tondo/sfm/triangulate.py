@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tondo.data.photos import Photo, PointCloud
 from tondo.data.similarity import Similarity
 from tondo.io.child import in_child
+from tondo.io.posed.transforms_json import OPENGL_FROM_OPENCV
 from tondo.sfm.dense import densify
 from tondo.sfm.motion.features import Features, choose_pairs, extract_features
 from tondo.sfm.motion.tracks import KnownView, Tracks, triangulate_matches
@@ -23,21 +24,20 @@ from tondo.sfm.motion.tracks import KnownView, Tracks, triangulate_matches
 MIN_POINTS = 100
 # So many times as many features must there be before it is asked how the poses are meant.
 _TELLING = 10
-_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 # What a world-to-camera matrix, read as OpenCV's from a file, would be if the file meant otherwise.
 _CONVENTIONS: tuple[tuple[str, Callable[[NDArray], NDArray]], ...] = (
     (
         "the cameras' y and z axes were negated (OpenCV's axes instead of OpenGL's)",
-        lambda viewmat: _FLIP @ viewmat,
+        lambda viewmat: OPENGL_FROM_OPENCV @ viewmat,
     ),
     (
         "the matrices were inverted (world-to-camera instead of camera-to-world) and the cameras' "
         "y and z axes negated (OpenCV's axes instead of OpenGL's)",
-        lambda viewmat: np.linalg.inv(_FLIP @ viewmat),
+        lambda viewmat: np.linalg.inv(OPENGL_FROM_OPENCV @ viewmat),
     ),
     (
         "the matrices were inverted (world-to-camera instead of camera-to-world)",
-        lambda viewmat: _FLIP @ np.linalg.inv(viewmat) @ _FLIP,
+        lambda viewmat: OPENGL_FROM_OPENCV @ np.linalg.inv(viewmat) @ OPENGL_FROM_OPENCV,
     ),
     (
         "the matrices were inverted (camera-to-world instead of world-to-camera)",

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from tondo.geometry.rotations import rotation_from_quat
 from tondo.splats.parameters import NAMES, Parameters, append_rows, reset_moments
 
-_MOST_COPIES = 51
+_MOST_COPIES = 51  # Kheradmand et al. 2024 (3DGS as MCMC), as in their code
 
 
 def _binomials() -> Tensor:

@@ -16,6 +16,7 @@ from tondo.splats.from_points import random_points
 
 TRIANGULATE_SIZE = 960  # pixels; small training pictures have too few features
 RANDOM_POINTS = 5_000  # fewer train faster at first and growth puts the rest where it matters
+# Random ones at 0.5 hide each other (docs/notes/splats.md).
 MEASURED_OPACITY, RANDOM_OPACITY = 0.5, 0.1
 
 

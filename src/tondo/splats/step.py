@@ -16,6 +16,7 @@ from tondo.kernels.splats.project_torch import ProjectionOptions
 from tondo.splats.parameters import NAMES, Parameters
 
 PROJECTION = ProjectionOptions()
+# Kingma and Ba 2015; eps of Kerbl et al. 2023 (3DGS), their code.
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-15
 
 

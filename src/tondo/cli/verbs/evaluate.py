@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tondo.evaluation.evaluate import ReconstructionMetrics
     from tondo.gan.evaluation.evaluate import GeneratorMetrics
 
-ROWS = 30
+ROWS = 30  # photos in the table; chosen
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tondo.api.options import GenerateOptions
 from tondo.cli.arguments import Flag, Typed, Verb
 
-MOST_SEEDS = 10_000
+MOST_SEEDS = 10_000  # guards against a slip of the keyboard; chosen
 
 
 @dataclass(frozen=True)

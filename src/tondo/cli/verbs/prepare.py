@@ -15,7 +15,7 @@ from tondo.errors import OptionError
 from tondo.pictures.options import PictureOptions
 from tondo.sfm.options import PrepareOptions
 
-_SHOWN = 10
+_SHOWN = 10  # names of classes; chosen
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.run_directory import RunDirectory, read_config
 
 PATCH, STRIDE = 0.2, 0.1  # of the picture's side: what is hidden at a time
-BLUR = 0.06
+BLUR = 0.06  # of the picture's side: radius of the blur that hides; chosen, not measured
 
 
 def load_discriminator(run: RunDirectory, size: int) -> ProjectedDiscriminator | PlainDiscriminator:

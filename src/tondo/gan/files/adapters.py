@@ -39,8 +39,8 @@ WHERE = (
     "mixture_roots",
     "w_mean",
 )  # of a generator: how z and styles lie
-MOST_SHARE = 0.03
-MOST_RANK = 64
+MOST_SHARE = 0.03  # of G's parameters: an adapter has less, as docs/gan.md promises
+MOST_RANK = 64  # bounds the size of files from outside
 
 
 @dataclass(frozen=True)

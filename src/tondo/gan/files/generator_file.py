@@ -30,8 +30,8 @@ from tondo.io.atomic import write_bytes
 from tondo.runs.migration import migrated
 
 FORMAT = "tondo generator 1"
-MOST_BYTES = 512 * 2**20
-MOST_PRIORS = 64
+MOST_BYTES = 512 * 2**20  # of a file: bounds memory
+MOST_PRIORS = 64  # of a file: bounds memory
 LARGEST_NUMBER = 4096  # of any count in a generator's shape
 MOST_CELLS = 2**21  # of its grid, whose places are computed before anything else is checked
 COMPUTED = ("template",)  # buffers that follow from the shape

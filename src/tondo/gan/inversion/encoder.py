@@ -33,15 +33,14 @@ from tondo.io.atomic import write_bytes
 
 FORMAT = "tondo encoder 1"
 SIDE = 64  # pixels at which the encoder looks at a picture
-SAMPLES = 4000
-ROUNDS = 20
-BATCH = 64
+SAMPLES = 4000  # pictures of G it learns from; chosen, not measured
+ROUNDS = 20  # passes over them; chosen, not measured
+BATCH = 64  # pictures a step; chosen, not measured
 RENDERED = 16  # samples made at a time
-WIDTH = 256
+WIDTH = 256  # of the hidden layers; chosen, not measured
 COARSE = 16  # side of the small picture that is looked at directly, for its colours
 CHANNELS = ((40, 16), (112, 48), (320, 96))  # of the maps that are used, and what becomes of them
-TURN_WEIGHT = 1.0
-DROPPED = 0.2
+DROPPED = 0.2  # share of hidden units (Srivastava et al. 2014); chosen, not measured
 ADVICE = "delete it: it is made again"
 
 
@@ -165,7 +164,7 @@ def _learn(
         rows = torch.randint(kept, (min(BATCH, kept),), generator=rng)
         guess = encoder.head([x[rows].float() for x in maps], coarse[rows].float())
         turn = (guess.rotations - truth.rotations[rows]).square().sum(dim=(1, 2)).mean()
-        loss = (guess.w - truth.w[rows]).square().mean() / spread + TURN_WEIGHT * turn
+        loss = (guess.w - truth.w[rows]).square().mean() / spread + turn
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

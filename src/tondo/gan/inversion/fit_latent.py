@@ -38,10 +38,10 @@ from tondo.geometry.rotations import rotation_from_vector
 PIXELS, LOOKS, OUTLINE = 2.0, 1.0, 2.0  # weights of the three losses
 NEAR_MEAN = 0.02  # pull of w towards its mean
 STAY = 4.0  # how firmly other views are held while the generator is tuned
-SMOOTH = 0.5
+SMOOTH = 0.5  # weight of the Laplacian loss while G is tuned; chosen, not measured
 KEPT = 3  # starts that are followed
 DRAWN = 96  # random styles that are tried besides the guessed one
-AT_ONCE = 16
+AT_ONCE = 16  # styles rendered together: bounds memory
 RATES = (0.05, 0.02, 0.01)  # of w, of turning, of shifting
 AROUND = 7  # cameras that are tried besides the guessed one
 

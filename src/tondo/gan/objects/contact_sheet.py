@@ -18,7 +18,7 @@ from tondo.gan.objects.render import (
 )
 from tondo.geometry.pose_prior import PosePrior, cameras_by
 
-SIDES = 8
+SIDES = 8  # views round the object in a row: every 45 degrees; chosen, not measured
 
 
 def latents(seeds: list[int], z: int) -> Tensor:

@@ -11,10 +11,10 @@ from tondo.data.splats import Scene, Splats
 from tondo.gan.networks.skin import Skins
 from tondo.gan.objects.inner_layer import with_inner_layer
 from tondo.geometry.mesh import closed_faces, signed_volume, unfolded, vertex_normals
+from tondo.geometry.spherical_harmonics import SH_C0
 from tondo.kernels.sphere.sphere_maps_torch import softened_torch, wrap
 
-SH_C0 = 0.28209479177387814  # the constant harmonic
-UP = (0.0, 1.0, 0.0)
+UP = (0.0, 1.0, 0.0)  # of the object's own frame: y is up (docs/conventions.md)
 ROWS = 64  # of a mesh at least, from pole to pole
 LEAST_WEIGHT = 1e-3  # of a splat that lends its colour to the mesh
 THINNEST_RING = 0.025  # object radii; a line of splats looks so wide in pictures of 64 pixels

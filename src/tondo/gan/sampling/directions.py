@@ -29,9 +29,9 @@ from tondo.gan.networks.layers import Linear, modulation
 from tondo.io.atomic import write_bytes
 
 FORMAT = "tondo directions 2"
-COUNT = 10
-SAMPLES = 4096
-MOST_STEPS = 20.0
+COUNT = 10  # directions; chosen, not measured
+SAMPLES = 4096  # of w, whose spread is the unit of a step; chosen, not measured
+MOST_STEPS = 20.0  # standard deviations along a direction; chosen, not measured
 ADVICE = "make it again with `tondo directions`"
 _MOVE = re.compile(r"(p?)(\d{1,3})=([+-]?\d+(?:\.\d*)?)")
 

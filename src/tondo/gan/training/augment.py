@@ -18,7 +18,7 @@ from tondo.gan.networks.discriminator import GROUP
 from tondo.runs import distributed
 
 STEP_KPICTURES = 25.0  # thousands of pictures in which p can go from 0 to 1
-MOST = 0.8
+MOST = 0.8  # strength p: below it nothing leaks (Karras et al. 2020, ADA, section 2.2)
 MOST_SHIFT = 0.125  # of a picture's side
 
 

@@ -26,7 +26,7 @@ from tondo.features.extractor import Extractor
 from tondo.geometry.pose_prior import BELL, PosePrior, bell_angles
 from tondo.runs import distributed
 
-HIDDEN = 256
+HIDDEN = 256  # units between features and code; chosen, not measured
 RATE = 0.05  # of the running mean and spread
 GLANCE = 12  # pixels of the side of the small copy that is an input beside features
 LEVELS = 4  # halvings at which pictures are compared

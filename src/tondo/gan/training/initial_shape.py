@@ -8,7 +8,7 @@ from torch import Tensor
 from tondo.data.pictures import PictureSet
 
 AT_MOST = 4096  # photographs looked at
-SMALLEST, LARGEST = 0.1, 1.0
+SMALLEST, LARGEST = 0.1, 1.0  # axes, in object radii, within the unit sphere; chosen, not measured
 
 
 def body_radii(pictures: PictureSet) -> Tensor | None:

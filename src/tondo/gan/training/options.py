@@ -10,7 +10,7 @@ from tondo.runs.device import training_device
 # What belongs to the machine and not to the run
 OF_NOW = ("checkpoint_seconds", "device")
 DEFAULTS = TrainOptions()
-SIZES = (32, 64, 128, 256)
+SIZES = (32, 64, 128, 256)  # pixels of a picture's side: powers of two, that the networks halve
 
 
 def check_options(options: TrainOptions) -> None:

@@ -27,7 +27,7 @@ from tondo.runs.run_directory import RunDirectory, change_config, create_run, op
 from tondo.runs.stored_options import config_of, ignored_options, stored_options
 from tondo.runs.watch import SILENT, Watch
 
-DEFAULT_MINUTES = 60.0
+DEFAULT_MINUTES = 60.0  # an hour, as the notes' longer trainings; chosen
 PRETRAIN_SHARE = 0.15  # of a training, at most
 DEFAULTS = TrainOptions()
 

@@ -42,9 +42,9 @@ PRETRAINING = "pretraining"  # of a checkpoint within it: photographs seen
 # averaged over wrong angles a face has four eyes.
 FIRST_REACH, WIDENS = 0.1, 1.2
 EVERY = 10  # steps between reports
-GRID_SEEDS = 8
+GRID_SEEDS = 8  # rows of the grid of samples; chosen, not measured
 ADAPTER = "adapter.safetensors"
-MOST_ROLLBACKS = 1
+MOST_ROLLBACKS = 1  # the second divergence ends the training
 
 
 class Pretraining(Method):

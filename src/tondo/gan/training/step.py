@@ -51,8 +51,8 @@ from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.runs import distributed
 from tondo.runs.events import GanStep
 
-AUGMENT_EVERY = 4
-W_MEAN_RATE = 0.005
+AUGMENT_EVERY = 4  # steps between changes of p (Karras et al. 2020, ADA, section 3.2)
+W_MEAN_RATE = 0.005  # w's moving mean keeps 0.995 a step (Karras et al. 2019, StyleGAN's code)
 
 
 def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:

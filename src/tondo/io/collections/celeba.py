@@ -17,10 +17,10 @@ from tondo.errors import InputError
 
 _IMAGES = ("img_align_celeba", "img_align_celeba.zip", "img_align_celeba_png")
 _FOLDERS = ("", "Img", "Anno", "Eval")
-_MAX_BYTES = 256 << 20
-_MAX_ROWS = 2_000_000
-_MAX_ATTRIBUTES = 1000
-TRAINING = 0
+_MAX_BYTES = 256 << 20  # bounds memory; chosen, not measured
+_MAX_ROWS = 2_000_000  # ten times CelebA's 202,599 pictures
+_MAX_ATTRIBUTES = 1000  # CelebA has 40; bounds memory; chosen, not measured
+TRAINING = 0  # CelebA's number of the training part, in list_eval_partition.txt
 
 
 @dataclass(frozen=True)

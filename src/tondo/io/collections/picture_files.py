@@ -25,8 +25,8 @@ from tondo.io.images import (
 )
 from tondo.io.named_files import is_file
 
-MAX_FILES = 2_000_000
-MAX_CLASSES = 1000
+MAX_FILES = 2_000_000  # bounds memory; chosen, not measured
+MAX_CLASSES = 1000  # more folders are no classes; chosen, not measured
 _TRANSFORMS = ("transforms.json", "transforms_train.json")
 # Names of folders that say how a set is split or stored, and nothing about what is to be seen.
 _PLAIN_FOLDERS = frozenset(("images", "train", "test", "val", "valid", "photos", "pictures", "rgb"))

@@ -23,12 +23,12 @@ from tondo.io.atomic import atomic_path, write_json
 from tondo.io.json_files import read_json
 
 MANIFEST = "pictures.json"
-FORMAT = 1
+FORMAT = 1  # version of the manifest
 # Most training sets fit into one shard, which is then mapped and not copied.
 SHARD_BYTES = 1 << 30
-_MAX_MANIFEST = 512 << 20
-_MAX_COUNT = 50_000_000
-_MAX_SIZE = 4096
+_MAX_MANIFEST = 512 << 20  # bounds memory; chosen, not measured
+_MAX_COUNT = 50_000_000  # bounds memory; chosen, not measured
+_MAX_SIZE = 4096  # pixels; bounds memory; chosen, not measured
 
 
 @dataclass(frozen=True)

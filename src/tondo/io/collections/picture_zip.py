@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from tondo.data.photos import Skipped
 from tondo.errors import InputError
 
-MEMBER_BYTES = 256 << 20
-MAX_MEMBERS = 2_000_000
+MEMBER_BYTES = 256 << 20  # of one picture; bounds memory; chosen, not measured
+MAX_MEMBERS = 2_000_000  # bounds memory; chosen, not measured
 # Deflate reaches 1032, pictures, which are compressed already, hardly 2; a white TIFF may be more.
 MAX_RATIO = 300
 _SMALL = 1 << 20  # below this a bomb does no harm

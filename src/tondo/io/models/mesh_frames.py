@@ -22,8 +22,8 @@ from tondo.errors import InputError
 from tondo.io.atomic import write_json
 
 WORDS = "Tondo"
-_MAX_JSON, _MAX_GLB_JSON = 1 << 20, 64 << 20
-_HEAD = 1 << 14
+_MAX_JSON, _MAX_GLB_JSON = 1 << 20, 64 << 20  # bounds memory; chosen, not measured
+_HEAD = 1 << 14  # bytes in which a header has its words; chosen, not measured
 _NUMBER = r"[-+0-9.eE]{1,24}"
 _FRAME = re.compile(rf"\bTondo frame=(?:world|format up=({_NUMBER}),({_NUMBER}),({_NUMBER}))")
 _OFFSET = re.compile(rf"\bTondo offset=({_NUMBER}),({_NUMBER}),({_NUMBER})")

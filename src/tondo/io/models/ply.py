@@ -35,8 +35,8 @@ _TYPES = {
     **{"float": "f4", "double": "f8", "float32": "f4", "float64": "f8"},
 }
 _ORDERS = {"ascii": None, "binary_little_endian": "<", "binary_big_endian": ">"}
-_MAX_HEADER_BYTES = 1 << 16
-_MAX_PROPERTIES = 1024
+_MAX_HEADER_BYTES = 1 << 16  # bounds memory; chosen, not measured
+_MAX_PROPERTIES = 1024  # splats have 62; bounds memory; chosen, not measured
 # exp(60) is far beyond any scene; larger values overflow float32 when splats are projected.
 _MAX_LOG_SCALE = 60.0
 

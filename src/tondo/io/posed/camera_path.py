@@ -26,7 +26,7 @@ from tondo.io.posed.intrinsics import number
 from tondo.io.posed.transforms_json import OPENGL_FROM_OPENCV, placed, read_cameras_json
 
 TRANSFORMS = "dataparser_transforms.json"
-_MAX_SIDE = 32_000
+_MAX_SIDE = 32_000  # pixels; as io/posed/undistort.py
 
 
 @dataclass(frozen=True)

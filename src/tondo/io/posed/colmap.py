@@ -22,9 +22,9 @@ from tondo.io.named_files import is_file
 from tondo.io.posed.frames import check_rigid
 from tondo.io.posed.undistort import Lens
 
-_MAX_BYTES = 8 << 30
-_MAX_PARAMS = 64
-_MAX_NAME = 1024
+_MAX_BYTES = 8 << 30  # bounds memory; chosen, not measured
+_MAX_PARAMS = 64  # of a camera: COLMAP's richest model has 16
+_MAX_NAME = 1024  # bytes of a file name; bounds memory; chosen, not measured
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from tondo.io.posed.transforms_json import (
     read_transforms,
 )
 
-_Z_UP = torch.tensor([0.0, 0.0, 1.0])
+_Z_UP = torch.tensor([0.0, 0.0, 1.0])  # up of transforms.json, as nerfstudio writes it
 
 
 def transforms_files(source: Path) -> list[Path]:

@@ -21,9 +21,9 @@ from tondo.io.named_files import NamedFile, find_files, readable, safe_path
 from tondo.io.posed.frames import EXACT, ROUNDED, check_rigid, nearest_rotation
 from tondo.io.posed.intrinsics import Intrinsics, number, read_intrinsics
 
-_MAX_BYTES = 256 << 20
+_MAX_BYTES = 256 << 20  # bounds memory; chosen, not measured
 _TRIED_SUFFIXES = (".png", ".jpg", ".jpeg", *sorted(PHOTO_SUFFIXES - {".png", ".jpg", ".jpeg"}))
-OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])  # the camera's y and z axes turned round
 
 
 @dataclass(frozen=True)

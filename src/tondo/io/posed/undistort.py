@@ -20,10 +20,10 @@ from tondo.io.images import PIXEL_LIMIT, ImageData
 
 # cv2.remap addresses its source with 16 bits.
 _MAX_SIDE = 32_000
-_ROWS_PER_BAND = 128
+_ROWS_PER_BAND = 128  # bounds memory; chosen, not measured
 # A map that moves no ray by more than this (pixels) is left out.
 _NEGLIGIBLE = 0.01
-_MIN_VALID = 0.1
+_MIN_VALID = 0.1  # of the picture; less is a wrong lens; chosen, not measured
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from tondo.kernels.splats.project_torch import (
     ProjectionOptions,
     project_torch,
 )
+from tondo.kernels.splats.rasterize_torch import MAX_ALPHA, MIN_TRANSMITTANCE
 
 PROJECTION = ProjectionOptions()  # that of `tondo.rasterize`
-_MAX_ALPHA, _MIN_TRANSMITTANCE = 0.999, 1e-4
 _REACH = 3.0  # standard deviations along z that a peak can lie from the mean
 _LEAST_SPREAD = 1e-5  # of the depth
-_BISECTIONS = 50
+_BISECTIONS = 50  # 2^-50 of the interval: below the rounding of float64
 
 
 def median_depth_torch(gaussians: Gaussians, cameras: Cameras, *, level: float = 0.5) -> Tensor:
@@ -108,9 +108,9 @@ def _alphas(offsets: Tensor, conics: Tensor, opacities: Tensor) -> Tensor:
     dx, dy = offsets.unbind(-1)
     xx, xy, yy = conics.unbind(-1)
     sigma = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    alpha = (opacities * (-sigma).exp()).clamp_max(_MAX_ALPHA)
+    alpha = (opacities * (-sigma).exp()).clamp_max(MAX_ALPHA)
     alpha = alpha * ((sigma >= 0) & (alpha >= ALPHA_THRESHOLD))
-    return alpha * (torch.cumprod(1 - alpha, dim=1) > _MIN_TRANSMITTANCE)
+    return alpha * (torch.cumprod(1 - alpha, dim=1) > MIN_TRANSMITTANCE)
 
 
 def _along_rays(offsets: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from tondo.geometry.rotations import rotation_from_quat
 from tondo.kernels.splats.gaussians import Cameras, Gaussians
 
-ALPHA_THRESHOLD = 1 / 255
+ALPHA_THRESHOLD = 1 / 255  # fainter splats are skipped (Kerbl et al. 2023, 3DGS, appendix C)
 _LARGEST_EXTENT = 3.33  # standard deviations; sqrt(2 ln 255) = 3.329 is where alpha 1 has faded
 _LARGEST_RADIUS = 2**30  # keeps radii within int32
 

@@ -20,7 +20,7 @@ from tondo.kernels.splats.gaussians import (
 from tondo.kernels.splats.rasterize import rasterize_path, scenes_gsplat
 from tondo.kernels.splats.rasterize_scenes_torch import rasterize_scenes_torch
 
-NEAR_PLANE = 0.01
+NEAR_PLANE = 0.01  # world units; the default of gsplat's `rasterization`
 
 
 class ScenePictures(NamedTuple):

@@ -27,8 +27,8 @@ from tondo.kernels.splats.project_torch import (
 
 RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 RASTERIZE_MODES = ("classic", "antialiased")
-_MAX_ALPHA = 0.999
-_MIN_TRANSMITTANCE = 1e-4
+MAX_ALPHA = 0.999  # that gradients stay finite; as gsplat
+MIN_TRANSMITTANCE = 1e-4  # a pixel ends below it (Kerbl et al. 2023, 3DGS, appendix C)
 _MIN_ALPHA_SUM = 1e-10  # expected depth divides by at least this
 
 
@@ -318,12 +318,12 @@ def blend(
     dx, dy = (means2d[..., None, :, :] - pixels[..., :, None, :]).unbind(-1)  # [..., P, M]
     xx, xy, yy = conics[..., None, :, :].unbind(-1)
     sigma = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    alpha = (opacities[..., None, :] * (-sigma).exp()).clamp_max(_MAX_ALPHA)
+    alpha = (opacities[..., None, :] * (-sigma).exp()).clamp_max(MAX_ALPHA)
     with torch.no_grad():
         used = (sigma >= 0) & (alpha >= ALPHA_THRESHOLD)
         # Transmittance only falls, so "stop at the first that would bring it to the limit" is
         # "use those that leave it above".
-        used &= torch.cumprod(1 - alpha * used, dim=-1) > _MIN_TRANSMITTANCE
+        used &= torch.cumprod(1 - alpha * used, dim=-1) > MIN_TRANSMITTANCE
     alpha = alpha * used
     after = torch.cumprod(1 - alpha, dim=-1)
     before = torch.cat([torch.ones_like(after[..., :1]), after[..., :-1]], dim=-1)

@@ -11,7 +11,7 @@ from tondo.sfm.capture.facts import WEAK_MATCHES, Capture
 
 # Neighbouring photos further apart than this, seen from the middle of the scene, leave a gap.
 GAP_DEGREES = 30.0
-_NAMES_SHOWN = 6
+_NAMES_SHOWN = 6  # names of photos; chosen
 
 
 @dataclass(frozen=True)

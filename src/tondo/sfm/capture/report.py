@@ -13,8 +13,8 @@ from tondo.sfm.capture.coverage import Coverage, give_advice, measure_coverage
 from tondo.sfm.capture.facts import Capture
 from tondo.sfm.capture.figures import draw_figures
 
-_THUMBNAIL = 132
-_MAX_THUMBNAILS = 400
+_THUMBNAIL = 132  # pixels; chosen, not measured
+_MAX_THUMBNAILS = 400  # bounds the size of the page; chosen, not measured
 
 
 def write_report(

@@ -64,7 +64,7 @@ MAX_ERROR, LEAST_ERROR = 4.0, 1.0
 # Of two models that hold together about equally well, the share of photos that they may place
 # differently before neither is believed.
 MOST_DISAGREEING = 0.2
-ABOUT_EQUAL = 0.9
+ABOUT_EQUAL = 0.9  # of the sound photos of the better of two models: rivals; chosen, not measured
 CLEARLY_MORE = 1.04  # matches that agree, and sightings of points
 # Of the photos that are placed, those that may contradict their matches before none is believed.
 MOST_CONTRADICTED = 0.25

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 # In shares of a photo's longest side.
 _STILL, _MOVED = 0.0015, 0.01  # on a tripod, nothing moves by more; what turns moves by this
 _AROUND = 0.03  # of the common shift
-_FARTHEST_SHIFT = 0.1
-_WIDE_SPREAD = 0.15
+_FARTHEST_SHIFT = 0.1  # of what an unmoved background moves by; chosen, not measured
+_WIDE_SPREAD = 0.15  # of matches that are all over the picture; chosen, not measured
 _STIFF = 0.04  # of the spread: what turns is deformed by more
 _WIDE_ANGLE = 25.0  # degrees between cameras that cannot see a background unmoved
 _ENOUGH, _FEW = 25, 15  # matches

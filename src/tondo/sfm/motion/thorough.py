@@ -18,7 +18,7 @@ from tondo.sfm.motion.features import Features, choose_pairs
 MAX_SIZE = 3200
 # Up to so many photos every pair is compared; beyond, each with so many that look like it.
 ALL_PAIRS_UP_TO = 60
-NEIGHBOURS = 30
+NEIGHBOURS = 30  # chosen, not measured
 # So many pairs at most with a photo that was left out, a photo each.
 PAIRS_OF_LEFT_OUT = 100
 

@@ -23,7 +23,7 @@ MIN_MATCHES = 15
 # matches with its strongest partners do. Weaker pairs do not count: things that look alike match
 # from the wrong side too, but less than the same thing does.
 MIN_AGREEMENT = 0.5
-STRONGEST = 4
+STRONGEST = 4  # partners: right models agree on 0.94 of their matches (docs/notes/inputs.md)
 STRONG_SHARE = 0.2  # of the matches with the strongest partner
 # Of the matches between two groups of photos, what must agree to take them for one.
 JOINING_AGREEMENT = 0.7

@@ -10,12 +10,12 @@ from pathlib import Path
 import pycolmap
 from PIL import Image
 
-_EXIF_IFD = 0x8769
-_MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
-_FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
+_EXIF_IFD = 0x8769  # tags of EXIF
+_MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112  # tags of EXIF
+_FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404  # tags of EXIF
 # A 35 mm film frame is 36 x 24 mm.
 _FILM_DIAGONAL = 43.27
-_MOST_ZOOM = 200.0
+_MOST_ZOOM = 200.0  # no camera zooms farther digitally; chosen, not measured
 # Of the focal length to the diagonal of the picture: no lens that a pinhole describes is outside.
 _FOCAL_RATIOS = (0.15, 30.0)
 

@@ -13,7 +13,7 @@ WHY_NOT = (
     "it is a 360-degree panorama, which no camera model here fits: cut it into ordinary views "
     "first (say, eight of 90 degrees each)"
 )
-_WIDTH = 512
+_WIDTH = 512  # pixels at which borders are compared; chosen, not measured
 _PROJECTIONS = (b"equirectangular", b"cylindrical")
 
 

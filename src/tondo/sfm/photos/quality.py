@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_SIDE = 640
+_SIDE = 640  # pixels at which sharpness is compared; chosen, not measured
 # Below this share of the set's usual sharpness a photo counts as blurred.
 BLUR_SHARE = 0.3
 
