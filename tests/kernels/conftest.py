@@ -94,7 +94,7 @@ def check_slopes(
                 flat[i] = value
             largest = numeric.abs().max()
             assert largest > 0, f"no slope in {name}: the test is empty"
-            error = (slope.view(-1) - numeric).abs().max() / largest
+            error = (slope.reshape(-1) - numeric).abs().max() / largest
             assert error < 1e-5, f"slope in {name} is off by {error:.2g} of the largest"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -147,3 +149,25 @@ def test_shapes_that_do_not_fit_are_named() -> None:
     tensors[3] = tensors[3][:, :-1]
     with pytest.raises(ValueError, match="opacities"):
         at_once(tensors)
+
+
+def test_the_twins_gradients_are_those_of_finite_differences(assert_slopes: Callable) -> None:
+    tensors = [x[:2, :5] if x.shape[1] == N else x[:2] for x in scenes()]
+    names = ("means", "quats", "scales", "opacities", "colors", "viewmats", "Ks")
+    inputs = dict(zip(names, (x.double() for x in tensors), strict=True))
+    inputs["Ks"][:, :2] /= 3.0  # the same view on fewer pixels
+    height, width = 13, 18  # two tiles
+    channels = torch.randn(2, height, width, 5, generator=torch.Generator().manual_seed(9)).double()
+
+    def loss(**given: Tensor) -> Tensor:
+        *splats, colors, viewmats, Ks = given.values()
+        parts = rasterize_scenes_torch.rasterize_scenes_torch(
+            Gaussians(*splats),
+            colors,
+            Cameras(viewmats, Ks, width, height),
+            near_plane=0.01,
+            eps2d=0.3,
+        )
+        return (torch.cat(parts, dim=-1) * channels).sum()
+
+    assert_slopes(loss, inputs)
