@@ -23,7 +23,7 @@ from tondo.gan.sampling.generate import styles_of
 from tondo.io.images import write_png
 from tondo.runs.watch import SILENT, Watch
 
-STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations
+STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations; chosen
 SEEDS = (0, 1, 2)  # rows of the strips; chosen
 SIDE = 96  # pixels of their pictures; chosen
 DEFAULTS = DirectionsOptions()

@@ -28,7 +28,7 @@ from tondo.runs.run_directory import read_config, read_metrics
 from tondo.runs.watch import Watch
 
 SAMPLES = 2000  # of most rows of docs/notes/gan.md, that are compared
-ROWS, COLUMNS = 6, 8  # of the sheet of pictures and samples
+ROWS, COLUMNS = 6, 8  # of the sheet of pictures and samples; chosen
 LEAST = 5  # precision and recall take 3 nearest neighbours; chosen
 
 

@@ -33,7 +33,7 @@ from tondo.runs.watch import Watch
 from tondo.scenes.open import OpenedScene, held_out_cameras, photo_cameras
 from tondo.scenes.to_mesh import cameras_around, to_mesh
 
-THRESHOLD_SHARE = 0.01  # of the true bounding box' diagonal
+THRESHOLD_SHARE = 0.01  # of the true bounding box' diagonal; chosen
 MOST_POINTS = 2_000_000  # of a scan; bounds time and memory; chosen, not measured
 
 Measure = Callable[[Tensor, Tensor], GeometryMetrics]

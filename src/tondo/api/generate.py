@@ -26,7 +26,7 @@ from tondo.runs.watch import SILENT, Watch
 
 GRID_ROWS = 16  # seeds that are shown; chosen
 FRAMES, FPS = 72, 24  # of a turn: 3 seconds; chosen
-STEPS_BETWEEN = 36  # frames from seed to seed
+STEPS_BETWEEN = 36  # frames from seed to seed; 1.5 s; chosen
 DEFAULTS = GenerateOptions()
 
 

@@ -21,7 +21,7 @@ from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.runs.watch import SILENT, Watch
 
 SHEET, REPORT = ".png", ".json"
-SIDES, SIDE = 6, 128  # of the sheet
+SIDES, SIDE = 6, 128  # of the sheet; chosen
 DEFAULTS = LiftOptions()
 
 

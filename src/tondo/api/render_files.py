@@ -31,7 +31,7 @@ from tondo.scenes.open import (
 from tondo.scenes.render import render_view
 
 MOST_PIXELS = 2**27  # of a picture: bounds memory; chosen, not measured
-FPS = 30.0  # where neither options nor the path of cameras say
+FPS = 30.0  # where neither options nor the path of cameras say; chosen
 DEFAULTS = RenderOptions()
 
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from tondo.runs.watch import Watch
 
-LOG_SECONDS = 30.0  # between lines where there is no terminal to draw bars on
+LOG_SECONDS = 30.0  # between lines where there is no terminal to draw bars on; chosen
 
 
 def progress_console() -> Console:

@@ -14,8 +14,8 @@ from tondo.data.records import shown, summary
 from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Exposures
 
-GEOMETRY = 16  # numbers that the density network gives, first the log density per radius
-HARMONICS = 16  # of the direction, to degree 3
+GEOMETRY = 16  # numbers of the density network, the first the log density; Instant NGP, section 5.4
+HARMONICS = 16  # of the direction, to degree 3; Instant NGP, section 5.4
 
 
 @dataclass(frozen=True)

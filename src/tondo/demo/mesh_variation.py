@@ -23,8 +23,8 @@ from tondo.io.srgb import srgb_from_linear
 
 MAX_BYTES = 64 << 20  # bounds memory; chosen, not measured
 MAX_FACES = 200_000  # bounds memory; chosen, not measured
-GREYS = (0.12, 0.85)  # values, as in HSV, of what is neither an eye nor a white belly
-REACH = 0.99  # of the unit sphere: the outermost vertex
+GREYS = (0.12, 0.85)  # values, as in HSV, of what is neither an eye nor a white belly; chosen
+REACH = 0.99  # of the unit sphere: the outermost vertex; chosen
 
 
 @dataclass(frozen=True)

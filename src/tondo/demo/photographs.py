@@ -25,7 +25,7 @@ from tondo.io.models.mesh_files import write_mesh
 from tondo.io.threads import in_threads
 from tondo.kernels.threads import torch_threads
 
-FIELD_OF_VIEW = 0.62  # radians, across
+FIELD_OF_VIEW = 0.62  # radians, across; chosen
 DISTANCE = 3.6  # of cameras from the origin, world units; chosen, not measured
 UP = (0.0, 0.0, 1.0)  # z, the object's frame
 # Radians: successive azimuths lie evenly (Vogel 1979).

@@ -13,7 +13,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-RADIUS = 1.12  # of a ball round the object, world units
+RADIUS = 1.12  # of a ball round the object, world units; chosen
 CAUTION = 0.85  # of distances that bending makes too long; chosen by eye
 
 # Places and sizes in world units, and counts; all chosen by eye.

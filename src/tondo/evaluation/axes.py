@@ -12,7 +12,7 @@ from torch import Tensor
 from tondo.evaluation.metrics import chamfer
 
 _LOOKED_AT = 2000  # points of each surface
-_FAR_BETTER = 0.5  # of the distance that there is between them as they are
+_FAR_BETTER = 0.5  # of the distance that there is between them as they are; chosen
 _NAMES = ("x", "y", "z")
 
 

@@ -20,7 +20,7 @@ from tondo.features.extractor import Extractor
 
 # Networks trained on photographs of 224 pixels see little in one of 64: it is enlarged to this.
 MEASURED_SIDE = 128
-ROWS = 1024  # rows of a matrix of pairs that are in memory at a time
+ROWS = 1024  # of a matrix of pairs in memory at a time: bounds memory
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tondo.features.extractor import ImagenetNetwork
 from tondo.features.weights import load_weights, read_weights
 
-EXPANSION = 4  # of a bottleneck's output over its inner width
+EXPANSION = 4  # of a bottleneck's output over its inner width; He et al. 2016
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tondo.geometry.cameras import camera_position
 # A few cameras that stand so many times as far from the middle as half of all do, and as any of the
 # rest does, have no say in where the middle is and how large the scene is.
 _FAR, _GAP = 4.0, 2.0
-_FEW = 6  # one in so many
+_FEW = 6  # one in so many; chosen
 
 
 def core_of(positions: Tensor) -> Tensor:

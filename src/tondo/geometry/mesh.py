@@ -10,7 +10,7 @@ from torch import Tensor
 
 UNFOLDING_ROUNDS = 40  # at most; chosen, not measured
 FOLD_COSINE = 0.0  # a face is part of a fold if it looks away from its vertices' mean normal
-LEAST_SHAPE = 1e-4  # twice a face's area by its longest side squared; below it is a needle
+LEAST_SHAPE = 1e-4  # twice a face's area by its longest side squared; below it is a needle; chosen
 
 
 def closed_faces(rows: int, columns: int) -> Tensor:

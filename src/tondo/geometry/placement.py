@@ -13,16 +13,16 @@ from tondo.geometry.focus import core_of, focus_of
 
 # World units. Outside, a fixed near plane and steps of training are too coarse, or too fine.
 LEAST_SIZE, MOST_SIZE = 0.25, 250.0
-_LOOK = 30.0  # times the reach: what cameras look at cannot be told to be further away
+_LOOK = 30.0  # times the reach: what cameras look at cannot be told to be further away; chosen
 
 # A camera can be a stray if it stands so many times as far from the middle as half of all do, where
 # the others look at one place. Where they do not, the room between the cameras says little of how
 # large the scene is.
 _STRAY, _STRAY_OF_OPEN = 6.0, 300.0
-_STRAY_GAP = 4.0  # and so many times as far as any of the others
-_LEAST_SEEN = 1 / 50  # of the picture's side: smaller, what the others see is not seen
-_SHARE = 0.8  # of the cameras that look at one place, for all to
-_FEWEST = 6  # cameras, with which a stray can be told
+_STRAY_GAP = 4.0  # and so many times as far as any of the others; chosen
+_LEAST_SEEN = 1 / 50  # of the picture's side: smaller, what the others see is not seen; chosen
+_SHARE = 0.8  # of the cameras that look at one place, for all to; chosen
+_FEWEST = 6  # cameras, with which a stray can be told; chosen
 
 
 @dataclass(frozen=True)

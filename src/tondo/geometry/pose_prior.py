@@ -72,7 +72,7 @@ class PosePrior:
 
 ROUND = (-180.0, 180.0)  # degrees: all azimuths
 BELL = 0.4  # ±45 degrees with a standard deviation of 18 (docs/notes/gan.md)
-OF_A_RANGE = 5  # angles of view, or distances, that stand for a range of them
+OF_A_RANGE = 5  # angles of view, or distances, that stand for a range of them; chosen
 NAMED = {
     "frontal": (PosePrior((-45.0, 45.0), (-15.0, 15.0), bell=True, pivot=0.5),),
     "turntable": (PosePrior(ROUND, (-5.0, 15.0)),),

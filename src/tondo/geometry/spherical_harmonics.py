@@ -81,4 +81,4 @@ def harmonics_color(degree: int, dirs: Tensor, sh: Tensor) -> Tensor:
     return ((basis[..., None] * used).sum(dim=-2) + 0.5).clamp_min(0.0)
 
 
-SH_C0 = 0.28209479177387814  # the constant harmonic
+SH_C0 = 0.28209479177387814  # the constant harmonic; 1 / (2 sqrt(pi))

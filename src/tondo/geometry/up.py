@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 # A mean of unit vectors shorter than this says nothing: they point all around.
-_LEAST_MEAN = 0.3
+_LEAST_MEAN = 0.3  # chosen
 # How much longer the mean of the x axes must be before pictures count as lying on their side.
-_ON_SIDE = 0.05
+_ON_SIDE = 0.05  # chosen
 _HALF_TURNED = math.cos(math.radians(45.0))  # nearer to the opposite than to a quarter turn
 # Cameras whose views' mean is longer than this look the same way (within about 25 degrees).
-_SAME_VIEW = 0.9
+_SAME_VIEW = 0.9  # chosen
 # A world's axis is taken for up where it is within 35 degrees of the mean and the cameras are level
 # about it, to a mean of 6 degrees.
 _NEAR_AXIS = math.cos(math.radians(35.0))

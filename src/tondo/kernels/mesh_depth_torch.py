@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEAR = 1e-6  # faces that come nearer to the camera's plane than this are left out
-_FACES = 256  # at a time
+NEAR = 1e-6  # faces that come nearer to the camera's plane than this are left out; chosen
+_FACES = 256  # at a time; bounds memory
 
 
 def mesh_depth_torch(

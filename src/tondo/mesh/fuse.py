@@ -13,7 +13,7 @@ from tondo.data.views import View
 from tondo.kernels.tsdf import Volume, empty_volume, integrate
 
 # Pixels with less coverage than this show nothing.
-MIN_ALPHA = 0.5
+MIN_ALPHA = 0.5  # chosen
 # Surfaces seen at a flatter angle than this are not trusted: most such pixels are depths blended
 # over an edge.
 _MIN_COSINE = 0.15

@@ -20,12 +20,12 @@ from tondo.kernels.tsdf import Volume, empty_volume
 from tondo.mesh.extract import surface
 from tondo.mesh.fuse import MIN_ALPHA, Box, grid_shape
 
-EMPTY = -30.0  # log density where the field's occupancy says that nothing is
-REACH = 30.0  # natural logarithms of density that the volume's values -1..1 stand for
-AT_ONCE = 1 << 20  # places
+EMPTY = -30.0  # log density where the field's occupancy says that nothing is; chosen
+REACH = 30.0  # natural logarithms of density that the volume's values -1..1 stand for; chosen
+AT_ONCE = 1 << 20  # places computed at a time: bounds memory
 # Surfaces that are tried: densities at which light is halved within so many voxels.
 HALVED_WITHIN = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-OFF = 2.0  # voxels; a depth that is further off counts as wrong altogether
+OFF = 2.0  # voxels; a depth that is further off counts as wrong altogether; chosen
 
 
 class Level(NamedTuple):

@@ -19,9 +19,9 @@ from tondo.kernels.mesh_depth import mesh_depth
 # pixel shows the depth at its centre, and the surface slopes between there and the point.
 _SLACK_PIXELS = 3.0
 # Pixels with less coverage than this have some of the background in their colour.
-_OPAQUE = 0.9
+_OPAQUE = 0.9  # chosen
 # Views that see the surface flatter than this colour it only if no other does.
-_FLAT = 0.2
+_FLAT = 0.2  # chosen
 # Colours are means over the views by sharpness to this power: a few sharp views count, and the many
 # blurred ones hardly.
 _SHARPNESS_POWER = 4

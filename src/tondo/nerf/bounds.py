@@ -24,9 +24,9 @@ from tondo.data.field import (
 from tondo.geometry.focus import focus, object_share
 from tondo.nerf.config import NerfConfig
 
-CONE = 1 / 128  # growth of steps with distance, in contracted spaces
-FAR = 100.0  # radii: the end of rays there
-MARGIN = 1.25  # of a bounded space, beyond the ball that fills the pictures
+CONE = 1 / 128  # growth of steps with distance, in contracted spaces; 1/256 in Instant NGP; chosen
+FAR = 100.0  # radii: the end of rays there; chosen
+MARGIN = 1.25  # of a bounded space, beyond the ball that fills the pictures; chosen
 
 
 def space_of(cameras: Sequence[Camera], bounded: bool, cells: int) -> Space:

@@ -18,13 +18,13 @@ from tondo.kernels.fields.occupancy_torch import MemoryRule
 from tondo.kernels.fields.rays import log_densities
 from tondo.kernels.fields.rays_torch import MOST_LOG
 
-DECAY = 0.95  # of a cell's remembered density, at each place that is seen in it
-YOUNG = 0.6  # of a young field's mean density, in the memory of a cell that was never seen
-LOOKS = 65_536  # places of an update at most, up to half of them beside cells that hold something
-TRIED = 8  # cells that are drawn to find one that does
-LEAST = 0.01  # optical depth of a step below which a cell counts as empty
-NOTHING = 1e-5  # optical depth of the whole space
-THIN, MOST_STRIDE = 0.15, 8  # optical depth up to which steps are taken together, and how many
+DECAY = 0.95  # of what a cell remembers, at each place seen; 0.6: 4 dB less (docs/notes/nerf.md)
+YOUNG = 0.6  # of the mean density, in cells that were never seen (docs/notes/nerf.md)
+LOOKS = 65_536  # places of an update at most, half beside full cells; chosen
+TRIED = 8  # cells that are drawn to find one that does (docs/notes/nerf.md)
+LEAST = 0.01  # optical depth of a step below which a cell counts as empty; chosen
+NOTHING = 1e-5  # optical depth of the whole space; chosen
+THIN, MOST_STRIDE = 0.15, 8  # optical depth of steps taken together; how many (docs/notes/nerf.md)
 
 
 def out_of_cube(space: Space, u: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo
 
-RUN = 64  # pixels, one after another, whose errors are remembered together
-FOLLOWED = 0.3  # of a run's error, each time that it is seen
+RUN = 64  # pixels, one after another, whose errors are remembered together (docs/notes/nerf.md)
+FOLLOWED = 0.3  # of a run's error, each time that it is seen; chosen
 LEAST_ERROR = 1e-6  # of a run, so that each may be drawn; chosen, not measured
 GOLDEN = (math.sqrt(5) - 1) / 2  # the golden section: its multiples lie evenly (Weyl 1916)
 

@@ -14,8 +14,8 @@ from tondo.kernels.fields.rays import RayPictures, ends_of, log_densities, rende
 from tondo.kernels.fields.rays_torch import even_distances
 from tondo.nerf.bounds import range_of
 
-PARTS = 512  # of a ray through a field without steps of its own
-UNIT = 1e-3  # how far from 1 the length of a direction may be
+PARTS = 512  # of a ray through a field without steps of its own; chosen
+UNIT = 1e-3  # how far from 1 the length of a direction may be; chosen
 
 
 def render_scene_rays(

@@ -13,7 +13,7 @@ from tondo.kernels.fields.rays import ends_of, render_rays
 from tondo.nerf.bounds import range_of
 from tondo.nerf.ray_batches import camera_rays
 
-LEAST_ALPHA = 1e-3  # below it a pixel has no depth
+LEAST_ALPHA = 1e-3  # below it a pixel has no depth; chosen
 # Where in its steps a ray has its samples: the mean of two pictures, each with samples where the
 # other has none, is worth 0.2 dB. Training has a new place for every ray.
 PLACES = (0.25, 0.75)

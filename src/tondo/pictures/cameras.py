@@ -25,7 +25,7 @@ from tondo.pictures.crop import Box, Square
 # The unit sphere and a hair around it fill a picture, as with the cameras that priors draw.
 ROOM = 1.005
 # An object whose pictures show much beside it is enlarged to fill them.
-_SMALL = 0.9
+_SMALL = 0.9  # chosen
 _Z_UP = torch.tensor([0.0, 0.0, 1.0])  # up of transforms.json, as nerfstudio writes it
 # Least eigenvalue of the mean of I - v v^T, about 0.6 degrees; chosen, not measured.
 _PARALLEL = 1e-4

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MARGIN = 0.03  # of the object's extent, on each side
+MARGIN = 0.03  # of the object's extent, on each side; chosen
 _SAME_SIZE_SHARE = 0.8  # of the pictures: they were taken at one scale; chosen, not measured
 Box = tuple[float, float, float, float]
 

@@ -14,12 +14,12 @@ from tondo.data.photos import Skipped
 from tondo.pictures.measure import Measured, find_similar
 
 FEW = 500  # pictures that a generator learns by heart; chosen, not measured
-SECTOR = 30  # degrees of azimuth and elevation counted together
+SECTOR = 30  # degrees of azimuth and elevation counted together; chosen
 _COLORFUL = 0.2  # saturation, 0..1, from which a colour has a hue; chosen, not measured
 _HUES = ("red", "orange", "yellow", "green", "turquoise", "blue", "violet", "pink")
 _HUE_STARTS = (-15, 15, 45, 65, 150, 195, 255, 300, 345)  # degrees of HSV's circle; chosen by eye
 # Farther apart than that two pictures look like two things, or one from another side.
-_LOOKS_APART = 0.2
+_LOOKS_APART = 0.2  # chosen
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tondo.pictures.crop import (
 from tondo.pictures.scan import PictureScan
 
 # A much larger picture is first reduced to so many times the size that is wanted.
-_OVERSIZE = 4
+_OVERSIZE = 4  # chosen
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tondo.errors import check_choices, check_number
 
-LEAST = 16  # pictures that a generator can be trained on; fewer adapt one
+LEAST = 16  # pictures that a generator can be trained on; fewer adapt one; chosen
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ DEFAULTS = PictureOptions()
 Progress = Callable[[str, int, int], None]
 STAGES = ("looking", "cropping", "comparing", "writing")
 MAKER = "tondo prepare --for gan"
-FEW = 8  # adapt a generator
+FEW = 8  # adapt a generator; chosen
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from tondo.scenes.render import render_view
 from tondo.scenes.to_mesh import cameras_around, empty_border
 
 CAMERAS = "transforms.json"
-TRANSPARENT = 0.75  # of the pictures' borders empty: an object, of which coverage is kept
-AROUND = 64  # cameras where a scene came without any
+TRANSPARENT = 0.75  # of the pictures' borders empty: an object, of which coverage is kept; chosen
+AROUND = 64  # cameras where a scene came without any; chosen
 SCOUTS = 8  # cameras that tell whether a scene is an object; chosen, not measured
 
 

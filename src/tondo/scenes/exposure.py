@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tondo.data.splats import Exposures
 
-WIDTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)  # as `_stands` measures
-FEWEST = 4  # photos to learn anything from
+WIDTHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)  # as `_stands` measures; chosen
+FEWEST = 4  # photos to learn anything from; chosen
 MOST_CHECKED = 500  # photos that the width is chosen on, evenly among all
 
 

@@ -21,7 +21,7 @@ from tondo.scenes.options import ReconstructOptions
 from tondo.scenes.render import render_view
 from tondo.splats import method as splats
 
-PSNRS = 10  # steps over whose mean the PSNR of an event is
+PSNRS = 10  # steps over whose mean the PSNR of an event is; chosen
 
 
 class Reconstruction(Method):

@@ -16,7 +16,7 @@ from tondo.scenes.options import ReconstructOptions
 from tondo.scenes.source import Source
 from tondo.sfm.prepare import PrepareOptions, prepare
 
-NAMED = 10  # photos left out by their masks
+NAMED = 10  # photos left out by their masks; chosen
 
 PREPARED = "prepared"  # the folder of a run that has what `posed_folder` made
 

@@ -36,7 +36,7 @@ DEFAULTS = MeshOptions()
 # takes far longer, and all are kept.
 _MOST_VIEWS, _MOST_OF_A_FIELD, _FIELD_SIZE = 150, 32, 640
 # Views that are looked at first, to find out what there is.
-_SCOUTS = 24
+_SCOUTS = 24  # chosen
 # Of a field, the density of the surface is chosen by so many pictures, smaller ones as those of a
 # first look, and fewer voxels.
 _LEVEL_VIEWS, _LEVEL_SIZE, _LEVEL_RESOLUTION = 8, 200, 128

@@ -12,12 +12,12 @@ from tondo.data.photos import Photo, PointCloud
 from tondo.geometry.cameras import fitted
 
 # Relative difference of depth at which two photos still agree.
-MAX_DISAGREEMENT = 0.01
+MAX_DISAGREEMENT = 0.01  # chosen
 MIN_SCORE = 0.6  # correlation of windows, -1..1, that is believed; chosen, not measured
 MAX_PIXELS = 3_000_000  # of all depth maps: bounds time; chosen, not measured
 # Side of the windows that are compared, and the least variance (grey 0..1) that is texture.
-WINDOW = (7, 7)
-MIN_VARIANCE = 1e-4
+WINDOW = (7, 7)  # chosen
+MIN_VARIANCE = 1e-4  # chosen
 
 
 @dataclass(frozen=True)

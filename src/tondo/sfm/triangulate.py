@@ -21,9 +21,9 @@ from tondo.sfm.motion.features import Features, choose_pairs, extract_features
 from tondo.sfm.motion.tracks import KnownView, Tracks, triangulate_matches
 
 # Fewer points than this say nothing about the shape of a scene.
-MIN_POINTS = 100
+MIN_POINTS = 100  # chosen
 # So many times as many features must there be before it is asked how the poses are meant.
-_TELLING = 10
+_TELLING = 10  # chosen
 # What a world-to-camera matrix, read as OpenCV's from a file, would be if the file meant otherwise.
 _CONVENTIONS: tuple[tuple[str, Callable[[NDArray], NDArray]], ...] = (
     (

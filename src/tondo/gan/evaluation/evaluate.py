@@ -28,7 +28,7 @@ from tondo.gan.objects.render import render_styles
 from tondo.geometry.pose_prior import Cameras, draw_cameras
 
 PAIRS = 500  # whose mean distance is the diversity; chosen, not measured
-CHECKED = 32  # samples whose geometry is checked
+CHECKED = 32  # samples whose geometry is checked; chosen
 BATCH = 32  # samples made at a time: bounds memory
 FIRST_SEED = 1_000_000  # of the measured samples: not those that a person looks at
 

@@ -20,7 +20,7 @@ from tondo.gan.networks.discriminator import (
 from tondo.runs.checkpoints import load_latest_checkpoint
 from tondo.runs.run_directory import RunDirectory, read_config
 
-PATCH, STRIDE = 0.2, 0.1  # of the picture's side: what is hidden at a time
+PATCH, STRIDE = 0.2, 0.1  # of the picture's side: what is hidden at a time; chosen
 BLUR = 0.06  # of the picture's side: radius of the blur that hides; chosen, not measured
 
 

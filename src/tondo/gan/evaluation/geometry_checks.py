@@ -18,11 +18,11 @@ from tondo.gan.objects.render import Rendered, render_styles
 from tondo.geometry.look_at import cameras_at
 from tondo.geometry.pose_prior import PosePrior
 
-SOLID = 0.5  # coverage from which a pixel belongs to the object
-DEPTH_SLACK = 0.05  # object radii by which a warped depth may differ and still be the same surface
-BEHIND = 0.1  # object radii behind the surface that is seen from which a splat is hidden
-APART = math.radians(15.0)  # between the two views that are warped into each other
-ANGLES = 12  # views round the object
+SOLID = 0.5  # coverage from which a pixel belongs to the object; chosen
+DEPTH_SLACK = 0.05  # object radii by which a warped depth may differ on the same surface; chosen
+BEHIND = 0.1  # object radii behind the visible surface from which a splat is hidden; chosen
+APART = math.radians(15.0)  # between the two views that are warped into each other; chosen
+ANGLES = 12  # views round the object; chosen
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from tondo.runs.migration import migrated
 FORMAT = "tondo generator 1"
 MOST_BYTES = 512 * 2**20  # of a file: bounds memory
 MOST_PRIORS = 64  # of a file: bounds memory
-LARGEST_NUMBER = 4096  # of any count in a generator's shape
-MOST_CELLS = 2**21  # of its grid, whose places are computed before anything else is checked
+LARGEST_NUMBER = 4096  # of any count in a generator's shape; bounds memory; chosen
+MOST_CELLS = 2**21  # of its grid, whose places are computed first; bounds memory; chosen
 COMPUTED = ("template",)  # buffers that follow from the shape
 KNOWN_WORDS = {
     "background": ("white", "scene"),

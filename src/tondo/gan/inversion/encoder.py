@@ -32,14 +32,14 @@ from tondo.geometry.pose_prior import draw_cameras
 from tondo.io.atomic import write_bytes
 
 FORMAT = "tondo encoder 1"
-SIDE = 64  # pixels at which the encoder looks at a picture
+SIDE = 64  # pixels at which the encoder looks at a picture; chosen
 SAMPLES = 4000  # pictures of G it learns from; chosen, not measured
 ROUNDS = 20  # passes over them; chosen, not measured
 BATCH = 64  # pictures a step; chosen, not measured
-RENDERED = 16  # samples made at a time
+RENDERED = 16  # samples made at a time; bounds memory
 WIDTH = 256  # of the hidden layers; chosen, not measured
-COARSE = 16  # side of the small picture that is looked at directly, for its colours
-CHANNELS = ((40, 16), (112, 48), (320, 96))  # of the maps that are used, and what becomes of them
+COARSE = 16  # side of the small picture that is looked at directly, for its colours; chosen
+CHANNELS = ((40, 16), (112, 48), (320, 96))  # used maps, how many stay; chosen
 DROPPED = 0.2  # share of hidden units (Srivastava et al. 2014); chosen, not measured
 ADVICE = "delete it: it is made again"
 

@@ -35,15 +35,15 @@ from tondo.geometry.look_at import viewmats_facing
 from tondo.geometry.pose_prior import PosePrior, cameras_by, draw_cameras
 from tondo.geometry.rotations import rotation_from_vector
 
-PIXELS, LOOKS, OUTLINE = 2.0, 1.0, 2.0  # weights of the three losses
-NEAR_MEAN = 0.02  # pull of w towards its mean
-STAY = 4.0  # how firmly other views are held while the generator is tuned
+PIXELS, LOOKS, OUTLINE = 2.0, 1.0, 2.0  # weights of the three losses; chosen
+NEAR_MEAN = 0.02  # pull of w towards its mean; chosen
+STAY = 4.0  # how firmly other views are held while the generator is tuned; chosen
 SMOOTH = 0.5  # weight of the Laplacian loss while G is tuned; chosen, not measured
-KEPT = 3  # starts that are followed
-DRAWN = 96  # random styles that are tried besides the guessed one
+KEPT = 3  # starts that are followed; chosen
+DRAWN = 96  # random styles that are tried besides the guessed one; chosen
 AT_ONCE = 16  # styles rendered together: bounds memory
-RATES = (0.05, 0.02, 0.01)  # of w, of turning, of shifting
-AROUND = 7  # cameras that are tried besides the guessed one
+RATES = (0.05, 0.02, 0.01)  # of w, of turning, of shifting; chosen
+AROUND = 7  # cameras that are tried besides the guessed one; chosen
 
 
 class Pose(NamedTuple):

@@ -33,9 +33,9 @@ from tondo.gan.sampling.generate import Model, model_of
 from tondo.geometry.pose_prior import draw_cameras
 from tondo.kernels.threads import torch_threads
 
-SIZE = 64  # pixels at which the photo is compared: the smallest generators' own size at least
-COMPARED = 24  # samples of the generator that say how much its models differ from each other
-CLOSE, ROUGH = 0.5, 0.85  # shares of that distance
+SIZE = 64  # pixels at which the photo is compared: the smallest G renders so at least; chosen
+COMPARED = 24  # samples that say how much the models of a generator differ; chosen
+CLOSE, ROUGH = 0.5, 0.85  # shares of that distance; chosen
 
 Watch = Callable[[str, int, int], None]
 

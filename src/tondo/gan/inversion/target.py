@@ -17,8 +17,8 @@ from tondo.pictures.background import BORDER_SHARE, background_mask, measure_bor
 from tondo.pictures.crop import MARGIN, Square, centre_squares, cropped
 
 LEAST_SIDE = 8  # pixels of a photo; chosen, not measured
-WORKED_SIDE = 512  # a cut-out is found on a picture of at most this size
-LEAST_SHARE = 0.002  # of the picture that an object must cover
+WORKED_SIDE = 512  # a cut-out is found on a picture of at most this size; chosen
+LEAST_SHARE = 0.002  # of the picture that an object must cover; chosen
 
 
 @dataclass(frozen=True)

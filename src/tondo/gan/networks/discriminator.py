@@ -18,7 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from tondo.features.extractor import Extractor
 from tondo.gan.networks.layers import LEAK
 
-MIXED = 64  # channels of the mixed features and of the heads
+MIXED = 64  # channels of the mixed features and of the heads; as the code of Sauer et al. 2021
 GROUP = 4  # pictures over which the spread is measured
 
 

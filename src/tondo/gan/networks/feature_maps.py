@@ -11,8 +11,8 @@ from tondo.gan.networks.layers import Linear, normals
 from tondo.gan.networks.shape import GeneratorShape
 
 RATE = 5.0  # of these maps' steps, relative to other weights' (docs/notes/gan.md: portraits)
-FIRST_BASIS = 0.02  # standard deviation at first: with none, the weights would have no gradient
-BASIS_LEVELS = 2  # coarsest maps, which have basis maps; finer ones were not tried
+FIRST_BASIS = 0.02  # standard deviation at first; with none, the weights had no gradient; chosen
+BASIS_LEVELS = 2  # coarsest maps, which have basis maps; finer ones: untried (docs/notes/gan.md)
 
 
 class FeatureMaps(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tondo.kernels.sphere.sphere_maps import finer, padded
 
 LEAK = 0.2  # slope below zero (Karras et al. 2019, StyleGAN)
-GAIN = math.sqrt(2.0)  # before or after a leaky ReLU of inputs of unit variance, keeps it
+GAIN = math.sqrt(2.0)  # keeps unit variance before or after a leaky ReLU (He et al. 2015)
 
 
 def normals(*sizes: int, over: float = 1.0) -> Tensor:

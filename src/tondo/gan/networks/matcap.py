@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tondo.gan.networks.layers import Linear
 
-LIGHT = 8  # pixels of the side of the lit sphere's picture
+LIGHT = 8  # pixels of the side of the lit sphere's picture; chosen
 # Bounds of the gain and of the white that is added; chosen, not measured.
 MOST_GAIN, MOST_SHINE = 1.2, 0.8
 

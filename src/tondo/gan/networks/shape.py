@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BASIS_MAPS = 32  # of a new generator of splats
-COMPONENTS = 8  # of a new generator
-ROWS, SMALL_ROWS, SMALL = 64, 48, 32  # latitudes of its grid, and for pictures up to `SMALL` pixels
+BASIS_MAPS = 32  # of a new generator of splats (docs/notes/gan.md)
+COMPONENTS = 8  # of the mixture of latents of a new generator (docs/notes/gan.md)
+ROWS, SMALL_ROWS, SMALL = 64, 48, 32  # latitudes; for pictures up to SMALL (docs/notes/gan.md)
 
 
 @dataclass(frozen=True)

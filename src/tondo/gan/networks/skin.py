@@ -16,12 +16,12 @@ from tondo.kernels.sphere.sphere_maps import frames
 # 2/3 of a cell neighbours still close the skin, below it shows the inside: as far as
 # `MOST_SHRINK` they go only where an inner layer hides that.
 SPREAD, MOST_STRETCH, MOST_SHRINK = 0.8, 0.4, 0.9
-NEAR_AXIS = 0.1  # object radii from the axis within which cells are held back from it
+NEAR_AXIS = 0.1  # object radii from the axis within which cells are held back from it; chosen
 # Radians round the axis by a displacement of 1 across, of a radial one: cells that are as far apart
 # as the coarsest ones then keep their order, whatever G wants.
 TURN = 0.15
-OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows
-THICKNESS = 0.3  # across the skin, relative to the smaller of the other two
+OPAQUE = 3.0  # logit: 0.88 to 0.98, so that the skin is solid wherever it shows (docs/notes/gan.md)
+THICKNESS = 0.3  # across the skin, relative to the smaller of the other two; chosen
 
 
 class Skins(NamedTuple):

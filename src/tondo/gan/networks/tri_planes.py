@@ -18,10 +18,10 @@ from tondo.gan.networks.layers import Linear, StyledConv, leaky_conv, normals
 from tondo.kernels.fields.tri_planes import march_planes
 from tondo.kernels.fields.tri_planes_torch import Planes, look_up
 
-FEATURES = 8  # channels of a plane
-HIDDEN = 24  # of the network that reads them
-INSIDE = 12  # places along each side of the grid on which the regularisers look
-SHELLS = 96  # places along a ray in the search for the surface
+FEATURES = 8  # channels of a plane (docs/notes/gan.md)
+HIDDEN = 24  # of the network that reads them (docs/notes/gan.md)
+INSIDE = 12  # places along each side of the grid on which the regularisers look; chosen
+SHELLS = 96  # places along a ray in the search for the surface; chosen
 
 
 class TriPlanes(nn.Module):

@@ -15,9 +15,9 @@ from tondo.geometry.spherical_harmonics import SH_C0
 from tondo.kernels.sphere.sphere_maps_torch import softened_torch, wrap
 
 UP = (0.0, 1.0, 0.0)  # of the object's own frame: y is up (docs/conventions.md)
-ROWS = 64  # of a mesh at least, from pole to pole
-LEAST_WEIGHT = 1e-3  # of a splat that lends its colour to the mesh
-THINNEST_RING = 0.025  # object radii; a line of splats looks so wide in pictures of 64 pixels
+ROWS = 64  # of a mesh at least, from pole to pole; chosen
+LEAST_WEIGHT = 1e-3  # of a splat that lends its colour to the mesh; chosen
+THINNEST_RING = 0.025  # object radii: as wide as a line of splats looks (docs/notes/gan.md)
 
 
 def scene_of(skins: Skins, index: int) -> Scene:

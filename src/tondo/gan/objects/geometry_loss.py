@@ -14,8 +14,8 @@ from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.kernels.sphere.sphere_maps import padded
 from tondo.kernels.sphere.sphere_maps_torch import crossed
 
-SIDEWAYS = 0.5  # cosine between a normal and outwards under which a cell of a radial skin costs
-SMALLEST_RING = 0.02  # object radii: what is nearer to the axis may be as rough as it likes
+SIDEWAYS = 0.5  # cosine of normal and outwards below which walls cost (docs/notes/gan.md)
+SMALLEST_RING = 0.02  # object radii: what is nearer to the axis may be as rough as it likes; chosen
 
 
 def geometry_loss(

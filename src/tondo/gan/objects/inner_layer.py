@@ -20,7 +20,7 @@ from tondo.kernels.sphere.sphere_maps import frames
 # Downsampled splats are `LARGER` times those that they stand for, or nearly closed; larger,
 # outlines swell.
 INNER_SIZE, DOWNSAMPLED_SIZE, LARGER = 0.6, 0.45, 1.6
-INNER_DEPTH = 0.5  # how far inside the inner layer lies, in cells' smaller sides
+INNER_DEPTH = 0.5  # how far inside the inner layer lies, in cells' smaller sides; chosen
 
 
 def with_inner_layer(skins: Skins) -> Skins:

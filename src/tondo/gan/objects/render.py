@@ -29,7 +29,7 @@ class Rendered(NamedTuple):
     alphas: Tensor
 
 
-LOW_PASS = 0.3  # pixels^2, added to the splats' covariances in the picture
+LOW_PASS = 0.3  # pixels^2, added to covariances in the picture (Kerbl et al. 2023, 3DGS)
 
 
 def render_splats(

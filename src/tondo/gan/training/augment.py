@@ -17,9 +17,9 @@ from torch import Tensor
 from tondo.gan.networks.discriminator import GROUP
 from tondo.runs import distributed
 
-STEP_KPICTURES = 25.0  # thousands of pictures in which p can go from 0 to 1
+STEP_KPICTURES = 25.0  # thousands of pictures in which p can go from 0 to 1; 500 in ADA; chosen
 MOST = 0.8  # strength p: below it nothing leaks (Karras et al. 2020, ADA, section 2.2)
-MOST_SHIFT = 0.125  # of a picture's side
+MOST_SHIFT = 0.125  # of a picture's side; Karras et al. 2020 (ADA), appendix B
 
 
 def augmented(images: Tensor, p: float, generator: torch.Generator) -> Tensor:

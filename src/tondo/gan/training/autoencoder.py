@@ -27,14 +27,14 @@ from tondo.geometry.pose_prior import BELL, PosePrior, bell_angles
 from tondo.runs import distributed
 
 HIDDEN = 256  # units between features and code; chosen, not measured
-RATE = 0.05  # of the running mean and spread
-GLANCE = 12  # pixels of the side of the small copy that is an input beside features
-LEVELS = 4  # halvings at which pictures are compared
-FLAT = 0.03  # spread of grey values that counts as shading
-SHADING = 0.3  # weight of shading beside outlines, where cameras are chosen
-LEAST_SPREAD = 1e-3  # of a channel of features
-LEAST_CONTRAST = 0.1  # of a pixel of the small picture
-FIRST_LOG_STD = -1.0  # of codes, before anything is learned
+RATE = 0.05  # of the running mean and spread; chosen
+GLANCE = 12  # pixels: side of the small copy that is an input too (docs/notes/gan.md)
+LEVELS = 4  # halvings at which pictures are compared; chosen
+FLAT = 0.03  # spread of grey values that counts as shading; chosen
+SHADING = 0.3  # weight of shading beside outlines, to choose cameras by; not measured
+LEAST_SPREAD = 1e-3  # of a channel of features; chosen
+LEAST_CONTRAST = 0.1  # of a pixel of it: what is always white has none (docs/notes/gan.md)
+FIRST_LOG_STD = -1.0  # of codes, before anything is learned; chosen
 # Never much wider than random z. Without an end to it a single photograph in a thousand once had a
 # spread of e^10: its z stretched all components of the latent mixture
 # (`tondo.gan.networks.latent_mixture`) until random objects had one look for each end of that

@@ -17,9 +17,9 @@ from tondo.gan.training.state import TrainState
 from tondo.geometry.look_at import cameras_at
 from tondo.runs.events import GanStep
 
-WATCHED = 16  # samples whose spread is measured
+WATCHED = 16  # samples whose spread is measured; chosen
 WATCHED_SEED = 2_000_000  # of their latents: no sample that is looked at or measured
-BEFORE = 4_000  # pictures before which nothing can be said
+BEFORE = 4_000  # pictures before which nothing can be said; chosen
 STEPS = 200  # whose mean loss of D says whether D is sure of itself; chosen, not measured
 # Mean loss of D, relative to that of a D that knows nothing, under which G learns nothing from it.
 # Measured: 0.14 and more in trainings that went well, 0.03 in one that made no thing at all.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 
-AT_MOST = 4096  # photographs looked at
+AT_MOST = 4096  # photographs looked at; chosen
 SMALLEST, LARGEST = 0.1, 1.0  # axes, in object radii, within the unit sphere; chosen, not measured
 
 

@@ -30,11 +30,11 @@ from tondo.geometry.pose_prior import (
 from tondo.kernels.fields.tri_planes_torch import Planes
 from tondo.runs import distributed
 
-CANDIDATES = 4  # cameras tried for each photograph whose own is not known
+CANDIDATES = 4  # cameras tried for each photograph whose own is not known (docs/notes/gan.md)
 # Of a round thing it is anyone's choice from which side it was photographed. If always from the
 # front, its code can say where its colours are; but then nobody says what is behind.
-FRONT = 0.75  # of photographs of such things
-NEAR = 0.15  # radians from the remembered camera of a photograph to one that is tried beside it
+FRONT = 0.75  # of photographs of such things (docs/notes/gan.md)
+NEAR = 0.15  # radians from a photograph's remembered camera to one tried beside it; chosen
 
 
 class CameraCandidates(NamedTuple):

@@ -28,7 +28,7 @@ from tondo.runs.stored_options import config_of, ignored_options, stored_options
 from tondo.runs.watch import SILENT, Watch
 
 DEFAULT_MINUTES = 60.0  # an hour, as the notes' longer trainings; chosen
-PRETRAIN_SHARE = 0.15  # of a training, at most
+PRETRAIN_SHARE = 0.15  # of a training, at most; chosen
 DEFAULTS = TrainOptions()
 
 

@@ -41,7 +41,7 @@ PRETRAINING = "pretraining"  # of a checkpoint within it: photographs seen
 # Cameras are looked for near the middle of their ranges first, until there is something to look at:
 # averaged over wrong angles a face has four eyes.
 FIRST_REACH, WIDENS = 0.1, 1.2
-EVERY = 10  # steps between reports
+EVERY = 10  # steps between reports; chosen
 GRID_SEEDS = 8  # rows of the grid of samples; chosen, not measured
 ADAPTER = "adapter.safetensors"
 MOST_ROLLBACKS = 1  # the second divergence ends the training

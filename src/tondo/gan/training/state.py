@@ -20,7 +20,7 @@ from tondo.geometry.pose_prior import Cameras, PosePrior
 from tondo.runs.device import CPU
 from tondo.runs.horizon import Clock
 
-MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for
+MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for; chosen
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ MEMBER_BYTES = 256 << 20  # of one picture; bounds memory; chosen, not measured
 MAX_MEMBERS = 2_000_000  # bounds memory; chosen, not measured
 # Deflate reaches 1032, pictures, which are compressed already, hardly 2; a white TIFF may be more.
 MAX_RATIO = 300
-_SMALL = 1 << 20  # below this a bomb does no harm
+_SMALL = 1 << 20  # below this a bomb does no harm; chosen
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 

@@ -17,7 +17,7 @@ from tondo.io.images import DEPTH_STEPS_PER_UNIT, write_depth_png
 NAME = "depth_scale.json"
 _MOST = 65535  # of 16 bits
 _NEARLY_ALL = 0.99  # of what a picture shows has to fit; a few far places are not worth the rest
-_FEWEST_STEPS = 1000  # to what is seen, from the camera
+_FEWEST_STEPS = 1000  # to what is seen, from the camera; chosen
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from tondo.io.atomic import write_bytes
 
 FORMAT_VERSION = 1  # of scene.json
 PLACED_VERSION = 2  # with a place in the world, which programs that know 1 alone would ignore
-MOST_STEPS = 100_000  # along a ray
+MOST_STEPS = 100_000  # along a ray; bounds time; chosen
 _FIELDS = ("means", "quats", "log_scales", "opacity_logits", "sh")
 _OF_FIELDS = (
     ("tables", "weights", "occupied"),

@@ -15,7 +15,7 @@ from tondo.io.posed.undistort import Lens, normalized_rays, pinhole_matrix
 
 # Points seen by three photos are far more often right than those seen by two: where there are
 # enough of them, the others are left out.
-_MANY = 10_000
+_MANY = 10_000  # chosen
 _MAX_ERROR_PIXELS = 4.0  # COLMAP's own filter_max_reproj_error
 # 1 - cos(1 degree), about what the smallest eigenvalue of two crossing rays is.
 _MIN_EIGENVALUE = 1.5e-4

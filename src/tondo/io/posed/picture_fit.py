@@ -17,15 +17,15 @@ from tondo.io.posed.frames import Frame
 from tondo.io.posed.undistort import normalized_rays, pinhole_matrix
 
 _SIZE, _FEATURES = 800, 2000  # pixels of the longest side; of a picture
-_ALIKE, _AROUND = 6, 6  # photos that look the same way, and others
+_ALIKE, _AROUND = 6, 6  # photos that look the same way, and others; chosen
 _RATIO = 0.8  # of the best to the second best match (Lowe 2004)
-_ENOUGH = 30  # matches of two pictures that are not by chance
-_NEAR = 0.01  # of the longest side: how far a match may be from where the poses say
-_SHARE = 0.5  # of the matches, which are near where two poses fit
+_ENOUGH = 30  # matches of two pictures that are not by chance; chosen
+_NEAR = 0.01  # of the longest side: how far a match may be from where the poses say; chosen
+_SHARE = 0.5  # of the matches, which are near where two poses fit; chosen
 # Of the pairs of pictures that fit. Where the true way from one to the other happens to lead where
 # the wrong pose is, a wrong pose fits too, but not with most.
 _RIGHT, _WRONG, _FEWEST = 0.75, 0.5, 2
-_CONTROLS = 3  # photos whose poses are right, and must be found so
+_CONTROLS = 3  # photos whose poses are right, and must be found so; chosen
 
 
 @dataclass(frozen=True)

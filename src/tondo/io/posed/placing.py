@@ -18,11 +18,11 @@ from tondo.io.posed.undistort import Lens, normalized_rays, pinhole_matrix
 
 # Of a model that has tracks, a camera that so many of them fit is where they say; where half of the
 # cameras have `_USUAL` of them and one has fewer than `_ENOUGH`, nothing says so.
-_ENOUGH, _USUAL = 15, 30
-_FITS = 0.05  # of the picture's longest side: how far a sighting may be from its point
+_ENOUGH, _USUAL = 15, 30  # chosen
+_FITS = 0.05  # of the picture's longest side: how far a sighting may be from its point; chosen
 
 # Points beyond so many times the cameras' reach are no part of what the photos show.
-_FARTHEST_POINT = 1000.0
+_FARTHEST_POINT = 1000.0  # chosen
 
 
 @dataclass(frozen=True)

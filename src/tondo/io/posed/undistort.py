@@ -22,7 +22,7 @@ from tondo.io.images import PIXEL_LIMIT, ImageData
 _MAX_SIDE = 32_000
 _ROWS_PER_BAND = 128  # bounds memory; chosen, not measured
 # A map that moves no ray by more than this (pixels) is left out.
-_NEGLIGIBLE = 0.01
+_NEGLIGIBLE = 0.01  # chosen
 _MIN_VALID = 0.1  # of the picture; less is a wrong lens; chosen, not measured
 
 

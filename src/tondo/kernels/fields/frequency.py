@@ -16,8 +16,8 @@ from torch import Tensor
 from tondo.data.field import AnyField, FrequencyField, Space
 from tondo.kernels.fields.rays_torch import even_distances, into_cube
 
-AT_ONCE = 1 << 16  # samples that are in memory together where no gradients are wanted
-LEAST_WEIGHT = 1e-5  # of a part of a ray, so that none is never looked at
+AT_ONCE = 1 << 16  # samples in memory together where no gradients are wanted: bounds memory
+LEAST_WEIGHT = 1e-5  # of a part of a ray, so that none is never looked at; as NeRF's code
 
 
 def half_products(field: AnyField) -> AbstractContextManager[object]:

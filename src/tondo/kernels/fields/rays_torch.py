@@ -20,7 +20,7 @@ from tondo.data.field import (
 from tondo.geometry.spherical_harmonics import harmonics_basis
 
 PRIMES = (1, 2654435761, 805459861)  # Mueller et al. 2022 (Instant NGP), equation 4
-MOST_LOG = 11.0  # log densities above count as this
+MOST_LOG = 11.0  # log densities above count as this; keeps gradients finite; chosen
 
 
 def into_cube(space: Space, points: Tensor) -> Tensor:

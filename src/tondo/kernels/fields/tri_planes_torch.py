@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SAMPLES = 16  # of a ray within the unit sphere
-DENSITY = 20.0  # optical depth of a unit of length where softplus is 1
-FIRST_RADIUS, EDGE = 0.65, 24.0  # of the ball that training starts from, and how sharp it is
+SAMPLES = 16  # of a ray within the unit sphere (docs/notes/gan.md)
+DENSITY = 20.0  # optical depth of a unit of length where softplus is 1; chosen
+FIRST_RADIUS, EDGE = 0.65, 24.0  # of the first ball, and its edge (docs/notes/gan.md)
 LEAK = 0.2  # slope below zero, as in the rest of G (Karras et al. 2019, StyleGAN)
 
 

@@ -28,8 +28,8 @@ from tondo.kernels.splats.project_torch import (
 from tondo.kernels.splats.rasterize_torch import MAX_ALPHA, MIN_TRANSMITTANCE
 
 PROJECTION = ProjectionOptions()  # that of `tondo.rasterize`
-_REACH = 3.0  # standard deviations along z that a peak can lie from the mean
-_LEAST_SPREAD = 1e-5  # of the depth
+_REACH = 3.0  # standard deviations along z that a peak can lie from the mean; chosen
+_LEAST_SPREAD = 1e-5  # of the depth; chosen
 _BISECTIONS = 50  # 2^-50 of the interval: below the rounding of float64
 
 

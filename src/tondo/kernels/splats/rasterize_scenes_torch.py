@@ -20,7 +20,7 @@ from tondo.kernels.splats.project_torch import (
 from tondo.kernels.splats.rasterize_torch import blend
 
 TILE = 8  # pixels a side
-MOST = 2**25  # pairs of a pixel and a splat that are blended at once
+MOST = 2**25  # pairs of a pixel and a splat that are blended at once; bounds memory
 
 
 def rasterize_scenes_torch(

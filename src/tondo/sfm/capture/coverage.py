@@ -10,7 +10,7 @@ import numpy as np
 from tondo.sfm.capture.facts import WEAK_MATCHES, Capture
 
 # Neighbouring photos further apart than this, seen from the middle of the scene, leave a gap.
-GAP_DEGREES = 30.0
+GAP_DEGREES = 30.0  # chosen
 _NAMES_SHOWN = 6  # names of photos; chosen
 
 

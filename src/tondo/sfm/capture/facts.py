@@ -14,7 +14,7 @@ from tondo.sfm.photos.gather import GatheredPhoto
 from tondo.sfm.photos.quality import find_faults
 
 # A pair with fewer verified matches hardly holds two photos together.
-WEAK_MATCHES = 60
+WEAK_MATCHES = 60  # chosen
 
 
 @dataclass(frozen=True)

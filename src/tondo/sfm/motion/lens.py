@@ -18,21 +18,21 @@ import pycolmap
 AUTO = "auto"
 # What the user may ask for; all but `AUTO` are names of COLMAP's models.
 # A camera with fewer photos keeps the simplest lens.
-MIN_PHOTOS = 10
+MIN_PHOTOS = 10  # chosen
 # A standard deviation above this is "not told by the motion": of the focal length as a share of it,
 # of the principal point as a share of the picture's longer side.
-MAX_FOCAL_DEVIATION = 0.005
-MAX_CENTRE_DEVIATION = 0.004
+MAX_FOCAL_DEVIATION = 0.005  # docs/notes/inputs.md
+MAX_CENTRE_DEVIATION = 0.004  # docs/notes/inputs.md
 # A richer lens must explain at least this share of the squared residuals that are left.
-MIN_GAIN = 0.005
+MIN_GAIN = 0.005  # docs/notes/inputs.md
 # Farther off the middle, as a share of the picture, no principal point is believed.
-MAX_CENTRE_OFFSET = 0.1
+MAX_CENTRE_OFFSET = 0.1  # chosen
 # The residuals are not independent: deviations are larger than the covariance says.
-_CAUTION = 3.0
+_CAUTION = 3.0  # docs/notes/inputs.md
 # From these deviations on (with caution) the focal length is said to be in doubt, or not told.
-_DOUBTFUL_FOCAL, _UNTOLD_FOCAL = 0.03, 0.3
+_DOUBTFUL_FOCAL, _UNTOLD_FOCAL = 0.03, 0.3  # chosen
 # A focal length this far from that of EXIF is worth a sentence.
-_EXIF_TOLERANCE = 0.15
+_EXIF_TOLERANCE = 0.15  # chosen
 
 
 @dataclass(frozen=True)

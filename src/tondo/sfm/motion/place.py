@@ -60,14 +60,14 @@ AMBIGUOUS = "two models that began with different photos place it differently"
 IMPOSSIBLE = "its pose or lens came out as impossible numbers"
 # How far matches and points may lie from where they should, pixels: 4 of a photo 1000 pixels wide,
 # less in a smaller one, where so much would let things pass that only look alike.
-MAX_ERROR, LEAST_ERROR = 4.0, 1.0
+MAX_ERROR, LEAST_ERROR = 4.0, 1.0  # docs/notes/inputs.md
 # Of two models that hold together about equally well, the share of photos that they may place
 # differently before neither is believed.
-MOST_DISAGREEING = 0.2
+MOST_DISAGREEING = 0.2  # chosen
 ABOUT_EQUAL = 0.9  # of the sound photos of the better of two models: rivals; chosen, not measured
-CLEARLY_MORE = 1.04  # matches that agree, and sightings of points
+CLEARLY_MORE = 1.04  # matches that agree, and sightings of points (docs/notes/inputs.md)
 # Of the photos that are placed, those that may contradict their matches before none is believed.
-MOST_CONTRADICTED = 0.25
+MOST_CONTRADICTED = 0.25  # chosen
 
 
 @dataclass(frozen=True)

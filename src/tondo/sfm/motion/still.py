@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 # In shares of a photo's longest side.
-_STILL, _MOVED = 0.0015, 0.01  # on a tripod, nothing moves by more; what turns moves by this
-_AROUND = 0.03  # of the common shift
+_STILL, _MOVED = 0.0015, 0.01  # a tripod moves less, what turns more (docs/notes/inputs.md)
+_AROUND = 0.03  # of the common shift; chosen
 _FARTHEST_SHIFT = 0.1  # of what an unmoved background moves by; chosen, not measured
 _WIDE_SPREAD = 0.15  # of matches that are all over the picture; chosen, not measured
-_STIFF = 0.04  # of the spread: what turns is deformed by more
-_WIDE_ANGLE = 25.0  # degrees between cameras that cannot see a background unmoved
-_ENOUGH, _FEW = 25, 15  # matches
+_STIFF = 0.04  # of the spread: what turns is deformed by more; chosen
+_WIDE_ANGLE = 25.0  # degrees: no unmoved background beyond (docs/notes/inputs.md)
+_ENOUGH, _FEW = 25, 15  # matches; chosen
 
 
 @dataclass(frozen=True)

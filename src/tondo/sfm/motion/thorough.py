@@ -17,10 +17,10 @@ from tondo.sfm.motion.features import Features, choose_pairs
 # As large as pycolmap itself searches them.
 MAX_SIZE = 3200
 # Up to so many photos every pair is compared; beyond, each with so many that look like it.
-ALL_PAIRS_UP_TO = 60
+ALL_PAIRS_UP_TO = 60  # chosen
 NEIGHBOURS = 30  # chosen, not measured
 # So many pairs at most with a photo that was left out, a photo each.
-PAIRS_OF_LEFT_OUT = 100
+PAIRS_OF_LEFT_OUT = 100  # chosen
 
 
 def thorough_features(

@@ -19,8 +19,8 @@ from tondo.sfm.motion.quiet import quiet_colmap
 
 # Pixels, at the size of the photos: how far a match may lie from the epipolar line, and a point
 # from its feature.
-MAX_EPIPOLAR_ERROR = 2.0
-MAX_REPROJECTION_ERROR = 2.0
+MAX_EPIPOLAR_ERROR = 2.0  # chosen
+MAX_REPROJECTION_ERROR = 2.0  # chosen
 
 
 @dataclass(frozen=True)

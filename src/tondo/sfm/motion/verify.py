@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 
 # Pixels of the photo with the longer side of 1000 pixels: how far a match may lie from the epipolar
 # line that the poses give it.
-MAX_EPIPOLAR_ERROR = 4.0
+MAX_EPIPOLAR_ERROR = 4.0  # docs/notes/inputs.md
 # Pairs with fewer verified matches say too little.
-MIN_MATCHES = 15
+MIN_MATCHES = 15  # chosen
 # A pair agrees with a model if this share of its matches does; a photo, if so large a share of the
 # matches with its strongest partners do. Weaker pairs do not count: things that look alike match
 # from the wrong side too, but less than the same thing does.
-MIN_AGREEMENT = 0.5
+MIN_AGREEMENT = 0.5  # docs/notes/inputs.md
 STRONGEST = 4  # partners: right models agree on 0.94 of their matches (docs/notes/inputs.md)
-STRONG_SHARE = 0.2  # of the matches with the strongest partner
+STRONG_SHARE = 0.2  # of the matches with the strongest partner; chosen
 # Of the matches between two groups of photos, what must agree to take them for one.
-JOINING_AGREEMENT = 0.7
+JOINING_AGREEMENT = 0.7  # chosen
 # Points farther from their features than this, pixels, are no points.
-IMPOSSIBLE_ERROR = 100.0
+IMPOSSIBLE_ERROR = 100.0  # chosen
 # Two models agree on a photo within these.
-MAX_ANGLE_DEGREES = 3.0
-MAX_OFFSET = 0.05  # of the mean distance of the cameras from their middle
+MAX_ANGLE_DEGREES = 3.0  # chosen
+MAX_OFFSET = 0.05  # of the mean distance of the cameras from their middle; chosen
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404  # tag
 _FILM_DIAGONAL = 43.27
 _MOST_ZOOM = 200.0  # no camera zooms farther digitally; chosen, not measured
 # Of the focal length to the diagonal of the picture: no lens that a pinhole describes is outside.
-_FOCAL_RATIOS = (0.15, 30.0)
+_FOCAL_RATIOS = (0.15, 30.0)  # chosen
 
 
 @dataclass(frozen=True)

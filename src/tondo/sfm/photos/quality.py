@@ -10,7 +10,7 @@ import numpy as np
 
 _SIDE = 640  # pixels at which sharpness is compared; chosen, not measured
 # Below this share of the set's usual sharpness a photo counts as blurred.
-BLUR_SHARE = 0.3
+BLUR_SHARE = 0.3  # chosen
 
 
 @dataclass(frozen=True)
