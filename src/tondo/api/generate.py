@@ -82,7 +82,7 @@ def generate(
 
     Raises:
         InputError: no such generator, or its file is damaged.
-        OptionError: a truncation, move, format or size that cannot be used.
+        OptionError: a seed, truncation, move, format or size that cannot be used.
         OutputError: a file cannot be written.
 
     Example:
@@ -94,6 +94,8 @@ def generate(
         >>> sorted(os.listdir("models"))[:3]
         ['grid.png', 'seed0000.glb', 'seed0000.png']
     """
+    if isinstance(seeds, str | int) or any(seed < 0 for seed in seeds):
+        raise OptionError(f"`seeds` must be whole numbers of at least 0, as [0, 5], got {seeds!r}")
     if options.interpolate and len(seeds) < 2:
         raise OptionError("`interpolate` goes from seed to seed: give at least two, `seeds=0-3`")
     opened = open_generator(generator)

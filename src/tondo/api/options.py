@@ -108,6 +108,7 @@ class EvaluateOptions:
     surface: SurfaceOptions = field(default_factory=SurfaceOptions)
 
     def __post_init__(self) -> None:
+        check_choices(self)
         check_number("max_size", self.max_size, 1)
         check_number("samples", self.samples, 1)
 
@@ -154,6 +155,7 @@ class GenerateOptions:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        check_choices(self)
         check_number("truncation", self.truncation, 0, 1.5)
         check_number("size", self.size, 16, 2048)
         for name in self.format:

@@ -19,7 +19,7 @@ from tondo.geometry.up import as_text, cameras_up
 from tondo.io.models.mesh_frames import read_offset
 from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
-from tondo.runs.run_directory import RunDirectory, is_finished, open_run
+from tondo.runs.run_directory import RunDirectory, is_finished, open_run, read_config
 
 ASSUMED_UP = (0.0, -1.0, 0.0)  # OpenCV's y points down: COLMAP's usual up
 
@@ -129,6 +129,8 @@ def read_cameras(path: Path, world_from_scene: Similarity) -> list[Camera]:
 def _open(path: Path) -> OpenedScene:
     if path.is_dir():
         run = open_run(path)
+        if read_config(run).get("command") == "train":
+            raise InputError(f"{path} is a run of `tondo train`: it has a generator and no scene")
         if not is_finished(run):
             raise InputError(
                 f"the run {path} has no scene.safetensors yet: "

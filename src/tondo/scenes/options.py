@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tondo.errors import OptionError, check_choices, check_number
+from tondo.errors import OptionError, check_choices, check_holdout, check_number
 from tondo.nerf.config import NerfConfig
 from tondo.splats.config import SplatConfig
 
@@ -57,6 +57,7 @@ class ReconstructOptions:
         check_choices(self)
         if self.steps is not None and self.minutes is not None:
             raise OptionError("give `steps` or `minutes`, not both")
+        check_holdout(self.holdout)
         check_number("max_size", self.max_size, 1)
         check_number("steps", self.steps, 1)
         check_number("minutes", self.minutes, 0, 1e6, above=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tondo.data.photos import PhotoSet
 from tondo.data.similarity import IDENTITY, Similarity
-from tondo.errors import InputError, OptionError
+from tondo.errors import InputError, check_holdout, check_number
 from tondo.io.images import PHOTO_KINDS, list_photos
 from tondo.io.mask_files import AUTO
 from tondo.io.masks import check_not_masked
@@ -72,10 +72,8 @@ def load_posed(
         (8, 2, 32)
     """
     source = Path(source)
-    if holdout < 0 or holdout == 1:
-        raise OptionError(f"`holdout` must be 0 (none) or at least 2, got {holdout}")
-    if max_size is not None and max_size < 1:
-        raise OptionError(f"`max_size` must be at least 1 pixel, got {max_size}")
+    check_holdout(holdout)
+    check_number("max_size", max_size, 1)
     files = transforms_files(source) if has_poses(source) else []
     if source.is_file() and holdout == 0:
         files = files[:1]
