@@ -77,7 +77,8 @@ def test_without_o_the_models_lie_in_a_folder_of_the_generators_name(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("w_mean", 3e38), ("conv5.bias", 3e38), ("conv3.style.bias", -3e38)]
+    ("name", "value"),
+    [("w_mean", 3e38), ("skin_network.conv5.bias", 3e38), ("skin_network.conv3.style.bias", -3e38)],
 )
 def test_weights_that_are_finite_but_too_large(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: float

@@ -170,5 +170,5 @@ def test_parts_keep_the_groups_of_the_spread_together(monkeypatch: pytest.Monkey
         found.append(distributed.shard(torch.arange(24), GROUP))
     assert found[1].tolist() == [2, 3, 8, 9, 14, 15, 20, 21]
     assert sorted(torch.cat(found).tolist()) == list(range(24))
-    with pytest.raises(OptionError, match=r"`batch` 16 .* multiple of 12"):
+    with pytest.raises(OptionError, match=r"`batch=16` .* multiple of 12"):
         distributed.check_batch(16, 1, GROUP)
