@@ -42,6 +42,24 @@ def check_dtype(name: str, tensor: Tensor, *dtypes: torch.dtype) -> None:
         raise TypeError(f"{name} must be {wanted}, got {str(tensor.dtype).removeprefix('torch.')}")
 
 
+def check_tensors(
+    record: object,
+    *dtypes: torch.dtype,
+    sizes: Mapping[str, int] | None = None,
+    of: str = "",
+    **dims: str,
+) -> dict[str, int]:
+    """`check_shape` and `check_dtype` of a record's tensors, as many as it has: each by the name of
+    its field, to which `of` is added in messages, in the order given. Returns the sizes found."""
+    found = dict(sizes or {})
+    for name, words in dims.items():
+        tensor = getattr(record, name)
+        if tensor is not None:
+            found = check_shape(name + of, tensor, words, found)
+            check_dtype(name + of, tensor, *dtypes)
+    return found
+
+
 def check_one_device(**tensors: Tensor) -> None:
     """Raises ValueError unless all tensors, given by their names, are on one device."""
     first, *others = tensors

@@ -45,7 +45,7 @@ def mirrored() -> torch.Tensor:
         ({"images": images()[:0]}, "at least one picture"),
         ({"viewmats": viewmats()}, "together"),
         ({"viewmats": viewmats()[:2], "Ks": Ks()}, "N=3"),
-        ({"viewmats": viewmats() * 1.1, "Ks": Ks()}, "rotations"),
+        ({"viewmats": viewmats() * 1.1, "Ks": Ks()}, "must be a rotation"),
         ({"viewmats": mirrored(), "Ks": Ks()}, "mirrors"),
         ({"viewmats": viewmats().double(), "Ks": Ks()}, "must be float32"),
         ({"viewmats": viewmats() * torch.nan, "Ks": Ks()}, "NaN"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,14 @@ from tondo.features.resnet import ResNetShape, load_resnet50
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A hub with the weights of a tiny network, which nothing was fetched from yet."""
-    there = tmp_path / "hub" / "tiny.pth"
+    content = io.BytesIO()
+    torch.save(tiny_resnet(2, (1, 1, 1, 1)), content)
+    digest = hashlib.sha256(content.getvalue()).hexdigest()
+    there = tmp_path / "hub" / f"tiny-{digest[:8]}.pth"
     there.parent.mkdir()
-    torch.save(tiny_resnet(2, (1, 1, 1, 1)), there)
-    digest = hashlib.sha256(there.read_bytes()).hexdigest()
+    there.write_bytes(content.getvalue())
     monkeypatch.setattr(hub, "HUB", there.parent.as_uri())
-    monkeypatch.setitem(hub.WEIGHTS, "resnet50", hub.Published("tiny.pth", digest[:8]))
+    monkeypatch.setitem(hub.WEIGHTS, "resnet50", there.name)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
     small = ResNetShape(width=2, blocks=(1, 1, 1, 1))
     monkeypatch.setattr(choose, "load_resnet50", lambda path: load_resnet50(path, small))

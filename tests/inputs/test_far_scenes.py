@@ -14,6 +14,7 @@ import pytest
 import torch
 import trimesh
 from numpy.typing import NDArray
+from torch import Tensor
 
 import small_photos
 from ball_field import ball_scene
@@ -57,11 +58,19 @@ PLACES = {
 every_place = pytest.mark.parametrize("there", PLACES.values(), ids=PLACES.keys())
 
 
+def view_to_world(there: Similarity, viewmat: Tensor) -> Tensor:
+    """[4, 4] float64 camera-from-world, of a matrix camera-from-scene."""
+    found = viewmat.double().clone()
+    turned = found[:3, :3] @ torch.tensor(there.translation, dtype=torch.float64)
+    found[:3, 3] = there.scale * found[:3, 3] - turned
+    return found
+
+
 def camera_places(cameras: list[Camera], world_from_scene: Similarity) -> NDArray[np.float64]:
     """[N, 3] in the world."""
     return np.stack(
         [
-            np.linalg.inv(world_from_scene.view_to_world(camera.viewmat).numpy())[:3, 3]
+            np.linalg.inv(view_to_world(world_from_scene, camera.viewmat).numpy())[:3, 3]
             for camera in cameras
         ]
     )
@@ -101,7 +110,7 @@ def write_model(folder: Path, there: Similarity) -> Path:
     for number, photo in enumerate(shots, start=1):
         exact = photo.camera.viewmat.double()
         exact[:3, :3] = torch.from_numpy(nearest_rotation(exact[:3, :3].numpy()))
-        view = there.view_to_world(exact)
+        view = view_to_world(there, exact)
         q = quaternion(view[:3, :3].numpy())
         images += " ".join(map(repr, [number, *q, *view[:3, 3].tolist(), 1]))
         local = cloud @ photo.camera.viewmat[:3, :3].double().T

@@ -8,17 +8,17 @@ import pytest
 from tondo.pictures.crop import (
     MARGIN,
     Square,
-    centre_squares,
     cropped,
     inside,
+    middle_squares,
     object_squares,
-    whole_squares,
 )
 
 
 def test_centre_and_whole() -> None:
-    assert centre_squares([(40, 30), (30, 41)]) == [Square(5, 0, 30), Square(0, 5.5, 30)]
-    assert whole_squares([(40, 30)]) == [Square(0, -5, 40)]
+    sizes = [(40, 30), (30, 41)]
+    assert middle_squares(sizes, whole=False) == [Square(5, 0, 30), Square(0, 5.5, 30)]
+    assert middle_squares([(40, 30)], whole=True) == [Square(0, -5, 40)]
 
 
 def test_one_scale_for_pictures_of_one_size_and_each_its_own_otherwise() -> None:

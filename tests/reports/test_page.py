@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tondo.reports.figures import figure_png, hide_spines, new_figure, picture_png
+from tondo.io.images import picture_png
+from tondo.reports.figures import figure_png, hide_spines, new_figure
 from tondo.reports.page import write_page
 
 FACTS = {

@@ -142,7 +142,7 @@ def _write(stem: Path, ending: str, model: Model, opened: Opened, size: int) -> 
 def _turntable(opened: Opened, style: Tensor, size: int) -> list[Tensor]:
     """Once round, or there and back where the generator was trained on one side only."""
     generator, priors = opened.trained.generator, opened.trained.priors
-    frames = [_frame(image) for image in views(generator, style[None], priors, size, FRAMES).images]
+    frames = list(views(generator, style[None], priors, size, FRAMES).images)
     return frames if _all_round(opened) else frames + frames[-2:0:-1]
 
 
@@ -160,14 +160,9 @@ def _interpolated(opened: Opened, w: Tensor, size: int) -> Iterator[Tensor]:
         style = w[seed].lerp(w[(seed + 1) % len(w)], share)[None]
         with torch.no_grad():
             rendered, _ = render_styles(generator, style, viewmats[k : k + 1], Ks[k : k + 1], size)
-        yield _frame(rendered.images[0])
+        yield rendered.images[0]
 
 
 def _all_round(opened: Opened) -> bool:
     low, high = opened.trained.priors[0].azimuth
     return high - low >= 359.9
-
-
-def _frame(image: Tensor) -> Tensor:
-    """[H, W, 3] uint8 of a picture 0..1."""
-    return (image.clamp(0, 1) * 255).round().to(torch.uint8)

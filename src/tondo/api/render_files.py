@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from tondo.api.options import RenderOptions
 from tondo.data.cameras import Camera
 from tondo.errors import InputError, OptionError
@@ -110,10 +108,7 @@ def render_files(
     if video is not None:
         rate = options.fps or (None if film is None else film.fps) or FPS
         path = _path(Path(run), opened, options, given, watch)
-        frames = (
-            (render_view(opened.scene, camera).color * 255).round().to(torch.uint8)
-            for camera in watch.over(path, "video")
-        )
+        frames = (render_view(opened.scene, camera).color for camera in watch.over(path, "video"))
         write_video(Path(video), frames, rate)
         done = replace(done, video=Video(Path(video), options.path or "orbit", len(path), rate))
     return done

@@ -15,7 +15,10 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from tondo.cli.terminal import Screen
 
 R = TypeVar("R")
 _METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
@@ -73,6 +76,17 @@ class Typed:
 
     given: frozenset[str]
     respelled: Callable[[str], str]
+
+    @property
+    def options(self) -> frozenset[str]:
+        """`given` of the record `options`, by their names in it."""
+        return frozenset(name.removeprefix("options.") for name in self.given)
+
+    def screen(self) -> Screen:
+        """What shows the work."""
+        from tondo.cli.terminal import Screen  # slower than all the rest of help
+
+        return Screen(self.respelled)
 
 
 @dataclass(frozen=True)

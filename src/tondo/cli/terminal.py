@@ -14,11 +14,6 @@ from tondo.runs.watch import Watch
 LOG_SECONDS = 30.0  # between lines where there is no terminal to draw bars on; chosen
 
 
-def progress_console() -> Console:
-    """Where progress bars are drawn; nowhere if stderr is not a terminal but a file or pipe."""
-    return Console(stderr=True, quiet=not sys.stderr.isatty())
-
-
 def result_console() -> Console:
     """Where tables are printed; text is shown as it is. A pipe is taken to be 100 columns wide."""
     width = None if sys.stdout.isatty() else 100
@@ -28,12 +23,12 @@ def result_console() -> Console:
 def progress_bars() -> Progress:
     """Bars with percentage, time left and a few words (field "about"), not yet started."""
     return Progress(
-        TextColumn("{task.description:<12}"),
+        TextColumn("{task.description:<20}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[about]}"),
-        console=progress_console(),
+        console=Console(stderr=True),
     )
 
 
@@ -85,6 +80,10 @@ class Screen:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=total, about=about)
         self._bars.update(self._tasks[name], completed=done, total=total, about=about)
+
+    def count(self, name: str, done: int, total: int) -> None:
+        """`show` work on so many things, with their numbers."""
+        self.show(name, done, total, f"{done}/{total}")
 
     def _log(self, name: str, done: float, total: float, about: str) -> None:
         now = time.monotonic()

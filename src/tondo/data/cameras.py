@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_finite, check_shape
+from tondo.checks import check_finite, check_tensors
 from tondo.data.records import summary
 
 
@@ -30,23 +30,27 @@ class Camera:
     height: int
 
     def __post_init__(self) -> None:
-        for name, tensor, dims in (("viewmat", self.viewmat, "4 4"), ("K", self.K, "3 3")):
-            check_shape(name, tensor, dims)
-            check_dtype(name, tensor, torch.float32)
-            check_finite(name, tensor)
+        check_tensors(self, torch.float32, viewmat="4 4", K="3 3")
         if self.width < 1 or self.height < 1:
             raise ValueError(
                 f"a camera needs a size of at least 1x1, got {self.width}x{self.height}"
             )
-        if not (self.K[0, 0] > 0 and self.K[1, 1] > 0):
-            raise ValueError(
-                f"focal lengths must be positive, got {self.K[0, 0]:g}, {self.K[1, 1]:g}"
-            )
-        rotation = self.viewmat[:3, :3].double()
-        if not torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-3):
-            raise ValueError("viewmat's upper left 3x3 block must be a rotation")
-        if torch.det(rotation) < 0:
-            raise ValueError("viewmat mirrors (determinant -1): the axes are not right-handed")
+        check_pinholes(self.viewmat, self.K)
 
     def __repr__(self) -> str:
         return summary(self, f"{self.width}x{self.height}", f"focal length {self.K[0, 0]:.5g}")
+
+
+def check_pinholes(viewmats: Tensor, Ks: Tensor) -> None:
+    """Raise ValueError unless viewmats [..., 4, 4] turn and move, and Ks [..., 3, 3] have focal
+    lengths."""
+    check_finite("viewmat", viewmats)
+    check_finite("K", Ks)
+    focals = Ks[..., [0, 1], [0, 1]]
+    if not bool((focals > 0).all()):
+        raise ValueError(f"focal lengths must be positive, got one of {focals.min():g}")
+    rotations = viewmats[..., :3, :3].double()
+    if not torch.allclose(rotations @ rotations.mT, torch.eye(3, dtype=torch.float64), atol=1e-3):
+        raise ValueError("the upper left 3x3 block of viewmat must be a rotation")
+    if bool((torch.det(rotations) < 0).any()):
+        raise ValueError("viewmat mirrors (determinant -1): the axes are not right-handed")

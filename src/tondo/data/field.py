@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_shape, check_tensors
 from tondo.data.records import shown, summary
 from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Exposures
@@ -32,8 +32,7 @@ class HashEncoding:
     resolutions: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        sizes = check_shape("tables", self.tables, "L T F")
-        check_dtype("tables", self.tables, torch.float32, torch.float64)
+        sizes = check_tensors(self, torch.float32, torch.float64, tables="L T F")
         if len(self.resolutions) != sizes["L"] or min(self.resolutions) < 1:
             raise ValueError(
                 f"resolutions must be {sizes['L']} positive numbers, got {self.resolutions}"
@@ -75,10 +74,8 @@ class DctEncoding:
     band: float = math.inf
 
     def __post_init__(self) -> None:
-        sizes = check_shape("planes", self.planes, "3 K K C")
-        check_shape("lines", self.lines, "3 K C", sizes)
-        for name in ("planes", "lines"):
-            check_dtype(name, getattr(self, name), torch.float32, torch.float64)
+        floats = (torch.float32, torch.float64)
+        sizes = check_tensors(self, *floats, planes="3 K K C", lines="3 K C")
         if sizes["C"] % 8 or not 8 <= sizes["C"] <= 256:
             raise ValueError(f"features must be a multiple of 8 up to 256, got {sizes['C']}")
         if not sizes["K"] <= self.cells <= 2**14 or not self.band > 0:
@@ -116,8 +113,7 @@ class Space:
     occupied: Tensor
 
     def __post_init__(self) -> None:
-        check_shape("occupied", self.occupied, "C C C")
-        check_dtype("occupied", self.occupied, torch.bool, torch.uint8)
+        check_tensors(self, torch.bool, torch.uint8, occupied="C C C")
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius must be above 0, got {self.radius}")
 
@@ -252,10 +248,8 @@ class FrequencyField:
     shape: FrequencyShape = FrequencyShape()
 
     def __post_init__(self) -> None:
-        count = sum(map(math.prod, self.shape.parts()))
-        for name in ("coarse", "fine"):
-            check_shape(name, getattr(self, name), str(count))
-            check_dtype(name, getattr(self, name), torch.float32, torch.float64)
+        count = str(sum(map(math.prod, self.shape.parts())))
+        check_tensors(self, torch.float32, torch.float64, coarse=count, fine=count)
 
     def __repr__(self) -> str:
         return _field_summary(self)
@@ -341,9 +335,7 @@ class FieldScene:
     world_from_scene: Similarity = IDENTITY
 
     def __post_init__(self) -> None:
-        for name in ("background", "up", "center"):
-            check_shape(name, getattr(self, name), "3")
-            check_dtype(name, getattr(self, name), torch.float32)
+        check_tensors(self, torch.float32, background="3", up="3", center="3")
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius must be above 0, got {self.radius}")
 

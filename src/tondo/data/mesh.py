@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_tensors
 from tondo.data.records import summary
 from tondo.data.similarity import IDENTITY, Similarity
 
@@ -31,20 +31,13 @@ class Mesh:
     world_from_scene: Similarity = IDENTITY
 
     def __post_init__(self) -> None:
-        sizes = check_shape("vertices", self.vertices, "V 3")
-        check_dtype("vertices", self.vertices, torch.float32)
-        check_shape("faces", self.faces, "F 3")
-        check_dtype("faces", self.faces, torch.int64)
+        sizes = check_tensors(self, torch.float32, vertices="V 3", normals="V 3")
+        check_tensors(self, torch.int64, faces="F 3")
+        check_tensors(self, torch.uint8, sizes=sizes, colors="V 3")
         if self.faces.numel() and not (
             int(self.faces.min()) >= 0 and int(self.faces.max()) < sizes["V"]
         ):
             raise ValueError(f"faces point outside the {sizes['V']} vertices")
-        if self.colors is not None:
-            check_shape("colors", self.colors, "V 3", sizes)
-            check_dtype("colors", self.colors, torch.uint8)
-        if self.normals is not None:
-            check_shape("normals", self.normals, "V 3", sizes)
-            check_dtype("normals", self.normals, torch.float32)
 
     def __repr__(self) -> str:
         counts = f"{len(self.vertices):,} vertices", f"{len(self.faces):,} faces"

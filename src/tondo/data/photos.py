@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_tensors
 from tondo.data.cameras import Camera
 from tondo.data.records import summary
 from tondo.data.similarity import IDENTITY, Similarity
@@ -33,14 +33,9 @@ class Photo:
 
     def __post_init__(self) -> None:
         sizes = {"H": self.camera.height, "W": self.camera.width}
-        check_shape(f"image of {self.name}", self.image, "H W 3", sizes)
-        check_dtype(f"image of {self.name}", self.image, torch.uint8)
-        if self.alpha is not None:
-            check_shape(f"alpha of {self.name}", self.alpha, "H W", sizes)
-            check_dtype(f"alpha of {self.name}", self.alpha, torch.uint8)
-        if self.valid is not None:
-            check_shape(f"valid of {self.name}", self.valid, "H W", sizes)
-            check_dtype(f"valid of {self.name}", self.valid, torch.bool)
+        of = f" of {self.name}"
+        check_tensors(self, torch.uint8, sizes=sizes, of=of, image="H W 3", alpha="H W")
+        check_tensors(self, torch.bool, sizes=sizes, of=of, valid="H W")
 
     def __repr__(self) -> str:
         size = f"{self.camera.width}x{self.camera.height}"
@@ -68,10 +63,8 @@ class PointCloud:
     colors: Tensor
 
     def __post_init__(self) -> None:
-        sizes = check_shape("points", self.points, "P 3")
-        check_shape("colors", self.colors, "P 3", sizes)
-        check_dtype("points", self.points, torch.float32)
-        check_dtype("colors", self.colors, torch.uint8)
+        sizes = check_tensors(self, torch.float32, points="P 3")
+        check_tensors(self, torch.uint8, sizes=sizes, colors="P 3")
 
     def __repr__(self) -> str:
         return summary(self, f"{len(self.points):,} points")

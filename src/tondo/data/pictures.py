@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_finite, check_shape
+from tondo.checks import check_tensors
+from tondo.data.cameras import check_pinholes
 from tondo.data.records import summary
 from tondo.errors import OptionError
 
@@ -42,8 +43,7 @@ class PictureSet:
     is_plain: bool = False
 
     def __post_init__(self) -> None:
-        sizes = check_shape("images", self.images, "N C S S")
-        check_dtype("images", self.images, torch.uint8)
+        sizes = check_tensors(self, torch.uint8, images="N C S S")
         if sizes["C"] not in (3, 4):
             raise ValueError(f"images must have 3 channels, or 4 with alpha, got {sizes['C']}")
         if sizes["N"] < 1 or sizes["S"] < 1:
@@ -52,13 +52,13 @@ class PictureSet:
             )
         if (self.viewmats is None) != (self.Ks is None):
             raise ValueError("viewmats and Ks must be given together or both be None")
+        check_tensors(self, torch.float32, sizes=sizes, viewmats="N 4 4", Ks="N 3 3")
         if self.viewmats is not None and self.Ks is not None:
-            _check_cameras(self.viewmats, self.Ks, sizes["N"])
+            check_pinholes(self.viewmats, self.Ks)
         if (self.labels is None) != (self.class_names is None):
             raise ValueError("labels and class_names must be given together or both be None")
         if self.labels is not None and self.class_names is not None:
-            check_shape("labels", self.labels, "N", {"N": sizes["N"]})
-            check_dtype("labels", self.labels, torch.int64)
+            check_tensors(self, torch.int64, sizes=sizes, labels="N")
             if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.class_names):
                 raise ValueError(
                     f"labels must lie within 0..{len(self.class_names) - 1}, "
@@ -103,18 +103,3 @@ def of_classes(pictures: PictureSet, names: tuple[str, ...]) -> PictureSet:
         Ks=None if pictures.Ks is None else pictures.Ks[rows],
         labels=pictures.labels[rows],
     )
-
-
-def _check_cameras(viewmats: Tensor, Ks: Tensor, count: int) -> None:
-    for name, tensor, dims in (("viewmats", viewmats, "N 4 4"), ("Ks", Ks, "N 3 3")):
-        check_shape(name, tensor, dims, {"N": count})
-        check_dtype(name, tensor, torch.float32)
-        check_finite(name, tensor)
-    rotations = viewmats[:, :3, :3].double()
-    eye = torch.eye(3, dtype=torch.float64).expand(count, 3, 3)
-    if not torch.allclose(rotations @ rotations.mT, eye, atol=1e-3):
-        raise ValueError("the upper left 3x3 blocks of viewmats must be rotations")
-    if bool((torch.det(rotations) < 0).any()):
-        raise ValueError("a viewmat mirrors (determinant -1): the axes are not right-handed")
-    if not bool((Ks[:, 0, 0] > 0).all() and (Ks[:, 1, 1] > 0).all()):
-        raise ValueError("focal lengths must be positive")

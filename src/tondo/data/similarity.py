@@ -53,14 +53,6 @@ class Similarity:
         """[..., 3] float64 in the scene, of points in the world (float64, if they are far)."""
         return (points.double() - self._translation()) / self.scale
 
-    def view_to_world(self, viewmats: Tensor) -> Tensor:
-        """[..., 4, 4] float64 camera-from-world, of matrices camera-from-scene; both are rigid, so
-        that the camera's own units are those of where it comes from."""
-        found = viewmats.double().clone()
-        turned = found[..., :3, :3] @ self._translation()
-        found[..., :3, 3] = self.scale * found[..., :3, 3] - turned
-        return found
-
     def view_to_scene(self, viewmats: Tensor) -> Tensor:
         """[..., 4, 4] float64 camera-from-scene, of matrices camera-from-world."""
         found = viewmats.double().clone()

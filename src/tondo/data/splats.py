@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_shape
+from tondo.checks import check_tensors
 from tondo.data.records import shown, summary
 from tondo.data.similarity import IDENTITY, Similarity
 
@@ -36,15 +36,10 @@ class Splats:
     sh: Tensor
 
     def __post_init__(self) -> None:
-        sizes = check_shape("means", self.means, "N 3")
-        check_shape("quats", self.quats, "N 4", sizes)
-        check_shape("log_scales", self.log_scales, "N 3", sizes)
-        check_shape("opacity_logits", self.opacity_logits, "N", sizes)
-        found = check_shape("sh", self.sh, "N K 3", sizes)
-        if found["K"] not in (1, 4, 9, 16):
-            raise ValueError(f"sh must have 1, 4, 9 or 16 coefficients, got {found['K']}")
-        for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
-            check_dtype(name, getattr(self, name), torch.float32)
+        sizes = check_tensors(self, torch.float32, means="N 3", quats="N 4", log_scales="N 3")
+        sizes = check_tensors(self, torch.float32, sizes=sizes, opacity_logits="N", sh="N K 3")
+        if sizes["K"] not in (1, 4, 9, 16):
+            raise ValueError(f"sh must have 1, 4, 9 or 16 coefficients, got {sizes['K']}")
 
     def __repr__(self) -> str:
         degree = math.isqrt(self.sh.shape[1]) - 1
@@ -75,10 +70,7 @@ class Exposures:
     __repr__ = shown
 
     def __post_init__(self) -> None:
-        sizes = check_shape("viewmats", self.viewmats, "P 4 4")
-        check_shape("matrices", self.matrices, "P 3 4", sizes)
-        for name in ("viewmats", "matrices"):
-            check_dtype(name, getattr(self, name), torch.float32)
+        check_tensors(self, torch.float32, viewmats="P 4 4", matrices="P 3 4")
 
 
 @dataclass(frozen=True)

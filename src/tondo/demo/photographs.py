@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from skimage.measure import marching_cubes
 from torch import Tensor
 
@@ -17,10 +16,11 @@ from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.demo.grid import DistanceGrid, build_grid
 from tondo.demo.shape import RADIUS
-from tondo.demo.tracer import Shot, shoot
+from tondo.demo.tracer import shoot
 from tondo.errors import OptionError
 from tondo.geometry.look_at import look_at
-from tondo.io.atomic import atomic_path, write_json
+from tondo.io.atomic import write_json
+from tondo.io.images import write_png
 from tondo.io.models.mesh_files import write_mesh
 from tondo.io.threads import in_threads
 from tondo.kernels.threads import torch_threads
@@ -88,7 +88,7 @@ def _take(
 
     def take(named: tuple[str, Camera]) -> Tensor:
         shot = shoot(named[1], grid, samples)
-        _write_rgba(out / f"{named[0]}.png", shot)
+        write_png(out / f"{named[0]}.png", torch.cat((shot.color, shot.alpha[..., None]), -1))
         return shot.depth
 
     depths = []
@@ -162,10 +162,3 @@ def _visible(vertices: Tensor, camera: Camera, depth: Tensor) -> Tensor:
     # A pixel covers a patch of the surface: allow for its slope within the patch.
     slack = 2.0 * DISTANCE / float(camera.K[0, 0])
     return inside & (local[:, 2] > 0) & (local[:, 2] < depth.view(-1)[flat] + slack)
-
-
-def _write_rgba(path: Path, shot: Shot) -> None:
-    picture = torch.cat((shot.color, shot.alpha[..., None]), -1)
-    pixels = (picture * 255.0).round().to(torch.uint8).numpy()
-    with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -121,40 +122,33 @@ def trace(
             found.append(hit)
             going.append(rest)
         flight = _join(going)
-        if not len(flight.index):
+        if not len(flight.pixel):
             break
     hits = _join(found)
-    order = torch.argsort(hits.index)
-    return hits.index[order], hits.reach[order]
+    order = torch.argsort(hits.pixel)
+    return hits.pixel[order], hits.reach[order]
 
 
-@dataclass(frozen=True)
-class Flight:
-    """Rays under way: index [N] int64, rays [3, N], distance so far [N], where it ends [N]."""
+class Flight(NamedTuple):
+    """Rays under way: pixel [N] int64, rays [3, N], distance so far [N], where it ends [N]."""
 
-    index: Tensor
+    pixel: Tensor
     rays: Tensor
     reach: Tensor
     far: Tensor
 
     def select(self, which: Tensor) -> Flight:
         """Those at `which`, a mask or indices."""
-        return Flight(self.index[which], self.rays[:, which], self.reach[which], self.far[which])
+        return Flight(self.pixel[which], self.rays[:, which], self.reach[which], self.far[which])
 
 
 def _split(flight: Flight) -> Iterator[Flight]:
-    columns = (flight.index, flight.rays, flight.reach, flight.far)
-    blocks = zip(*(column.split(CHUNK, dim=-1) for column in columns), strict=True)
+    blocks = zip(*(column.split(CHUNK, dim=-1) for column in flight), strict=True)
     return (Flight(index, rays.contiguous(), reach, far) for index, rays, reach, far in blocks)
 
 
 def _join(flights: list[Flight]) -> Flight:
-    return Flight(
-        torch.cat([f.index for f in flights]),
-        torch.cat([f.rays for f in flights], dim=1),
-        torch.cat([f.reach for f in flights]),
-        torch.cat([f.far for f in flights]),
-    )
+    return Flight(*(torch.cat(column, dim=-1) for column in zip(*flights, strict=True)))
 
 
 def _advance(start: Tensor, flight: Flight, grid: DistanceGrid) -> tuple[Flight, Flight]:
@@ -162,14 +156,14 @@ def _advance(start: Tensor, flight: Flight, grid: DistanceGrid) -> tuple[Flight,
     reach = flight.reach
     for _ in range(5):
         reach = reach + lower_bound(grid, *(start + flight.rays * reach)).clamp(min=0.0)
-    moved = Flight(flight.index, flight.rays, reach, flight.far).select(reach < flight.far)
+    moved = flight._replace(reach=reach).select(reach < flight.far)
     bound = lower_bound(grid, *(start + moved.rays * moved.reach))
     near, rest = moved.select(bound < grid.cell), moved.select(bound >= grid.cell)
     reach, gap = near.reach, near.reach
     for _ in range(3):
         gap = interpolated(grid, (start + near.rays * reach).T)
         reach = reach + gap
-    near = Flight(near.index, near.rays, reach, near.far)
+    near = near._replace(reach=reach)
     return near.select(gap < HIT), _join([near.select(gap >= HIT), rest])
 
 

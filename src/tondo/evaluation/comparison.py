@@ -12,6 +12,8 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from tondo.io.images import eight_bits
+
 ERROR_RANGE = 0.25  # of 0..1, white in pictures of errors; chosen, not measured
 SHEET_PANEL = 200  # pixels of a picture in the sheet; chosen
 SHEET_ROWS = 24  # photos in the sheet; chosen
@@ -49,7 +51,7 @@ def side_by_side(truth: Tensor, render: Tensor, mask: Tensor | None, title: str)
         Image.fromarray(panel.numpy()).resize(
             (panel.shape[1] * times, panel.shape[0] * times), Image.Resampling.NEAREST
         )
-        for panel in (_bytes(truth), _bytes(render), error_map(truth, render, mask))
+        for panel in (eight_bits(truth), eight_bits(render), error_map(truth, render, mask))
     ]
     width, height = panels[0].size
     top = 2 * (_TEXT + _MARGIN) + _MARGIN
@@ -62,7 +64,7 @@ def side_by_side(truth: Tensor, render: Tensor, mask: Tensor | None, title: str)
         draw.text((left, _TEXT + _MARGIN), name, _INK, font)
         page.paste(panel, (left, top))
     _draw_scale(page, draw, font, 3 * (width + _MARGIN) + _MARGIN, top, height)
-    return _tensor(page)
+    return torch.from_numpy(np.array(page))
 
 
 def thumbnail(picture: Tensor) -> Tensor:
@@ -119,11 +121,3 @@ def _evenly(count: int, at_most: int) -> list[int]:
     if count <= at_most:
         return list(range(count))
     return [round(i * (count - 1) / (at_most - 1)) for i in range(at_most)]
-
-
-def _bytes(picture: Tensor) -> Tensor:
-    return (picture.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _tensor(page: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(page))

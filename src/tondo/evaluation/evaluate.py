@@ -126,13 +126,7 @@ def evaluate_points(ours: Tensor, truth: Tensor, threshold: float) -> GeometryMe
     """
     distances, shares = chamfer(ours, truth), f_score(ours, truth, threshold)
     return GeometryMetrics(
-        chamfer=distances.distance,
-        accuracy=distances.accuracy,
-        completeness=distances.completeness,
-        threshold=threshold,
-        precision=shares.precision,
-        recall=shares.recall,
-        f_score=shares.f_score,
+        distances.distance, distances.accuracy, distances.completeness, **vars(shares)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,11 +100,11 @@ class DenseNetBlocks(nn.Module):
         }
         channels = shape.width
         for index, count in enumerate(shape.layers, start=1):
-            layers = {}
+            layers: OrderedDict[str, nn.Module] = OrderedDict()
             for layer in range(1, count + 1):
                 layers[f"denselayer{layer}"] = DenseLayer(channels, shape)
                 channels += shape.growth
-            parts[f"denseblock{index}"] = _in_order(layers)
+            parts[f"denseblock{index}"] = nn.Sequential(layers)
             if index < len(shape.layers):
                 parts[f"transition{index}"] = Transition(channels)
                 channels //= 2
@@ -120,10 +120,3 @@ class DenseNetBlocks(nn.Module):
             found.append(tapped)
         found.append(torch.relu(parts["norm5"](parts["denseblock4"](x))))
         return found
-
-
-def _in_order(layers: Mapping[str, nn.Module]) -> nn.Sequential:
-    block = nn.Sequential()
-    for name, layer in layers.items():
-        block.add_module(name, layer)
-    return block

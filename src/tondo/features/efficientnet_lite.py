@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tondo.errors import MissingPartError
 from tondo.features.extractor import DeviceCopies, check_pictures
@@ -58,16 +58,8 @@ def _without_norms(network: Any) -> None:
             pairs.append((block, "_expand_conv", "_bn0"))
         pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
     for owner, conv_name, norm_name in pairs:
-        conv, norm = getattr(owner, conv_name), getattr(owner, norm_name)
-        conv.weight, conv.bias = fuse_conv_bn_weights(
-            conv.weight,
-            conv.bias,
-            norm.running_mean,
-            norm.running_var,
-            norm.eps,
-            norm.weight,
-            norm.bias,
-        )
+        fused = fuse_conv_bn_eval(getattr(owner, conv_name), getattr(owner, norm_name))
+        setattr(owner, conv_name, fused)
         setattr(owner, norm_name, nn.Identity())
     network.requires_grad_(False)
 

@@ -6,26 +6,14 @@ Nothing is fetched unless it is asked for by name.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from tondo.errors import MissingPartError
 
 HUB = "https://download.pytorch.org/models"
-
-
-class Published(NamedTuple):
-    """A file of the hub, and how the SHA-256 of its content begins."""
-
-    file: str
-    digest: str
-
-
-WEIGHTS = {
-    "resnet50": Published("resnet50-0676ba61.pth", "0676ba61"),
-    "densenet121": Published("densenet121-a639ec97.pth", "a639ec97"),
-}
+# Files of the hub, which end with how the SHA-256 of their content begins.
+WEIGHTS = {"resnet50": "resnet50-0676ba61.pth", "densenet121": "densenet121-a639ec97.pth"}
 
 
 def published_weights(name: str) -> Path:
@@ -35,13 +23,13 @@ def published_weights(name: str) -> Path:
     Raises:
         MissingPartError: it cannot be fetched, or what came is something else.
     """
-    wanted = WEIGHTS[name]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / wanted.file
+    path = Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS[name]
     if path.is_file():
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(f"{HUB}/{wanted.file}", str(path), wanted.digest)
+        digest = path.stem.rpartition("-")[2]
+        torch.hub.download_url_to_file(f"{HUB}/{path.name}", str(path), digest)
     except (OSError, RuntimeError) as error:
         raise MissingPartError(
             f"the weights of {name} are not in {path.parent} and cannot be fetched ({error}): give "

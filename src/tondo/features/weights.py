@@ -15,6 +15,7 @@ from tondo.errors import InputError
 
 # ResNet-50 has 98 MiB, the largest network that torchvision offers 1.2 GiB.
 MAX_BYTES = 2 << 30
+_DAMAGED = (OSError, RuntimeError, ValueError, EOFError, KeyError)
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -39,10 +40,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix.lower() == ".safetensors":
             return load_file(path, device="cpu")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise _unreadable(path, error) from error
-    except (SafetensorError, pickle.UnpicklingError) as error:
-        raise _unreadable(path, error) from error
+    except (*_DAMAGED, SafetensorError, pickle.UnpicklingError) as error:
+        lines = str(error).splitlines()
+        reason = lines[0][:120] if lines else type(error).__name__
+        raise InputError(f"{path} is damaged or not a file of weights alone: {reason}") from error
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
@@ -98,9 +99,3 @@ def _check_tensor(name: str, value: Tensor, shape: list[int], what: str, path: P
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return f"{names[0][:80]}{more}"
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    lines = str(error).splitlines()
-    reason = lines[0][:120] if lines else type(error).__name__
-    return InputError(f"{path} is damaged or not a file of weights alone: {reason}")

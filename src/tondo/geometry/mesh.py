@@ -50,14 +50,6 @@ def unfolded(vertices: Tensor, faces: Tensor, rounds: int = UNFOLDING_ROUNDS) ->
     return torch.from_numpy(points).float()
 
 
-def folded_faces(vertices: Tensor, faces: Tensor) -> Tensor:
-    """[F] bool: faces that look against the mean normal of their three vertices, or are needles."""
-    index = faces.numpy()
-    corners = index.T.ravel()
-    incidence = csr_matrix((np.ones(len(corners)), (corners, np.tile(np.arange(len(index)), 3))))
-    return torch.from_numpy(_folded(vertices.double().numpy(), index, incidence))
-
-
 def _folded(points: np.ndarray, index: np.ndarray, incidence: csr_matrix) -> np.ndarray:
     a, b, c = (points[index[:, k]] for k in range(3))
     sides = np.stack([b - a, c - b, a - c])

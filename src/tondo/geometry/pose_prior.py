@@ -16,7 +16,8 @@ from torch import Tensor
 from tondo.errors import OptionError
 from tondo.geometry.look_at import angles_of, cameras_at
 
-LEAST_WEIGHT, MOST_WEIGHT = 1e-30, 1e6  # float32, in which cameras are drawn, begins at 1e-38
+# Of the numbers of a prior. Weights: float32, in which cameras are drawn, begins at 1e-38.
+LIMITS = {"fov": (1, 120), "pivot": (-1, 1), "distance": (1.1, 100), "weight": (1e-30, 1e6)}
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,12 @@ class PosePrior:
                 )
         if not -90.0 <= self.elevation[0] <= self.elevation[1] <= 90.0:
             raise OptionError(f"poses: elevation must lie within -90..90, got {self.elevation}")
-        if not 1.0 <= self.fov <= 120.0:
-            raise OptionError(f"poses: fov must lie within 1..120 degrees, got {self.fov:g}")
-        if not -1.0 <= self.pivot <= 1.0:
-            raise OptionError(f"poses: pivot must lie within -1..1, got {self.pivot:g}")
-        if not 1.1 <= self.distance <= 100.0:
-            raise OptionError(f"poses: distance must lie within 1.1..100, got {self.distance:g}")
-        if not LEAST_WEIGHT <= self.weight <= MOST_WEIGHT:
-            raise OptionError(
-                f"poses: weight must lie within {LEAST_WEIGHT:g}..{MOST_WEIGHT:g}, "
-                f"got {self.weight:g}"
-            )
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise OptionError(
+                    f"poses: {name} must lie within {least:g}..{most:g}, got {value:g}"
+                )
 
 
 ROUND = (-180.0, 180.0)  # degrees: all azimuths

@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import pillow_heif
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
@@ -162,11 +163,8 @@ def image_size(path: Path, *, upright: bool = True) -> tuple[int, int]:
     """(width, height) of a picture, from its header. Raises InputError as `read_image` does."""
     with opened_picture(path) as picture:
         width, height = picture.size
-        return (
-            (height, width)
-            if upright and orientation_of(picture) in (5, 6, 7, 8)
-            else (width, height)
-        )
+        lies = upright and orientation_of(picture) in (5, 6, 7, 8)
+        return (height, width) if lies else (width, height)
 
 
 def write_png(path: Path, picture: Tensor) -> None:
@@ -181,8 +179,7 @@ def write_png(path: Path, picture: Tensor) -> None:
         ValueError: another shape or dtype.
         OutputError: the file cannot be written.
     """
-    if picture.is_floating_point():
-        picture = (picture.detach().clamp(0, 1).nan_to_num() * 255).round().to(torch.uint8)
+    picture = eight_bits(picture)
     shape = tuple(picture.shape)
     if picture.dtype != torch.uint8 or not (
         0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))
@@ -191,9 +188,21 @@ def write_png(path: Path, picture: Tensor) -> None:
             f"a picture must be uint8 or float [H, W], [H, W, 3] or [H, W, 4], "
             f"got {picture.dtype} {list(shape)}"
         )
+    write_bytes(Path(path), picture_png(picture.cpu().contiguous().numpy(), 4))
+
+
+def eight_bits(picture: Tensor) -> Tensor:
+    """A uint8 picture as it is, or uint8 of a float one, 0..1, clamped and rounded."""
+    if not picture.is_floating_point():
+        return picture
+    return (picture.detach().clamp(0, 1).nan_to_num() * 255).round().to(torch.uint8)
+
+
+def picture_png(picture: NDArray, compress_level: int = 6) -> bytes:
+    """A picture, [H, W] of 8 or 16 bits or [H, W, 3 or 4] of 8, as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(picture.cpu().contiguous().numpy()).save(buffer, "PNG", compress_level=4)
-    write_bytes(Path(path), buffer.getvalue())
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=compress_level)
+    return buffer.getvalue()
 
 
 def write_depth(path_stem: Path, depth: Tensor) -> None:
@@ -222,9 +231,7 @@ def write_depth_png(path: Path, depth: Tensor, steps_per_unit: float) -> None:
     """Write depth [H, W] as a 16-bit PNG with so many steps in a world unit; 65535 for what is
     beyond, 0 for NaN. Raises OutputError."""
     steps = (depth.double() * steps_per_unit).round().nan_to_num(0, 65535, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(steps.clamp(0, 65535).numpy().astype(np.uint16)).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, picture_png(steps.clamp(0, 65535).numpy().astype(np.uint16)))
 
 
 @contextlib.contextmanager

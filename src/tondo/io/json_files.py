@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tondo.errors import InputError
 from tondo.io.named_files import is_file
+
+T = TypeVar("T")
+_WORDS = {bool: "true or false", str: "text", list: "a list", dict: "an object"}
 
 
 def read_json(path: Path, most: int, kind: str = "") -> dict[str, Any]:
@@ -36,3 +40,24 @@ def read_json(path: Path, most: int, kind: str = "") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} is no {kind}: expected an object, got {type(content).__name__}")
     return content
+
+
+def typed(name: str, value: object, kind: type[T]) -> T:
+    """`value` out of JSON, if it is a bool, str, list or dict as `kind` says; else ValueError."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be {_WORDS[kind]}, got {value!r:.60}")
+    return value
+
+
+def whole(name: str, value: object, most: int) -> int:
+    """`value` out of JSON, if it is a whole number from 1 to `most`; else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r:.60}")
+    return value
+
+
+def finite(name: str, value: object) -> float:
+    """`value` out of JSON, if it is a number that is neither NaN nor infinite; else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r:.60}")
+    return float(value)

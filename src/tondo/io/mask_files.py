@@ -13,7 +13,7 @@ from PIL import Image
 from tondo.errors import InputError, OptionError
 from tondo.io.images import PHOTO_SUFFIXES, opened_picture
 from tondo.io.masks import MaskFile
-from tondo.io.named_files import common_form
+from tondo.io.named_files import common_form, is_file
 
 AUTO, NONE = "auto", "none"
 MASK_FOLDERS = ("masks", "mask")
@@ -93,7 +93,7 @@ def find_masks(
     if choice != AUTO:
         return _from_folder(photos, top, Path(choice), disk)
     named = {photo: named[photo] for photo in photos if photo in named}
-    found = {photo: MaskFile(mask) for photo, mask in named.items() if _is_file(mask)}
+    found = {photo: MaskFile(mask) for photo, mask in named.items() if is_file(mask)}
     found |= _beside([photo for photo in photos if photo not in found], disk)
     in_folders, unused = _in_folders([photo for photo in photos if photo not in found], top, disk)
     found |= in_folders
@@ -283,10 +283,3 @@ def _is_flat(path: Path) -> bool:
         return True  # it will be said where it is read
     counts = np.sort(np.unique(pixels, axis=0, return_counts=True)[1])
     return bool(counts[-_FEW_VALUES:].sum() * 2 >= len(pixels))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tondo.errors import InputError, OutputError
 from tondo.io.atomic import atomic_path
-from tondo.io.images import PIXEL_LIMIT, ImageData
+from tondo.io.images import PIXEL_LIMIT, ImageData, eight_bits
 from tondo.io.video_colors import UNSPECIFIED, likely_matrix, needs_conversion, to_srgb
 
 VIDEO_SUFFIXES = frozenset(
@@ -195,6 +195,7 @@ def _with_square_pixels(pixels: NDArray[np.uint8], aspect: float) -> NDArray[np.
 
 
 def _even_pixels(frame: Tensor) -> NDArray[np.uint8]:
+    frame = eight_bits(frame)
     if frame.dtype != torch.uint8 or frame.dim() != 3 or frame.shape[2] != 3:
         raise ValueError(f"a frame must be uint8 [H, W, 3], got {frame.dtype} {list(frame.shape)}")
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2

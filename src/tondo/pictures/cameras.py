@@ -100,7 +100,9 @@ def find_object_space(
     Raises:
         InputError: the lines of sight are parallel, so that they meet nowhere.
     """
-    places, views = _places_and_views(cameras)
+    viewmats = np.stack([camera.viewmat for camera in cameras])
+    places = -np.einsum("nji,nj->ni", viewmats[:, :3, :3], viewmats[:, :3, 3])
+    views = viewmats[:, 2, :3]
     across = np.eye(3) - views[:, :, None] * views[:, None, :]
     normal = across.mean(axis=0)
     if np.linalg.eigvalsh(normal)[0] < _PARALLEL:
@@ -131,8 +133,7 @@ def find_object_space(
     radius = float(np.median(reach))
     if found and (largest := float(np.percentile(found, 99)) * 1.02) < _SMALL * radius:
         radius = largest
-    viewmats = torch.from_numpy(np.stack([camera.viewmat for camera in cameras]))
-    up, note = settled_up(viewmats, _Z_UP)
+    up, note = settled_up(torch.from_numpy(viewmats), _Z_UP)
     turn = format_from_world(up, "y")
     if abs(radius - 1) < 0.01 and np.linalg.norm(centre) < 0.01:  # made for a generator: keep them
         centre, radius = np.zeros(3), 1.0
@@ -168,14 +169,6 @@ def in_object_space(
     K[1, 2] -= square.y
     K[:2] *= size / square.side
     return viewmat, K.astype(np.float32)
-
-
-def _places_and_views(
-    cameras: Sequence[KnownCamera],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    viewmats = np.stack([camera.viewmat for camera in cameras])
-    places = -np.einsum("nji,nj->ni", viewmats[:, :3, :3], viewmats[:, :3, 3])
-    return places, viewmats[:, 2, :3]
 
 
 def _seen(camera: KnownCamera, point: NDArray[np.float64]) -> tuple[float, float, float, float]:

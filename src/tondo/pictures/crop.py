@@ -23,20 +23,12 @@ class Square(NamedTuple):
     side: float
 
 
-def centre_squares(sizes: Sequence[tuple[int, int]]) -> list[Square]:
-    """The largest square in the middle of pictures (width, height)."""
+def middle_squares(sizes: Sequence[tuple[int, int]], *, whole: bool) -> list[Square]:
+    """The largest squares in the middle of pictures (width, height), or the smallest around them
+    (`whole`)."""
     squares = []
     for width, height in sizes:
-        side = min(width, height)
-        squares.append(Square((width - side) / 2, (height - side) / 2, side))
-    return squares
-
-
-def whole_squares(sizes: Sequence[tuple[int, int]]) -> list[Square]:
-    """The smallest square around pictures (width, height)."""
-    squares = []
-    for width, height in sizes:
-        side = max(width, height)
+        side = max(width, height) if whole else min(width, height)
         squares.append(Square((width - side) / 2, (height - side) / 2, side))
     return squares
 

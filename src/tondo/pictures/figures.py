@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tondo.io.images import picture_png
 from tondo.pictures.diversity import Account, Diversity
 from tondo.pictures.measure import over_white
 from tondo.reports.figures import (
@@ -19,7 +20,6 @@ from tondo.reports.figures import (
     figure_png,
     hide_spines,
     new_figure,
-    picture_png,
 )
 
 CELL = 72  # pixels of a picture; chosen

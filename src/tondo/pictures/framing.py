@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from tondo.data.photos import Skipped
 from tondo.errors import InputError, OptionError
 from tondo.io.images import ImageData
-from tondo.io.posed.undistort import Lens, UndistortionMap, undistort, undistortion_map
+from tondo.io.posed.undistort import undistort, undistortion_map
 from tondo.pictures.background import common_background, has_background, on_white
 from tondo.pictures.cameras import ObjectSpace, find_object_space, square_of
 from tondo.pictures.crop import (
     Square,
-    centre_squares,
     cropped,
     inside,
+    middle_squares,
     object_squares,
-    whole_squares,
 )
+from tondo.pictures.measure import over_white
 from tondo.pictures.scan import PictureScan
 
+_map_of = functools.lru_cache(maxsize=2)(undistortion_map)
 # A much larger picture is first reduced to so many times the size that is wanted.
 _OVERSIZE = 4  # chosen
 
@@ -121,15 +122,7 @@ def finish(
     if framed.background is not None:
         pixels = on_white(pixels[..., :3], framed.background)
     picture = cropped(pixels, square, size)
-    if framed.channels == 3 and picture.shape[2] == 4:
-        weight = picture[..., 3:].astype(np.float32) / 255
-        picture = (picture[..., :3] * weight + 255 * (1 - weight)).round().astype(np.uint8)
-    return picture
-
-
-@functools.lru_cache(maxsize=2)
-def _map_of(lens: Lens) -> UndistortionMap | None:
-    return undistortion_map(lens)
+    return over_white(picture) if framed.channels == 3 else picture
 
 
 def _reduced(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -171,12 +164,10 @@ def _skipped(scans: Sequence[PictureScan], reason: str) -> list[Skipped]:
 
 def _by_picture(scans: Sequence[PictureScan], crop: str, is_plain: bool) -> list[Square]:
     sizes = [(scan.width, scan.height) for scan in scans]
-    if crop == "whole":
-        return whole_squares(sizes)
     boxes = [scan.box for scan in scans if scan.box is not None]
-    if crop != "centre" and is_plain and len(boxes):
+    if crop in ("auto", "object") and is_plain and len(boxes):
         return object_squares(sizes, boxes)
-    return centre_squares(sizes)
+    return middle_squares(sizes, whole=crop == "whole")
 
 
 def _by_cameras(

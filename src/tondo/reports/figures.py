@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image
 
 INK, QUIET, LINE, BAR = "#2b2f36", "#8a919c", "#d6dae0", "#5b8def"
 
@@ -31,11 +28,4 @@ def figure_png(figure: Figure) -> bytes:
     """A figure as a PNG file: the same drawing gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def picture_png(picture: NDArray[np.uint8]) -> bytes:
-    """[H, W, 3] sRGB as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()

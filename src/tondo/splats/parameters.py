@@ -50,13 +50,6 @@ def append_rows(parameters: Parameters, rows: dict[str, Tensor]) -> None:
             moment[name] = torch.cat([moment[name], torch.zeros_like(new)]).contiguous()
 
 
-def keep_rows(parameters: Parameters, keep: Tensor) -> None:
-    """Drop the splats where `keep` [N] bool is False."""
-    for group in (parameters.values, parameters.exp_avg, parameters.exp_avg_sq):
-        for name in NAMES:
-            group[name] = group[name][keep].contiguous()
-
-
 def reset_moments(parameters: Parameters, rows: Tensor) -> None:
     """Forget Adam's moments of `rows` [M] int64."""
     for moment in (parameters.exp_avg, parameters.exp_avg_sq):

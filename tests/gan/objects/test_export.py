@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 import trimesh
+from torch import Tensor
 
 from blender import in_blender
 from tiny_generators import SHAPE, tiny_generator, tiny_run
 from tondo.cli.main import main
 from tondo.gan.networks.skin import Skins, sphere_map
 from tondo.gan.objects.export import mesh_of, scene_of
-from tondo.geometry.mesh import folded_faces, unfolded
+from tondo.geometry.mesh import unfolded, vertex_normals
 from tondo.geometry.spherical_harmonics import harmonics_color
 from tondo.io.models.mesh_files import read_mesh
 
@@ -67,6 +68,13 @@ def test_wild_skins_are_closed_without_needles(seed: int) -> None:
     assert model.is_winding_consistent
     assert model.nondegenerate_faces(height=1e-7).all()
     assert model.volume > 0
+
+
+def folded_faces(vertices: Tensor, faces: Tensor) -> Tensor:
+    """[F] bool: faces that look against the mean normal of their three vertices."""
+    a, b, c = vertices.double()[faces].unbind(1)
+    around = vertex_normals(vertices.double(), faces)[faces].sum(dim=1)
+    return (torch.linalg.cross(b - a, c - a) * around).sum(dim=1) < 0
 
 
 def test_a_fold_is_pulled_flat_and_the_rest_stays() -> None:

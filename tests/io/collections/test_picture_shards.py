@@ -104,7 +104,7 @@ def damage(folder: Path, **changes: Any) -> None:
         ({"counts": [5], "names": []}, "images must be"),
         ({"counts": [3, 2, 1], "names": []}, "0002.safetensors"),
         ({"class_names": ["a"]}, "labels"),
-        ({"class_names": "ab"}, "list of texts"),
+        ({"class_names": "ab"}, "class_names must be a list"),
         ({"left_out": [{"name": "x"}]}, "reason"),
         ({"is_plain": 1}, "true or false"),
         ({"options": []}, "options"),

@@ -83,7 +83,7 @@ GOOD = {"format": 1, "background": [1, 1, 1], "up": [0, 0, 1], "radius": 2, "cen
         ({"format": 2, "world_from_scene": {"scale": 0, "translation": [0, 0, 0]}}, "positive"),
         ({"format": 2, "world_from_scene": {"scale": 1, "translation": [0, 0]}}, "unpack"),
         ({"radius": -1}, "positive"),
-        ({"radius": float("inf")}, "positive"),
+        ({"radius": float("inf")}, "must be a finite number"),
         ({"radius": "2"}, "number"),
         ({"up": [0, 0, 3]}, "unit"),
         ({"up": [0, 0]}, "three numbers"),

@@ -30,9 +30,8 @@ class Command:
 def run(command: Command, typed: Typed) -> None:
     """Find, save and draw the directions. Raises TondoError."""
     from tondo.api.directions import directions
-    from tondo.cli.terminal import Screen
 
-    with Screen(typed.respelled) as screen:
+    with typed.screen() as screen:
         found = directions(
             command.generator, command.options, output=command.output, watch=screen.watch
         )

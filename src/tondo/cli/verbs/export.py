@@ -33,10 +33,9 @@ class Command:
 def run(command: Command, typed: Typed) -> None:
     """Write the file and say what is in it. Raises TondoError."""
     from tondo.api.export import export
-    from tondo.cli.terminal import Screen
 
     started = time.perf_counter()
-    with Screen(typed.respelled) as screen:
+    with typed.screen() as screen:
         done = export(command.run, command.output, command.options, watch=screen.watch)
     size = f"{done.path.stat().st_size / 1e6:.1f} MB"
     print(f"{done.path}: {_described(done)}, {size}, {time.perf_counter() - started:.1f} s")

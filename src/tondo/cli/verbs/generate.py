@@ -34,12 +34,11 @@ class Command:
 def run(command: Command, typed: Typed) -> None:
     """Write the models. Raises TondoError."""
     from tondo.api.generate import generate
-    from tondo.cli.terminal import Screen
 
     place = Path(command.generator).resolve()
     folder = command.output or Path(f"{place.name if place.is_dir() else place.stem}_models")
     started = time.perf_counter()
-    with Screen(typed.respelled) as screen:
+    with typed.screen() as screen:
         models = generate(
             command.generator, command.seeds, command.options, output=folder, watch=screen.watch
         )

@@ -36,9 +36,8 @@ class Command:
 def run(command: Command, typed: Typed) -> None:
     """Lift the photo. Raises TondoError."""
     from tondo.api.lift import lift
-    from tondo.cli.terminal import Screen
 
-    with Screen(typed.respelled) as screen:
+    with typed.screen() as screen:
         lifted = lift(
             command.photo,
             command.generator,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -69,9 +68,13 @@ def _prepare_scene(command: Command, typed: Typed) -> None:
     from tondo.cli.terminal import result_console
     from tondo.sfm.prepare import prepare
 
-    with _bars() as show:
+    with typed.screen() as screen:
         prepared = prepare(
-            command.photos, command.output, command.scene, force=command.force, on_progress=show
+            command.photos,
+            command.output,
+            command.scene,
+            force=command.force,
+            on_progress=screen.count,
         )
     console = result_console()
     console.print(
@@ -91,9 +94,13 @@ def _prepare_pictures(command: Command, typed: Typed) -> None:
     from tondo.cli.terminal import result_console
     from tondo.pictures.prepare import prepare_pictures
 
-    with _bars() as show:
+    with typed.screen() as screen:
         prepared = prepare_pictures(
-            command.photos, command.output, command.gan, force=command.force, on_progress=show
+            command.photos,
+            command.output,
+            command.gan,
+            force=command.force,
+            on_progress=screen.count,
         )
     console = result_console()
     size = f"{prepared.size}x{prepared.size}"
@@ -118,30 +125,6 @@ def _print_advice(advice: Sequence[str], folder: Path) -> None:
     for line in advice:
         console.print(f"- {line}")
     console.print(f"report: {folder / 'report.html'}")
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows (stage, done, total) as bars."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from tondo.cli.terminal import progress_console
-
-    columns = (
-        TextColumn("{task.description:<20}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=progress_console()) as bars:
-        tasks: dict[str, int] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
-
-        yield show
 
 
 VERB = Verb(

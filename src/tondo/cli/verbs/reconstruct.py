@@ -14,10 +14,8 @@ from tondo.errors import OptionError, check_number
 from tondo.scenes.options import ReconstructOptions
 
 if TYPE_CHECKING:
-    from tondo.cli.terminal import Screen
     from tondo.runs.loop import Result
     from tondo.runs.method import Report
-    from tondo.runs.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -69,25 +67,18 @@ def train_shown(
         command: the record of `tondo reconstruct`, or of another command with the same fields.
         again: the command that goes on after Ctrl-C, but for --resume.
     """
-    from tondo.cli.terminal import Screen
+    from tondo.cli.training import shown
     from tondo.kernels.threads import set_num_threads
-    from tondo.runs.loop import Interrupted
 
-    given = {name.removeprefix("options.") for name in typed.given}
     how = {"force": command.force, "resume": command.resume}
     check_method(command, typed)
     check_number("threads", command.threads, 1)
     if command.threads:
         set_num_threads(command.threads)
-    with Screen(typed.respelled) as screen:
-        try:
-            return train(
-                source, command.output, command.options, **how, given=given, watch=_watch(screen)
-            )
-        except Interrupted as stopped:
-            screen.close()
-            print(f"\n{stopped}; go on with:\n  {shlex.join(['tondo', *again, '--resume'])}")
-            raise KeyboardInterrupt from None
+    with shown(typed, again, _about) as watch:
+        return train(
+            source, command.output, command.options, **how, given=typed.options, watch=watch
+        )
 
 
 def check_method(command: Any, typed: Typed) -> None:
@@ -100,44 +91,33 @@ def check_method(command: Any, typed: Typed) -> None:
             raise OptionError(f"`{option}` goes with `method={other}`, not with {method}")
 
 
-def _watch(screen: Screen) -> Watch:
+def _about(report: Report) -> str | None:
     from tondo.runs.events import Step
-    from tondo.runs.watch import Watch
 
-    def step(report: Report) -> None:
-        event = report.event
-        if isinstance(event, Step) and event.psnr is not None:
-            splats = "" if event.splats is None else f", {event.splats} splats"
-            about = f"{event.psnr:.1f} dB{splats}, step {event.step}"
-            screen.show("training", report.fraction, 1.0, about)
-
-    return Watch(screen.note, screen.show, step)
+    event = report.event
+    if not isinstance(event, Step) or event.psnr is None:
+        return None
+    splats = "" if event.splats is None else f", {event.splats} splats"
+    return f"{event.psnr:.1f} dB{splats}, step {event.step}"
 
 
 def print_result(result: Result) -> None:
     """The table at the end."""
-    from rich.table import Table
+    from tondo.cli.training import print_figures
 
-    from tondo.cli.terminal import result_console
-
-    table = Table(title=f"{result.run.path}")
-    for column in ("what", "value"):
-        table.add_column(column, justify="right" if column == "value" else "left")
+    figures, s = {}, result.summary
     if result.metrics is not None:
         mean = result.metrics.mean
-        count = len(result.metrics.per_image)
-        table.add_row(f"PSNR, {count} held-out photos", f"{mean.psnr:.2f} dB")
-        table.add_row("SSIM", f"{mean.ssim:.4f}")
-        table.add_row("perceptual distance", f"{mean.perceptual:.4f}")
-    s = result.summary
+        figures[f"PSNR, {len(result.metrics.per_image)} held-out photos"] = f"{mean.psnr:.2f} dB"
+        figures["SSIM"] = f"{mean.ssim:.4f}"
+        figures["perceptual distance"] = f"{mean.perceptual:.4f}"
     if "splats" in s:
-        table.add_row("splats", f"{s['splats']}")
-    table.add_row("steps", f"{s['steps']}")
-    table.add_row("training", f"{s['train_seconds']:.1f} s on {s['threads']} threads")
+        figures["splats"] = f"{s['splats']}"
+    figures["steps"] = f"{s['steps']}"
+    figures["training"] = f"{s['train_seconds']:.1f} s on {s['threads']} threads"
     if "seconds_before" in s:
-        table.add_row("before training", f"{s['seconds_before']:.1f} s")
-    table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
-    result_console().print(table)
+        figures["before training"] = f"{s['seconds_before']:.1f} s"
+    print_figures(result, figures)
     print(f"next: tondo export {shlex.quote(str(result.run.path))} -o model.glb")
 
 

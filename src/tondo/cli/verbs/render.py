@@ -35,9 +35,8 @@ class Command:
 def run(command: Command, typed: Typed) -> None:
     """Render what was asked for and say what came of it. Raises TondoError."""
     from tondo.api.render_files import render_files
-    from tondo.cli.terminal import Screen
 
-    with Screen(typed.respelled) as screen:
+    with typed.screen() as screen:
         done = render_files(
             command.run,
             command.options,

@@ -14,11 +14,9 @@ from tondo.errors import check_number
 from tondo.gan.options import TrainOptions
 
 if TYPE_CHECKING:
-    from tondo.cli.terminal import Screen
     from tondo.gan.files.generator_file import Trained
     from tondo.runs.loop import Result
     from tondo.runs.method import Report
-    from tondo.runs.watch import Watch
 
 SPINS = 3000  # more is hardly faster, and beside another program slower (docs/notes/gan.md)
 
@@ -79,30 +77,23 @@ def run(command: Command, typed: Typed) -> None:
 
 def _lead(command: Command, typed: Typed) -> None:
     """What the first process, or the only one, does."""
-    from tondo.cli.terminal import Screen
+    from tondo.cli.training import shown
     from tondo.gan.training.session import train_generator
     from tondo.gan.training.worker import ending_workers
-    from tondo.runs.loop import Interrupted
     from tondo.runs.run_directory import check_run_target
 
-    with Screen(typed.respelled) as screen:
-        try:
-            with ending_workers():
-                check_run_target(command.output, force=command.force, resume=command.resume)
-                result = train_generator(
-                    command.pictures,
-                    command.output,
-                    command.options,
-                    force=command.force,
-                    resume=command.resume,
-                    given=[name.removeprefix("options.") for name in typed.given],
-                    watch=_watch(screen),
-                )
-        except Interrupted as stopped:
-            screen.close()
-            again = ["tondo", "train", str(command.pictures), "-o", str(command.output), "--resume"]
-            print(f"\n{stopped}; go on with:\n  {shlex.join(again)}")
-            raise KeyboardInterrupt from None
+    again = ["train", str(command.pictures), "-o", str(command.output)]
+    how = {"force": command.force, "resume": command.resume}
+    with shown(typed, again, _about) as watch, ending_workers():
+        check_run_target(command.output, **how)
+        result = train_generator(
+            command.pictures,
+            command.output,
+            command.options,
+            **how,
+            given=typed.options,
+            watch=watch,
+        )
     _print_result(result)
 
 
@@ -124,37 +115,29 @@ def _share_cores(threads: int | None) -> None:
         set_num_threads(threads or max(1, num_threads() // beside))
 
 
-def _watch(screen: Screen) -> Watch:
+def _about(report: Report) -> str | None:
     from tondo.runs.events import GanStep
-    from tondo.runs.watch import Watch
 
-    def step(report: Report) -> None:
-        event = report.event
-        if isinstance(event, GanStep):
-            about = (
-                f"{event.pictures / 1000:.1f}k pictures, {report.rate:.1f}/s, D {event.real:+.2f} "
-                f"{event.fake:+.2f}"
-            )
-            screen.show("training", report.fraction, 1.0, about)
-
-    return Watch(screen.note, screen.show, step)
+    event = report.event
+    if not isinstance(event, GanStep):
+        return None
+    return (
+        f"{event.pictures / 1000:.1f}k pictures, {report.rate:.1f}/s, D {event.real:+.2f} "
+        f"{event.fake:+.2f}"
+    )
 
 
 def _print_result(result: Result[Trained]) -> None:
-    from rich.table import Table
-
-    from tondo.cli.terminal import result_console
+    from tondo.cli.training import print_figures
 
     s = result.summary
-    table = Table(title=f"{result.run.path}")
-    for column in ("what", "value"):
-        table.add_column(column, justify="right" if column == "value" else "left")
-    table.add_row("pictures", f"{s['pictures']:,}")
-    table.add_row("shown", f"{s['kimg']:.1f} thousand")
-    table.add_row("training", f"{s['train_seconds'] / 60:.1f} min on {s['threads']} threads")
-    table.add_row("a second", f"{1000 * s['kimg'] / max(1e-9, s['train_seconds']):.1f} pictures")
-    table.add_row("peak memory", f"{s['peak_memory_mb']:.0f} MB")
-    result_console().print(table)
+    figures = {
+        "pictures": f"{s['pictures']:,}",
+        "shown": f"{s['kimg']:.1f} thousand",
+        "training": f"{s['train_seconds'] / 60:.1f} min on {s['threads']} threads",
+        "a second": f"{1000 * s['kimg'] / max(1e-9, s['train_seconds']):.1f} pictures",
+    }
+    print_figures(result, figures)
     print(f"samples: {result.run.renders_dir / 'grid.png'}")
     run = shlex.quote(str(result.run.path))
     print(f"next: tondo generate {run} --seeds 0-7 -o models")

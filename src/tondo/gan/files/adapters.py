@@ -118,12 +118,6 @@ def adapter_parameters(generator: nn.Module) -> list[nn.Parameter]:
     ]
 
 
-def trained_share(generator: nn.Module) -> float:
-    """Parameters of the adapters relative to those of the generator without them."""
-    own = sum(p.numel() for p in adapter_parameters(generator))
-    return own / (sum(p.numel() for p in generator.parameters()) - own)
-
-
 def merged(generator: Generator) -> Generator:
     """A plain generator, adapters added into its weights; frozen. The given one stays as it is."""
     weights = {k: v for k, v in generator.state_dict().items() if ".parametrizations." not in k}

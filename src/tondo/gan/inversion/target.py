@@ -14,7 +14,7 @@ from torch import Tensor
 from tondo.errors import InputError
 from tondo.io.images import ImageData, read_image
 from tondo.pictures.background import BORDER_SHARE, background_mask, measure_border, object_box
-from tondo.pictures.crop import MARGIN, Square, centre_squares, cropped
+from tondo.pictures.crop import MARGIN, Square, cropped, middle_squares
 
 LEAST_SIDE = 8  # pixels of a photo; chosen, not measured
 WORKED_SIDE = 512  # a cut-out is found on a picture of at most this size; chosen
@@ -57,7 +57,7 @@ def read_target(path: Path, size: int, *, scenery: bool) -> Target:
             f"{path} has {width}x{height} pixels: at least {LEAST_SIDE}x{LEAST_SIDE} are needed"
         )
     if scenery:
-        (square,) = centre_squares([(width, height)])
+        (square,) = middle_squares([(width, height)], whole=False)
         image = torch.from_numpy(cropped(photo.rgb.numpy(), square, size).copy()).float() / 255
         return Target(image, None, "the thing fills the middle of the photo; scenery was kept")
     photo = _reduced(photo)

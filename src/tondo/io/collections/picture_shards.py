@@ -6,7 +6,6 @@ shard holds `images` [n, C, S, S] uint8, and where known `viewmats`, `Ks` and `l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from tondo.data.photos import Skipped
 from tondo.data.pictures import PictureSet
 from tondo.errors import InputError
 from tondo.io.atomic import atomic_path, write_json
-from tondo.io.json_files import read_json
+from tondo.io.json_files import read_json, typed, whole
+from tondo.io.named_files import is_file
 
 MANIFEST = "pictures.json"
 FORMAT = 1  # version of the manifest
@@ -61,10 +61,7 @@ class Manifest:
 
 def is_prepared(folder: Path) -> bool:
     """Whether `folder` holds a manifest of a prepared picture set."""
-    try:
-        return (Path(folder) / MANIFEST).is_file()
-    except OSError:
-        return False
+    return is_file(Path(folder) / MANIFEST)
 
 
 def write_shard(
@@ -129,23 +126,18 @@ def load_pictures(folder: Path) -> PictureSet:
     manifest = read_manifest(folder)
     parts = [_open_shard(folder, index, manifest) for index in range(len(manifest.counts))]
     names = list(parts[0])
-    whole = {n: parts[0][n] if len(parts) == 1 else _joined([p[n] for p in parts]) for n in names}
+    joined = {
+        n: parts[0][n] if len(parts) == 1 else torch.cat([p[n] for p in parts]) for n in names
+    }
     try:
         return PictureSet(
-            images=whole["images"],
-            viewmats=whole.get("viewmats"),
-            Ks=whole.get("Ks"),
-            labels=whole.get("labels"),
+            **joined,
             class_names=manifest.class_names,
             source=manifest.source,
             is_plain=manifest.is_plain,
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{folder} is damaged: {error}; prepare the pictures again") from error
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat(list(parts))
 
 
 def _open_shard(folder: Path, index: int, manifest: Manifest) -> dict[str, Tensor]:
@@ -188,26 +180,20 @@ def _manifest(content: object) -> Manifest:
     if not isinstance(counts, list) or not 1 <= len(counts) <= 100_000:
         raise ValueError("counts must be a list of the shards' numbers of pictures")
     class_names = content["class_names"]
-    options = content["options"]
-    if not isinstance(options, dict):
-        raise ValueError("options must be a JSON object")
-    left_out = content["left_out"]
-    if not isinstance(left_out, list) or not all(isinstance(item, dict) for item in left_out):
-        raise ValueError("left_out must be a list of objects")
+    left_out = [
+        typed("left_out", one, dict) for one in typed("left_out", content["left_out"], list)
+    ]
     manifest = Manifest(
-        source=_text(content["source"], "source"),
-        size=_whole(content["size"], "size", _MAX_SIZE),
-        channels=_whole(content["channels"], "channels", 4),
-        is_plain=_truth(content["is_plain"], "is_plain"),
-        counts=tuple(_whole(count, "counts", _MAX_COUNT) for count in counts),
-        class_names=None if class_names is None else _texts(class_names, "class_names"),
-        has_cameras=_truth(content["has_cameras"], "has_cameras"),
-        names=_texts(content["names"], "names"),
-        left_out=tuple(
-            Skipped(_text(item["name"], "name"), _text(item["reason"], "reason"))
-            for item in left_out
-        ),
-        options=options,
+        source=typed("source", content["source"], str),
+        size=whole("size", content["size"], _MAX_SIZE),
+        channels=whole("channels", content["channels"], 4),
+        is_plain=typed("is_plain", content["is_plain"], bool),
+        counts=tuple(whole("counts", count, _MAX_COUNT) for count in counts),
+        class_names=None if class_names is None else _texts("class_names", class_names),
+        has_cameras=typed("has_cameras", content["has_cameras"], bool),
+        names=_texts("names", content["names"]),
+        left_out=tuple(Skipped(*_texts("left_out", [o["name"], o["reason"]])) for o in left_out),
+        options=typed("options", content["options"], dict),
     )
     if manifest.channels < 3:
         raise ValueError(f"channels must be 3 or 4, got {manifest.channels}")
@@ -216,25 +202,5 @@ def _manifest(content: object) -> Manifest:
     return manifest
 
 
-def _whole(value: object, name: str, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name} must be a whole number within 1..{most}, got {str(value)[:40]!r}")
-    return value
-
-
-def _truth(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false, got {str(value)[:40]!r}")
-    return value
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, got {str(value)[:40]!r}")
-    return value
-
-
-def _texts(value: object, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"{name} must be a list of texts")
-    return tuple(_text(item, name) for item in value)
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    return tuple(typed(name, item, str) for item in typed(name, value, list))

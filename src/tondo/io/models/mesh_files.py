@@ -22,7 +22,7 @@ from tondo.data.mesh import Mesh
 from tondo.data.similarity import Similarity, nearby
 from tondo.errors import InputError, OptionError
 from tondo.io.atomic import write_bytes
-from tondo.io.models.mesh_frames import frame_words, read_frame, read_offset, write_offset
+from tondo.io.models.mesh_frames import frame_words, read_offset, read_up, write_offset
 from tondo.io.models.ply import read_header
 from tondo.io.srgb import linear_from_srgb, srgb_from_linear
 
@@ -153,13 +153,11 @@ def read_world_mesh(path: Path, frame: Frame | None, up: Tensor) -> Mesh:
         InputError: as `read_mesh`.
     """
     mesh = read_mesh(path)
-    says = read_frame(path)
-    if frame is None:
-        frame = "world" if says is None or says.up is None else "format"
-    if frame == "world":
+    said = read_up(path)
+    if frame == "world" or (frame is None and said is None):
         return mesh
-    if says is not None and says.up is not None:
-        up = torch.tensor(says.up)  # of 32 bits, which nine digits tell exactly
+    if said is not None:
+        up = torch.tensor(said)  # of 32 bits, which nine digits tell exactly
     return turned(mesh, format_from_world(up, UP_AXES[path.suffix.lower()]).T)
 
 

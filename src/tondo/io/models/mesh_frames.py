@@ -12,8 +12,9 @@ import json
 import math
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +30,9 @@ _FRAME = re.compile(rf"\bTondo frame=(?:world|format up=({_NUMBER}),({_NUMBER}),
 _OFFSET = re.compile(rf"\bTondo offset=({_NUMBER}),({_NUMBER}),({_NUMBER})")
 
 
-@dataclass(frozen=True)
-class FileFrame:
-    """The axes that a file of ours says it has.
-
-    Attributes:
-        up: the world's up direction, which the file has along its format's up axis; None where the
-            file has the world's axes.
-    """
-
-    up: tuple[float, float, float] | None
-
-
 def frame_words(up: NDArray[np.float64] | None) -> str:
     """The line of words, at most 70 characters, of a file whose axes are its format's (`up` as in
-    `FileFrame`) or the world's (None)."""
+    `read_up`) or the world's (None)."""
     if up is None:
         return f"{WORDS} frame=world"
     return f"{WORDS} frame=format up=" + ",".join(f"{v:.9g}" for v in up.tolist())
@@ -54,19 +43,16 @@ def offset_words(offset: NDArray[np.float64]) -> str:
     return f"{WORDS} offset=" + ",".join(f"{v:.17g}" for v in offset.tolist())
 
 
-def read_frame(path: Path) -> FileFrame | None:
-    """What a mesh's file says, or None where it says nothing, as other programs' files do.
+def read_up(path: Path) -> tuple[float, float, float] | None:
+    """The world's up direction, if a mesh's file says that it has it along its format's up axis;
+    None where it has the world's axes, or says nothing, as other programs' files do.
 
     Raises:
         InputError: the file cannot be read.
     """
     found = _FRAME.search(_words_of(path))
-    if found is None:
-        return None
-    if found[1] is None:
-        return FileFrame(None)
-    up = _three(found)
-    return FileFrame(up) if up is not None and 0.99 < math.hypot(*up) < 1.01 else None
+    up = None if found is None else _three(found.groups())
+    return up if up is not None and 0.99 < math.hypot(*up) < 1.01 else None
 
 
 def offset_path(path: Path) -> Path:
@@ -97,7 +83,7 @@ def read_offset(path: Path) -> NDArray[np.float64]:
         InputError: `NAME.offset.json` is damaged.
     """
     if path.suffix.lower() == ".ply" and (found := _OFFSET.search(_words_of(path))):
-        return np.array(_three(found) or (0.0, 0.0, 0.0))
+        return np.array(_three(found.groups()) or (0.0, 0.0, 0.0))
     place = offset_path(path)
     if not place.is_file():
         return np.zeros(3)
@@ -111,10 +97,9 @@ def _json_offset(place: Path) -> tuple[float, float, float] | None:
     try:
         if place.stat().st_size > _MAX_JSON:
             return None
-        x, y, z = (float(v) for v in json.loads(place.read_text(encoding="utf-8"))["offset"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return _three(json.loads(place.read_text(encoding="utf-8"))["offset"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return (x, y, z) if all(map(math.isfinite, (x, y, z))) else None
 
 
 def _words_of(path: Path) -> str:
@@ -153,9 +138,9 @@ def _head_words(path: Path, head: bytes) -> str:
     return "\n".join(lines)
 
 
-def _three(found: re.Match[str]) -> tuple[float, float, float] | None:
+def _three(values: Iterable[Any]) -> tuple[float, float, float] | None:
     try:
-        x, y, z = (float(found[k]) for k in (1, 2, 3))
-    except ValueError:
+        x, y, z = (float(value) for value in values)
+    except (ValueError, TypeError, OverflowError):
         return None
     return (x, y, z) if all(map(math.isfinite, (x, y, z))) else None

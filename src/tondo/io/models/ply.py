@@ -214,7 +214,7 @@ def read_points(path: Path, world_from_scene: Similarity = IDENTITY) -> PointClo
     missing = [f for f in ("x", "y", "z") if f not in names]
     if missing:
         raise InputError(f"{path} has no field {', '.join(missing)} in its vertices.")
-    places = _columns(path, table, ["x", "y", "z"], torch.float64)
+    places = _columns(path, table, ["x", "y", "z"], np.float64)
     points = world_from_scene.to_scene(places).float()
     colors = torch.full((len(table), 3), 128, dtype=torch.uint8)
     for fields in (["red", "green", "blue"], ["r", "g", "b"]):
@@ -366,10 +366,9 @@ def _read_ascii(path: Path, file: BinaryIO, count: int, dtype: np.dtype) -> np.n
     return table
 
 
-def _numbers(table: np.ndarray, fields: list[str]) -> Tensor:
-    """[N, len(fields)] float32 of the named fields, whatever they are; -inf for one that is not
-    there."""
-    out = np.full((len(table), len(fields)), -np.inf, dtype=np.float32)
+def _numbers(table: np.ndarray, fields: list[str], dtype: type = np.float32) -> Tensor:
+    """[N, len(fields)] of the named fields, whatever they are; -inf for one that is not there."""
+    out: np.ndarray = np.full((len(table), len(fields)), -np.inf, dtype=dtype)
     for i, name in enumerate(fields):
         if name in (table.dtype.names or ()):
             with np.errstate(over="ignore", invalid="ignore"):
@@ -377,14 +376,9 @@ def _numbers(table: np.ndarray, fields: list[str]) -> Tensor:
     return torch.from_numpy(out)
 
 
-def _columns(
-    path: Path, table: np.ndarray, fields: list[str], dtype: torch.dtype = torch.float32
-) -> Tensor:
+def _columns(path: Path, table: np.ndarray, fields: list[str], dtype: type = np.float32) -> Tensor:
     """[N, len(fields)] of the named fields, finite in 32 bits."""
-    tensor = torch.empty(len(table), len(fields), dtype=dtype)
-    for i, name in enumerate(fields):
-        with np.errstate(over="ignore", invalid="ignore"):
-            tensor.numpy()[:, i] = table[name]
+    tensor = _numbers(table, fields, dtype)
     try:
         check_finite("/".join(fields[:4]), tensor.float())
     except ValueError as error:

@@ -32,6 +32,7 @@ from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Exposures, Scene, Splats
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
+from tondo.io.json_files import finite, typed, whole
 
 FORMAT_VERSION = 1  # of scene.json
 PLACED_VERSION = 2  # with a place in the world, which programs that know 1 alone would ignore
@@ -66,18 +67,12 @@ def save_scene(path: Path, scene: Scene | FieldScene) -> None:
         "up": scene.up.tolist(),
         "radius": scene.radius,
         "center": scene.center.tolist(),
-        **_place(scene.world_from_scene),
         **about,
     }
+    if not scene.world_from_scene.is_identity:  # all were in the world's own place once
+        about["world_from_scene"] = dataclasses.asdict(scene.world_from_scene)
     data = safetensors.torch.save(tensors, metadata={"tondo_scene": json.dumps(about)})
     write_bytes(path, data)
-
-
-def _place(world_from_scene: Similarity) -> dict[str, Any]:
-    """Nothing for a scene that is in the world's own units and place, as all were once."""
-    if world_from_scene.is_identity:
-        return {}
-    return {"world_from_scene": dataclasses.asdict(world_from_scene)}
 
 
 def _field_parts(scene: FieldScene) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -151,20 +146,17 @@ def _stored(path: Path) -> tuple[dict[str, Tensor], str]:
 def _field(tensors: dict[str, Tensor], about: Any) -> tuple[AnyField, Marching]:
     space = about["space"]
     center = _vector("center of the space", space["center"]).tolist()
-    contracted = space["contracted"]
-    if not isinstance(contracted, bool):
-        raise ValueError(f"contracted must be true or false, got {contracted!r}")
     where = Space(
         (center[0], center[1], center[2]),
         _positive("radius of the space", space["radius"]),
-        contracted,
+        typed("contracted", space["contracted"], bool),
         tensors["occupied"],
     )
     steps = about["marching"]
     marching = Marching(
         _positive("step", steps["step"]),
         _positive("1 + cone", 1 + steps["cone"]) - 1,
-        _whole("max_steps", steps["max_steps"], MOST_STEPS),
+        whole("max_steps", steps["max_steps"], MOST_STEPS),
         _positive("stop", steps["stop"]),
     )
     return _field_in(where, tensors, about), marching
@@ -176,12 +168,12 @@ def _field_in(space: Space, tensors: dict[str, Tensor], about: Any) -> AnyField:
         return FrequencyField(tensors["coarse"], tensors["fine"], space, shape)
     encoding: HashEncoding | DctEncoding
     if "tables" in tensors:
-        resolutions = tuple(_whole("resolutions", one, 2**20) for one in about["resolutions"])
+        resolutions = tuple(whole("resolutions", one, 2**20) for one in about["resolutions"])
         encoding = HashEncoding(tensors["tables"], resolutions)
     else:
-        cells = _whole("cells", about["cells"], 2**14)
+        cells = whole("cells", about["cells"], 2**14)
         encoding = DctEncoding(tensors["planes"], tensors["lines"], cells)
-    heads = Heads(tensors["weights"], encoding.width, _whole("hidden", about["hidden"], 256))
+    heads = Heads(tensors["weights"], encoding.width, whole("hidden", about["hidden"], 256))
     if about.get("density_per") != "radius":
         heads = _per_radius(heads, space.radius)
     return Field(encoding, heads, space)
@@ -197,12 +189,12 @@ def _per_radius(heads: Heads, radius: float) -> Heads:
 
 
 def _frequency_shape(about: Any) -> FrequencyShape:
-    coarse, fine = (_whole("samples", one, 4096) for one in about["samples"])
+    coarse, fine = (whole("samples", one, 4096) for one in about["samples"])
     return FrequencyShape(
-        _whole("places", about["places"], 24),
-        _whole("directions", about["directions"], 24),
-        _whole("width", about["width"], 4096),
-        _whole("depth", about["depth"], 64),
+        whole("places", about["places"], 24),
+        whole("directions", about["directions"], 24),
+        whole("width", about["width"], 4096),
+        whole("depth", about["depth"], 64),
         (coarse, fine),
     )
 
@@ -221,40 +213,23 @@ def _frame(about: Any) -> dict[str, Any]:
     place = IDENTITY
     if version == PLACED_VERSION:
         stored = about["world_from_scene"]
-        x, y, z = (_finite("translation", one) for one in stored["translation"])
+        x, y, z = (finite("translation", one) for one in stored["translation"])
         place = Similarity(_positive("scale", stored["scale"]), (x, y, z))
     frame = {"background": background, "up": up, "radius": radius, "center": center}
     return {**frame, "world_from_scene": place}
 
 
 def _positive(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    if not (math.isfinite(value) and value > 0):
+    number = finite(name, value)
+    if not number > 0:
         raise ValueError(f"{name} must be positive, got {value}")
-    return float(value)
-
-
-def _finite(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} must be finite numbers, got {value!r}")
-    return float(value)
-
-
-def _whole(name: str, value: object, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
-    return value
+    return number
 
 
 def _vector(name: str, value: object) -> Tensor:
     """[3] float32 from a JSON list of three finite numbers."""
-    if (
-        not isinstance(value, list)
-        or len(value) != 3
-        or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-    ):
+    if not isinstance(value, list) or len(value) != 3:
         raise ValueError(f"{name} must be three numbers, got {value!r}")
-    tensor = torch.tensor([float(v) for v in value], dtype=torch.float32)
+    tensor = torch.tensor([finite(name, v) for v in value], dtype=torch.float32)
     check_finite(name, tensor)
     return tensor

@@ -152,8 +152,9 @@ def check_rigid(
     if abs(determinant) <= 1e-6 * max(1e-12, lengths.prod()):
         raise InputError(f"{what} is singular: its 3x3 part must be a rotation")
     if np.abs(rotation.T @ rotation - np.eye(3)).max() > tolerance:
+        axes = ", ".join(f"{length:.4g}" for length in lengths)
         raise InputError(
-            f"{what} scales or shears (its axes are {_three(lengths)} long): its 3x3 part must be "
+            f"{what} scales or shears (its axes are {axes} long): its 3x3 part must be "
             "a rotation; divide the scale out"
         )
     if determinant < 0:
@@ -226,7 +227,3 @@ def _check_size(frame: Frame, image: ImageData) -> None:
             f"{frame.lens.width}x{frame.lens.height}, {frame.path} is {width}x{height}; "
             "scale the photos back, or the intrinsics (w h fl_x fl_y cx cy) to the photos"
         )
-
-
-def _three(values: NDArray[np.float64]) -> str:
-    return ", ".join(f"{value:.4g}" for value in values)

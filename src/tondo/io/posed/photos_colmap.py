@@ -57,9 +57,11 @@ def load_model(
 ) -> PhotoSet:
     """The photos of the model in `folder`; as `tondo.io.posed.photos.load_posed`."""
     model = read_model(folder)
-    root = _photo_folder(source, folder, model)
-    frames, ids, skipped, scaled = _model_frames(model, root, source)
-    masks = find_masks([frame.path for frame in frames], _above(root, source), choice)
+    base = source if source.is_dir() else source.parent
+    root = _photo_folder(base, folder, model)
+    frames, ids, skipped, scaled = _model_frames(model, root, base)
+    around = base if root.is_relative_to(base) else root
+    masks = find_masks([frame.path for frame in frames], around, choice)
     known = {mask.path.name for mask in masks.of.values()}
     skipped = [one for one in skipped if Path(one.name).name not in known]
     frames.sort(key=lambda frame: frame.name)
@@ -84,17 +86,11 @@ def load_model(
         up=cameras_up(viewmats).direction.float(),
         is_render=False,
         skipped=tuple(sorted(skipped + found.skipped + unreadable, key=lambda one: one.name)),
-        source=f"COLMAP model {_below(folder, source)}{note}",
+        source=f"COLMAP model {_below(folder, base)}{note}",
         masks=masks.note,
         notes=(*found.notes, *notes, *dropped),
         world_from_scene=found.world_from_scene,
     )
-
-
-def _above(root: Path, source: Path) -> Path:
-    """The folder around which the masks of photos in `root` are looked for."""
-    base = source if source.is_dir() else source.parent
-    return base if root.is_relative_to(base) else root
 
 
 def _ply_points(
@@ -123,10 +119,10 @@ def model_cameras(folder: Path, world_from_scene: Similarity) -> list[NamedCamer
 
 
 def _model_frames(
-    model: ColmapModel, root: Path, source: Path
+    model: ColmapModel, root: Path, base: Path
 ) -> tuple[list[Frame], dict[str, int], list[Skipped], int]:
     """Frames of a model's photos, image ids by name, what is left out, how many lenses scaled."""
-    prefix = _below(root, source)
+    prefix = _below(root, base)
     prefix = "" if prefix == "." else f"{prefix}/"
     frames, ids, skipped, scaled = [], {}, [], 0
     for image, found in zip(
@@ -153,9 +149,8 @@ def _model_frames(
     return frames, ids, skipped, scaled
 
 
-def _photo_folder(source: Path, folder: Path, model: ColmapModel) -> Path:
+def _photo_folder(base: Path, folder: Path, model: ColmapModel) -> Path:
     """Where the model's photos are: `images` beside the model or above it, or right there."""
-    base = source if source.is_dir() else source.parent
     nearest = [base, folder, *folder.absolute().parents[:3]]
     candidates = [below for place in nearest for below in _image_folders(place)] + [base, folder]
     names = [image.name for image in model.images]
@@ -187,10 +182,6 @@ def _find(root: Path, names: Sequence[str]) -> list[NamedFile]:
     return find_files(root, names, _WHAT * len(names))
 
 
-def _below(path: Path, source: Path) -> str:
-    """`path` as seen from `source`, "." for itself, or its own name if it is elsewhere."""
-    base = source if source.is_dir() else source.parent
-    try:
-        return path.relative_to(base).as_posix()
-    except ValueError:
-        return path.name
+def _below(path: Path, base: Path) -> str:
+    """`path` as seen from `base`, "." for itself, or its own name if it is elsewhere."""
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name

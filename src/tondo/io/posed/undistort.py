@@ -171,11 +171,8 @@ def _undistort_rgba(
 
 
 def _smaller(array: NDArray, size: tuple[int, int]) -> NDArray:
-    return (
-        array
-        if size == array.shape[1::-1]
-        else cv2.resize(array, size, interpolation=cv2.INTER_AREA)
-    )
+    is_same = size == array.shape[1::-1]
+    return array if is_same else cv2.resize(array, size, interpolation=cv2.INTER_AREA)
 
 
 def _camera(lens: Lens) -> pycolmap.Camera:
