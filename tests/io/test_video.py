@@ -89,7 +89,7 @@ def test_nothing_is_left_of_a_failed_video(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one frame"):
         write_video(path, [], fps=10)
     with pytest.raises(ValueError, match="uint8"):
-        write_video(path, [torch.zeros(H, W, 3)], fps=10)
+        write_video(path, [torch.zeros(H, W, 3, dtype=torch.int64)], fps=10)
     with pytest.raises(ValueError, match="fps"):
         write_video(path, [frame(0, sharp=True)], fps=0)
     with pytest.raises(OutputError, match="its ending must be"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from tondo.api.options import ExportOptions
-from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Splats
@@ -106,7 +104,8 @@ def _export_mesh(
     given = None
     if options.cameras is not None:
         given = read_cameras(Path(options.cameras), scene.world_from_scene)
-    cameras = given or _known_cameras(opened, how)
+    around = cameras_around(scene.center, scene.radius * how.reach)
+    cameras = given or photo_cameras(opened) or around
     plan = plan_mesh(scene, cameras, how)
     _check_memory(volume_bytes(plan.box, how.resolution), how)
     held_out = held_out_cameras(opened)
@@ -120,12 +119,6 @@ def _export_mesh(
     if note is not None and options.frame == "format":
         watch.note(note)
     return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
-
-
-def _known_cameras(opened: OpenedScene, how: MeshOptions) -> Sequence[Camera]:
-    """Those of the run's photos, or some all around."""
-    around = opened.scene.radius * how.reach
-    return photo_cameras(opened) or cameras_around(opened.scene.center, around)
 
 
 def _kind(output: Path, asked: Literal["mesh", "splats"] | None) -> Literal["mesh", "splats"]:

@@ -138,7 +138,8 @@ def options_of(verb: Verb) -> list[Option]:
 def _walked(verb: Verb, record: type, path: str, group: str) -> Iterator[Option]:
     kinds, about = get_type_hints(record), entries(record)
     for one in dataclasses.fields(record):
-        flag, kind = verb.flags.get(one.name, Flag()), _without_none(kinds[one.name])
+        flag = verb.flags.get(one.name) or FLAGS.get(one.name, Flag())
+        kind = _without_none(kinds[one.name])
         if flag.fixed:
             continue
         if not dataclasses.is_dataclass(kind):
@@ -302,15 +303,20 @@ def color(text: str) -> tuple[float, float, float]:
     named = {"white": (1.0, 1.0, 1.0), "black": (0.0, 0.0, 0.0)}
     if text in named:
         return named[text]
-    try:
-        red, green, blue = (float(part) for part in text.split(","))
-        if all(0 <= value <= 1 for value in (red, green, blue)):
-            return red, green, blue
-    except ValueError:
-        pass
+    found = _three(text)
+    if found is not None and all(0 <= value <= 1 for value in found):
+        return found
     raise argparse.ArgumentTypeError(
         f"expected white, black or r,g,b with three numbers from 0 to 1, got {text!r}"
     )
+
+
+def _three(text: str) -> tuple[float, float, float] | None:
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return x, y, z
 
 
 def direction(text: str) -> tuple[float, float, float]:
@@ -320,11 +326,20 @@ def direction(text: str) -> tuple[float, float, float]:
         sign = -1.0 if word.startswith("-") else 1.0
         x, y, z = (sign if word[-1] == axis else 0.0 for axis in "xyz")
         return x, y, z
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-        length = math.sqrt(x * x + y * y + z * z)
-        if 1e-6 < length < 1e6:
-            return x / length, y / length, z / length
-    except ValueError:
-        pass
+    x, y, z = _three(text) or (0.0, 0.0, 0.0)
+    length = math.sqrt(x * x + y * y + z * z)
+    if 1e-6 < length < 1e6:
+        return x / length, y / length, z / length
     raise argparse.ArgumentTypeError(f"expected a direction such as z, -y or 0,0,1, got {text!r}")
+
+
+# Of fields that several commands have, where a command says nothing else.
+FLAGS = {
+    "run": Flag(metavar="RUN"),
+    "photos": Flag(metavar="PHOTOS"),
+    "generator": Flag(metavar="RUN|NAME"),
+    "cameras": Flag(metavar="FILE"),
+    "features": Flag(metavar="NET"),
+    "masks": Flag(metavar="auto|none|DIR"),
+    "up": Flag(metavar="DIR", parse=direction),
+}

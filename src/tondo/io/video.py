@@ -90,8 +90,8 @@ def write_video(path: Path, frames: Iterable[Tensor], fps: float) -> None:
 
     Args:
         path: the target, ending in .mp4 (or .mkv, .mov).
-        frames: at least one, uint8 [H, W, 3] sRGB, all of one size. An odd side loses its last row
-            or column, since yuv420p has only even ones.
+        frames: at least one, [H, W, 3] sRGB, uint8 or float 0..1, all of one size. An odd side
+            loses its last row or column, since yuv420p has only even ones.
         fps: pictures per second, > 0.
 
     Raises:

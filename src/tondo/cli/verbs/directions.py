@@ -46,5 +46,5 @@ def run(command: Command, typed: Typed) -> None:
 VERB = Verb(
     Command,
     run,
-    {"generator": Flag(metavar="RUN|NAME"), "output": Flag(("-o", "--output"), "DIR")},
+    {"output": Flag(("-o", "--output"), "DIR")},
 )

@@ -157,9 +157,7 @@ def _native() -> Native:
         from tondo import _native as module  # type: ignore[attr-defined]
     except ImportError as error:
         return Native(False, str(error), "none", 0)
-    simd = module.simd() if hasattr(module, "simd") else "unknown"
-    threads = module.num_threads() if hasattr(module, "num_threads") else 0
-    return Native(True, "", str(simd), int(threads))
+    return Native(True, "", module.simd(), module.num_threads())
 
 
 def _rendering() -> tuple[str, str]:

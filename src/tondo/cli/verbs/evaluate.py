@@ -52,11 +52,8 @@ VERB = Verb(
     {
         "run": Flag(metavar="RUN|NAME"),
         "output": Flag(("-o", "--output"), "DIR"),
-        "cameras": Flag(metavar="FILE"),
-        "source": Flag(metavar="PHOTOS"),
-        "masks": Flag(metavar="auto|none|DIR"),
-        "features": Flag(metavar="NET"),
         "background": Flag(metavar="COLOR", parse=color),
+        "source": Flag(metavar="PHOTOS"),
         "mesh": Flag(metavar="TRUTH"),
         "ours": Flag(metavar="FILE"),
     },

@@ -38,6 +38,4 @@ def run(command: Command, typed: Typed) -> None:
     )
 
 
-VERB = Verb(
-    Command, run, {"run": Flag(metavar="RUN"), "output": Flag(("-o", "--output"), "FILE.png")}
-)
+VERB = Verb(Command, run, {"output": Flag(("-o", "--output"), "FILE.png")})

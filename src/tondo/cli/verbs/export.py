@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tondo.api.options import ExportOptions
-from tondo.cli.arguments import Flag, Typed, Verb, direction
+from tondo.cli.arguments import Flag, Typed, Verb
 
 if TYPE_CHECKING:
     from tondo.api.export import Exported
@@ -70,11 +70,8 @@ VERB = Verb(
     Command,
     run,
     {
-        "run": Flag(metavar="RUN"),
         "output": Flag(("-o", "--output"), "FILE"),
         "kind": Flag(("--as",)),
-        "up": Flag(metavar="DIR", parse=direction),
-        "cameras": Flag(metavar="FILE"),
     },
     {"mesh": "the mesh"},
 )

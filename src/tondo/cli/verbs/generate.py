@@ -77,7 +77,6 @@ VERB = Verb(
     Command,
     run,
     {
-        "generator": Flag(metavar="RUN|NAME"),
         "output": Flag(("-o", "--output"), "DIR"),
         "seeds": Flag(metavar="A-B,C", parse=seeds),
         "format": Flag(metavar="F,F", parse=formats),

@@ -131,11 +131,9 @@ VERB = Verb(
     Command,
     run,
     {
-        "photos": Flag(metavar="PHOTOS"),
         "output": Flag(("-o", "--output"), "OUT"),
         "purpose": Flag(("--for",)),
         "classes": Flag(("--class",), "NAME"),
-        "masks": Flag(metavar="auto|none|DIR"),
         "least": Flag(fixed=True),
     },
     {"scene": "for a scene", "gan": "for a generator (--for gan)"},

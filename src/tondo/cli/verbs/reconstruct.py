@@ -131,10 +131,8 @@ VERB = Verb(
     Command,
     run,
     {
-        "photos": Flag(metavar="PHOTOS"),
         "output": Flag(("-o", "--output"), "RUN"),
         "background": Flag(metavar="COLOR", parse=background),
-        "masks": Flag(metavar="auto|none|DIR"),
         "evaluate_at": Flag(metavar="S,S"),
     },
     GROUPS,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tondo.api.options import RenderOptions
-from tondo.cli.arguments import Flag, Typed, Verb, color, direction
+from tondo.cli.arguments import Flag, Typed, Verb, color
 
 if TYPE_CHECKING:
     from tondo.api.render_files import RenderedFiles
@@ -79,11 +79,8 @@ VERB = Verb(
     Command,
     run,
     {
-        "run": Flag(metavar="RUN"),
-        "cameras": Flag(metavar="FILE"),
         "output": Flag(("-o", "--output"), "DIR"),
         "background": Flag(metavar="COLOR", parse=color),
         "video": Flag(metavar="FILE.mp4"),
-        "up": Flag(metavar="DIR", parse=direction),
     },
 )

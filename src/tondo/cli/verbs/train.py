@@ -167,7 +167,6 @@ VERB = Verb(
         "classes": Flag(("--class",), "NAME"),
         "poses": Flag(metavar="PRIOR"),
         "base": Flag(("--from",), "RUN|NAME"),
-        "features": Flag(metavar="NET"),
         **{name: Flag(fixed=True) for name in _FOR_PYTHON},
     },
     {

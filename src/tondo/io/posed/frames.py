@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, Skipped
+from tondo.data.similarity import Similarity
 from tondo.errors import InputError
 from tondo.geometry.cameras import fitted
 from tondo.io.images import PHOTO_SUFFIXES, ImageData, image_size, read_image
@@ -51,6 +52,17 @@ class Frame:
     lens: Lens
     viewmat: NDArray[np.float64]
     mask: MaskFile | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How photos are read; as the arguments of `tondo.io.posed.photos.load_posed`."""
+
+    max_size: int | None
+    holdout: int
+    load_points: bool
+    masks: str
+    world_from_scene: Similarity | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tondo.errors import InputError, check_holdout, check_number
 from tondo.io.images import PHOTO_KINDS, list_photos
 from tondo.io.mask_files import AUTO
 from tondo.io.masks import check_not_masked
-from tondo.io.posed.frames import NamedCamera
+from tondo.io.posed.frames import NamedCamera, Reading
 from tondo.io.posed.photos_colmap import load_model, model_cameras, model_folder
 from tondo.io.posed.photos_transforms import load_transforms, transforms_cameras, transforms_files
 
@@ -74,13 +74,14 @@ def load_posed(
     source = Path(source)
     check_holdout(holdout)
     check_number("max_size", max_size, 1)
+    how = Reading(max_size, holdout, load_points, masks, world_from_scene)
     files = transforms_files(source) if has_poses(source) else []
     if source.is_file() and holdout == 0:
         files = files[:1]
     if files:
-        result = load_transforms(files, max_size, holdout, load_points, masks, world_from_scene)
+        result = load_transforms(files, how)
     elif (folder := model_folder(source)) is not None:
-        result = load_model(source, folder, max_size, holdout, load_points, masks, world_from_scene)
+        result = load_model(source, folder, how)
     else:
         raise _no_poses(source)
     _check_enough(result, source, min_photos)

@@ -21,6 +21,7 @@ from tondo.io.posed.colmap_points import initial_points
 from tondo.io.posed.frames import (
     Frame,
     NamedCamera,
+    Reading,
     lens_for,
     load_masked,
     name_without_ending,
@@ -46,33 +47,25 @@ def model_folder(source: Path) -> Path | None:
     return None
 
 
-def load_model(
-    source: Path,
-    folder: Path,
-    max_size: int | None,
-    holdout: int,
-    load_points: bool,
-    choice: str,
-    world_from_scene: Similarity | None,
-) -> PhotoSet:
+def load_model(source: Path, folder: Path, how: Reading) -> PhotoSet:
     """The photos of the model in `folder`; as `tondo.io.posed.photos.load_posed`."""
     model = read_model(folder)
     base = source if source.is_dir() else source.parent
     root = _photo_folder(base, folder, model)
     frames, ids, skipped, scaled = _model_frames(model, root, base)
     around = base if root.is_relative_to(base) else root
-    masks = find_masks([frame.path for frame in frames], around, choice)
+    masks = find_masks([frame.path for frame in frames], around, how.masks)
     known = {mask.path.name for mask in masks.of.values()}
     skipped = [one for one in skipped if Path(one.name).name not in known]
     frames.sort(key=lambda frame: frame.name)
-    test = {frame.name for frame in frames[::holdout]} if holdout else set()
-    found = placed(frames, world_from_scene, lambda name: sightings_fit(model, ids[name]))
-    photos, unreadable = load_masked(found.frames, masks.of, max_size, test)
+    test = {frame.name for frame in frames[:: how.holdout]} if how.holdout else set()
+    found = placed(frames, how.world_from_scene, lambda name: sightings_fit(model, ids[name]))
+    photos, unreadable = load_masked(found.frames, masks.of, how.max_size, test)
     train = tuple(photo for photo in photos if photo.name not in test)
     viewmats = torch.from_numpy(np.stack([image.viewmat for image in model.images]))
     points: PointCloud | None = None
     notes: tuple[str, ...] = ()
-    if load_points:
+    if how.load_points:
         moved = model_in_scene(model, found.world_from_scene)
         points, notes = initial_points(moved, {ids[photo.name]: photo for photo in train})
         if not len(model.tracks.points) and is_file(folder / _POINTS_PLY):

@@ -21,6 +21,7 @@ from tondo.io.posed.camera_path import camera_path, is_camera_path
 from tondo.io.posed.frames import (
     Frame,
     NamedCamera,
+    Reading,
     lens_for,
     load_masked,
     name_without_ending,
@@ -54,14 +55,7 @@ def transforms_files(source: Path) -> list[Path]:
     return [file for file in [source / "transforms.json"] if is_file(file)]
 
 
-def load_transforms(
-    files: list[Path],
-    max_size: int | None,
-    holdout: int,
-    load_points: bool,
-    choice: str,
-    world_from_scene: Similarity | None,
-) -> PhotoSet:
+def load_transforms(files: list[Path], how: Reading) -> PhotoSet:
     """The photos of a file, or of [train, test] files; as `tondo.io.posed.photos.load_posed`."""
     train_file = read_transforms(files[0])
     test_file = read_transforms(files[1]) if len(files) > 1 else None
@@ -77,7 +71,7 @@ def load_transforms(
         frames = [frame for frame in frames if frame.name not in own] + more
         skipped, test = skipped + more_skipped, own
     elif train_file.test_names is None:
-        test = set(names[::holdout]) if holdout else set()
+        test = set(names[:: how.holdout]) if how.holdout else set()
     if train_file.train_names is not None:
         wanted = {name for name in names if _named(there[name], train_file.train_names)} | test
         skipped += [Skipped(n, "in no split of the file") for n in names if n not in wanted]
@@ -85,13 +79,13 @@ def load_transforms(
     frames.sort(key=lambda frame: frame.name)
     found = [train_file, *([] if test_file is None else [test_file])]
     masks = find_masks(
-        [frame.path for frame in frames], files[0].parent, choice, _named_masks(found)
+        [frame.path for frame in frames], files[0].parent, how.masks, _named_masks(found)
     )
-    there_now = placed(frames, world_from_scene)
-    photos, unreadable = load_masked(there_now.frames, masks.of, max_size, test)
+    there_now = placed(frames, how.world_from_scene)
+    photos, unreadable = load_masked(there_now.frames, masks.of, how.max_size, test)
     kind = f"{train_file.kind} {files[0].name}"
     points, note = None, ""
-    if load_points:
+    if how.load_points:
         points, note = _ply_points(train_file, bool(test), there_now.world_from_scene)
     points, dropped = near_points(points, there_now.frames)
     if scaled:
