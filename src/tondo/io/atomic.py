@@ -36,7 +36,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
         if target.is_dir():
             raise OutputError(f"cannot write {target}: a folder of that name is there already")
         yield temporary
-        _flush(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException as error:
         _discard(temporary, made)
@@ -118,11 +119,6 @@ def _discard(temporary: Path, made: list[Path]) -> None:
 def _output_error(target: Path, error: OSError) -> OutputError:
     reason = error.strerror or str(error)
     return OutputError(f"cannot write {target}: {reason}")
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:

@@ -164,7 +164,15 @@ def _field(tensors: dict[str, Tensor], about: Any) -> tuple[AnyField, Marching]:
 
 def _field_in(space: Space, tensors: dict[str, Tensor], about: Any) -> AnyField:
     if "coarse" in tensors:
-        shape = _frequency_shape(about["frequency"])
+        stored = about["frequency"]
+        coarse, fine = (whole("samples", one, 4096) for one in stored["samples"])
+        shape = FrequencyShape(
+            whole("places", stored["places"], 24),
+            whole("directions", stored["directions"], 24),
+            whole("width", stored["width"], 4096),
+            whole("depth", stored["depth"], 64),
+            (coarse, fine),
+        )
         return FrequencyField(tensors["coarse"], tensors["fine"], space, shape)
     encoding: HashEncoding | DctEncoding
     if "tables" in tensors:
@@ -186,17 +194,6 @@ def _per_radius(heads: Heads, radius: float) -> Heads:
     b2[0] += math.log(radius)
     b3 -= w3[:, 0] * math.log(radius)  # the colours' network reads it too
     return heads
-
-
-def _frequency_shape(about: Any) -> FrequencyShape:
-    coarse, fine = (whole("samples", one, 4096) for one in about["samples"])
-    return FrequencyShape(
-        whole("places", about["places"], 24),
-        whole("directions", about["directions"], 24),
-        whole("width", about["width"], 4096),
-        whole("depth", about["depth"], 64),
-        (coarse, fine),
-    )
 
 
 def _frame(about: Any) -> dict[str, Any]:
