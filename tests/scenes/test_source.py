@@ -9,11 +9,12 @@ import pytest
 
 from small_photos import known_scene, write_photos
 from tiny_generators import tiny_run
+from tondo.errors import InputError
 from tondo.gan.files.open_generator import shipped_names
 from tondo.io.models.ply import write_splats
 from tondo.io.models.scene import save_scene
 from tondo.runs.run_directory import create_run
-from tondo.scenes.source import source_of
+from tondo.scenes.source import check_photos, source_of
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,18 @@ def test_the_name_of_an_installed_generator_is_one_where_nothing_else_is_of_that
 def test_a_folder_with_a_config_of_another_program_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model": "other"}))
     assert source_of(tmp_path).kind == "photos"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("trained", "is a generator, as `tondo train` makes: expected photos of one scene"),
+        ("set", "is a picture set, as `tondo prepare --for gan` makes: expected photos"),
+        ("nowhere", "there is no file or folder"),
+    ],
+)
+def test_a_scene_is_not_made_of_what_trainings_read_or_make(
+    place: Path, name: str, sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        check_photos(source_of(place / name))

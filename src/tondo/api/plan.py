@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 
 from tondo.data.photos import PhotoSet
 from tondo.data.pictures import of_classes
-from tondo.errors import InputError
 from tondo.gan.options import TrainOptions
 from tondo.gan.training.options import OF_NOW as TRAIN_OF_NOW
 from tondo.gan.training.options import check_options
@@ -30,7 +29,7 @@ from tondo.runs.stored_options import stored_options
 from tondo.runs.watch import Watch
 from tondo.scenes.options import OF_NOW, ReconstructOptions
 from tondo.scenes.posed import load_told, masks_of
-from tondo.scenes.source import source_of
+from tondo.scenes.source import check_photos, source_of
 from tondo.sfm.options import PrepareOptions
 from tondo.sfm.photos.gather import is_video, photo_items
 
@@ -64,8 +63,7 @@ def plan_reconstruct(
     check_choice(options.masks)
     check_run_target(Path(output), force=force, resume=resume)
     source = source_of(photos)
-    if not source.path.exists():
-        raise InputError(f"there is no file or folder {photos}")
+    check_photos(source)
     if resume:
         options, _ = stored_options(open_run(Path(output)), "reconstruct", options, OF_NOW)
     chosen = {} if options.steps or options.minutes else {"minutes": "3"}

@@ -10,7 +10,6 @@ from typing import Any
 from tondo.data.field import FieldScene
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
-from tondo.errors import InputError
 from tondo.evaluation.evaluate import metrics_json
 from tondo.io.mask_files import check_choice, stored_choice
 from tondo.io.models.scene import save_scene
@@ -33,7 +32,7 @@ from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.options import OF_NOW, ReconstructOptions
 from tondo.scenes.posed import PREPARED, load_told, masks_of, posed_folder
 from tondo.scenes.same_photos import same_photos, source_to_go_on
-from tondo.scenes.source import Source, source_of
+from tondo.scenes.source import Source, check_photos, source_of
 
 DEFAULT_MINUTES = 3.0  # fox: 32.3 dB after 2, 32.9 after 5 (docs/notes/splats.md)
 DEFAULTS = ReconstructOptions()
@@ -82,8 +81,7 @@ def reconstruct(
     if resume:
         run, options, found = _go_on(Path(out), found, options, given, watch)
     else:
-        if not found.path.exists():
-            raise InputError(f"there is no file or folder {source}")
+        check_photos(found)
         run = create_run(Path(out), _config(found, options), force=force)
     with loop.beginning(run, is_new=not resume, keep=PREPARED):
         posed, masks = posed_folder(found, run, options, watch), masks_of(found, options)

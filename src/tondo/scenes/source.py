@@ -8,6 +8,7 @@ from typing import Literal
 
 import safetensors
 
+from tondo.errors import InputError
 from tondo.gan.files.open_generator import shipped_names
 from tondo.io.collections.picture_shards import is_prepared
 from tondo.io.posed.photos import has_poses
@@ -44,6 +45,17 @@ def source_of(path: str | Path) -> Source:
     if path.exists():
         return Source(path, _kind_of_file(path))
     return Source(path, "generator" if str(path) in shipped_names() else "nothing")
+
+
+def check_photos(source: Source) -> None:
+    """Raise InputError where there is nothing, or what `tondo train` reads or makes."""
+    if source.kind in ("generator", "picture set"):
+        made_by = "tondo train" if source.kind == "generator" else "tondo prepare --for gan"
+        raise InputError(
+            f"{source.path} is a {source.kind}, as `{made_by}` makes: expected photos of one scene"
+        )
+    if not source.path.exists():
+        raise InputError(f"there is no file or folder {source.path}")
 
 
 def _kind_of_folder(path: Path) -> Kind:
