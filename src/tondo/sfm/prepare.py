@@ -17,7 +17,7 @@ from tondo.io.output_folder import result_folder
 from tondo.sfm.capture.coverage import Coverage, give_advice
 from tondo.sfm.capture.facts import Capture, describe_capture
 from tondo.sfm.capture.report import write_report
-from tondo.sfm.motion.place import LOOKING, MATCHING, PLACING, Placement, Unplaced, place_photos
+from tondo.sfm.motion.place import LOOKING, MATCHING, PLACING, Placement, place_photos
 from tondo.sfm.motion.quiet import quiet_colmap
 from tondo.sfm.motion.still import static_background
 from tondo.sfm.options import PrepareOptions
@@ -110,8 +110,7 @@ def prepare(
         facts = _facts(capture, coverage, models, source, options.seed, seconds)
         write_json(result / "prepare.json", {**facts, "notes": list(notes)})
         say(STAGES[4], 1, 1)
-    _check_trusted(capture, out)
-    _check_half_placed(capture, out)
+    _check_placed(capture, out)
     return _prepared(out, capture, tuple(give_advice(capture, coverage)), notes)
 
 
@@ -149,7 +148,7 @@ def _place(
     """Structure from motion, with its files beside `result`."""
     return in_child(
         place_photos,
-        [_unplaced(photo) for photo in photos],
+        photos,
         result.parent,
         result / "images",
         is_video(source),
@@ -196,18 +195,6 @@ def _describe(
     return replace(capture, doubts=(sentence, *capture.doubts))
 
 
-def _unplaced(photo: GatheredPhoto) -> Unplaced:
-    return Unplaced(
-        photo.name,
-        photo.width,
-        photo.height,
-        photo.focal,
-        photo.camera_key,
-        photo.features,
-        photo.whole,
-    )
-
-
 def _prepared(
     out: Path, capture: Capture, advice: tuple[str, ...], notes: tuple[str, ...]
 ) -> Prepared:
@@ -232,16 +219,13 @@ def _title(source: Path) -> str:
     return whole.parent.name if whole.name.lower() in ("images", "photos") else whole.name
 
 
-def _check_trusted(capture: Capture, out: Path) -> None:
+def _check_placed(capture: Capture, out: Path) -> None:
     if capture.distrust:
         raise InputError(
             f"the places of the photos cannot be trusted: {capture.distrust}. What was found is "
             f"kept in {out}/doubtful; photos between the doubtful ones, or of more of what "
             "surrounds the object, would tell"
         )
-
-
-def _check_half_placed(capture: Capture, out: Path) -> None:
     placed, total = len(capture.registered), len(capture.photos)
     why = " ".join(f"{doubt.rstrip('.')}." for doubt in capture.doubts)
     if placed == 0:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pycolmap
 
+from tondo.sfm.motion.matching import verified_pairs
+
 
 def mapping_options(seed: int, max_error: float = 4.0) -> pycolmap.IncrementalPipelineOptions:
     """Options of the mapper: pycolmap's, with fewer rounds of bundle adjustment over everything.
@@ -53,7 +55,7 @@ def map_incrementally(
     work_folder: Path,
     *,
     options: pycolmap.IncrementalPipelineOptions,
-    on_registered: Callable[[int], None] | None = None,
+    on_registered: Callable[[int], None] = lambda placed: None,
 ) -> list[pycolmap.Reconstruction]:
     """Run incremental mapping and return all models, the one with most photos first.
 
@@ -68,25 +70,18 @@ def map_incrementally(
     pycolmap.set_random_seed(options.random_seed)
     placed = 0
 
-    def initial() -> None:
+    def tell(now: int) -> None:
         nonlocal placed
-        placed = 2
-        if on_registered is not None:
-            on_registered(placed)
-
-    def following() -> None:
-        nonlocal placed
-        placed += 1
-        if on_registered is not None:
-            on_registered(placed)
+        placed = now
+        on_registered(placed)
 
     models = pycolmap.incremental_mapping(
         database_path,
         image_folder,
         work_folder,
         options=options,
-        initial_image_pair_callback=initial,
-        next_image_callback=following,
+        initial_image_pair_callback=lambda: tell(2),
+        next_image_callback=lambda: tell(placed + 1),
     )
     return sorted(
         models.values(), key=lambda m: (m.num_reg_images(), m.num_points3D()), reverse=True
@@ -109,14 +104,9 @@ def other_start(
         As `map_incrementally`; nothing where three pairs would not do.
     """
     enough = options.mapper.init_min_num_inliers
-    database = pycolmap.Database.open(database_path)
-    try:
-        ids, numbers = database.read_two_view_geometry_num_inliers()
-        ranked = sorted(
-            (-int(number), *pycolmap.pair_id_to_image_pair(pair_id))
-            for pair_id, number in zip(ids, numbers, strict=True)
-            if number >= enough
-        )
+    with pycolmap.Database.open(database_path) as database:
+        pairs = verified_pairs(database)
+        ranked = sorted((-number, *pair) for pair, number in pairs if number >= enough)
         # The relative pose of planes and of turns on the spot says nothing about depth.
         kinds = pycolmap.TwoViewGeometryConfiguration
         told = (kinds.CALIBRATED, kinds.UNCALIBRATED)
@@ -125,8 +115,6 @@ def other_start(
             for _, first, second in ranked
             if database.read_two_view_geometry(first, second).config in told
         ]
-    finally:
-        database.close()
     options.multiple_models = False
     options.init_num_trials = 1
     for number, at in enumerate((len(solid) // 2, 2 * len(solid) // 3, len(solid) // 3)):

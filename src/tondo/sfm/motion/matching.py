@@ -16,6 +16,13 @@ from tondo.sfm.motion.features import Features
 PAIRS_PER_CALL = 60
 
 
+@contextmanager
+def transaction(path: Path) -> Iterator[pycolmap.Database]:
+    """A COLMAP database whose changes count at the end, all at once."""
+    with pycolmap.Database.open(path) as database, pycolmap.DatabaseTransaction(database):
+        yield database
+
+
 def write_database(
     path: Path,
     cameras: Sequence[pycolmap.Camera],
@@ -34,33 +41,27 @@ def write_database(
         camera_of: for each photo the index of its camera.
         features: for each photo its features.
     """
-    database = pycolmap.Database.open(path)
-    try:
-        with pycolmap.DatabaseTransaction(database):
-            for number, camera in enumerate(cameras, start=1):
-                camera.camera_id = number
-                database.write_camera(camera, use_camera_id=True)
-                rig = pycolmap.Rig(rig_id=number)
-                rig.add_ref_sensor(camera.sensor_id)
-                database.write_rig(rig, use_rig_id=True)
-            for number, (name, camera_index) in enumerate(
-                zip(names, camera_of, strict=True), start=1
-            ):
-                image = pycolmap.Image(name=name, camera_id=camera_index + 1, image_id=number)
-                database.write_image(image, use_image_id=True)
-                frame = pycolmap.Frame(frame_id=number, rig_id=camera_index + 1)
-                frame.add_data_id(image.data_id)
-                database.write_frame(frame, use_frame_id=True)
-                one = features[number - 1]
-                database.write_keypoints(number, one.keypoints)
-                database.write_descriptors(
-                    number,
-                    pycolmap.FeatureDescriptors(
-                        type=pycolmap.FeatureExtractorType.SIFT, data=one.descriptors
-                    ),
-                )
-    finally:
-        database.close()
+    with transaction(path) as database:
+        for number, camera in enumerate(cameras, start=1):
+            camera.camera_id = number
+            database.write_camera(camera, use_camera_id=True)
+            rig = pycolmap.Rig(rig_id=number)
+            rig.add_ref_sensor(camera.sensor_id)
+            database.write_rig(rig, use_rig_id=True)
+        for number, (name, camera_index) in enumerate(zip(names, camera_of, strict=True), start=1):
+            image = pycolmap.Image(name=name, camera_id=camera_index + 1, image_id=number)
+            database.write_image(image, use_image_id=True)
+            frame = pycolmap.Frame(frame_id=number, rig_id=camera_index + 1)
+            frame.add_data_id(image.data_id)
+            database.write_frame(frame, use_frame_id=True)
+            one = features[number - 1]
+            database.write_keypoints(number, one.keypoints)
+            database.write_descriptors(
+                number,
+                pycolmap.FeatureDescriptors(
+                    type=pycolmap.FeatureExtractorType.SIFT, data=one.descriptors
+                ),
+            )
 
 
 def match_pairs(
@@ -99,11 +100,8 @@ def match_pairs(
 
 def read_matches(database_path: Path) -> dict[tuple[int, int], np.ndarray]:
     """For pairs (i, j) of photos, i < j, their matches [M, 2], verified or not."""
-    database = pycolmap.Database.open(database_path)
-    try:
+    with pycolmap.Database.open(database_path) as database:
         ids, found = database.read_all_matches()
-    finally:
-        database.close()
     matches = {}
     for pair_id, rows in zip(ids, found, strict=True):
         first, second = pycolmap.pair_id_to_image_pair(pair_id)
@@ -111,17 +109,19 @@ def read_matches(database_path: Path) -> dict[tuple[int, int], np.ndarray]:
     return matches
 
 
+def verified_pairs(database: pycolmap.Database) -> list[tuple[tuple[int, int], int]]:
+    """Pairs (image ids) with verified matches, and how many each has."""
+    ids, numbers = database.read_two_view_geometry_num_inliers()
+    pairs = map(pycolmap.pair_id_to_image_pair, ids)
+    return list(zip(pairs, map(int, numbers), strict=True))
+
+
 def count_inliers(database_path: Path, count: int) -> np.ndarray:
     """[N, N] int64, how many verified matches each two of the `count` photos share."""
     inliers = np.zeros((count, count), np.int64)
-    database = pycolmap.Database.open(database_path)
-    try:
-        ids, numbers = database.read_two_view_geometry_num_inliers()
-    finally:
-        database.close()
-    for pair_id, number in zip(ids, numbers, strict=True):
-        first, second = pycolmap.pair_id_to_image_pair(pair_id)
-        inliers[first - 1, second - 1] = inliers[second - 1, first - 1] = number
+    with pycolmap.Database.open(database_path) as database:
+        for (first, second), number in verified_pairs(database):
+            inliers[first - 1, second - 1] = inliers[second - 1, first - 1] = number
     return inliers
 
 
@@ -129,36 +129,20 @@ def count_inliers(database_path: Path, count: int) -> np.ndarray:
 def without_pairs(database_path: Path, pairs: Sequence[tuple[int, int]]) -> Iterator[None]:
     """Inside, the database has no verified matches of `pairs` (image ids); afterwards it has."""
     taken = []
-    database = pycolmap.Database.open(database_path)
-    try:
-        with pycolmap.DatabaseTransaction(database):
-            for pair in pairs:
-                taken.append((pair, database.read_two_view_geometry(*pair)))
-                database.delete_two_view_geometry(*pair)
-    finally:
-        database.close()
+    with transaction(database_path) as database:
+        for pair in pairs:
+            taken.append((pair, database.read_two_view_geometry(*pair)))
+            database.delete_two_view_geometry(*pair)
     try:
         yield
     finally:
-        database = pycolmap.Database.open(database_path)
-        try:
-            with pycolmap.DatabaseTransaction(database):
-                for pair, geometry in taken:
-                    database.write_two_view_geometry(*pair, geometry)
-        finally:
-            database.close()
+        with transaction(database_path) as database:
+            for pair, geometry in taken:
+                database.write_two_view_geometry(*pair, geometry)
 
 
 def copy_geometries(source: Path, target: Path) -> None:
     """Give a database the verified matches of another one of the same photos and features."""
-    databases = pycolmap.Database.open(source), pycolmap.Database.open(target)
-    try:
-        ids, _ = databases[0].read_two_view_geometry_num_inliers()
-        with pycolmap.DatabaseTransaction(databases[1]):
-            for pair_id in ids:
-                pair = pycolmap.pair_id_to_image_pair(pair_id)
-                geometry = databases[0].read_two_view_geometry(*pair)
-                databases[1].write_two_view_geometry(*pair, geometry)
-    finally:
-        for database in databases:
-            database.close()
+    with pycolmap.Database.open(source) as first, transaction(target) as second:
+        for pair, _ in verified_pairs(first):
+            second.write_two_view_geometry(*pair, first.read_two_view_geometry(*pair))

@@ -14,7 +14,7 @@ import numpy as np
 import pycolmap
 
 from tondo.sfm.motion.features import Features
-from tondo.sfm.motion.matching import match_pairs, write_database
+from tondo.sfm.motion.matching import match_pairs, transaction, write_database
 from tondo.sfm.motion.quiet import quiet_colmap
 
 # Pixels, at the size of the photos: how far a match may lie from the epipolar line, and a point
@@ -136,26 +136,22 @@ def _keep_epipolar_matches(
 ) -> None:
     """Write, as verified, the matches that fit the known poses (Sampson distance, Hartley and
     Zisserman 2003, eq. 11.9)."""
-    database = pycolmap.Database.open(database_path)
-    try:
-        with pycolmap.DatabaseTransaction(database):
-            for i, j in pairs:
-                matches = database.read_matches(i + 1, j + 1)
-                if len(matches) == 0:
-                    continue
-                first = views[i].features.keypoints[matches[:, 0], :2].astype(np.float64)
-                second = views[j].features.keypoints[matches[:, 1], :2].astype(np.float64)
-                F = fundamental_matrix(views[i], views[j])
-                good = sampson_error(F, first, second) < MAX_EPIPOLAR_ERROR**2
-                if good.sum() < 8:
-                    continue
-                geometry = pycolmap.TwoViewGeometry()
-                geometry.config = pycolmap.TwoViewGeometryConfiguration.CALIBRATED
-                geometry.F = F
-                geometry.inlier_matches = matches[good]
-                database.write_two_view_geometry(i + 1, j + 1, geometry)
-    finally:
-        database.close()
+    with transaction(database_path) as database:
+        for i, j in pairs:
+            matches = database.read_matches(i + 1, j + 1)
+            if len(matches) == 0:
+                continue
+            first = views[i].features.keypoints[matches[:, 0], :2].astype(np.float64)
+            second = views[j].features.keypoints[matches[:, 1], :2].astype(np.float64)
+            F = fundamental_matrix(views[i], views[j])
+            good = sampson_error(F, first, second) < MAX_EPIPOLAR_ERROR**2
+            if good.sum() < 8:
+                continue
+            geometry = pycolmap.TwoViewGeometry()
+            geometry.config = pycolmap.TwoViewGeometryConfiguration.CALIBRATED
+            geometry.F = F
+            geometry.inlier_matches = matches[good]
+            database.write_two_view_geometry(i + 1, j + 1, geometry)
 
 
 def fundamental_matrix(first: KnownView, second: KnownView) -> np.ndarray:

@@ -14,6 +14,8 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
+from tondo.sfm.motion.matching import verified_pairs
+
 # Pixels of the photo with the longer side of 1000 pixels: how far a match may lie from the epipolar
 # line that the poses give it.
 MAX_EPIPOLAR_ERROR = 4.0  # docs/notes/inputs.md
@@ -86,11 +88,8 @@ def matches_agree(model: pycolmap.Reconstruction, database_path: Path) -> list[P
     images = {i: model.images[i] for i in possible_images(model)}
     rays: dict[int, NDArray[np.float64]] = {}
     found = []
-    database = pycolmap.Database.open(database_path)
-    try:
-        ids, numbers = database.read_two_view_geometry_num_inliers()
-        for pair_id, number in zip(ids, numbers, strict=True):
-            pair = pycolmap.pair_id_to_image_pair(pair_id)
+    with pycolmap.Database.open(database_path) as database:
+        for pair, number in verified_pairs(database):
             if number < MIN_MATCHES or not all(one in images for one in pair):
                 continue
             for one in pair:
@@ -111,8 +110,6 @@ def matches_agree(model: pycolmap.Reconstruction, database_path: Path) -> list[P
             )
             names = images[first].name, images[second].name
             found.append(PairAgreement(*names, len(matches), agree / len(matches)))
-    finally:
-        database.close()
     return found
 
 
@@ -194,16 +191,8 @@ def _groups(kept: set[str], strong: Mapping[str, Sequence[PairAgreement]]) -> li
 def weak_pairs(database_path: Path, share: float = 0.35) -> list[tuple[int, int]]:
     """Pairs (image ids) with fewer verified matches than `share` of what either photo has with its
     second-best partner: where things look alike from several sides, most wrong pairs are such."""
-    database = pycolmap.Database.open(database_path)
-    try:
-        ids, numbers = database.read_two_view_geometry_num_inliers()
-    finally:
-        database.close()
-    pairs = [
-        (pycolmap.pair_id_to_image_pair(pair_id), int(number))
-        for pair_id, number in zip(ids, numbers, strict=True)
-        if number >= MIN_MATCHES
-    ]
+    with pycolmap.Database.open(database_path) as database:
+        pairs = [each for each in verified_pairs(database) if each[1] >= MIN_MATCHES]
     counts: dict[int, list[int]] = {}
     for pair, number in pairs:
         for one in pair:

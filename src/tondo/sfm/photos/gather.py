@@ -23,7 +23,8 @@ from tondo.io.mask_files import AUTO, Masks, check_choice, find_masks
 from tondo.io.masks import NOTHING_KEPT, MaskFile, check_not_masked, read_mask
 from tondo.io.threads import in_threads
 from tondo.io.video import VIDEO_SUFFIXES, read_frames
-from tondo.sfm.motion.features import Features, extract_features
+from tondo.sfm.motion.features import extract_features
+from tondo.sfm.motion.place import Unplaced
 from tondo.sfm.photos.exif import Exif, read_all_exif
 from tondo.sfm.photos.panorama import WHY_NOT, is_panorama, says_panorama
 from tondo.sfm.photos.quality import Quality, measure_quality
@@ -32,8 +33,8 @@ _ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
 _LONGEST = 80  # characters of a name, so that the mask's name, which is longer, is a file's too
 
 
-@dataclass(frozen=True)
-class GatheredPhoto:
+@dataclass(frozen=True, kw_only=True)
+class GatheredPhoto(Unplaced):
     """One photo, as it lies in the folder of pictures.
 
     Attributes:
@@ -47,15 +48,8 @@ class GatheredPhoto:
         whole: features without the mask, if there is one.
     """
 
-    name: str
     source: str
-    width: int
-    height: int
-    focal: float | None
-    camera_key: tuple[str | int | float, ...]
     quality: Quality
-    features: Features
-    whole: Features | None = None
 
 
 @dataclass(frozen=True)
