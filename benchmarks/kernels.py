@@ -82,7 +82,7 @@ def front_camera(width: int, height: int) -> Camera:
 def native_case(size: tuple[int, int], count: int, top: Ceilings, budget: float) -> dict[str, Any]:
     camera = front_camera(*size)
     params = parameters.start(random_splats(count))
-    work = step_.new_workspace()
+    work = step_.Workspace()
     image = torch.randint(
         0, 256, (size[1], size[0], 3), dtype=torch.uint8, generator=Generator().manual_seed(1)
     )

@@ -17,13 +17,14 @@ import torch
 import trimesh
 from PIL import Image
 
+from run_events import read_events
 from small_photos import write_photos
 from tondo.cli.main import main
 from tondo.data.field import DctEncoding, FieldScene, FrequencyField, FrequencyShape
 from tondo.io.images import read_image, write_png
 from tondo.io.models.scene import load_scene
 from tondo.io.posed.photos import load_cameras
-from tondo.runs.events import Note, Step, read_events
+from tondo.runs.events import Note, Step
 from tondo.scenes.open import held_out_cameras, open_scene, photo_cameras
 
 

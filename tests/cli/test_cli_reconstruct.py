@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from run_events import read_events
 from small_photos import write_photos
 from tondo.cli.main import main
 from tondo.io.images import read_image, write_png
 from tondo.io.models.scene import load_scene
-from tondo.runs.events import Note, Step, read_events
+from tondo.runs.events import Note, Step
 
 
 @pytest.fixture(scope="module")

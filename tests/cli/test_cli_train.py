@@ -22,6 +22,7 @@ import trimesh
 from safetensors import safe_open
 
 from one_thread import one_thread
+from run_events import read_events
 from small_pictures import ball, blocks, training_set_of_balls, write_pictures
 from tiny_generators import tiny_run
 from tiny_trainings import tuned
@@ -34,7 +35,7 @@ from tondo.io.collections.picture_shards import load_pictures, read_manifest
 from tondo.io.images import image_size
 from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_splat_file
-from tondo.runs.events import GanStep, Note, read_events
+from tondo.runs.events import GanStep, Note
 from tondo.runs.loop import Interrupted
 from tondo.runs.method import Report
 from tondo.runs.watch import Watch

@@ -14,6 +14,7 @@ import kernels.fields.test_tri_planes as planar
 from kernels.fields.test_frequency import SPACE, small_field, small_rays
 from kernels.fields.test_render_rays import (
     ENCODINGS,
+    as_double,
     field_of,
     grads,
     marching_of,
@@ -31,7 +32,7 @@ from tondo.data.field import (
     arrays_of,
     with_arrays,
 )
-from tondo.kernels.fields.rays import as_double, ends_of, log_densities, render_rays
+from tondo.kernels.fields.rays import ends_of, log_densities, render_rays
 from tondo.kernels.fields.tri_planes import march_planes
 from tondo.kernels.fields.tri_planes_torch import Planes, march_planes_torch
 

@@ -6,7 +6,8 @@ import json
 import math
 from pathlib import Path
 
-from tondo.runs.events import Evaluation, Note, Saved, Step, append_event, read_events
+from run_events import read_events
+from tondo.runs.events import Evaluation, Note, Saved, Step, append_event
 from tondo.runs.run_directory import RunDirectory, create_run
 
 

@@ -12,10 +12,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
+from run_events import read_events
 from tondo.errors import InputError, TondoError
 from tondo.runs import loop
 from tondo.runs.checkpoints import Checkpoint, load_latest_checkpoint, save_checkpoint
-from tondo.runs.events import Evaluation, Note, Step, read_events
+from tondo.runs.events import Evaluation, Note, Step
 from tondo.runs.horizon import Clock, Horizon
 from tondo.runs.method import Method, Report
 from tondo.runs.run_directory import RunDirectory, create_run, read_config, read_metrics

@@ -42,7 +42,7 @@ def test_the_background_gradient_is_that_of_finite_differences() -> None:
     first = from_points.splats_from_points(points(), sh_degree=1)
     state = train.begin(first, inputs.photos, 0)
     target = make_target(inputs.photos[1], 1, inputs.background.color, keep_alpha=False)
-    work = step_.new_workspace()
+    work = step_.Workspace()
 
     def loss_at(behind: torch.Tensor) -> float:
         step_.render(work, state.parameters, target.camera, 1, behind)

@@ -56,7 +56,7 @@ def same(a: train.TrainState, b: train.TrainState) -> bool:
 
 
 def mean_psnr(state: train.TrainState, inputs: train.TrainInputs) -> float:
-    work = step_.new_workspace()
+    work = step_.Workspace()
     found = []
     for target in make_targets(inputs.photos, 1, inputs.background.color, keep_alpha=False):
         step_.render(

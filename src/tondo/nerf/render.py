@@ -74,11 +74,9 @@ def _seen(
             )
             for at in places
         ]
-    mean = [
-        torch.stack(each).mean(dim=0)
-        for each in zip(*((x.colors, x.opacities, x.depths) for x in found), strict=True)
-    ]
-    return mean[0], mean[1], mean[2]
+    three = zip(*(one[:3] for one in found), strict=True)
+    colors, opacities, depths = (torch.stack(each).mean(dim=0) for each in three)
+    return colors, opacities, depths
 
 
 def _normals(points: Tensor, rays_d: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ from tondo.runs.method import Background, Report
 # Of a step, until the samples a ray are known; bounds memory; chosen, not measured.
 FIRST_RAYS, FEWEST_RAYS, MOST_RAYS = 256, 64, 32_768
 BETA1, EPS = 0.9, 1e-15  # Kingma and Ba 2015; eps of Mueller et al. 2022 (Instant NGP), section 4
+_STORED = ("exposures", "exposure_moments", "background", "background_moments", "errors")
 CENTER = 0.1  # share of the way by which the mean exposure goes back to none at each step
 
 
@@ -289,11 +290,7 @@ def to_tensors(t: TrainState) -> dict[str, Tensor]:
         **tensors,
         "occupied": t.field.space.occupied,
         "remembered": t.densities,
-        "exposures": t.exposures,
-        "exposure_moments": t.exposure_moments,
-        "background": t.background,
-        "background_moments": t.background_moments,
-        "errors": t.errors,
+        **{name: getattr(t, name) for name in _STORED},
         "rng": t.rng.get_state(),
         "numbers": torch.tensor([t.rays, t.step, t.recovered, t.drawn]),
         "least": torch.tensor(-1.0 if t.rule is None else t.rule.least, dtype=torch.float64),
@@ -309,17 +306,11 @@ def from_tensors(tensors: dict[str, Tensor], inputs: TrainInputs) -> TrainState:
     space = replace(t.field.space, occupied=_like(t.field.space.occupied, tensors["occupied"]))
     t.field = replace(with_arrays(t.field, found), space=space)
     for name, (mean, square) in t.moments.items():
-        mean, square = (
-            _like(mean, tensors[f"{name}.mean"]),
-            _like(square, tensors[f"{name}.square"]),
-        )
-        t.moments[name] = (mean, square)
+        mean = _like(mean, tensors[f"{name}.mean"])
+        t.moments[name] = (mean, _like(square, tensors[f"{name}.square"]))
     t.densities = _like(t.densities, tensors["remembered"])
-    t.exposures = tensors["exposures"].clone()
-    t.exposure_moments = tensors["exposure_moments"].clone()
-    t.background = _like(t.background, tensors["background"])
-    t.background_moments = _like(t.background_moments, tensors["background_moments"])
-    t.errors = _like(t.errors, tensors["errors"])
+    for name in _STORED:
+        setattr(t, name, _like(getattr(t, name), tensors[name]))
     t.rng.set_state(tensors["rng"])
     numbers = _like(torch.zeros(4, dtype=torch.int64), tensors["numbers"])
     t.rays, t.step, t.recovered, t.drawn = numbers.tolist()

@@ -7,10 +7,9 @@ import json
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tondo.errors import InputError, OutputError
+from tondo.errors import OutputError
 from tondo.runs.run_directory import RunDirectory
 
 
@@ -92,14 +91,13 @@ class GanStep:
 
 
 Event = Step | GanStep | Evaluation | Saved | Note
-_KINDS: dict[str, type[Event]] = {
-    "step": Step,
-    "gan_step": GanStep,
-    "evaluation": Evaluation,
-    "saved": Saved,
-    "note": Note,
+NAMES: dict[type[Event], str] = {
+    Step: "step",
+    GanStep: "gan_step",
+    Evaluation: "evaluation",
+    Saved: "saved",
+    Note: "note",
 }
-_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def append_event(run: RunDirectory, event: Event) -> None:
@@ -111,7 +109,7 @@ def append_event(run: RunDirectory, event: Event) -> None:
         OutputError: the file cannot be written.
     """
     fields = {key: _number(value) for key, value in dataclasses.asdict(event).items()}
-    line = json.dumps({"event": _NAMES[type(event)], **fields}, allow_nan=False, ensure_ascii=False)
+    line = json.dumps({"event": NAMES[type(event)], **fields}, allow_nan=False, ensure_ascii=False)
     try:
         with open(run.events_path, "ab+") as file:
             if file.tell() > 0:
@@ -120,28 +118,6 @@ def append_event(run: RunDirectory, event: Event) -> None:
             file.write(line.encode("utf-8") + b"\n")
     except OSError as error:
         raise OutputError(f"cannot write {run.events_path}: {error.strerror}") from error
-
-
-def read_events(path: Path) -> list[Event]:
-    """The events of an `events.jsonl`. Half-written lines and unknown events are passed over.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        text = Path(path).read_bytes().decode("utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    found = (_parse(line) for line in text.split("\n"))
-    return [event for event in found if event is not None]
-
-
-def _parse(line: str) -> Event | None:
-    try:
-        fields = json.loads(line)
-        return _KINDS[fields.pop("event")](**fields)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
 
 
 def _number(value: Any) -> Any:

@@ -124,13 +124,6 @@ class _Session:
     pictured: float
     picture_cost: float = 0.0
 
-    @staticmethod
-    def start(run: RunDirectory, method: Method, evaluate_at: Sequence[float] = ()) -> _Session:
-        now = method.clock.seconds()
-        pending = [at for at in sorted(evaluate_at) if at > now]
-        writer = open_tensorboard(run, from_step=method.step)
-        return _Session(run, method, writer, pending, now, now, now)
-
 
 def train(
     run: RunDirectory,
@@ -150,7 +143,10 @@ def train(
         Interrupted: Ctrl-C, after a checkpoint was written.
         OutputError: the run cannot be written.
     """
-    session = _Session.start(run, method, evaluate_at)
+    now = method.clock.seconds()
+    pending = [at for at in sorted(evaluate_at) if at > now]
+    writer = open_tensorboard(run, from_step=method.step)
+    session = _Session(run, method, writer, pending, now, now, now)
     # The kernels have threads of their own; two pools would fight for the cores.
     with ctrl_c_flag() as stop, torch_threads(method.torch_threads):
         try:

@@ -32,55 +32,33 @@ from tondo.runs.migration import migrated
 MAX_JSON_BYTES = 64 * 2**20  # bounds memory; chosen, not measured
 
 
+class _Inside:
+    """A file or folder of that name in the run's folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunDirectory, kind: type[RunDirectory]) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """A folder with a `config.json` of Tondo in it."""
 
     path: Path
 
-    @property
-    def config_path(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def events_path(self) -> Path:
-        return self.path / "events.jsonl"
-
-    @property
-    def photos_path(self) -> Path:
-        return self.path / "photos.json"
-
-    @property
-    def metrics_path(self) -> Path:
-        return self.path / "metrics.json"
-
-    @property
-    def cameras_path(self) -> Path:
-        return self.path / "cameras.json"
-
-    @property
-    def scene_path(self) -> Path:
-        return self.path / "scene.safetensors"
-
-    @property
-    def generator_path(self) -> Path:
-        return self.path / "generator.safetensors"
-
-    @property
-    def checkpoints_dir(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def renders_dir(self) -> Path:
-        return self.path / "renders"
-
-    @property
-    def tensorboard_dir(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def replaced_dir(self) -> Path:
-        return self.path / "replaced"
+    config_path = _Inside("config.json")
+    events_path = _Inside("events.jsonl")
+    photos_path = _Inside("photos.json")
+    metrics_path = _Inside("metrics.json")
+    cameras_path = _Inside("cameras.json")
+    scene_path = _Inside("scene.safetensors")
+    generator_path = _Inside("generator.safetensors")
+    checkpoints_dir = _Inside("checkpoints")
+    renders_dir = _Inside("renders")
+    tensorboard_dir = _Inside("tensorboard")
+    replaced_dir = _Inside("replaced")
 
 
 def is_run(path: Path) -> bool:

@@ -149,15 +149,7 @@ def check_files(run: RunDirectory, source: Path, now: Mapping[str, str]) -> None
         same = set(stored.values()) == set(now.values())
         _refuse(source, [] if same else [f"{next(iter(now))} has other contents"])
         return
-    told = []
-    for name in sorted(stored.keys() | now.keys()):
-        if name not in now:
-            told.append(f"{name} is missing")
-        elif name not in stored:
-            told.append(f"{name} is new")
-        elif stored[name] != now[name]:
-            told.append(f"{name} has other contents")
-    _refuse(source, told)
+    _refuse(source, _changes(stored, now, {}))
 
 
 def check_photos(run: RunDirectory, source: Path, photos: PhotoSet, now: Hashes) -> bool:
@@ -171,15 +163,7 @@ def check_photos(run: RunDirectory, source: Path, photos: PhotoSet, now: Hashes)
     if not stored:
         return False
     unread = {skipped.name: skipped.reason for skipped in photos.skipped}
-    told = []
-    for name in sorted(stored.keys() | now.keys()):
-        if name not in now:
-            told.append(f"{name} is missing" + (f" ({unread[name]})" if name in unread else ""))
-        elif name not in stored:
-            told.append(f"{name} is new")
-        elif (difference := _difference(stored[name], now[name])) is not None:
-            told.append(f"{name} {difference}")
-    _refuse(source, told)
+    _refuse(source, _changes(stored, now, unread))
     return True
 
 
@@ -204,8 +188,25 @@ def _entry(run: RunDirectory, key: str) -> dict[str, Any]:
     return found
 
 
-def _difference(before: Any, now: Mapping[str, Any]) -> str | None:
-    """What differs between two entries of a photo, in words."""
+def _changes(
+    stored: Mapping[str, Any], now: Mapping[str, Any], unread: Mapping[str, str]
+) -> list[str]:
+    """What differs, "NAME is new" and the like; `unread` has reasons of those that are missing."""
+    told = []
+    for name in sorted(stored.keys() | now.keys()):
+        if name not in now:
+            told.append(f"{name} is missing" + (f" ({unread[name]})" if name in unread else ""))
+        elif name not in stored:
+            told.append(f"{name} is new")
+        elif (difference := _difference(stored[name], now[name])) is not None:
+            told.append(f"{name} {difference}")
+    return told
+
+
+def _difference(before: Any, now: Mapping[str, Any] | str) -> str | None:
+    """What differs between two entries of a photo, or two hashes of a file, in words."""
+    if isinstance(now, str):
+        return None if before == now else "has other contents"
     before = before if isinstance(before, dict) else {}
     for key, words in _DIFFERENT.items():
         if before.get(key) != now[key]:

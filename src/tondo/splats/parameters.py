@@ -10,6 +10,7 @@ from torch import Tensor
 from tondo.data.splats import Splats
 
 NAMES = ("means", "quats", "log_scales", "opacity_logits", "sh")
+GROUPS = ("values", "exp_avg", "exp_avg_sq")
 
 
 @dataclass
@@ -59,20 +60,16 @@ def reset_moments(parameters: Parameters, rows: Tensor) -> None:
 
 def to_tensors(parameters: Parameters) -> dict[str, Tensor]:
     """Flat names to tensors, for a checkpoint."""
-    groups = (
-        ("values", parameters.values),
-        ("exp_avg", parameters.exp_avg),
-        ("exp_avg_sq", parameters.exp_avg_sq),
-    )
-    return {f"{group}.{name}": t for group, tensors in groups for name, t in tensors.items()}
+    return {
+        f"{group}.{name}": tensor
+        for group in GROUPS
+        for name, tensor in getattr(parameters, group).items()
+    }
 
 
 def from_tensors(tensors: dict[str, Tensor]) -> Parameters:
     """The inverse of `to_tensors`; KeyError names what a checkpoint lacks."""
-    groups = [
-        {name: tensors[f"{group}.{name}"].clone() for name in NAMES}
-        for group in ("values", "exp_avg", "exp_avg_sq")
-    ]
+    groups = [{name: tensors[f"{group}.{name}"].clone() for name in NAMES} for group in GROUPS]
     parameters = Parameters(*groups)
     _ = parameters.splats  # checks the shapes
     return parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from tondo.splats.parameters import NAMES, Parameters
 PROJECTION = ProjectionOptions()
 # Kingma and Ba 2015; eps of Kerbl et al. 2023 (3DGS), their code.
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-15
+_EMPTY = torch.empty(0)
 
 
 @dataclass(frozen=True)
@@ -76,31 +77,15 @@ class Workspace:
         v_screen, v_splats, v_picture: the loss's gradients.
     """
 
-    bins: _native.Bins
-    loss: _native.LossScratch
-    scales: Tensor
-    screen: ScreenGaussians
-    picture: Tensor
-    alphas: Tensor
-    v_screen: ScreenGrads
-    v_splats: SplatGrads
-    v_picture: Tensor
-
-
-def new_workspace() -> Workspace:
-    empty = torch.empty(0)
-    screen, v_screen = ScreenGaussians(*[empty] * 6), ScreenGrads(*[empty] * 4)
-    return Workspace(
-        bins=_native.Bins(),
-        loss=_native.LossScratch(),
-        scales=empty,
-        screen=screen,
-        picture=empty,
-        alphas=empty,
-        v_screen=v_screen,
-        v_splats=SplatGrads(*[empty] * 4),
-        v_picture=empty,
-    )
+    bins: _native.Bins = field(default_factory=_native.Bins)
+    loss: _native.LossScratch = field(default_factory=_native.LossScratch)
+    scales: Tensor = _EMPTY
+    screen: ScreenGaussians = field(default_factory=lambda: ScreenGaussians(*[_EMPTY] * 6))
+    picture: Tensor = _EMPTY
+    alphas: Tensor = _EMPTY
+    v_screen: ScreenGrads = field(default_factory=lambda: ScreenGrads(*[_EMPTY] * 4))
+    v_splats: SplatGrads = field(default_factory=lambda: SplatGrads(*[_EMPTY] * 4))
+    v_picture: Tensor = _EMPTY
 
 
 def _resize(work: Workspace, parameters: Parameters, camera: Camera) -> None:

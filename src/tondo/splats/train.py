@@ -69,7 +69,7 @@ class TrainInputs:
 class Scratch:
     """What is kept from step to step and can be made again: the photos `divisor` times smaller."""
 
-    work: step_.Workspace = field(default_factory=step_.new_workspace)
+    work: step_.Workspace = field(default_factory=step_.Workspace)
     divisor: int = 0
     targets: list[step_.Target] = field(default_factory=list)
 

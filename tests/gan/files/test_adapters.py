@@ -33,6 +33,12 @@ from tondo.geometry.pose_prior import NAMED
 WIDE = GeneratorShape(z=8, w=16, rows=16, columns=32, channels=(64, 64, 48), size=32)
 
 
+def trained_share(generator: Generator) -> float:
+    """Parameters of the adapters relative to those of the generator without them."""
+    own = sum(p.numel() for p in adapter_parameters(generator))
+    return own / (sum(p.numel() for p in generator.parameters()) - own)
+
+
 def wide(seed: int = 0) -> Generator:
     return tiny_generator(seed, WIDE)
 

@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from run_events import read_events
 from tondo.cli.main import main
 from tondo.errors import OptionError
 from tondo.gan.networks.discriminator import GROUP
 from tondo.runs import distributed
-from tondo.runs.events import Note, read_events
+from tondo.runs.events import Note
 
 # A step of Adam moves a weight by 5e-4 (D) or 2e-3 (G): what does not take part shows.
 TOLERANCE = 2e-5

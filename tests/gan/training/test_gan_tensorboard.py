@@ -14,13 +14,14 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from one_thread import one_thread
+from run_events import read_events
 from small_pictures import ball, prepared, write_pictures
 from tiny_trainings import tuned
 from tondo.gan.objects.contact_sheet import SIDES
 from tondo.gan.training import stages
 from tondo.gan.training.session import train_generator
 from tondo.runs import loop
-from tondo.runs.events import GanStep, read_events
+from tondo.runs.events import GanStep
 
 SMALL = tuned(size=32, poses="turntable", kimg=0.012, batch=4)
 SEEDS = 2

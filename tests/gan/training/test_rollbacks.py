@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from one_thread import one_thread
+from run_events import read_events
 from small_pictures import training_set_of_balls
 from tiny_trainings import tuned
 from tondo.cli.main import main
@@ -19,7 +20,7 @@ from tondo.gan.training.divergence import BrokenTraining
 from tondo.gan.training.session import train_generator
 from tondo.gan.training.state import TrainInputs, TrainState
 from tondo.runs.checkpoints import load_latest_checkpoint
-from tondo.runs.events import GanStep, Note, read_events
+from tondo.runs.events import GanStep, Note
 from tondo.runs.run_directory import open_run
 from tondo.runs.watch import Watch
 

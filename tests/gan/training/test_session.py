@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from run_events import read_events
 from tiny_generators import SHAPE as TINY_SHAPE
 from tiny_generators import tiny_generator
 from tiny_trainings import tuned
@@ -34,7 +35,7 @@ from tondo.kernels.threads import num_threads, set_num_threads
 from tondo.pictures.options import PictureOptions
 from tondo.pictures.prepare import prepare_pictures
 from tondo.runs import loop
-from tondo.runs.events import GanStep, Note, read_events
+from tondo.runs.events import GanStep, Note
 from tondo.runs.watch import Watch
 
 SMALL = tuned(size=32, poses="turntable", batch=4)

@@ -25,7 +25,6 @@ from tondo.data.field import (
 from tondo.kernels.fields.rays import (
     RayPictures,
     Tape,
-    as_double,
     ends_of,
     log_densities,
     render_rays,
@@ -54,6 +53,13 @@ ENCODINGS = {
     "cosines": of_cosines(7, 16, 11),
     "cosines in a band": of_cosines(5, 8, 9, 3.5),
 }
+
+
+def as_double(field: Field) -> Field:
+    """The same field in float64, which only the twin takes."""
+    wide = with_arrays(field, {name: x.double() for name, x in arrays_of(field).items()})
+    assert isinstance(wide, Field)
+    return wide
 
 
 def field_of(

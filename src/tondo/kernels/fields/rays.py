@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -235,14 +234,3 @@ class _Rays(torch.autograd.Function):
             ctx.tape.native, ctx.native, ctx.rays, wanted, v_first.view(-1), flat, v_weights
         )
         return v_first, v_second, v_weights, None, None, None, None
-
-
-def as_double(field: Field) -> Field:
-    """The same field in float64, which only the twin takes."""
-    encoding, heads = field.encoding, field.heads
-    wide: HashEncoding | DctEncoding
-    if isinstance(encoding, HashEncoding):
-        wide = replace(encoding, tables=encoding.tables.double())
-    else:
-        wide = replace(encoding, planes=encoding.planes.double(), lines=encoding.lines.double())
-    return replace(field, encoding=wide, heads=replace(heads, weights=heads.weights.double()))
