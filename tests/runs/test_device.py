@@ -12,11 +12,12 @@ from pretended_device import Away, pretended
 from tiny_trainings import Watched, pretrained, squares, train_inputs, tuned
 from tondo.cli.main import main
 from tondo.errors import OptionError
+from tondo.gan.files.adapters import merged
 from tondo.gan.networks.shape import GeneratorShape
 from tondo.gan.objects.contact_sheet import grid, latents
 from tondo.gan.training import divergence, state_tensors
 from tondo.gan.training.state import TrainInputs
-from tondo.gan.training.step import begin, one_step, plain_generator
+from tondo.gan.training.step import begin, one_step
 from tondo.geometry.pose_prior import NAMED
 from tondo.runs.device import training_device
 
@@ -66,7 +67,7 @@ def test_all_of_a_training_can_be_on_another_device(
         picture = grid(state.G_ema, w, there.priors, 32, with_depth=True)
         assert not isinstance(picture, Away)
         assert picture.shape == (4 * 32, 8 * 32, 3)
-        assert plain_generator(state.G_ema).device == torch.device("cpu")
+        assert merged(state.G_ema).device == torch.device("cpu")
 
 
 def test_two_devices_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+Progress = Callable[[str, int, int], None]  # what is done; how many of how many
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Watch:
     """
 
     note: Callable[[str], None] = lambda text: None
-    stage: Callable[[str, int, int], None] = lambda stage, done, total: None
+    stage: Progress = lambda stage, done, total: None
     step: Callable[[Any], None] = lambda report: None
 
     def over(self, items: Sequence[Item], what: str) -> Iterator[Item]:

@@ -50,7 +50,7 @@ def two_steps(folder: Path, cameras: str) -> None:
     shape = dataclasses.replace(SHAPE, background="scene") if scene else SHAPE
     state = begin(inputs, shape, seed=1)
     assert state.photo_encoder is not None
-    assert state.photo_encoder.finds_cameras == scene
+    assert (state.photo_encoder.to_angles is not None) == scene
     reports = [dataclasses.asdict(one_step(state, inputs)) for _ in range(2)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "reports.json").write_text(json.dumps(reports))

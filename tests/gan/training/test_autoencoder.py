@@ -237,7 +237,7 @@ def test_photographs_from_all_round_get_the_best_of_some_drawn_cameras() -> None
     inputs = replace(known, pictures=pictures, camera_angles=None, priors=NAMED["turntable"])
     state = begin(inputs, SHAPE, seed=2)  # cameras are not equally good to a per cent
     assert state.photo_encoder is not None
-    assert not state.photo_encoder.finds_cameras
+    assert state.photo_encoder.to_angles is None
     rows = torch.arange(12)
     photographs = real_images(inputs, rows)
     background = torch.ones(12, 32, 32, 3)

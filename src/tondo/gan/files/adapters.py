@@ -8,13 +8,11 @@ a 3x3 kernel costs hardly more than a 1x1 one.
 from __future__ import annotations
 
 import copy
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
 import torch
 import torch.nn.utils.parametrize as parametrize
 from torch import Tensor, nn
@@ -23,13 +21,13 @@ from tondo.errors import InputError, OptionError
 from tondo.gan.files.generator_file import (
     AGAIN,
     check_tensors,
+    checked,
     fingerprint,
-    is_number,
     read_tensors,
+    write_tensors,
 )
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import Linear, StyledConv
-from tondo.io.atomic import write_bytes
 from tondo.runs.migration import migrated
 
 FORMAT = "tondo adapter 3"
@@ -154,8 +152,8 @@ def save_adapter(path: Path, generator: Generator, card: AdapterCard) -> None:
         raise ValueError("this generator has no adapters")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ValueError("an adapter holds values that are not finite: not saved")
-    about = json.dumps({"format": FORMAT, "card": asdict(card)}, sort_keys=True, allow_nan=False)
-    write_bytes(path, safetensors.torch.save(tensors, metadata={"tondo_adapter": about}))
+    about = {"format": FORMAT, "card": asdict(card)}
+    write_tensors(path, "tondo_adapter", about, tensors)
 
 
 def is_adapter(path: Path) -> bool:
@@ -207,17 +205,8 @@ def _card_of(path: Path, about: dict[str, object]) -> AdapterCard:
             f"reads {FORMAT!r}: train again, or use the version of Tondo that wrote it"
         )
     try:
-        rank, kimg = card["rank"], card.get("kimg", 0.0)
-        if not is_number(rank) or not is_number(kimg):
-            raise ValueError("rank and kimg must be numbers")
-        return AdapterCard(
-            str(card["base"])[:1000],
-            str(card["base_fingerprint"])[:64],
-            int(rank),
-            float(kimg),
-            str(card.get("source", ""))[:1000],
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        return AdapterCard(**checked(AdapterCard, card, longest=10_000))
+    except (TypeError, ValueError) as error:
         raise InputError(
             f"{path}: the adapter's description is damaged ({error}): {AGAIN}"
         ) from None

@@ -114,8 +114,7 @@ def save_generator(path: Path, trained: Trained) -> None:
         "priors": [dataclasses.asdict(prior) for prior in trained.priors],
         "card": dataclasses.asdict(trained.card),
     }
-    text = json.dumps(about, allow_nan=False, sort_keys=True)
-    write_bytes(path, safetensors.torch.save(tensors, metadata={"tondo_generator": text}))
+    write_tensors(path, "tondo_generator", about, tensors)
 
 
 def load_generator(path: Path) -> Trained:
@@ -143,6 +142,12 @@ def load_generator(path: Path) -> Trained:
         generator = Generator(shape)
     generator.load_state_dict({k: tensors[k].float() for k in wanted}, strict=False)
     return Trained(generator.eval().requires_grad_(False), priors, card)
+
+
+def write_tensors(path: Path, key: str, about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """A file for `read_tensors`. Raises OutputError."""
+    text = json.dumps(about, allow_nan=False, sort_keys=True)
+    write_bytes(path, safetensors.torch.save(tensors, metadata={key: text}))
 
 
 def read_tensors(
@@ -220,7 +225,7 @@ def _parse_about(
             raise ValueError("no pose priors")
         return (
             shape_of(about["shape"]),
-            tuple(_prior_of(each) for each in priors),
+            tuple(PosePrior(**checked(PosePrior, each)) for each in priors),
             _card_of(about["card"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OptionError) as error:
@@ -237,7 +242,7 @@ def shape_of(fields: dict[str, Any]) -> GeneratorShape:
         ValueError, TypeError: it is not one.
     """
     counted = {name: value for name, value in fields.items() if (name, value) != ("basis_maps", 0)}
-    values = _checked(GeneratorShape, counted, least=1)
+    values = checked(GeneratorShape, counted, least=1)
     for name, known in KNOWN_WORDS.items():
         if name in values and values[name] not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {values[name]!r}")
@@ -251,20 +256,16 @@ def shape_of(fields: dict[str, Any]) -> GeneratorShape:
     return shape
 
 
-def _prior_of(fields: dict[str, Any]) -> PosePrior:
-    return PosePrior(**_checked(PosePrior, fields))
-
-
 def _card_of(fields: dict[str, Any]) -> Card:
     metrics = fields.get("metrics", {})
     if not isinstance(metrics, dict) or not all(is_number(value) for value in metrics.values()):
         raise ValueError("metrics must be numbers by name")
     rest = {name: value for name, value in fields.items() if name != "metrics"}
-    values = _checked(Card, rest, longest=10_000)
+    values = checked(Card, rest, longest=10_000)
     return Card(**values, metrics={str(k): float(v) for k, v in metrics.items()})
 
 
-def _checked(
+def checked(
     kind: Any, fields: dict[str, Any], least: float = -1e9, longest: int = 40
 ) -> dict[str, Any]:
     """The fields of a dataclass from JSON, each of the type that its annotation names; fields that

@@ -6,14 +6,11 @@ frozen, looks at the picture, and a small head says w and how the camera is turn
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,10 +23,11 @@ from tondo.gan.files.generator_file import (
     fingerprint,
     is_number,
     read_tensors,
+    write_tensors,
 )
 from tondo.gan.objects.render import render_styles
 from tondo.geometry.pose_prior import draw_cameras
-from tondo.io.atomic import write_bytes
+from tondo.runs.watch import SILENT, Progress
 
 FORMAT = "tondo encoder 1"
 SIDE = 64  # pixels at which the encoder looks at a picture; chosen
@@ -120,7 +118,7 @@ def train_encoder(
     samples: int = SAMPLES,
     rounds: int = ROUNDS,
     seed: int = 0,
-    watch: Callable[[str, int, int], None] | None = None,
+    watch: Progress = SILENT.stage,
 ) -> tuple[Encoder, EncoderReport]:
     """An encoder for one generator; the same seed and numbers give the same one.
 
@@ -150,7 +148,7 @@ def _learn(
     truth: Guess,
     rounds: int,
     rng: torch.Generator,
-    watch: Callable[[str, int, int], None] | None,
+    watch: Progress,
 ) -> None:
     maps, coarse = looks
     kept = len(coarse)
@@ -168,8 +166,7 @@ def _learn(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        if watch is not None:
-            watch("encoder", step + 1, steps)
+        watch("encoder", step + 1, steps)
 
 
 @torch.no_grad()
@@ -177,7 +174,7 @@ def _samples(
     trained: Trained,
     count: int,
     rng: torch.Generator,
-    watch: Callable[[str, int, int], None] | None,
+    watch: Progress,
 ) -> tuple[list[Tensor], Tensor, Guess]:
     """Looks of `count` samples as float16, and their truth. Pictures are disturbed a little as
     photographs are: exposure, tint, place and size in the picture."""
@@ -200,8 +197,7 @@ def _samples(
         for parts, x in zip(found, [*maps, coarse], strict=True):
             parts.append(x.half())
         styles.append(w)
-        if watch is not None:
-            watch("samples", rows.stop, count)
+        watch("samples", rows.stop, count)
     *maps, coarse = [torch.cat(parts) for parts in found]
     return maps, coarse, Guess(torch.cat(styles), viewmats[:, :3, :3].contiguous())
 
@@ -223,8 +219,7 @@ def save_encoder(path: Path, encoder: Encoder, trained: Trained, report: Encoder
         "w": trained.generator.shape.w,
         "report": [report.degrees, report.explained, report.samples],
     }
-    text = json.dumps(about)
-    write_bytes(path, safetensors.torch.save(tensors, metadata={"tondo_encoder": text}))
+    write_tensors(path, "tondo_encoder", about, tensors)
 
 
 def load_encoder(path: Path, trained: Trained) -> tuple[Encoder, EncoderReport]:

@@ -34,6 +34,7 @@ from tondo.gan.objects.render import (
 from tondo.geometry.look_at import viewmats_facing
 from tondo.geometry.pose_prior import PosePrior, cameras_by, draw_cameras
 from tondo.geometry.rotations import rotation_from_vector
+from tondo.runs.watch import Progress
 
 PIXELS, LOOKS, OUTLINE = 2.0, 1.0, 2.0  # weights of the three losses; chosen
 NEAR_MEAN = 0.02  # pull of w towards its mean; chosen
@@ -149,7 +150,7 @@ def fit_latent(
     w: Tensor,
     starts: Pose,
     steps: int,
-    watch: Callable[[str, int, int], None],
+    watch: Progress,
 ) -> Fitted:
     """w and camera by gradient descent, from the best starts; the generator stays.
 
@@ -205,7 +206,7 @@ def tune(
     fitted: Fitted,
     priors: tuple[PosePrior, ...],
     steps: int,
-    watch: Callable[[str, int, int], None],
+    watch: Progress,
     seed: int = 0,
 ) -> Generator:
     """A copy of the generator that makes the target from `fitted.w`, and from other sides what it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,11 @@ from tondo.gan.objects.render import render_styles
 from tondo.gan.sampling.generate import Model, model_of
 from tondo.geometry.pose_prior import draw_cameras
 from tondo.kernels.threads import torch_threads
+from tondo.runs.watch import SILENT, Progress
 
 SIZE = 64  # pixels at which the photo is compared: the smallest G renders so at least; chosen
 COMPARED = 24  # samples that say how much the models of a generator differ; chosen
 CLOSE, ROUGH = 0.5, 0.85  # shares of that distance; chosen
-
-Watch = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Lifted:
 
 
 def lift_photo(
-    opened: Opened, photo: Path, steps: tuple[int, int], watch: Watch | None = None
+    opened: Opened, photo: Path, steps: tuple[int, int], watch: Progress = SILENT.stage
 ) -> Lifted:
     """The model of a photo, with the encoder beside the generator (`encoder_of`).
 
@@ -108,7 +106,7 @@ def lift_photo(
 
 
 def encoder_of(
-    opened: Opened, watch: Watch | None = None, *, samples: int | None = None
+    opened: Opened, watch: Progress = SILENT.stage, *, samples: int | None = None
 ) -> tuple[Encoder, EncoderReport]:
     """The encoder beside a generator; where there is none that fits, a new one, kept if it can be.
 
@@ -137,11 +135,10 @@ def lift_target(
     encoder: Encoder,
     report: EncoderReport,
     steps: tuple[int, int],
-    watch: Watch | None = None,
+    watch: Progress = SILENT.stage,
 ) -> Lifted:
     """`lift_photo` of a photo that has been read, with a given encoder."""
     started = time.perf_counter()
-    told = watch or (lambda what, done, of: None)
     generator, priors = opened.trained.generator, opened.trained.priors
     judge = Judge(target, load_efficientnet_lite0())
     with torch.no_grad():
@@ -149,9 +146,9 @@ def lift_target(
         starts = first_poses(guess, priors, judge.size)
         guessed = Fitted(unit_rms(guess.w), starts.rows(torch.tensor([0])), 0.0)
     stages = [_stage("encoder", generator, guessed, judge)]
-    fitted = fit_latent(generator, judge, guess.w, starts, steps[0], told)
+    fitted = fit_latent(generator, judge, guess.w, starts, steps[0], watch)
     stages.append(_stage("style and camera", generator, fitted, judge))
-    tuned = tune(generator, judge, fitted, priors, steps[1], told)
+    tuned = tune(generator, judge, fitted, priors, steps[1], watch)
     stages.append(_stage("tuned", tuned, fitted, judge))
     typical = _typical_distance(opened, judge.size)
     return Lifted(
@@ -171,13 +168,8 @@ def lift_target(
 
 def report_json(lifted: Lifted, photo: Path, generator: str) -> dict[str, Any]:
     """What there is to say about a lifted photo, for a JSON file."""
-    stages = {}
-    for stage in lifted.stages:
-        stages[stage.name] = {
-            "pixels": stage.pixels,
-            "perceptual": stage.perceptual,
-            "overlap": stage.overlap,
-        }
+    measured = ("pixels", "perceptual", "overlap")
+    stages = {one.name: {name: getattr(one, name) for name in measured} for one in lifted.stages}
     return {
         "photo": str(photo),
         "generator": generator,

@@ -93,11 +93,7 @@ class ProjectedDiscriminator(nn.Module):
             self.scale[index] = 1.0 / self.mix[index](x).std().clamp_min(1e-6)
 
     def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
-        pose = None
-        if self.pose is not None:
-            if angles is None:
-                raise ValueError("this discriminator was made for known cameras; angles are None")
-            pose = self.pose(torch.cat([angles.sin(), angles.cos()], dim=1))
+        pose = _of_pose(self.pose, angles)
         return torch.cat(
             [head(x, pose) for head, x in zip(self.heads, features, strict=True)], dim=1
         )
@@ -118,10 +114,7 @@ class Head(nn.Module):
         if self.halve is not None:
             x = F.leaky_relu(self.halve(x), LEAK)
         x = F.leaky_relu(self.second(with_spread(x)), LEAK)
-        logits = self.last(x).flatten(1)
-        if pose is not None:
-            logits = logits + (x.mean(dim=(2, 3)) * pose).sum(dim=1, keepdim=True)
-        return logits
+        return _with_pose(self.last(x).flatten(1), x, pose)
 
 
 class PlainDiscriminator(nn.Module):
@@ -151,13 +144,24 @@ class PlainDiscriminator(nn.Module):
             y = F.leaky_relu(conv(x), LEAK)
             x = (F.avg_pool2d(y, 2) + F.avg_pool2d(skip(x), 2)) * math.sqrt(0.5)
         x = F.leaky_relu(self.second(with_spread(x)), LEAK)
-        logits = self.last(x.flatten(1))
-        if self.pose is not None:
-            if angles is None:
-                raise ValueError("this discriminator was made for known cameras; angles are None")
-            pose = self.pose(torch.cat([angles.sin(), angles.cos()], dim=1))
-            logits = logits + (x.mean(dim=(2, 3)) * pose).sum(dim=1, keepdim=True)
+        return _with_pose(self.last(x.flatten(1)), x, _of_pose(self.pose, angles))
+
+
+def _of_pose(layer: nn.Linear | None, angles: Tensor | None) -> Tensor | None:
+    """What a pose [B, 3] radians asks of features, where the discriminator is told poses."""
+    if layer is None:
+        return None
+    if angles is None:
+        raise ValueError("this discriminator was made for known cameras; angles are None")
+    found: Tensor = layer(torch.cat([angles.sin(), angles.cos()], dim=1))
+    return found
+
+
+def _with_pose(logits: Tensor, x: Tensor, pose: Tensor | None) -> Tensor:
+    """Logits [B, K], and how well features x [B, C, H, W] fit a pose, where one is given."""
+    if pose is None:
         return logits
+    return logits + (x.mean(dim=(2, 3)) * pose).sum(dim=1, keepdim=True)
 
 
 def logits_of_both(

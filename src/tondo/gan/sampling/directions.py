@@ -9,24 +9,21 @@ came.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.records import shown
 from tondo.errors import InputError, OptionError
-from tondo.gan.files.generator_file import check_tensors, fingerprint, read_tensors
+from tondo.gan.files.generator_file import check_tensors, fingerprint, read_tensors, write_tensors
 from tondo.gan.networks.feature_maps import RATE
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.layers import Linear, modulation
-from tondo.io.atomic import write_bytes
 
 FORMAT = "tondo directions 2"
 COUNT = 10  # directions; chosen, not measured
@@ -161,8 +158,7 @@ def save_directions(path: Path, directions: Directions, generator: Generator) ->
     """Write both families. Raises OutputError."""
     about = {"format": FORMAT, "generator": fingerprint(generator)}
     tensors = {"closed": directions.closed, "principal": directions.principal}
-    data = safetensors.torch.save(tensors, metadata={"tondo_directions": json.dumps(about)})
-    write_bytes(path, data)
+    write_tensors(path, "tondo_directions", about, tensors)
 
 
 def load_directions(path: Path, generator: Generator) -> Directions:

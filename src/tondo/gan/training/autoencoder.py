@@ -112,10 +112,6 @@ class PhotoEncoder(nn.Module):
     angles_mean: Tensor
     angles_spread: Tensor
 
-    @property
-    def finds_cameras(self) -> bool:
-        return self.to_angles is not None
-
     def forward(
         self, images: Tensor, angles: Tensor | None, *, reach: float = 1.0, alone: bool = False
     ) -> PhotoCode:

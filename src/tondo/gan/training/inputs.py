@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -111,15 +112,8 @@ def _check_count(pictures: PictureSet, folder: Path, options: TrainOptions) -> N
 
 def _picture_options(options: TrainOptions) -> PictureOptions:
     """How raw pictures are prepared; of the few that adapt a generator none is left out."""
-    if options.base is None:
-        return PictureOptions(size=options.size, classes=options.classes)
-    return PictureOptions(
-        size=options.size,
-        classes=options.classes,
-        similar=0.0,
-        keep_blurred=True,
-        least=FEW,
-    )
+    new = PictureOptions(size=options.size, classes=options.classes)
+    return new if options.base is None else replace(new, similar=0.0, keep_blurred=True, least=FEW)
 
 
 def train_inputs(

@@ -148,7 +148,7 @@ def camera_candidates(state: TrainState, inputs: TrainInputs, rows: Tensor) -> C
     near it, and others drawn; on the CPU. None if cameras are known or predicted."""
     count, size = len(rows), state.G.shape.size
     encoder = state.photo_encoder
-    if inputs.camera_angles is not None or encoder is None or encoder.finds_cameras:
+    if inputs.camera_angles is not None or encoder is None or encoder.to_angles is not None:
         shapes = ((3,), (4, 4), (3, 3), ())
         return CameraCandidates(*(torch.zeros(count, 0, *rest) for rest in shapes))
     angles, priors = draw_angles(inputs.priors, count * CANDIDATES, state.rng)

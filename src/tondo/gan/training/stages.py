@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tondo.gan.files.adapters import AdapterCard, save_adapter
+from tondo.gan.files.adapters import AdapterCard, merged, save_adapter
 from tondo.gan.files.generator_file import Card, Trained, fingerprint, save_generator
 from tondo.gan.objects.contact_sheet import grid, latents
 from tondo.gan.objects.geometry_loss import geometry_loss
 from tondo.gan.objects.render import make_objects
-from tondo.gan.options import TrainOptions
 from tondo.gan.training import state_tensors
 from tondo.gan.training.divergence import ADVICE, BrokenTraining, DivergenceMonitor, finite
 from tondo.gan.training.reconstruction import (
@@ -26,7 +25,7 @@ from tondo.gan.training.reconstruction import (
     reweighted_priors,
 )
 from tondo.gan.training.state import TrainInputs, TrainState, real_images
-from tondo.gan.training.step import one_step, plain_generator, set_rates, to_train
+from tondo.gan.training.step import one_step, optimiser_of_g, set_rates
 from tondo.io.images import write_png
 from tondo.kernels.threads import num_threads
 from tondo.runs import distributed
@@ -72,7 +71,8 @@ class Pretraining(Method):
         self.count, self.seen = count, 0
         self._state, self._inputs, self._watch = state, inputs, watch
         self._encoder, self._batch = state.photo_encoder, inputs.options.schedule.batch
-        self._optimiser = _optimiser(state, inputs.options)
+        beta1 = inputs.options.autoencoder.pretrain_beta1
+        self._optimiser = optimiser_of_g(state.G, state.photo_encoder, inputs.options, beta1)
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint within it, whose state it was made with. Raises KeyError."""
@@ -137,16 +137,6 @@ class Pretraining(Method):
             f"a reconstructed photograph became infinite or NaN after {self.seen} of {self.count} "
             f"photographs of pretraining: nothing is kept. {ADVICE}"
         )
-
-
-def _optimiser(state: TrainState, options: TrainOptions) -> torch.optim.Adam:
-    assert state.photo_encoder is not None
-    adversarial, autoencoder = options.adversarial, options.autoencoder
-    groups = ((state.G, adversarial.lr_g), (state.photo_encoder, autoencoder.lr_encoder))
-    betas = (autoencoder.pretrain_beta1, adversarial.beta2)
-    return torch.optim.Adam(
-        [{"params": to_train(x), "lr": lr} for x, lr in groups], betas=betas, fused=True
-    )
 
 
 class AdversarialTraining(Method):
@@ -252,7 +242,7 @@ def write_generator(run: RunDirectory, state: TrainState, inputs: TrainInputs) -
         licence=options.licence,
         poses="known" if inputs.camera_angles is not None else (options.poses or "assumed"),
     )
-    trained = Trained(plain_generator(state.G_ema), reweighted_priors(state, inputs), card)
+    trained = Trained(merged(state.G_ema), reweighted_priors(state, inputs), card)
     save_generator(run.generator_path, trained)
     if inputs.base is not None and inputs.base.lora:
         about = AdapterCard(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tondo.gan.files.adapters import add_adapters, merged
+from tondo.gan.files.adapters import add_adapters
 from tondo.gan.networks.discriminator import (
     GROUP,
     PlainDiscriminator,
@@ -80,18 +80,7 @@ def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:
         G,
         D,
         G_ema,
-        torch.optim.Adam(
-            [
-                {"params": to_train(x), "lr": lr}
-                for x, lr in (
-                    (G, adversarial.lr_g),
-                    (photo_encoder, options.autoencoder.lr_encoder),
-                )
-                if x
-            ],
-            betas=betas,
-            fused=True,
-        ),
+        optimiser_of_g(G, photo_encoder, options, adversarial.beta1),
         torch.optim.Adam(trained, adversarial.lr_d, betas, eps=1e-8, fused=True),
         rng,
         torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat(len(inputs.pictures.images), 1),
@@ -124,9 +113,13 @@ def to_train(module: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in (*first, *rest) if parameter.requires_grad]
 
 
-def plain_generator(G: Generator) -> Generator:
-    """`G` for use: frozen, with its adapters, if it has any, added into its weights."""
-    return merged(G)
+def optimiser_of_g(
+    G: Generator, photo_encoder: PhotoEncoder | None, options: TrainOptions, beta1: float
+) -> torch.optim.Adam:
+    """Adam over what makes pictures: the generator, and the encoder where there is one."""
+    rates = ((G, options.adversarial.lr_g), (photo_encoder, options.autoencoder.lr_encoder))
+    groups = [{"params": to_train(x), "lr": lr} for x, lr in rates if x is not None]
+    return torch.optim.Adam(groups, betas=(beta1, options.adversarial.beta2), fused=True)
 
 
 def _new_discriminator(
