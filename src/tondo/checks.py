@@ -79,3 +79,9 @@ def check_finite(name: str, tensor: Tensor) -> None:
         raise ValueError(
             f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at {first}"
         )
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises ValueError unless a picture of this size has a pixel."""
+    if width < 1 or height < 1:
+        raise ValueError(f"the picture must be at least 1x1, got {width}x{height}")

@@ -16,7 +16,7 @@ from tondo.runs.method import Background, Report
 from tondo.splats import from_points, train
 from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig, SplatDensity, SplatRates, SplatSchedule
-from tondo.splats.targets import make_targets
+from tondo.splats.targets import make_target
 
 CONFIG = SplatConfig(max_splats=140, sh_degree=1, density=SplatDensity(every=10))
 
@@ -58,7 +58,8 @@ def same(a: train.TrainState, b: train.TrainState) -> bool:
 def mean_psnr(state: train.TrainState, inputs: train.TrainInputs) -> float:
     work = step_.Workspace()
     found = []
-    for target in make_targets(inputs.photos, 1, inputs.background.color, keep_alpha=False):
+    for photo in inputs.photos:
+        target = make_target(photo, 1, inputs.background.color, keep_alpha=False)
         step_.render(
             work,
             state.parameters,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tondo import _native
-from tondo.checks import check_dtype, check_one_device, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape, check_size
 from tondo.kernels.mesh_depth_torch import NEAR, mesh_depth_torch, projected_vertices
 
 
@@ -52,7 +52,6 @@ def _check(
         check_dtype(name, tensor, torch.float32)
     check_dtype("faces", faces, torch.int64)
     check_one_device(vertices=vertices, faces=faces, viewmat=viewmat, K=K)
-    if width < 1 or height < 1:
-        raise ValueError(f"the picture must be at least 1x1, got {width}x{height}")
+    check_size(width, height)
     if len(faces) and not (int(faces.min()) >= 0 and int(faces.max()) < len(vertices)):
         raise ValueError(f"a face names a vertex that is not among the {len(vertices)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from tondo.runs.watch import Watch
 from tondo.scenes.source import Source, source_of
 
 _SHOWN = 3  # names of photos; chosen
-_BLOCK = 2**20  # bytes read at a time: bounds memory
 _DIFFERENT = {
     "pixels": "shows something else",
     "mask": "has another mask",
@@ -125,14 +125,11 @@ def _folders(source: Path, prepared: Path) -> set[Path]:
 
 
 def _hash_of_file(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
     try:
         with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+            return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def note_photos(run: RunDirectory, photos: Hashes, files: Mapping[str, str]) -> None:

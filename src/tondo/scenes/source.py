@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import safetensors
-
 from tondo.errors import InputError
+from tondo.gan.files.generator_file import holds
 from tondo.gan.files.open_generator import shipped_names
 from tondo.io.collections.picture_shards import is_prepared
 from tondo.io.posed.photos import has_poses
@@ -70,15 +69,7 @@ def _kind_of_folder(path: Path) -> Kind:
 
 def _kind_of_file(path: Path) -> Kind:
     if path.suffix.lower() in (".safetensors", ".ply"):
-        return "generator" if _says_generator(path) else "scene"
+        return "generator" if holds(path, "tondo_generator", "tondo_adapter") else "scene"
     if has_poses(path):
         return "posed photos"
     return "video" if is_video(path) else "photos"
-
-
-def _says_generator(path: Path) -> bool:
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            return not {"tondo_generator", "tondo_adapter"}.isdisjoint(file.metadata() or {})
-    except Exception:  # whatever is wrong with it, the scene's reader says it
-        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -50,13 +49,6 @@ def make_target(photo: Photo, divisor: int, background: Tensor, *, keep_alpha: b
     kept = torch.from_numpy(cover).contiguous() if keep_alpha and alpha is not None else None
     mask = None if valid is None or valid.all() else torch.from_numpy(valid).contiguous()
     return Target(scaled(camera, *size), image, mask, kept)
-
-
-def make_targets(
-    photos: Sequence[Photo], divisor: int, background: Tensor, *, keep_alpha: bool
-) -> list[Target]:
-    """`make_target` of every photo."""
-    return [make_target(photo, divisor, background, keep_alpha=keep_alpha) for photo in photos]
 
 
 def over_random(target: Target, generator: Generator) -> tuple[Target, Tensor]:

@@ -19,7 +19,7 @@ from tondo.splats import step as step_
 from tondo.splats.config import SplatConfig
 from tondo.splats.parameters import Parameters
 from tondo.splats.per_photo import Corrections
-from tondo.splats.targets import make_targets, over_random
+from tondo.splats.targets import make_target, over_random
 
 PSNR_EVERY = 25  # steps; chosen, not measured
 
@@ -115,9 +115,10 @@ def advance(state: TrainState, inputs: TrainInputs, scratch: Scratch, fraction: 
     divisor = schedule.divisor_at(inputs.config, fraction)
     if divisor != scratch.divisor:
         scratch.divisor = divisor
-        keep_alpha = inputs.background.is_random
-        color = inputs.background.color
-        scratch.targets = make_targets(inputs.photos, divisor, color, keep_alpha=keep_alpha)
+        color, keep_alpha = inputs.background.color, inputs.background.is_random
+        scratch.targets = [
+            make_target(photo, divisor, color, keep_alpha=keep_alpha) for photo in inputs.photos
+        ]
     loss, psnr = _one_step(state, inputs, scratch, fraction)
     _change_set(state, inputs.config, fraction)
     seconds = state.clock.seconds()

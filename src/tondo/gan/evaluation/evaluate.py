@@ -68,7 +68,7 @@ def evaluate_generator(
     name: str = DEFAULT,
     count: int = 2000,
     seed: int = 0,
-    watch: Callable[[int, int], None] | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> GeneratorMetrics:
     """Measure `count` samples (without truncation) against as many of the training pictures.
 
@@ -110,7 +110,7 @@ def sample_pictures(
     count: int,
     rng: torch.Generator,
     cameras: Cameras | None = None,
-    watch: Callable[[int, int], None] | None = None,
+    watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tensor:
     """[count, 3, S, S] uint8: one picture of each of `count` samples, of the generator's size."""
     generator = trained.generator
@@ -124,8 +124,7 @@ def sample_pictures(
         rendered, _ = render_styles(generator, w, cameras.viewmats[rows], cameras.Ks[rows], size)
         images = (rendered.images.clamp(0, 1) * 255).round().to(torch.uint8)
         parts.append(images.permute(0, 3, 1, 2))
-        if watch is not None:
-            watch(rows.stop, count)
+        watch(rows.stop, count)
     return torch.cat(parts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from tondo.features.choose import DEFAULT, load_extractor
 from tondo.gan.networks.discriminator import (
     GROUP,
     MIXED,
+    Discriminator,
     PlainDiscriminator,
     ProjectedDiscriminator,
 )
@@ -24,7 +24,7 @@ PATCH, STRIDE = 0.2, 0.1  # of the picture's side: what is hidden at a time; cho
 BLUR = 0.06  # of the picture's side: radius of the blur that hides; chosen, not measured
 
 
-def load_discriminator(run: RunDirectory, size: int) -> ProjectedDiscriminator | PlainDiscriminator:
+def load_discriminator(run: RunDirectory, size: int) -> Discriminator:
     """D of the run's newest checkpoint, frozen.
 
     Args:
@@ -42,14 +42,15 @@ def load_discriminator(run: RunDirectory, size: int) -> ProjectedDiscriminator |
     weights = {k[2:]: v for k, v in checkpoint.tensors.items() if k.startswith("D.")}
     plain = not any(name.startswith("heads.") for name in weights)
     known = {"with_cameras": "pose.weight" in weights}
-    D: ProjectedDiscriminator | PlainDiscriminator
+    D: Discriminator
     try:
         with torch.random.fork_rng(devices=[]):
             if plain:
                 width, channels = weights["first.weight"].shape[:2]
                 D = PlainDiscriminator(size, **known, with_alpha=channels == 4, width=width)
             else:
-                extractor = load_extractor(_extractor_name(read_config(run)))
+                trained_with = read_config(run).get("adversarial", {})
+                extractor = load_extractor(trained_with.get("features", DEFAULT))
                 inputs = weights["heads.0.first.parametrizations.weight.original"].shape[1]
                 D = ProjectedDiscriminator(extractor, size, **known, with_alpha=inputs > MIXED)
         D.load_state_dict(weights)
@@ -61,20 +62,8 @@ def load_discriminator(run: RunDirectory, size: int) -> ProjectedDiscriminator |
     return D.eval().requires_grad_(False)
 
 
-def _extractor_name(config: dict[str, Any]) -> str:
-    """The feature network that a run was trained with, wherever its config says so."""
-    places = [config, *(value for value in config.values() if isinstance(value, dict))]
-    for place in places:
-        name = place.get("features", place.get("extractor"))
-        if isinstance(name, str):
-            return name
-    return DEFAULT
-
-
 @torch.no_grad()
-def heat_maps(
-    D: ProjectedDiscriminator | PlainDiscriminator, images: Tensor, angles: Tensor | None
-) -> Tensor:
+def heat_maps(D: Discriminator, images: Tensor, angles: Tensor | None) -> Tensor:
     """How real each place of each picture looks to D: logits, above 0 real, below 0 generated.
 
     A projected D judges places of several sizes by itself: its logits, enlarged to the picture and

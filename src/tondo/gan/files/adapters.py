@@ -12,7 +12,6 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import safetensors
 import torch
 import torch.nn.utils.parametrize as parametrize
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from tondo.gan.files.generator_file import (
     check_tensors,
     checked,
     fingerprint,
+    holds,
     read_tensors,
     write_tensors,
 )
@@ -158,11 +158,7 @@ def save_adapter(path: Path, generator: Generator, card: AdapterCard) -> None:
 
 def is_adapter(path: Path) -> bool:
     """Whether a file says that it is an adapter of Tondo."""
-    try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            return "tondo_adapter" in (file.metadata() or {})
-    except (safetensors.SafetensorError, OSError):
-        return False
+    return holds(path, "tondo_adapter")
 
 
 def read_adapter_card(path: Path) -> AdapterCard:

@@ -150,6 +150,15 @@ def write_tensors(path: Path, key: str, about: dict[str, Any], tensors: dict[str
     write_bytes(path, safetensors.torch.save(tensors, metadata={key: text}))
 
 
+def holds(path: Path, *keys: str) -> bool:
+    """Whether `path` is a safetensors file with one of `keys` in its description."""
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            return not set(keys).isdisjoint(file.metadata() or {})
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
 def read_tensors(
     path: Path, key: str, kind: str, advice: str = AGAIN
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:

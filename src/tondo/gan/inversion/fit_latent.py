@@ -207,7 +207,6 @@ def tune(
     priors: tuple[PosePrior, ...],
     steps: int,
     watch: Progress,
-    seed: int = 0,
 ) -> Generator:
     """A copy of the generator that makes the target from `fitted.w`, and from other sides what it
     made before (the locality term of Roich et al. 2021, equation 4, over cameras)."""
@@ -215,7 +214,7 @@ def tune(
     tuned.mapping.requires_grad_(False)
     parameters = [p for p in tuned.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, 1e-3, betas=(0.9, 0.99))
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(0)
     viewmat, size, w = fitted.pose.viewmats(), judge.size, fitted.w
     larger = enlargement(generator, size)
     with torch.no_grad():

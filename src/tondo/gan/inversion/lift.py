@@ -16,6 +16,7 @@ from tondo.evaluation.distances import mean_pairwise_distance
 from tondo.features.efficientnet_lite import load_efficientnet_lite0
 from tondo.gan.files.open_generator import Opened
 from tondo.gan.inversion.encoder import (
+    SAMPLES,
     Encoder,
     EncoderReport,
     OtherGeneratorError,
@@ -106,7 +107,7 @@ def lift_photo(
 
 
 def encoder_of(
-    opened: Opened, watch: Progress = SILENT.stage, *, samples: int | None = None
+    opened: Opened, watch: Progress = SILENT.stage, *, samples: int = SAMPLES
 ) -> tuple[Encoder, EncoderReport]:
     """The encoder beside a generator; where there is none that fits, a new one, kept if it can be.
 
@@ -119,8 +120,7 @@ def encoder_of(
             return load_encoder(path, opened.trained)
         except OtherGeneratorError:
             pass  # a run that was trained on has an encoder of the older generator beside it
-    wanted = {} if samples is None else {"samples": samples}
-    encoder, report = train_encoder(opened.trained, watch=watch, **wanted)
+    encoder, report = train_encoder(opened.trained, samples=samples, watch=watch)
     try:
         save_encoder(path, encoder, opened.trained, report)
     except OutputError:  # an installed generator's folder may be read-only

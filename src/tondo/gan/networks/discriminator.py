@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,21 +19,6 @@ from tondo.gan.networks.layers import LEAK
 
 MIXED = 64  # channels of the mixed features and of the heads; as the code of Sauer et al. 2021
 GROUP = 4  # pictures over which the spread is measured
-
-
-class Discriminator(Protocol):
-    """`logits(looks(images))` is high for what it takes for photographs."""
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """[B, 3, H, W] sRGB 0..1, or 4 channels with the pictures' coverage where it is known, to
-        the tensors that `logits` decides by."""
-        ...
-
-    def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
-        """Logits [B, L], one for each place looked at. angles [B, 3] of known cameras, radians."""
-        ...
-
-    def parameters(self) -> object: ...
 
 
 class ProjectedDiscriminator(nn.Module):
@@ -68,6 +52,8 @@ class ProjectedDiscriminator(nn.Module):
     scale: Tensor
 
     def features(self, images: Tensor) -> list[Tensor]:
+        """[B, 3, H, W] sRGB 0..1, or 4 channels with the pictures' coverage where it is known, to
+        the tensors that `logits` decides by."""
         found = self._extractor.features(images[:, :3])
         mixed: list[Tensor] = []
         above: Tensor | None = None
@@ -93,6 +79,7 @@ class ProjectedDiscriminator(nn.Module):
             self.scale[index] = 1.0 / self.mix[index](x).std().clamp_min(1e-6)
 
     def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
+        """Logits [B, L], one for each place looked at. angles [B, 3] of known cameras, radians."""
         pose = _of_pose(self.pose, angles)
         return torch.cat(
             [head(x, pose) for head, x in zip(self.heads, features, strict=True)], dim=1
@@ -136,15 +123,21 @@ class PlainDiscriminator(nn.Module):
         self.pose = nn.Linear(6, widths[-1]) if with_cameras else None
 
     def features(self, images: Tensor) -> list[Tensor]:
+        """As those of `ProjectedDiscriminator`: the pictures themselves."""
         return [images]
 
     def logits(self, features: list[Tensor], angles: Tensor | None) -> Tensor:
+        """Logits [B, 1]. angles [B, 3] of known cameras, radians."""
         x = F.leaky_relu(self.first(features[0] * 2 - 1), LEAK)
         for conv, skip in zip(self.convs, self.skips, strict=True):
             y = F.leaky_relu(conv(x), LEAK)
             x = (F.avg_pool2d(y, 2) + F.avg_pool2d(skip(x), 2)) * math.sqrt(0.5)
         x = F.leaky_relu(self.second(with_spread(x)), LEAK)
         return _with_pose(self.last(x.flatten(1)), x, _of_pose(self.pose, angles))
+
+
+# `logits(features(images))` is high for what it takes for photographs.
+Discriminator = ProjectedDiscriminator | PlainDiscriminator
 
 
 def _of_pose(layer: nn.Linear | None, angles: Tensor | None) -> Tensor | None:

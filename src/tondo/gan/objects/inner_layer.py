@@ -23,17 +23,17 @@ INNER_SIZE, DOWNSAMPLED_SIZE, LARGER = 0.6, 0.45, 1.6
 INNER_DEPTH = 0.5  # how far inside the inner layer lies, in cells' smaller sides; chosen
 
 
-SPLATS = ("means", "quats", "scales", "opacities", "colors")
-
-
 def with_inner_layer(skins: Skins) -> Skins:
     """`skins` and, where they have an inner layer, its splats after their own (a quarter as many);
     `grid` stays that of the first skin."""
     if not skins.has_inner_layer:
         return skins
     inner = _coarse(skins, INNER_SIZE, INNER_DEPTH)
-    both = {name: torch.cat([getattr(skins, name), getattr(inner, name)], 1) for name in SPLATS}
-    return skins._replace(**{**both, "has_inner_layer": False})
+    means, quats, scales, opacities, colors = (
+        torch.cat(pair, dim=1) for pair in zip(skins[:5], inner[:5], strict=True)
+    )
+    rest = skins[5:]
+    return Skins(means, quats, scales, opacities, colors, *rest)._replace(has_inner_layer=False)
 
 
 def downsampled(objects: Skins | Planes) -> Skins | Planes:

@@ -17,7 +17,7 @@ from tondo.gan.files.open_generator import open_generator
 from tondo.gan.networks.shape import BASIS_MAPS, COMPONENTS, ROWS, SMALL, SMALL_ROWS, GeneratorShape
 from tondo.gan.options import TrainOptions
 from tondo.gan.training.options import SIZES
-from tondo.gan.training.state import Base, TrainInputs
+from tondo.gan.training.state import TrainInputs
 from tondo.geometry.look_at import angles_of
 from tondo.geometry.pose_prior import NAMED, PosePrior, parse_poses, prior_around
 from tondo.io.atomic import write_json
@@ -125,7 +125,7 @@ def train_inputs(
     background = options.background or ("white" if pictures.is_plain else "scene")
     base, shape = None, _new_shape(options, background, with_cameras=angles is not None)
     if start is not None:
-        base, shape = Base(start.generator, options.lora), start.generator.shape
+        base, shape = start.generator, start.generator.shape
         if shape.background != background:
             watch.note(f"{options.base} makes its background {shape.background!r}: kept")
     features = load_extractor(options.adversarial.features)

@@ -9,7 +9,6 @@ from tondo.runs.device import training_device
 
 # What belongs to the machine and not to the run
 OF_NOW = ("checkpoint_seconds", "device")
-DEFAULTS = TrainOptions()
 SIZES = (32, 64, 128, 256)  # pixels of a picture's side: powers of two, that the networks halve
 
 

@@ -244,11 +244,11 @@ def write_generator(run: RunDirectory, state: TrainState, inputs: TrainInputs) -
     )
     trained = Trained(merged(state.G_ema), reweighted_priors(state, inputs), card)
     save_generator(run.generator_path, trained)
-    if inputs.base is not None and inputs.base.lora:
+    if inputs.base is not None and options.lora:
         about = AdapterCard(
             base=str(options.base),
-            base_fingerprint=fingerprint(inputs.base.generator),
-            rank=inputs.base.lora,
+            base_fingerprint=fingerprint(inputs.base),
+            rank=options.lora,
             kimg=card.kimg,
             source=card.source,
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tondo.data.pictures import PictureSet
 from tondo.features.extractor import Extractor
-from tondo.gan.networks.discriminator import PlainDiscriminator, ProjectedDiscriminator
+from tondo.gan.networks.discriminator import Discriminator
 from tondo.gan.networks.generator import Generator
 from tondo.gan.networks.latent_mixture import LatentBuffer
 from tondo.gan.objects.render import Rendered
@@ -21,15 +21,6 @@ from tondo.runs.device import CPU
 from tondo.runs.horizon import Clock
 
 MOST_TURN = 120.0  # degrees of azimuth within which unknown cameras are looked for; chosen
-
-
-@dataclass(frozen=True)
-class Base:
-    """A trained generator to start from; lora: rank of the adapters that alone are trained, 0 to
-    train all of its weights."""
-
-    generator: Generator
-    lora: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ class TrainInputs:
     extractor: Extractor
     options: TrainOptions
     camera_angles: Tensor | None = None
-    base: Base | None = None
+    base: Generator | None = None
     device: torch.device = CPU
 
     @property
@@ -88,7 +79,7 @@ class TrainState:
     """
 
     G: Generator
-    D: ProjectedDiscriminator | PlainDiscriminator
+    D: Discriminator
     G_ema: Generator
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam

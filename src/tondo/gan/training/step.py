@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from tondo.gan.files.adapters import add_adapters
 from tondo.gan.networks.discriminator import (
     GROUP,
+    Discriminator,
     PlainDiscriminator,
     ProjectedDiscriminator,
     logits_of_both,
@@ -98,9 +99,9 @@ def _first_generator(inputs: TrainInputs, shape: GeneratorShape) -> Generator:
             with torch.no_grad():
                 G.skin_network.axes.copy_((radii / FIRST_RADIUS).log())
         return G
-    G = copy.deepcopy(inputs.base.generator).requires_grad_(True).train()
-    if inputs.base.lora:
-        add_adapters(G, inputs.base.lora)
+    G = copy.deepcopy(inputs.base).requires_grad_(True).train()
+    if inputs.options.lora:
+        add_adapters(G, inputs.options.lora)
     return G
 
 
@@ -122,9 +123,7 @@ def optimiser_of_g(
     return torch.optim.Adam(groups, betas=(beta1, options.adversarial.beta2), fused=True)
 
 
-def _new_discriminator(
-    inputs: TrainInputs, shape: GeneratorShape
-) -> ProjectedDiscriminator | PlainDiscriminator:
+def _new_discriminator(inputs: TrainInputs, shape: GeneratorShape) -> Discriminator:
     with_cameras = inputs.camera_angles is not None
     with_alpha = inputs.pictures.with_alpha
     if inputs.options.adversarial.discriminator == "plain":

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.field import AnyField, FrequencyField, Space
-from tondo.kernels.fields.rays_torch import even_distances, into_cube
+from tondo.kernels.fields.rays_torch import blended, even_distances, into_cube
 
 AT_ONCE = 1 << 16  # samples in memory together where no gradients are wanted: bounds memory
 LEAST_WEIGHT = 1e-5  # of a part of a ray, so that none is never looked at; as NeRF's code
@@ -141,17 +141,9 @@ def _render(
     s = torch.cat([s, more_where(weights, s_ends, more, offsets)], dim=1).sort(dim=1).values
     weights, color = looked_at(field, field.fine, rays, s, s_ends[:, 1:])
     length = torch.diff(s, dim=1, append=s_ends[:, 1:])
-    before, before_s = weights.cumsum(dim=1) - weights, (weights * s).cumsum(dim=1) - weights * s
-    distortion = 2 * weights * (s * before - before_s) + weights.square() * length / 3
     met = (ends[:, 1] > ends[:, 0]).to(torch.int32)
-    return (
-        (weights[..., None] * color).sum(dim=1),
-        weights.sum(dim=1),
-        (weights * distances_at(space, s)).sum(dim=1),
-        distortion.sum(dim=1),
-        met * (2 * first + more),
-        *coarse,
-    )
+    fine = blended(weights, color, distances_at(space, s), s, length)
+    return (*fine, met * (2 * first + more), *coarse)
 
 
 @torch.no_grad()

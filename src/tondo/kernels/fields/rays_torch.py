@@ -202,15 +202,22 @@ def render_rays_torch(
     every = torch.zeros(*t.shape, 3, dtype=t.dtype, device=t.device).index_put((ray, k), color)
     s = even_distances(space, t)
     length = even_distances(space, t + 0.5 * span) - even_distances(space, t - 0.5 * span)
+    samples = (counts & (left >= marching.stop)).sum(dim=1)
+    return (*blended(weights, every, t, s, length), samples)
+
+
+def blended(
+    weights: Tensor, colors: Tensor, t: Tensor, s: Tensor, length: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Colours [R, 3], opacities, depths and distortions [R] of samples [R, S] with `weights`, at
+    distances `t` and even distances `s`, each for a `length` of these.
+
+    The distortion is that of Barron et al. 2022 (mip-NeRF 360, equation 15).
+    """
     before, before_s = weights.cumsum(dim=1) - weights, (weights * s).cumsum(dim=1) - weights * s
     distortion = 2 * weights * (s * before - before_s) + weights.square() * length / 3
-    return (
-        (weights[..., None] * every).sum(dim=1),
-        weights.sum(dim=1),
-        (weights * t).sum(dim=1),
-        distortion.sum(dim=1),
-        (counts & (left >= marching.stop)).sum(dim=1),
-    )
+    color = (weights[..., None] * colors).sum(dim=1)
+    return color, weights.sum(dim=1), (weights * t).sum(dim=1), distortion.sum(dim=1)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tondo.checks import check_dtype, check_one_device, check_shape
+from tondo.checks import check_dtype, check_one_device, check_shape, check_size
 
 
 class Gaussians(NamedTuple):
@@ -94,9 +94,3 @@ def check_alike(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         check_dtype(name, tensor, dtype)
     check_one_device(**tensors)
-
-
-def check_size(width: int, height: int) -> None:
-    """Raises ValueError unless a picture of this size has a pixel."""
-    if width < 1 or height < 1:
-        raise ValueError(f"the picture must be at least 1x1, got {width}x{height}")

@@ -28,6 +28,14 @@ class Features:
         return len(self.keypoints)
 
 
+def shrunk(grey: np.ndarray, max_size: int) -> np.ndarray:
+    """A picture [H, W] uint8, made smaller where a side has more than `max_size` pixels."""
+    height, width = grey.shape
+    ratio = min(1.0, max_size / max(height, width))
+    small = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return np.asarray(cv2.resize(grey, small, interpolation=cv2.INTER_AREA))
+
+
 def extract_features(
     grey: np.ndarray,
     *,
@@ -46,12 +54,8 @@ def extract_features(
         mask: [H, W] uint8; features where it is below 128 are left out.
     """
     height, width = grey.shape
-    ratio = min(1.0, max_size / max(height, width))
-    if ratio < 1.0:
-        small = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        grey = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
-        mask = None if mask is None else cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
-    solid = None if mask is None else ((mask >= 128) * 255).astype(np.uint8)
+    grey = shrunk(grey, max_size)
+    solid = None if mask is None else ((shrunk(mask, max_size) >= 128) * 255).astype(np.uint8)
     sift = cv2.SIFT.create(
         nfeatures=max_features, contrastThreshold=contrast, enable_precise_upscale=True
     )

@@ -72,7 +72,7 @@ def match_pairs(
     seed: int,
     verify: bool = True,
     max_error: float = 4.0,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Match the features of the given pairs (index pairs into `names`) and verify the geometry.
 
@@ -93,8 +93,7 @@ def match_pairs(
         pairing = pycolmap.ImportedPairingOptions()
         pairing.match_list_path = list_path
         pycolmap.match_image_pairs(database_path, matching, pairing, verification)
-        if on_progress is not None:
-            on_progress(min(start + PAIRS_PER_CALL, len(pairs)), len(pairs))
+        on_progress(min(start + PAIRS_PER_CALL, len(pairs)), len(pairs))
     list_path.unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tondo.io.threads import in_threads
-from tondo.sfm.motion.features import Features, choose_pairs
+from tondo.sfm.motion.features import Features, choose_pairs, shrunk
 
 # As large as pycolmap itself searches them.
 MAX_SIZE = 3200
@@ -73,10 +73,7 @@ def _read(images: Path, name: str) -> tuple[NDArray, NDArray[np.bool_] | None]:
 
 def _extract(grey: NDArray, kept: NDArray[np.bool_] | None) -> Features:
     height, width = grey.shape
-    ratio = min(1.0, MAX_SIZE / max(height, width))
-    if ratio < 1.0:
-        small = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        grey = cv2.resize(grey, small, interpolation=cv2.INTER_AREA)
+    grey = shrunk(grey, MAX_SIZE)
     options = pycolmap.FeatureExtractionOptions()
     options.use_gpu = False
     options.num_threads = 1

@@ -23,12 +23,13 @@ from tondo.io.mask_files import AUTO, Masks, check_choice, find_masks
 from tondo.io.masks import NOTHING_KEPT, MaskFile, check_not_masked, read_mask
 from tondo.io.threads import in_threads
 from tondo.io.video import VIDEO_SUFFIXES, read_frames
-from tondo.sfm.motion.features import extract_features
+from tondo.sfm.motion.features import Features, extract_features
 from tondo.sfm.motion.place import Unplaced
 from tondo.sfm.photos.exif import Exif, read_all_exif
 from tondo.sfm.photos.panorama import WHY_NOT, is_panorama, says_panorama
 from tondo.sfm.photos.quality import Quality, measure_quality
 
+Find = Callable[..., Features]  # of a grey photo, and of what its mask keeps
 _ODD = re.compile(r"\s+|^#+|[^\w.+@=,~()\[\]{}&'!$%;#-]")
 _LONGEST = 80  # characters of a name, so that the mask's name, which is longer, is a file's too
 
@@ -78,15 +79,6 @@ class PhotoItem:
     exif: Exif
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Where photos go, and how many features are found on them."""
-
-    folder: Path
-    max_size: int
-    max_features: int
-
-
 def is_video(source: Path) -> bool:
     """Whether `source` is a file with the ending of a video."""
     return source.is_file() and source.suffix.lower() in VIDEO_SUFFIXES
@@ -100,7 +92,7 @@ def gather_photos(
     max_size: int,
     max_features: int,
     masks: str = AUTO,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Gathered:
     """Copy or convert all photos of `source` into `folder`, measure them and find their features.
 
@@ -122,7 +114,7 @@ def gather_photos(
         OptionError: `masks` cannot be used.
     """
     check_choice(masks)
-    target = _Target(folder, max_size, max_features)
+    find = partial(extract_features, max_size=max_size, max_features=max_features)
     photos: list[GatheredPhoto] = []
     skipped: list[Skipped] = []
     notes: tuple[str, ...] = ()
@@ -130,16 +122,16 @@ def gather_photos(
     if is_video(source):
         total = frames
         # Few ahead: a video is never whole in memory.
-        take = partial(_take_frame, target=target)
+        take = partial(_take_frame, folder=folder, find=find)
         results = in_threads(take, read_frames(source, frames), ahead=2)
     else:
         items, left_out, notes = photo_items(source, masks)
         skipped += left_out
-        total, results = len(items), in_threads(partial(_take_file, target=target), items, ahead=2)
+        take_file = partial(_take_file, folder=folder, find=find)
+        total, results = len(items), in_threads(take_file, items, ahead=2)
     for done, result in enumerate(results, start=1):
         (photos if isinstance(result, GatheredPhoto) else skipped).append(result)  # type: ignore[arg-type]
-        if on_progress is not None:
-            on_progress(done, max(total, done))
+        on_progress(done, max(total, done))
     photos, panoramas = _without_panoramas(photos, skipped)
     for photo in panoramas:
         (folder / photo.name).unlink()
@@ -148,7 +140,7 @@ def gather_photos(
     return Gathered(tuple(photos), tuple(skipped), notes)
 
 
-def _take_file(item: PhotoItem, target: _Target) -> GatheredPhoto | Skipped:
+def _take_file(item: PhotoItem, folder: Path, find: Find) -> GatheredPhoto | Skipped:
     """Take a photo in, or say why not."""
     path, name = item.path, item.name
     try:
@@ -164,23 +156,23 @@ def _take_file(item: PhotoItem, target: _Target) -> GatheredPhoto | Skipped:
             return Skipped(item.source, NOTHING_KEPT)
     if says_panorama(path) or is_panorama(image.rgb.numpy()):
         return Skipped(item.source, WHY_NOT)
-    (target.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     if name.endswith((".jpg", ".png")) and _is_plain(path, item.exif):
-        shutil.copyfile(path, target.folder / name)
+        shutil.copyfile(path, folder / name)
     else:
-        name = _write(image, target.folder, name)
+        name = _write(image, folder, name)
     if kept is not None:
-        _write_mask(kept, target.folder.with_name("masks") / f"{name}.png")
-    return _examine(image, kept, name, item.source, item.exif, target)
+        _write_mask(kept, folder.with_name("masks") / f"{name}.png")
+    return _examine(image, kept, name, item.source, item.exif, find)
 
 
-def _take_frame(frame: tuple[str, ImageData], target: _Target) -> GatheredPhoto | Skipped:
+def _take_frame(frame: tuple[str, ImageData], folder: Path, find: Find) -> GatheredPhoto | Skipped:
     """Take a video's frame in, or say why not."""
     name, image = frame
     if is_panorama(image.rgb.numpy()):
         return Skipped(name, WHY_NOT)
-    name = _write(image, target.folder, f"{name}.jpg")
-    return _examine(image, None, name, name, Exif(), target)
+    name = _write(image, folder, f"{name}.jpg")
+    return _examine(image, None, name, name, Exif(), find)
 
 
 def _without_panoramas(
@@ -305,7 +297,7 @@ def _examine(
     name: str,
     source: str,
     exif: Exif,
-    target: _Target,
+    find: Find,
 ) -> GatheredPhoto:
     """Measure a picture, where it is `kept`, and find its features."""
     height, width = image.rgb.shape[:2]
@@ -313,9 +305,6 @@ def _examine(
     mask = None if image.alpha is None else image.alpha.numpy()
     if kept is not None:
         mask = np.where(kept, 255 if mask is None else mask, 0).astype(np.uint8)
-    find = partial(
-        extract_features, grey, max_size=target.max_size, max_features=target.max_features
-    )
     return GatheredPhoto(
         name=name,
         source=source,
@@ -324,6 +313,6 @@ def _examine(
         focal=exif.focal,
         camera_key=(*exif.setting, width, height, PurePosixPath(name).parent.as_posix()),
         quality=measure_quality(grey, mask),
-        features=find(mask=mask),
-        whole=None if kept is None else find(),
+        features=find(grey, mask=mask),
+        whole=None if kept is None else find(grey),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tondo.sfm.motion.features import shrunk
+
 _SIDE = 640  # pixels at which sharpness is compared; chosen, not measured
 # Below this share of the set's usual sharpness a photo counts as blurred.
 BLUR_SHARE = 0.3  # chosen
@@ -33,12 +35,10 @@ class Quality:
 
 def measure_quality(grey: np.ndarray, mask: np.ndarray | None = None) -> Quality:
     """Quality of `grey` [H, W] uint8 where `mask` [H, W] uint8 is above 127."""
-    ratio = min(1.0, _SIDE / max(grey.shape))
-    size = (max(1, round(grey.shape[1] * ratio)), max(1, round(grey.shape[0] * ratio)))
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    small = shrunk(grey, _SIDE)
     solid = np.ones(small.shape, bool)
     if mask is not None:
-        solid = cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_AREA) > 127
+        solid = shrunk(mask, _SIDE) > 127
     if not solid.any():
         return Quality(0.0, 0.0, 0.0, 0.0)
     values = small[solid]
