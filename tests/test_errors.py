@@ -18,6 +18,10 @@ from tondo.scenes.options import ReconstructOptions
         (lambda: ReconstructOptions(max_size="big"), "`max_size` must be a number, got 'big'"),
         (lambda: ReconstructOptions(seed=-1), f"`seed` must be from 0 to {2**63 - 1}, got -1"),
         (lambda: ReconstructOptions(holdout=1), "`holdout` must be 0 (none) or at least 2, got 1"),
+        (
+            lambda: ReconstructOptions(background="puce"),
+            "`background` must be white, black, random",
+        ),
         (lambda: ReconstructOptions(splats={}), "`splats` must be a SplatConfig, got {}"),
         (lambda: GenerateOptions(format="glb"), "`format` must be a tuple such as ('glb',), got"),
     ],

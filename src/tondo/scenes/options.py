@@ -58,6 +58,10 @@ class ReconstructOptions:
         if self.steps is not None and self.minutes is not None:
             raise OptionError("give `steps` or `minutes`, not both")
         check_holdout(self.holdout)
+        words, behind = ("white", "black", "random", "learned"), self.background
+        is_color = isinstance(behind, tuple) and len(behind) == 3
+        if behind is not None and behind not in words and not is_color:
+            raise OptionError(f"`background` must be {', '.join(words)} or r,g,b, got {behind!r}")
         check_number("max_size", self.max_size, 1)
         check_number("steps", self.steps, 1)
         check_number("minutes", self.minutes, 0, 1e6, above=True)
