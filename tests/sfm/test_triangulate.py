@@ -1,4 +1,4 @@
-"""Points from photos with known poses, sparse and dense, against the true surfaces."""
+"""Points from photos with known poses against the true surfaces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import torch
 from tondo.data.cameras import Camera
 from tondo.data.photos import Photo, PointCloud
 from tondo.data.similarity import Similarity
-from tondo.sfm.dense import densify
 from tondo.sfm.motion.features import Features
 from tondo.sfm.motion.tracks import KnownView, fundamental_matrix, sampson_error
 from tondo.sfm.triangulate import fitting_convention, triangulate
@@ -122,36 +121,6 @@ def test_epipolar_geometry_of_true_points(scene_cameras: list[Camera]) -> None:
     error = sampson_error(F, pixels[0], pixels[1] + [0.0, 4.0])
     assert error.min() > 4.0
     assert error.max() < 16.0
-
-
-def test_dense_points_lie_on_the_surfaces(
-    sparse: PointCloud, scene_photos: tuple[Photo, ...]
-) -> None:
-    cloud = densify(scene_photos, sparse, max_size=200, planes=48, max_points=6000)
-    count = len(sparse.points)
-    assert torch.equal(cloud.points[:count], sparse.points)
-    added = cloud.points[count:]
-    assert 4000 < len(added) <= 6000
-    distance = distance_to_scene(added)
-    assert float(distance.median()) < 0.015
-    assert float(distance.quantile(0.95)) < 0.08
-    again = densify(scene_photos, sparse, max_size=200, planes=48, max_points=6000)
-    assert torch.equal(again.points, cloud.points)
-
-
-def test_dense_points_come_on_demand(scene_photos: tuple[Photo, ...]) -> None:
-    plain = triangulate(scene_photos[3:8], max_features=500)
-    denser = triangulate(scene_photos[3:8], max_features=500, dense_points=900)
-    assert plain is not None
-    assert denser is not None
-    assert torch.equal(denser.points[: len(plain.points)], plain.points)
-    assert len(plain.points) + 400 < len(denser.points) <= len(plain.points) + 900
-
-
-def test_dense_points_need_something_to_see(scene_photos: tuple[Photo, ...]) -> None:
-    blank = tuple(replace(p, image=torch.full_like(p.image, 99)) for p in scene_photos[:4])
-    few = PointCloud(torch.rand(150, 3) + 4.0, torch.zeros(150, 3, dtype=torch.uint8))
-    assert len(densify(blank, few, max_size=100, planes=8).points) == 150
 
 
 FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))

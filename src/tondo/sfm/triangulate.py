@@ -16,7 +16,6 @@ from tondo.data.photos import Photo, PointCloud
 from tondo.data.similarity import Similarity
 from tondo.io.child import in_child
 from tondo.io.posed.transforms_json import OPENGL_FROM_OPENCV
-from tondo.sfm.dense import densify
 from tondo.sfm.motion.features import Features, choose_pairs, extract_features
 from tondo.sfm.motion.tracks import KnownView, Tracks, triangulate_matches
 
@@ -51,7 +50,6 @@ def triangulate(
     *,
     max_size: int = 800,
     max_features: int = 2000,
-    dense_points: int = 0,
     seed: int = 0,
 ) -> PointCloud | None:
     """Triangulate points seen by photos with known cameras; the cameras stay as they are.
@@ -60,7 +58,6 @@ def triangulate(
         photos: undistorted, with poses. Where a photo has alpha, only its solid part is used.
         max_size: longest side, in pixels, of the pictures in which features are looked for.
         max_features: at most so many features per photo.
-        dense_points: add up to so many points from depth maps; see `tondo.sfm.dense.densify`.
         seed: of pycolmap's random choices.
 
     Returns:
@@ -75,10 +72,7 @@ def triangulate(
         return None
     features = _features(photos, max_size, max_features)
     views = [_known_view(photo, one) for photo, one in zip(photos, features, strict=True)]
-    cloud = _point_cloud(_tracks(views, seed), photos)
-    if cloud is not None and dense_points > 0:
-        cloud = densify(photos, cloud, max_points=dense_points, seed=seed)
-    return cloud
+    return _point_cloud(_tracks(views, seed), photos)
 
 
 def fitting_convention(
