@@ -26,7 +26,7 @@ from tondo.data.field import Field, Space
 from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.kernels.fields.rays_torch import colors, densities, encode_hash
 from tondo.nerf.bounds import first_field, marching_of
-from tondo.nerf.config import HashGrid, NerfConfig
+from tondo.nerf.options import HashGrid, NerfOptions
 
 THREADS = (1, 2)
 SECONDS = (30, 60, 120, 300)
@@ -34,12 +34,12 @@ METHODS = ("nerf", "splats")
 RAYS, EAGER = 8192, 65_536
 CELLS = 96
 NETWORKS = {
-    "paper": NerfConfig(hash=HashGrid(levels=16, features=2, log2_entries=19, finest=2048)),
-    "default": NerfConfig(),
+    "paper": NerfOptions(hash=HashGrid(levels=16, features=2, log2_entries=19, finest=2048)),
+    "default": NerfOptions(),
 }
 
 
-def field_of(config: NerfConfig) -> Field:
+def field_of(config: NerfOptions) -> Field:
     """A field of which one cell in ten is occupied, as after training, with tables not at zero."""
     rng = Generator().manual_seed(0)
     occupied = torch.rand(CELLS, CELLS, CELLS, generator=rng) < 0.1
@@ -56,13 +56,13 @@ def rays() -> tuple[Tensor, Tensor]:
     return rays_o, torch.nn.functional.normalize(aim - rays_o, dim=1)
 
 
-def multiply_adds(config: NerfConfig) -> int:
+def multiply_adds(config: NerfOptions) -> int:
     """Of the two networks for one sample, forwards; the direction's part is one a ray."""
     inputs, hidden = config.hash.levels * config.hash.features, config.hash.hidden
     return inputs * hidden + hidden * 16 + 16 * hidden + 3 * hidden
 
 
-def native(config: NerfConfig) -> dict[str, float]:
+def native(config: NerfOptions) -> dict[str, float]:
     """Samples a second, thousands."""
     field, (rays_o, rays_d) = field_of(config), rays()
     tables = field.encoding.tables.requires_grad_(True)
@@ -87,7 +87,7 @@ def native(config: NerfConfig) -> dict[str, float]:
     }
 
 
-def eager(config: NerfConfig) -> dict[str, float]:
+def eager(config: NerfOptions) -> dict[str, float]:
     """The same network in plain PyTorch, thousands of samples a second."""
     field = field_of(config)
     tables = field.encoding.tables.requires_grad_(True)
@@ -114,7 +114,7 @@ def eager(config: NerfConfig) -> dict[str, float]:
     }
 
 
-def gather_floor(config: NerfConfig, threads: int) -> float:
+def gather_floor(config: NerfOptions, threads: int) -> float:
     """Thousand samples a second, forwards, if they did nothing but read their rows: eight a level,
     at random places of the level's table."""
     level = 4 * config.hash.features << config.hash.log2_entries

@@ -22,14 +22,14 @@ from common import TimedNative, all_threads, save, shared_data, timed_steps
 from tondo import _native
 from tondo.data.photos import PhotoSet, PointCloud
 from tondo.geometry.focus import camera_reach
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.runs.horizon import Horizon
 from tondo.runs.method import Background
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.splats import densify, from_points, train
-from tondo.splats.config import SplatConfig, SplatDensity, SplatSchedule
 from tondo.splats.initial_points import starting_points
 from tondo.splats.method import scene_of
+from tondo.splats.options import SplatDensity, SplatOptions, SplatSchedule
 
 MAX_SIZE = 480
 WANTED_PSNR = 23.4  # dB
@@ -61,7 +61,7 @@ def timed_densification(timed: TimedNative) -> Iterator[None]:
             setattr(densify, name, function)
 
 
-def inputs_of(photos: PhotoSet, config: SplatConfig, horizon: Horizon) -> train.TrainInputs:
+def inputs_of(photos: PhotoSet, config: SplatOptions, horizon: Horizon) -> train.TrainInputs:
     reach = camera_reach([photo.camera for photo in photos.train])
     return train.TrainInputs(photos.train, config, horizon, Background(torch.zeros(3)), reach)
 
@@ -74,7 +74,7 @@ def run(state: train.TrainState, inputs: train.TrainInputs, scratch: train.Scrat
 
 
 def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[str, Any]:
-    config = SplatConfig()
+    config = SplatOptions()
     splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
     inputs = inputs_of(photos, config, Horizon(None, seconds))
     state = train.begin(splats, photos.train, 0)
@@ -99,7 +99,7 @@ def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any
     """A step at full size, `FIXED_SPLATS` splats and all harmonics."""
     rows = torch.randperm(len(cloud.points), generator=torch.Generator().manual_seed(0))
     rows = rows[: min(FIXED_SPLATS, len(rows))]
-    config = SplatConfig(
+    config = SplatOptions(
         max_splats=len(rows),
         density=SplatDensity(until=0.0),
         schedule=SplatSchedule(coarse=(), degree_every=1e-9),
@@ -128,7 +128,7 @@ def cost_to_reach(photos: PhotoSet, cloud: PointCloud) -> list[dict[str, float]]
     """Trainings of growing length, until one reaches `WANTED_PSNR`."""
     found = []
     for seconds in LENGTHS:
-        config = SplatConfig()
+        config = SplatOptions()
         inputs = inputs_of(photos, config, Horizon(None, seconds))
         splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
         state = train.begin(splats, photos.train, 0)
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=_native.num_threads())
     args = parser.parse_args()
     source = shared_data() / "fox"
-    photos = load_posed(source, max_size=MAX_SIZE)
+    photos = load_photos(source, max_size=MAX_SIZE)
     with all_threads(args.threads):
         torch.set_num_threads(1)  # as `tondo reconstruct` does
         start = starting_points(source, photos, MAX_SIZE, 0)

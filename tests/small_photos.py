@@ -13,7 +13,7 @@ from tondo.data.splats import Scene, Splats
 from tondo.geometry.look_at import look_at
 from tondo.io.images import write_png
 from tondo.io.posed.cameras_json import write_cameras
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 
 def known_scene(count: int = 60, seed: int = 3) -> Scene:
@@ -52,7 +52,7 @@ def photos(count: int = 10) -> list[Photo]:
     """Pictures of the known scene."""
     scene = known_scene()
     return [
-        Photo(f"{i:03d}.png", camera, (render_view(scene, camera).color * 255).round().byte())
+        Photo(f"{i:03d}.png", camera, (render(scene, camera).color * 255).round().byte())
         for i, camera in enumerate(cameras(count))
     ]
 

@@ -22,7 +22,7 @@ from tondo.scenes.options import ReconstructOptions
             lambda: ReconstructOptions(background="puce"),
             "`background` must be white, black, random",
         ),
-        (lambda: ReconstructOptions(splats={}), "`splats` must be a SplatConfig, got {}"),
+        (lambda: ReconstructOptions(splats={}), "`splats` must be a SplatOptions, got {}"),
         (lambda: GenerateOptions(format="glb"), "`format` must be a tuple such as ('glb',), got"),
     ],
 )

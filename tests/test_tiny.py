@@ -17,8 +17,8 @@ from tondo.evaluation.metrics import psnr
 from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
-from tondo.io.posed.photos import load_posed
-from tondo.scenes.render import render_view
+from tondo.io.posed.photos import load_photos
+from tondo.scenes.render import render
 
 SIZE, STEPS = 80, 240
 
@@ -54,11 +54,11 @@ def test_reconstruct_learns_the_object(photos: Path, run: Path) -> None:
 def test_the_scene_is_what_was_measured(photos: Path, run: Path) -> None:
     scene = load_scene(run / "scene.safetensors")
     per_image = json.loads((run / "metrics.json").read_text())["per_image"]
-    for photo in load_posed(photos, max_size=None, load_points=False).test:
+    for photo in load_photos(photos, max_size=None, load_points=False).test:
         assert photo.alpha is not None
         alpha = photo.alpha[..., None] / 255
         truth = photo.image / 255 * alpha + scene.background * (1 - alpha)
-        measured = float(psnr(truth, render_view(scene, photo.camera).color))
+        measured = float(psnr(truth, render(scene, photo.camera).color))
         assert measured == pytest.approx(per_image[photo.name]["psnr"], abs=0.05)
 
 

@@ -47,23 +47,22 @@ if TYPE_CHECKING:
     from tondo.gan.sampling.generate import Model
     from tondo.gan.training.session import train_generator
     from tondo.io.models.mesh_files import write_mesh
-    from tondo.io.posed.photos import load_posed as load_photos
+    from tondo.io.posed.photos import load_photos
     from tondo.kernels.splats.rasterize import rasterize
     from tondo.mesh.options import MeshOptions
-    from tondo.nerf.config import NerfConfig
-    from tondo.nerf.rays import opacity_along
-    from tondo.nerf.rays import render_scene_rays as render_rays
+    from tondo.nerf.options import NerfOptions
+    from tondo.nerf.rays import opacity_along, render_rays
     from tondo.pictures.options import PictureOptions
     from tondo.pictures.prepare import PreparedPictures, prepare_pictures
     from tondo.runs.loop import Interrupted, Result
     from tondo.runs.watch import Watch
     from tondo.scenes.options import ReconstructOptions
     from tondo.scenes.reconstruct import reconstruct
-    from tondo.scenes.render import render_view as render
+    from tondo.scenes.render import render
     from tondo.scenes.to_mesh import to_mesh
     from tondo.sfm.options import PrepareOptions
     from tondo.sfm.prepare import Prepared, prepare
-    from tondo.splats.config import SplatConfig
+    from tondo.splats.options import SplatOptions
 
 # Where names are found when they are first used: `import tondo` must not wait for torch.
 _ROOMS = {
@@ -93,28 +92,24 @@ _ROOMS = {
     "tondo.gan.options": "TrainOptions",
     "tondo.gan.training.session": "train_generator",
     "tondo.io.models.mesh_files": "write_mesh",
-    "tondo.io.posed.photos": "load_photos=load_posed",
+    "tondo.io.posed.photos": "load_photos",
     "tondo.kernels.splats.rasterize": "rasterize",
     "tondo.mesh.options": "MeshOptions",
-    "tondo.nerf.config": "NerfConfig",
-    "tondo.nerf.rays": "opacity_along render_rays=render_scene_rays",
+    "tondo.nerf.options": "NerfOptions",
+    "tondo.nerf.rays": "opacity_along render_rays",
     "tondo.pictures.options": "PictureOptions",
     "tondo.pictures.prepare": "PreparedPictures prepare_pictures",
     "tondo.runs.watch": "Watch",
     "tondo.scenes.options": "ReconstructOptions",
     "tondo.runs.loop": "Interrupted Result",
     "tondo.scenes.reconstruct": "reconstruct",
-    "tondo.scenes.render": "render=render_view",
+    "tondo.scenes.render": "render",
     "tondo.scenes.to_mesh": "to_mesh",
     "tondo.sfm.options": "PrepareOptions",
     "tondo.sfm.prepare": "Prepared prepare",
-    "tondo.splats.config": "SplatConfig",
+    "tondo.splats.options": "SplatOptions",
 }
-_PLACES = {
-    name.partition("=")[0]: (module, name.rpartition("=")[2])
-    for module, names in _ROOMS.items()
-    for name in names.split()
-}
+_PLACES = {name: module for module, names in _ROOMS.items() for name in names.split()}
 __all__ = [*_PLACES, "__version__"]
 
 
@@ -125,5 +120,4 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'tondo' has no attribute {name!r}")
-    module, found = _PLACES[name]
-    return getattr(importlib.import_module(module), found)
+    return getattr(importlib.import_module(_PLACES[name]), name)

@@ -44,7 +44,7 @@ def test_it_shows_the_functions_with_their_options_and_results() -> None:
 def test_what_type_checkers_see_is_what_there_is() -> None:
     tree = ast.parse(Path(inspect.getfile(tondo)).read_text(encoding="utf-8"))
     seen = {
-        alias.asname or alias.name: (node.module, alias.name)
+        alias.asname or alias.name: node.module
         for block in tree.body
         if isinstance(block, ast.If)
         for node in block.body

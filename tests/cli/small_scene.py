@@ -13,7 +13,7 @@ from PIL import Image
 from tondo.data.cameras import Camera
 from tondo.data.splats import Scene, Splats
 from tondo.geometry.look_at import look_at
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 UP = torch.tensor([0.0, 0.0, 1.0])
 WIDTH, HEIGHT = 72, 50
@@ -76,7 +76,7 @@ def write_photos(folder: Path, scene: Scene, cameras: list[Camera]) -> None:
     names = [f"images/{i:03d}.png" for i in range(len(cameras))]
     (folder / "images").mkdir(parents=True)
     for camera, name in zip(cameras, names, strict=True):
-        color = render_view(scene, camera).color
+        color = render(scene, camera).color
         picture = np.round(color.numpy() * 255).astype(np.uint8)
         Image.fromarray(picture).save(folder / name)
     write_transforms(folder / "transforms.json", cameras, names)

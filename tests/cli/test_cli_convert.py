@@ -14,7 +14,7 @@ from tondo.data.field import FieldScene
 from tondo.data.splats import Scene
 from tondo.io.images import read_image
 from tondo.io.models.scene import load_scene, save_scene
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 from tondo.scenes.to_mesh import cameras_around
 
 
@@ -41,7 +41,7 @@ def test_splats_look_like_the_field_that_they_were_made_from(field: Path, splats
     assert metrics["test"]["images"] == 8
     assert metrics["test"]["psnr"] > 25
     (camera,) = cameras_around(ball.center, ball.radius, count=1, size=64)
-    wanted, found = (render_view(one, camera) for one in (ball, scene))
+    wanted, found = (render(one, camera) for one in (ball, scene))
     assert float((wanted.color - found.color).abs().mean()) < 0.03
     picture = read_image(splats / "prepared" / "0003.png")
     assert picture.alpha is not None  # an object before nothing keeps its coverage

@@ -20,7 +20,7 @@ from tondo.geometry.cameras import fitted
 from tondo.io.models.ply import write_splats
 from tondo.io.models.scene import save_scene
 from tondo.runs.run_directory import create_run
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_one_picture_for_each_frame(run: Path, cameras: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     assert main(["render", str(run), "--cameras", str(cameras), "-o", str(out)]) == 0
     assert sorted(p.name for p in out.iterdir()) == ["a.png", "b.c.png", "d.png"]
-    expected = render_view(small_scene(), ring(3)[1]).color
+    expected = render(small_scene(), ring(3)[1]).color
     found = pixels(out / "b.c.png").astype(np.float32) / 255
     assert found.shape == (HEIGHT, WIDTH, 3)
     assert np.abs(found - expected.numpy()).max() < 0.5 / 255 + 1e-3
@@ -59,7 +59,7 @@ def test_max_size_depth_normals_and_background(run: Path, cameras: Path, tmp_pat
     argv = ["render", str(run), "--cameras", str(cameras), "-o", str(out), "--max-size", "36"]
     assert main([*argv, "--depth", "--normals", "--background", "1,0,0"]) == 0
     scene = replace(small_scene(), background=torch.tensor([1.0, 0, 0]))
-    view = render_view(scene, fitted(ring(3)[0], 36), with_normals=True)
+    view = render(scene, fitted(ring(3)[0], 36), with_normals=True)
     assert pixels(out / "a.png").shape == (25, 36, 3)
     assert pixels(out / "a.png")[0, 0].tolist() == [255, 0, 0]
     depth = np.load(out / "depth" / "a.npy")
@@ -122,7 +122,7 @@ def test_splats_of_another_program(tmp_path: Path, cameras: Path) -> None:
     argv = ["render", str(ply), "--cameras", str(cameras), "-o", str(tmp_path / "out")]
     video = ["--video", str(tmp_path / "a.mp4"), "--frames", "3", "--background", "white"]
     assert main([*argv, *video]) == 0
-    expected = render_view(small_scene(), ring(3)[2]).color.numpy()
+    expected = render(small_scene(), ring(3)[2]).color.numpy()
     found = pixels(tmp_path / "out" / "d.png") / 255
     assert np.abs(found - expected).max() < 0.01
     assert len(video_frames(tmp_path / "a.mp4")) == 3

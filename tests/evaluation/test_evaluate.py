@@ -16,7 +16,7 @@ from tondo.data.splats import Exposures, Scene, Splats
 from tondo.evaluation.evaluate import composited, evaluate_points, metrics_json
 from tondo.geometry.look_at import look_at
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 WIDTH, HEIGHT = 61, 44
 
@@ -41,7 +41,7 @@ def camera(angle: float) -> Camera:
 
 
 def photo(name: str, angle: float, of: Scene) -> Photo:
-    color = render_view(of, camera(angle)).color
+    color = render(of, camera(angle)).color
     return Photo(name, camera(angle), (color * 255).round().to(torch.uint8))
 
 
@@ -78,8 +78,8 @@ def test_the_mean_is_that_of_the_pictures(tmp_path: Path) -> None:
 
 
 def test_transparent_photos_are_shown_on_the_scenes_background() -> None:
-    view = render_view(scene(), camera(0.0))
-    over_black = render_view(replace(scene(), background=torch.zeros(3)), camera(0.0)).color
+    view = render(scene(), camera(0.0))
+    over_black = render(replace(scene(), background=torch.zeros(3)), camera(0.0)).color
     straight = over_black / view.alpha[..., None].clamp_min(1e-6)
     eight_bits = [(t.clamp(0, 1) * 255).round().to(torch.uint8) for t in (straight, view.alpha)]
     cut_out = Photo("a.png", camera(0.0), *eight_bits)
@@ -109,8 +109,8 @@ def test_renders_are_as_bright_as_photos_from_nearby() -> None:
     darker = replace(taken, image=(taken.image.float() * 0.92).round().to(torch.uint8))
     assert evaluate_scene(exposed, [darker], None).mean.psnr > 45
     assert evaluate_scene(scene(), [darker], None).mean.psnr < 35
-    plain = render_view(exposed, camera(0.15)).color
-    assert torch.equal(plain, render_view(scene(), camera(0.15)).color), "only where asked for"
+    plain = render(exposed, camera(0.15)).color
+    assert torch.equal(plain, render(scene(), camera(0.15)).color), "only where asked for"
 
 
 def test_no_photos_is_a_wrong_call() -> None:

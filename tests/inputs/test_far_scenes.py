@@ -40,12 +40,12 @@ from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene, save_scene
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.io.posed.frames import nearest_rotation
-from tondo.io.posed.photos import load_cameras, load_posed
+from tondo.io.posed.photos import load_cameras, load_photos
 from tondo.runs.run_directory import create_run
 from tondo.scenes.open import open_scene
 from tondo.scenes.reconstruct import ReconstructOptions, reconstruct
-from tondo.scenes.render import render_view
-from tondo.splats.config import SplatConfig
+from tondo.scenes.render import render
+from tondo.splats.options import SplatOptions
 
 UTM = (332_000.0, 5_412_000.0, 250.0)
 PLACES = {
@@ -139,7 +139,7 @@ def quaternion(R: NDArray[np.float64]) -> list[float]:
 def test_cameras_and_points_are_as_exact_as_in_a_plain_scene(
     tmp_path: Path, there: Similarity, write: Callable[[Path, Similarity], Path]
 ) -> None:
-    found = load_posed(write(tmp_path / "there", there), max_size=None, holdout=0)
+    found = load_photos(write(tmp_path / "there", there), max_size=None, holdout=0)
     cameras = [photo.camera for photo in found.train]
     assert 1 <= camera_reach(cameras) < 11
     truth = camera_places([photo.camera for photo in small_photos.photos(10)], there)
@@ -157,7 +157,7 @@ def test_cameras_and_points_are_as_exact_as_in_a_plain_scene(
 def test_usual_scenes_stay_as_they_are(tmp_path: Path) -> None:
     for scale, shift in ((1.0, 0.0), (0.1, 0.0), (50.0, 1000.0), (1.0, 200.0)):
         there = Similarity(scale, (shift, 0.0, -shift))
-        found = load_posed(write_photos(tmp_path / f"{scale} {shift}", there), max_size=None)
+        found = load_photos(write_photos(tmp_path / f"{scale} {shift}", there), max_size=None)
         named = load_cameras(tmp_path / f"{scale} {shift}")
         assert found.world_from_scene == IDENTITY
         assert found.notes == ()
@@ -174,7 +174,7 @@ def test_cameras_in_one_place_have_no_size() -> None:
 @pytest.mark.parametrize("there", [PLACES["a ten-thousandth, far"]])
 def test_a_run_gives_everything_back(tmp_path: Path, there: Similarity) -> None:
     """A training of a few steps: the same pictures as of the plain scene, cameras in the world."""
-    options = ReconstructOptions(steps=4, splats=SplatConfig(max_splats=100))
+    options = ReconstructOptions(steps=4, splats=SplatOptions(max_splats=100))
     plain, moved = (
         reconstruct(write_photos(tmp_path / name, one), tmp_path / f"run {name}", options)
         for name, one in (("plain", IDENTITY), ("there", there))
@@ -208,7 +208,7 @@ def test_pictures_and_depths(tmp_path: Path, there: Similarity) -> None:
     run = run_there(tmp_path / "run", scene, there)
     argv = ["render", str(run), "--cameras", str(run / "cameras.json"), "-o", str(tmp_path / "o")]
     assert main([*argv, "--depth"]) == 0
-    view = render_view(scene, small_photos.cameras(8)[3])
+    view = render(scene, small_photos.cameras(8)[3])
     depth = np.load(tmp_path / "o" / "depth" / "3.npy")
     solid = view.alpha.numpy() > 0.9
     expected = view.depth.numpy()[solid] * there.scale
@@ -285,7 +285,7 @@ def test_splats_come_back(tmp_path: Path, there: Similarity) -> None:
     argv = ["render", str(ply), "--cameras", str(run / "cameras.json"), "-o", str(tmp_path / "o")]
     assert main([*argv, "--background", "0.5,0.5,0.5"]) == 0
     picture = read_image(tmp_path / "o" / "3.png").rgb.float() / 255
-    expected = render_view(scene, small_photos.cameras(8)[3]).color
+    expected = render(scene, small_photos.cameras(8)[3]).color
     assert float((picture - expected).abs().max()) < 0.02
 
 

@@ -12,7 +12,7 @@ import torch
 from tondo.data.photos import PhotoSet
 from tondo.errors import InputError
 from tondo.io.images import write_png
-from tondo.io.posed.photos import load_cameras, load_posed
+from tondo.io.posed.photos import load_cameras, load_photos
 
 W, H, COUNT, POINTS = 40, 30, 8, 24
 GRID = [(x / 10, y / 10, 0.02 * x * y) for x in range(-3, 3) for y in range(-2, 2)]
@@ -88,7 +88,7 @@ def assert_poses(photos: PhotoSet) -> None:
 
 def test_points_of_a_scan_have_no_tracks(tmp_path: Path) -> None:
     write_model(tmp_path, plain(), observations=False, tracks=False)
-    photos = load_posed(tmp_path, max_size=None, holdout=4)
+    photos = load_photos(tmp_path, max_size=None, holdout=4)
     assert photos.points is not None
     assert len(photos.points.points) == POINTS
     assert torch.allclose(photos.points.points, torch.tensor(GRID))
@@ -101,13 +101,13 @@ def test_points_of_a_scan_have_no_tracks(tmp_path: Path) -> None:
 
 def test_tracks_without_observations_as_realityscan_leaves_them(tmp_path: Path) -> None:
     write_model(tmp_path, plain(), observations=False)
-    everything = load_posed(tmp_path, max_size=None, holdout=0)
+    everything = load_photos(tmp_path, max_size=None, holdout=0)
     assert everything.points is not None
     assert torch.allclose(everything.points.points, torch.tensor(GRID))
     assert everything.points.colors.unique().tolist() == [14]  # mean of the photos' 10 .. 17
     assert "192 sightings of the model's points name observations" in everything.notes[0]
     # Held-out photos see every point, and nothing tells where they would be without them.
-    held_out = load_posed(tmp_path, max_size=None, holdout=4)
+    held_out = load_photos(tmp_path, max_size=None, holdout=4)
     assert held_out.points is not None
     assert torch.allclose(held_out.points.points, torch.tensor(GRID))
     assert held_out.points.colors.unique().tolist() == [14]  # of training photos alone
@@ -117,7 +117,7 @@ def test_tracks_without_observations_as_realityscan_leaves_them(tmp_path: Path) 
 
 def test_lines_of_bad_photos_were_deleted(tmp_path: Path) -> None:
     write_model(tmp_path, plain(), left_out=(2, 5, 6))
-    photos = load_posed(tmp_path, max_size=None, holdout=3)
+    photos = load_photos(tmp_path, max_size=None, holdout=3)
     assert len(shown(photos)) == COUNT - 3
     assert_poses(photos)
     assert photos.points is not None
@@ -133,7 +133,7 @@ def test_only_the_first_line_of_a_photo_was_deleted(tmp_path: Path) -> None:
     images = tmp_path / "sparse" / "0" / "images.txt"
     lines = images.read_text().split("\n")
     images.write_text("\n".join(lines[:3] + lines[4:]))  # the second photo's
-    photos = load_posed(tmp_path, max_size=None, holdout=0)
+    photos = load_photos(tmp_path, max_size=None, holdout=0)
     assert len(photos.train) == COUNT - 1
     assert "images/001.png" not in shown(photos)
     assert_poses(photos)
@@ -145,7 +145,7 @@ def test_a_folder_of_exactly_these_names_goes_first(tmp_path: Path) -> None:
     write_model(tmp_path, names)
     for index in range(COUNT):  # others, of nearly these names, in a folder that is looked at first
         write_png(tmp_path / "sparse" / "images" / f"a{index}.png", torch.zeros(H, W, 3))
-    photos = load_posed(tmp_path / "sparse" / "0", max_size=None)
+    photos = load_photos(tmp_path / "sparse" / "0", max_size=None)
     assert len(shown(photos)) == COUNT
     assert_poses(photos)
 
@@ -154,7 +154,7 @@ def test_lines_of_observations_may_be_left_out(tmp_path: Path) -> None:
     write_model(tmp_path, plain(), observations=False, tracks=False)
     images = tmp_path / "sparse" / "0" / "images.txt"
     images.write_text("\n".join(line for line in images.read_text().split("\n") if line) + "\n")
-    photos = load_posed(tmp_path, max_size=None, holdout=0)
+    photos = load_photos(tmp_path, max_size=None, holdout=0)
     assert len(photos.train) == COUNT
     assert_poses(photos)
 
@@ -162,7 +162,7 @@ def test_lines_of_observations_may_be_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_marks_of_windows_editors(tmp_path: Path, encoding: str) -> None:
     names = [f"Küche {index}.png" for index in range(COUNT)]
-    photos = load_posed(write_model(tmp_path, names, encoding=encoding), max_size=None)
+    photos = load_photos(write_model(tmp_path, names, encoding=encoding), max_size=None)
     assert set(shown(photos)) == {f"images/{name}" for name in names}
     assert_poses(photos)
 
@@ -173,7 +173,7 @@ def test_marks_of_windows_editors(tmp_path: Path, encoding: str) -> None:
 )
 def test_names_in_another_encoding(tmp_path: Path, encoding: str, word: str) -> None:
     names = [f"{word}_{index}.png" for index in range(COUNT)]
-    photos = load_posed(write_model(tmp_path, names, encoding=encoding), max_size=None)
+    photos = load_photos(write_model(tmp_path, names, encoding=encoding), max_size=None)
     assert set(shown(photos)) == {f"images/{name}" for name in names}
     assert photos.skipped == ()
     assert_poses(photos)
@@ -182,7 +182,7 @@ def test_names_in_another_encoding(tmp_path: Path, encoding: str, word: str) -> 
 def test_a_name_in_another_encoding_that_is_not_there_is_shown(tmp_path: Path) -> None:
     names = [f"Küche_{index}.png" for index in range(COUNT)]
     there = [*names[:-1], ""]
-    photos = load_posed(
+    photos = load_photos(
         write_model(tmp_path, names, on_disk=there, encoding="cp1252"), max_size=None
     )
     (one,) = photos.skipped
@@ -207,7 +207,7 @@ def test_names_that_are_spelt_otherwise_on_the_disk(
 ) -> None:
     names = [listed.format(index) for index in range(COUNT)]
     on_disk = [there.format(index) for index in range(COUNT)]
-    photos = load_posed(write_model(tmp_path, names, on_disk=on_disk), max_size=None)
+    photos = load_photos(write_model(tmp_path, names, on_disk=on_disk), max_size=None)
     assert set(shown(photos)) == {f"images/{name}" for name in on_disk}
     assert photos.skipped == ()
     assert_poses(photos)
@@ -217,7 +217,7 @@ def test_names_that_are_spelt_otherwise_on_the_disk(
 
 def test_a_file_goes_to_the_line_that_names_it_exactly(tmp_path: Path) -> None:
     names = ["A.png", "a.png", *plain()[2:]]
-    photos = load_posed(write_model(tmp_path, names, on_disk=["", *names[1:]]), max_size=None)
+    photos = load_photos(write_model(tmp_path, names, on_disk=["", *names[1:]]), max_size=None)
     assert shown(photos)["images/a.png"] == 1
     assert [one.name for one in photos.skipped] == ["images/A.png"]
     assert_poses(photos)
@@ -226,7 +226,7 @@ def test_a_file_goes_to_the_line_that_names_it_exactly(tmp_path: Path) -> None:
 def test_of_two_files_that_could_be_meant_none_is_taken(tmp_path: Path) -> None:
     write_model(tmp_path, ["IMG.png", *plain()[1:]], on_disk=["img.png", *plain()[1:]])
     write_png(tmp_path / "images" / "Img.png", torch.zeros(H, W, 3))
-    photos = load_posed(tmp_path, max_size=None)
+    photos = load_photos(tmp_path, max_size=None)
     assert "images/IMG.png" in [one.name for one in photos.skipped]
     assert len(shown(photos)) == COUNT - 1
 
@@ -235,7 +235,7 @@ def test_a_name_is_never_followed_out_of_the_folder(tmp_path: Path) -> None:
     write_png(tmp_path / "secret.png", torch.zeros(H, W, 3))
     write_model(tmp_path / "set", ["..\\..\\SECRET.png", *plain()[1:]], on_disk=["", *plain()[1:]])
     with pytest.raises(InputError, match="leaves the folder"):
-        load_posed(tmp_path / "set", max_size=None)
+        load_photos(tmp_path / "set", max_size=None)
 
 
 def test_a_scan_beside_a_model_without_points(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_scan_beside_a_model_without_points(tmp_path: Path) -> None:
     lines += [f"property uchar {name}" for name in ("red", "green", "blue")]
     lines += ["end_header", *(f"{p[0]} {p[1]} {p[2]} 200 100 50" for p in GRID), ""]
     (model / "points3D.ply").write_text("\n".join(lines))
-    photos = load_posed(tmp_path, max_size=None, holdout=4)
+    photos = load_photos(tmp_path, max_size=None, holdout=4)
     assert photos.points is not None
     assert torch.allclose(photos.points.points, torch.tensor(GRID))
     assert photos.points.colors.tolist() == [list(COLOR)] * POINTS
@@ -258,4 +258,4 @@ def test_a_panorama_is_refused_in_a_sentence(tmp_path: Path) -> None:
     write_model(tmp_path, plain())
     (tmp_path / "sparse" / "0" / "cameras.txt").write_text("1 EQUIRECTANGULAR 40 20 40 20\n")
     with pytest.raises(InputError, match=r"panoramas .* cut them into perspective views"):
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)

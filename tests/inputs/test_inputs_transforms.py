@@ -22,7 +22,7 @@ from tondo.errors import InputError
 from tondo.io.images import write_png
 from tondo.io.models.ply import write_splats
 from tondo.io.posed.intrinsics import read_intrinsics
-from tondo.io.posed.photos import load_cameras, load_posed
+from tondo.io.posed.photos import load_cameras, load_photos
 
 W, H, COUNT = 32, 20, 6
 FX, FY, CX, CY = 30.0, 29.0, 17.0, 9.0
@@ -86,7 +86,7 @@ def assert_cameras(photos: PhotoSet, scale: float = 1.0, degrees: float = 1e-3) 
 
 @pytest.mark.parametrize(("decimals", "degrees"), [(3, 0.08), (2, 0.8)])
 def test_rounded_matrices(tmp_path: Path, decimals: int, degrees: float) -> None:
-    photos = load_posed(
+    photos = load_photos(
         write(tmp_path, poses=matrices().round(decimals).tolist(), **PLAIN), max_size=None
     )
     assert_cameras(photos, degrees=degrees)
@@ -101,26 +101,26 @@ def test_a_scale_in_the_rotation_is_told(tmp_path: Path, scale: float) -> None:
     poses = matrices()
     poses[:, :3, :3] *= scale
     with pytest.raises(InputError, match=r"scales or shears .* divide the scale out"):
-        load_posed(write(tmp_path, poses=poses.tolist(), **PLAIN), max_size=None)
+        load_photos(write(tmp_path, poses=poses.tolist(), **PLAIN), max_size=None)
 
 
 def test_matrices_in_other_shapes(tmp_path: Path) -> None:
     flat = [pose.reshape(-1).tolist() for pose in matrices()]
-    assert_cameras(load_posed(write(tmp_path, poses=flat, **PLAIN), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, poses=flat, **PLAIN), max_size=None))
     three = [pose[:3].tolist() for pose in matrices()]
-    assert_cameras(load_posed(write(tmp_path, poses=three, **PLAIN), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, poses=three, **PLAIN), max_size=None))
     turned = [pose.T.tolist() for pose in matrices()]
     with pytest.raises(InputError, match="is written column by column: transpose it"):
-        load_posed(write(tmp_path, poses=turned, **PLAIN), max_size=None)
+        load_photos(write(tmp_path, poses=turned, **PLAIN), max_size=None)
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.25, 2.0])
 def test_photos_of_another_size_by_one_factor(tmp_path: Path, factor: float) -> None:
     size = (int(W * factor), int(H * factor))
-    photos = load_posed(write(tmp_path, size=size, **PLAIN), max_size=None)
+    photos = load_photos(write(tmp_path, size=size, **PLAIN), max_size=None)
     assert_cameras(photos, factor)
     assert photos.source.endswith(f", intrinsics scaled to the size of {COUNT} photos")
-    per_frame = load_posed(write(tmp_path, size=size, own=PLAIN), max_size=None)
+    per_frame = load_photos(write(tmp_path, size=size, own=PLAIN), max_size=None)
     assert_cameras(per_frame, factor)
 
 
@@ -131,7 +131,7 @@ def test_smaller_photos_that_exif_turns(tmp_path: Path) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
         picture.save(tmp_path / "images" / f"{index}.jpg", exif=exif, quality=100, subsampling=0)
-    photos = load_posed(tmp_path, max_size=None)
+    photos = load_photos(tmp_path, max_size=None)
     assert photos.skipped == ()
     for photo in (*photos.train, *photos.test):
         assert tuple(photo.image.shape) == (H // 2, W // 2, 3)
@@ -152,11 +152,11 @@ def test_smaller_photos_that_exif_turns(tmp_path: Path) -> None:
 )
 def test_intrinsics_as_a_matrix(tmp_path: Path, given: dict[str, Any]) -> None:
     size = {"w": W, "h": H}
-    assert_cameras(load_posed(write(tmp_path, own={**given, **size}), max_size=None))
-    assert_cameras(load_posed(write(tmp_path, **given, **size), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, own={**given, **size}), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, **given, **size), max_size=None))
     # a frame's own goes before what the file has for all
     other = {"fl_x": 99.0, "fl_y": 99.0, "cx": 1.0, "cy": 1.0}
-    assert_cameras(load_posed(write(tmp_path, own=given, **size, **other), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, own=given, **size, **other), max_size=None))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_intrinsics_as_a_matrix(tmp_path: Path, given: dict[str, Any]) -> None:
 )
 def test_what_is_no_matrix_of_intrinsics(tmp_path: Path, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        load_posed(write(tmp_path, w=W, h=H, own={"K": value}), max_size=None)
+        load_photos(write(tmp_path, w=W, h=H, own={"K": value}), max_size=None)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_frames_field_of_view_goes_before_the_files_focal_length(
     tmp_path: Path, own: dict[str, float]
 ) -> None:
     given = {"w": W, "h": H, "cx": CX, "cy": CY, "fl_x": 99.0, "fl_y": 99.0}
-    assert_cameras(load_posed(write(tmp_path, own=own, **given), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, own=own, **given), max_size=None))
 
 
 @pytest.mark.parametrize("is_own", [True, False])
@@ -219,13 +219,13 @@ def test_distortion_in_a_list_or_an_object(
 )
 def test_distortion_in_an_unknown_order_is_refused(tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="whose order is not known"):
-        load_posed(write(tmp_path, **PLAIN, **given), max_size=None)
+        load_photos(write(tmp_path, **PLAIN, **given), max_size=None)
     zeros = {key: [0.0, 0.0] for key in given}
-    assert_cameras(load_posed(write(tmp_path, **PLAIN, **zeros), max_size=None))
+    assert_cameras(load_photos(write(tmp_path, **PLAIN, **zeros), max_size=None))
 
 
 def test_fields_of_view_in_degrees(tmp_path: Path) -> None:
-    photos = load_posed(write(tmp_path, w=W, h=H, x_fov=90.0, y_fov=60.0), max_size=None)
+    photos = load_photos(write(tmp_path, w=W, h=H, x_fov=90.0, y_fov=60.0), max_size=None)
     camera = photos.train[0].camera
     assert math.isclose(float(camera.K[0, 0]), W / 2, rel_tol=1e-6)
     assert math.isclose(float(camera.K[1, 1]), H / 2 * math.sqrt(3), rel_tol=1e-6)
@@ -233,7 +233,7 @@ def test_fields_of_view_in_degrees(tmp_path: Path) -> None:
 
 def test_intrinsics_of_an_unknown_larger_size(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of another size: cx 17 and cy 9 are not near the middle"):
-        load_posed(write(tmp_path, size=(2 * W, 2 * H), **PINHOLE), max_size=None)
+        load_photos(write(tmp_path, size=(2 * W, 2 * H), **PINHOLE), max_size=None)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_intrinsics_of_an_unknown_larger_size(tmp_path: Path) -> None:
 )
 def test_other_cameras_are_refused_in_a_sentence(tmp_path: Path, given: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"cannot be undistorted|other axes"):
-        load_posed(write(tmp_path, **PLAIN, **given), max_size=None)
+        load_photos(write(tmp_path, **PLAIN, **given), max_size=None)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_names_that_are_spelt_otherwise(tmp_path: Path, listed: str, there: str)
     write(tmp_path, names, **PLAIN, train_filenames=names[1:], test_filenames=names[:1])
     for index in range(COUNT):
         (tmp_path / "images" / f"{index}.png").rename(tmp_path / there.format(index))
-    photos = load_posed(tmp_path, max_size=None)
+    photos = load_photos(tmp_path, max_size=None)
     assert photos.skipped == ()
     assert [photo.name for photo in photos.test] == [there.format(0)]
     assert [photo.name for photo in photos.train] == [there.format(i) for i in range(1, COUNT)]
@@ -288,7 +288,7 @@ def test_files_in_another_encoding(tmp_path: Path, encoding: str) -> None:
     )
     for index in range(COUNT):
         (tmp_path / "images" / f"{index}.png").rename(tmp_path / names[index])
-    photos = load_posed(tmp_path, max_size=None)
+    photos = load_photos(tmp_path, max_size=None)
     assert [photo.name for photo in (*photos.test, *photos.train)] == names
     assert_cameras(photos)
 
@@ -296,7 +296,7 @@ def test_files_in_another_encoding(tmp_path: Path, encoding: str) -> None:
 def test_a_picture_is_not_looked_for_under_a_second_ending(tmp_path: Path) -> None:
     write(tmp_path, **PLAIN)
     (tmp_path / "images" / "3.png").rename(tmp_path / "images" / "3.png.png")  # a mask, say
-    photos = load_posed(tmp_path, max_size=None)
+    photos = load_photos(tmp_path, max_size=None)
     assert [one.name for one in photos.skipped] == ["images/3.png"]
 
 

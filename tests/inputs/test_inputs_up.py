@@ -15,7 +15,7 @@ from torch import Tensor
 from tondo.geometry.look_at import look_at
 from tondo.geometry.up import cameras_up, settled_up
 from tondo.io.images import write_png
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 
 Z = torch.tensor([0.0, 0.0, 1.0])
 # From a world with z up: ARKit's (y up), COLMAP's (y down), that of nerfstudio before 2024 (up -x),
@@ -148,19 +148,19 @@ def write(folder: Path, views: Tensor, **more: object) -> Path:
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_transforms_json_in_another_world(tmp_path: Path, world: str) -> None:
     folder = write(tmp_path, in_world(around(8, down=35), WORLDS[world]))
-    photos = load_posed(folder, max_size=None)
+    photos = load_photos(folder, max_size=None)
     assert torch.equal(photos.up, WORLDS[world] @ Z)
     assert "up is taken as" in photos.notes[0]
 
 
 def test_a_right_transforms_json_says_nothing_of_up(tmp_path: Path) -> None:
-    photos = load_posed(write(tmp_path, around(8, down=35)), max_size=None)
+    photos = load_photos(write(tmp_path, around(8, down=35)), max_size=None)
     assert torch.equal(photos.up, Z)
     assert photos.notes == ()
 
 
 def test_a_file_that_says_which_way_is_up(tmp_path: Path) -> None:
-    photos = load_posed(write(tmp_path, around(8), up=[0, 2, 0]), max_size=None)
+    photos = load_photos(write(tmp_path, around(8), up=[0, 2, 0]), max_size=None)
     assert torch.equal(photos.up, torch.tensor([0.0, 1.0, 0.0]))
     assert photos.notes == ()
 

@@ -21,7 +21,7 @@ from tondo.data.photos import PhotoSet
 from tondo.errors import InputError, OptionError
 from tondo.io.masks import MaskFile, read_mask
 from tondo.io.posed.cameras_json import write_cameras
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.sfm.photos.gather import gather_photos
 from tondo.splats.targets import make_target
 
@@ -140,7 +140,7 @@ def test_a_mask_of_another_shape_says_that_it_is_the_mask(tmp_path: Path) -> Non
     grey(np.ones((40, 40))).save(folder / "masks" / "002.png")
     message = r"the mask .*masks/002\.png is 40x40, but its photo 002"
     with pytest.raises(InputError, match=message):
-        load_posed(folder, max_size=None)
+        load_photos(folder, max_size=None)
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match=message):
         gather_photos(folder, tmp_path / "out", frames=1, max_size=96, max_features=10)
@@ -225,13 +225,13 @@ def test_masks_are_found_by_name_or_folder(tmp_path: Path, place: str) -> None:
     path, drops = PLACES[place]
     share = round(float(half().mean()), 3)
     folder = masked_set(tmp_path / "set", path, drops)
-    found = load_posed(folder, max_size=None)
+    found = load_photos(folder, max_size=None)
     assert len(found.train) + len(found.test) == 4
     assert found.skipped == ()
     assert kept_shares(found) == {share}
     assert "masks found for 4 of 4 photos" in found.masks
     assert "`masks=none`" in found.masks
-    assert kept_shares(load_posed(folder, max_size=None, masks="none")) == {1.0}
+    assert kept_shares(load_photos(folder, max_size=None, masks="none")) == {1.0}
 
     gathered_to = tmp_path / "out" / "images"
     gathered_to.mkdir(parents=True)
@@ -241,24 +241,24 @@ def test_masks_are_found_by_name_or_folder(tmp_path: Path, place: str) -> None:
     kept = np.asarray(Image.open(tmp_path / "out" / "masks" / "003.png.png")) > 0
     assert np.array_equal(kept, half())
 
-    found = load_posed(colmap_of(folder), max_size=None)
+    found = load_photos(colmap_of(folder), max_size=None)
     assert kept_shares(found) == {share}
     assert found.skipped == ()
-    source = load_posed(folder / "sparse" / "0", max_size=None)
+    source = load_photos(folder / "sparse" / "0", max_size=None)
     assert kept_shares(source) == {share}
 
 
 def test_masks_of_a_named_folder(tmp_path: Path) -> None:
     folder = masked_set(tmp_path / "set", "silhouettes/003.png")
-    assert kept_shares(load_posed(folder, max_size=None)) == {1.0}
+    assert kept_shares(load_photos(folder, max_size=None)) == {1.0}
     chosen = str(folder / "silhouettes")
-    found = load_posed(folder, max_size=None, masks=chosen)
+    found = load_photos(folder, max_size=None, masks=chosen)
     assert kept_shares(found) == {round(float(half().mean()), 3)}
     with pytest.raises(OptionError, match="`masks` must be auto, none or a folder"):
-        load_posed(folder, max_size=None, masks=str(folder / "nowhere"))
+        load_photos(folder, max_size=None, masks=str(folder / "nowhere"))
     (folder / "empty").mkdir()
     with pytest.raises(OptionError, match="none of its pictures is named after a photo"):
-        load_posed(folder, max_size=None, masks=str(folder / "empty"))
+        load_photos(folder, max_size=None, masks=str(folder / "empty"))
 
 
 def test_masks_in_sub_folders_and_for_some_photos(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_names_of_masks_in_unicodes_other_form(tmp_path: Path, place: str) -> No
 
 @pytest.mark.parametrize("place", ["masks/other_003.png", "masks/cam0/003.png"])
 def test_a_folder_of_masks_that_fits_no_photo_is_said(tmp_path: Path, place: str) -> None:
-    found = load_posed(masked_set(tmp_path / "set", place), max_size=None)
+    found = load_photos(masked_set(tmp_path / "set", place), max_size=None)
     assert kept_shares(found) == {1.0}
     assert "no picture in masks/ is named after a photo" in found.masks
 
@@ -320,17 +320,17 @@ def with_mask_paths(folder: Path, paths: dict[int, str]) -> Path:
 def test_mask_path_may_be_empty_or_lead_nowhere(tmp_path: Path) -> None:
     folder = masked_set(tmp_path / "set", "cut/003.png")
     with_mask_paths(folder, dict.fromkeys(range(4), ""))
-    empty = load_posed(folder, max_size=None)
+    empty = load_photos(folder, max_size=None)
     assert kept_shares(empty) == {1.0}
     assert empty.masks == ""
     with_mask_paths(folder, {1: "cut/001.png", 2: "cut/gone.png"})
-    found = load_posed(folder, max_size=None)
+    found = load_photos(folder, max_size=None)
     assert sum(p.valid is not None for p in (*found.train, *found.test)) == 1
     assert "1 more are named but not there" in found.masks
     with_mask_paths(folder, {1: "", 2: "cut/gone.png"})
     with pytest.raises(InputError, match="none of the 1 masks"):
-        load_posed(folder, max_size=None)
-    assert kept_shares(load_posed(folder, max_size=None, masks="none")) == {1.0}
+        load_photos(folder, max_size=None)
+    assert kept_shares(load_photos(folder, max_size=None, masks="none")) == {1.0}
 
 
 def blackened(folder: Path, *names: str) -> Path:

@@ -23,7 +23,7 @@ from tondo.geometry.placement import Far, far_cameras, place
 from tondo.io.images import write_png
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.io.posed.frames import Frame
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.io.posed.picture_fit import picture_fits
 from tondo.io.posed.placing import placed
 from tondo.io.posed.undistort import Lens
@@ -135,9 +135,9 @@ def write(folder: Path, moved: dict[int, Callable[[Tensor], Tensor]]) -> Path:
 @pytest.mark.parametrize("away", [60.0, 2500.0])
 @pytest.mark.parametrize("index", [8, 5], ids=["held out", "in training"])
 def test_a_stray_is_named_and_left_out(tmp_path: Path, away: float, index: int) -> None:
-    plain = load_posed(write(tmp_path / "plain", {}), max_size=None)
+    plain = load_photos(write(tmp_path / "plain", {}), max_size=None)
     aside = torch.tensor([-away, 0.6 * away, 0.6 * away])
-    photos = load_posed(write(tmp_path / "stray", {index: lambda p: p + aside}), max_size=None)
+    photos = load_photos(write(tmp_path / "stray", {index: lambda p: p + aside}), max_size=None)
     name = f"{index:03d}.png"
     (stray,) = photos.skipped
     assert stray.name == name
@@ -151,7 +151,7 @@ def test_a_stray_is_named_and_left_out(tmp_path: Path, away: float, index: int) 
 def test_a_far_camera_that_may_be_right_is_named_and_kept(tmp_path: Path) -> None:
     """It looks at the scene, from ten times as far as the others."""
     folder = write(tmp_path / "far", {5: lambda p: 10 * p})
-    photos = load_posed(folder, max_size=None)
+    photos = load_photos(folder, max_size=None)
     assert not photos.skipped
     (note,) = photos.notes
     assert "005.png" in note

@@ -14,7 +14,7 @@ from tondo.mesh.extract import surface
 from tondo.mesh.fuse import Box, cube
 from tondo.mesh.iso import best_level, density_grid, view_error
 from tondo.mesh.options import MeshOptions
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 from tondo.scenes.to_mesh import cameras_around, closest_mesh, to_mesh
 
 
@@ -49,7 +49,7 @@ def test_cells_that_hold_nothing_have_no_surface() -> None:
 def test_the_level_is_that_which_looks_like_the_field() -> None:
     scene = ball_scene(slope=12.0, density=2.0)  # a soft edge: what one sees lies further in
     cameras = cameras_around(scene.center, 1.0, count=3, size=90)
-    views = [render_view(scene, camera) for camera in cameras]
+    views = [render(scene, camera) for camera in cameras]
     volume = density_grid(scene.field, cube(scene.center, 1.0), 60)
     level = best_level(volume, views)
     seen = torch.cat([view.depth[view.alpha > 0.5] for view in views])

@@ -16,13 +16,13 @@ from tondo.errors import OptionError
 from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.nerf import train
 from tondo.nerf.bounds import marching_of, space_of
-from tondo.nerf.config import (
+from tondo.nerf.options import (
     CosinePlanes,
     Distortion,
     FieldRates,
     Frequencies,
     HashGrid,
-    NerfConfig,
+    NerfOptions,
     Sampling,
     suited,
 )
@@ -30,10 +30,10 @@ from tondo.nerf.ray_batches import pixels_of, rays_at
 from tondo.nerf.train import TrainInputs, TrainState, psnr_of
 from tondo.runs.horizon import Horizon
 from tondo.runs.method import Background, Report
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 RATES = FieldRates(batch=8_000, networks=4e-3)
-CONFIG = NerfConfig(
+CONFIG = NerfOptions(
     hash=HashGrid(4, 4, log2_entries=12, coarsest=8, finest=64, hidden=16, rates=RATES),
     dct=CosinePlanes(frequencies=12, features=8, cells=24, first_band=2.0, hidden=16, rates=RATES),
     frequency=Frequencies(5, 2, width=32, depth=4, coarse_samples=16, fine_samples=24, rates=RATES),
@@ -44,7 +44,7 @@ CONFIG = NerfConfig(
 def cut_out(photo: Photo) -> Photo:
     """The photo with what is behind the known scene left out."""
     scene = known_scene()
-    view = render_view(scene, photo.camera)
+    view = render(scene, photo.camera)
     alpha = view.alpha[..., None]
     color = (view.color - (1 - alpha) * scene.background) / alpha.clamp_min(1e-3)
     image, alpha = ((x.clamp(0, 1) * 255).round().to(torch.uint8) for x in (color, alpha))
@@ -60,7 +60,7 @@ def with_unit(photo: Photo, unit: float) -> Photo:
 
 def setting(
     steps: int,
-    config: NerfConfig = CONFIG,
+    config: NerfOptions = CONFIG,
     bounded: bool = True,
     unit: float = 1.0,
     exposure: bool = False,
@@ -136,7 +136,7 @@ FOGGY = replace(CONFIG, distortion=Distortion(0.05))  # without bounds: long str
 
 @pytest.mark.parametrize(("config", "bounded"), [(CONFIG, True), (FOGGY, False)])
 def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads(
-    config: NerfConfig, bounded: bool
+    config: NerfOptions, bounded: bool
 ) -> None:
     before = _native.num_threads()
     found = []
@@ -222,16 +222,16 @@ def test_an_occupancy_grid_that_runs_empty_recovers() -> None:
 
 
 def test_settings_suit_the_space_unless_they_were_chosen() -> None:
-    without, within = (suited(NerfConfig(), bounded=one, photos=50) for one in (False, True))
+    without, within = (suited(NerfOptions(), bounded=one, photos=50) for one in (False, True))
     assert (without.sampling.cells, without.distortion.weight) == (192, 0.05)
     assert (within.sampling.cells, within.distortion.weight) == (96, 0.0)
-    few = suited(NerfConfig(), bounded=False, photos=9)
+    few = suited(NerfOptions(), bounded=False, photos=9)
     assert (few.sampling.cells, few.distortion.weight) == (192, 0.0)
-    assert suited(NerfConfig("frequency"), bounded=False, photos=50).distortion.weight == 0.0
-    chosen = NerfConfig(sampling=Sampling(cells=16), distortion=Distortion(0.0))
+    assert suited(NerfOptions("frequency"), bounded=False, photos=50).distortion.weight == 0.0
+    chosen = NerfOptions(sampling=Sampling(cells=16), distortion=Distortion(0.0))
     assert suited(chosen, bounded=False, photos=50) == chosen
-    assert NerfConfig("dct").rates.batch > NerfConfig("hash").rates.batch == FieldRates().batch
-    first = NerfConfig(
+    assert NerfOptions("dct").rates.batch > NerfOptions("hash").rates.batch == FieldRates().batch
+    first = NerfOptions(
         "frequency"
     ).rates  # the first paper's rates fall from 5e-4 to 5e-5, exponentially
     assert (first.networks, first.end, first.decay, first.beta2) == (5e-4, 0.1, 1.0, 0.999)
@@ -240,7 +240,7 @@ def test_settings_suit_the_space_unless_they_were_chosen() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda: NerfConfig("hsah"), "`encoding` must be one of hash, dct, frequency, got 'hsah'"),
+        (lambda: NerfOptions("hsah"), "`encoding` must be one of hash, dct, frequency, got 'hsah'"),
         (lambda: HashGrid(levels=0), "`levels` must be at least 1, got 0"),
         (lambda: Sampling(occupancy_every=0), "`occupancy_every` must be at least 1, got 0"),
         (lambda: Sampling(by_error=1.0), "`by_error` must be from 0 to 0.999, got 1"),

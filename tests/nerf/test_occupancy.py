@@ -14,7 +14,6 @@ from tondo.kernels.fields.occupancy_torch import MemoryRule, remember_torch_
 from tondo.kernels.fields.rays import Tape, ends_of, render_rays
 from tondo.kernels.fields.rays_torch import into_cube
 from tondo.nerf.bounds import first_field
-from tondo.nerf.config import HashGrid, NerfConfig
 from tondo.nerf.occupancy import (
     MOST_STRIDE,
     forget_,
@@ -23,6 +22,7 @@ from tondo.nerf.occupancy import (
     rule_of,
     rule_with,
 )
+from tondo.nerf.options import HashGrid, NerfOptions
 
 CELLS = 9
 
@@ -41,7 +41,7 @@ def test_out_of_the_cube_is_the_inverse_of_into_it(contracted: bool) -> None:
 
 def half_full() -> Field:
     """Dense where x of the unit cube is above about one half, empty elsewhere."""
-    config = NerfConfig(hash=HashGrid(2, 4, log2_entries=8, coarsest=2, finest=4, hidden=8))
+    config = NerfOptions(hash=HashGrid(2, 4, log2_entries=8, coarsest=2, finest=4, hidden=8))
     field = first_field(space(False), config, torch.Generator().manual_seed(0))
     tables = torch.zeros_like(field.encoding.tables)
     for z in range(3):

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tondo.nerf.config import NerfConfig
+from tondo.nerf.options import NerfOptions
 from tondo.runs.migration import migrated
 from tondo.runs.stored_options import restored
 from tondo.scenes.options import ReconstructOptions
-from tondo.splats.config import SplatConfig
+from tondo.splats.options import SplatOptions
 
 SPLATS = {
     "max_splats": 900,
@@ -57,10 +57,10 @@ def of_today(**config: Any) -> dict[str, Any]:
 
 
 def test_splats() -> None:
-    found = restored(SplatConfig, of_today(splats=SPLATS)["splats"])
+    found = restored(SplatOptions, of_today(splats=SPLATS)["splats"])
     assert (found.max_splats, found.sh_degree, found.refine_poses) == (900, 2, True)
     assert (found.rates.means, found.rates.means_end, found.rates.end) == (1e-4, 0.02, 0.2)
-    assert (found.rates.poses, found.rates.sh0) == (2e-3, SplatConfig().rates.sh0)
+    assert (found.rates.poses, found.rates.sh0) == (2e-3, SplatOptions().rates.sh0)
     assert (found.density.noise, found.density.every, found.density.growth) == (4e5, 40, 0.06)
     assert (found.loss.ssim, found.loss.opacity) == (0.3, 0.02)
     assert (found.schedule.coarse, found.schedule.degree_every) == (((0.2, 4),), 0.2)
@@ -68,7 +68,7 @@ def test_splats() -> None:
 
 @pytest.mark.parametrize("encoding", ["hash", "dct", "frequency"])
 def test_fields(encoding: str) -> None:
-    found = restored(NerfConfig, of_today(nerf={**NERF, "encoding": encoding})["nerf"])
+    found = restored(NerfOptions, of_today(nerf={**NERF, "encoding": encoding})["nerf"])
     assert (found.rates.batch, found.rates.tables, found.rates.end) == (77, 0.5, 0.25)
     assert found.rates.exposure == 0.125
     assert (found.hash.levels, found.frequency.place_octaves) == (3, 6)

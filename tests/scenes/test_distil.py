@@ -11,11 +11,11 @@ from small_photos import cameras, known_scene
 from tondo.data.splats import Scene
 from tondo.io.models.scene import save_scene
 from tondo.io.posed.cameras_json import write_cameras
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.runs.run_directory import create_run
 from tondo.scenes.distil import AROUND, photograph_scene
 from tondo.scenes.open import OpenedScene, open_scene
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 
 def covering(scene: Scene) -> Scene:
@@ -33,13 +33,13 @@ def test_a_scene_is_photographed_by_the_cameras_of_its_photos(tmp_path: Path) ->
     photograph_scene(open_scene(run.path), tmp_path / "out", 36, lambda *x: told.append(x))
     assert told[0] == ("photographing the scene", 0, 4)
     assert told[-1] == ("photographing the scene", 4, 4)
-    found = load_posed(tmp_path / "out", max_size=None, holdout=0)
+    found = load_photos(tmp_path / "out", max_size=None, holdout=0)
     assert [photo.name for photo in found.train] == ["0000.png", "0001.png", "0002.png", "0003.png"]
     assert (found.train[0].camera.width, found.train[0].camera.height) == (36, 28)
     assert not found.has_alpha
     torch.testing.assert_close(found.up, scene.up)
     for photo in found.train:
-        view = render_view(scene, photo.camera).color
+        view = render(scene, photo.camera).color
         assert float((photo.image / 255 - view).abs().max()) < 0.01
 
 
@@ -47,11 +47,11 @@ def test_an_object_before_nothing_keeps_its_coverage(tmp_path: Path) -> None:
     """From all around, where no cameras are known."""
     scene = replace(known_scene(), radius=2.0)  # seen from farther away
     photograph_scene(OpenedScene(scene, None), tmp_path / "out", 24)
-    found = load_posed(tmp_path / "out", max_size=None, holdout=0)
+    found = load_photos(tmp_path / "out", max_size=None, holdout=0)
     assert len(found.train) == AROUND
     assert found.has_alpha
     photo = found.train[5]
-    view = render_view(scene, photo.camera)
+    view = render(scene, photo.camera)
     assert photo.alpha is not None
     alpha = photo.alpha[..., None] / 255
     over = photo.image / 255 * alpha + scene.background * (1 - alpha)

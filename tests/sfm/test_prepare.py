@@ -14,7 +14,7 @@ from PIL import Image
 from tondo.data.cameras import Camera
 from tondo.errors import InputError, OutputError
 from tondo.geometry.cameras import camera_position
-from tondo.io.posed.photos import has_poses, load_posed
+from tondo.io.posed.photos import has_poses, load_photos
 from tondo.sfm.motion.place import LOOKING
 from tondo.sfm.options import PrepareOptions
 from tondo.sfm.prepare import STAGES, Prepared, prepare
@@ -47,7 +47,7 @@ def test_all_photos_get_the_poses_they_were_taken_from(
 
 def test_what_it_writes_can_be_read_as_posed_photos(prepared: Prepared) -> None:
     assert has_poses(prepared.folder)
-    photos = load_posed(prepared.folder, max_size=200)
+    photos = load_photos(prepared.folder, max_size=200)
     assert len(photos.train) + len(photos.test) == 11
     assert photos.points is not None
     assert len(photos.points.points) > 300

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.sfm.options import PrepareOptions
 from tondo.sfm.prepare import prepare
 
@@ -35,7 +35,7 @@ def test_orientations_names_sub_folders_and_masks(tmp_path: Path, photo_folder: 
     assert "masks found for 6 of 6 photos" in (prepared.folder / "report.html").read_text()
     assert all(image["matches"] > 60 for image in facts["images"])
 
-    posed = load_posed(prepared.folder, max_size=200, holdout=0)
+    posed = load_photos(prepared.folder, max_size=200, holdout=0)
     assert [photo.name for photo in posed.train] == [
         *(f"images/left/_0_{i}.jpg" for i in range(3, 6)),
         *(f"images/right/_0_{i}.jpg" for i in range(6, 9)),

@@ -6,14 +6,14 @@ import torch
 
 from small_photos import cameras, known_scene
 from tondo.data.splats import Scene
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 from tondo.splats import densify, parameters
 
 
 def picture(params: parameters.Parameters) -> torch.Tensor:
     like = known_scene()
     scene = Scene(params.splats, like.background, like.up, like.radius, like.center)
-    return render_view(scene, cameras(1)[0]).color
+    return render(scene, cameras(1)[0]).color
 
 
 def test_one_copy_is_the_splat_itself() -> None:

@@ -11,7 +11,7 @@ from tondo.data.photos import Photo, PointCloud
 from tondo.geometry.focus import camera_reach, focus
 from tondo.runs.horizon import Horizon
 from tondo.splats import from_points, schedule, targets
-from tondo.splats.config import SplatConfig, SplatSchedule
+from tondo.splats.options import SplatOptions, SplatSchedule
 
 
 def test_splats_have_the_points_colours_and_the_gaps_size() -> None:
@@ -106,7 +106,7 @@ def test_pixels_touched_by_invalid_ones_are_left_out() -> None:
 
 
 def test_schedules_start_and_end_where_they_should() -> None:
-    config = SplatConfig(sh_degree=3, schedule=SplatSchedule(((0.1, 4), (0.3, 2)), 0.1))
+    config = SplatOptions(sh_degree=3, schedule=SplatSchedule(((0.1, 4), (0.3, 2)), 0.1))
     assert [schedule.divisor_at(config, f) for f in (0.0, 0.099, 0.1, 0.29, 0.3, 1.0)] == [
         4, 4, 2, 2, 1, 1,
     ]  # fmt: skip

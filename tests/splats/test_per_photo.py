@@ -13,10 +13,10 @@ from tondo.runs.horizon import Horizon
 from tondo.runs.method import Background
 from tondo.splats import from_points, per_photo, train
 from tondo.splats import step as step_
-from tondo.splats.config import SplatConfig, SplatDensity
+from tondo.splats.options import SplatDensity, SplatOptions
 from tondo.splats.targets import make_target
 
-CONFIG = SplatConfig(max_splats=140, sh_degree=1, density=SplatDensity(every=10))
+CONFIG = SplatOptions(max_splats=140, sh_degree=1, density=SplatDensity(every=10))
 
 
 def inputs_of(steps: int, behind: torch.Tensor, *, learn: bool) -> train.TrainInputs:

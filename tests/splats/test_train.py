@@ -15,13 +15,15 @@ from tondo.runs.horizon import Clock, Horizon
 from tondo.runs.method import Background, Report
 from tondo.splats import from_points, train
 from tondo.splats import step as step_
-from tondo.splats.config import SplatConfig, SplatDensity, SplatRates, SplatSchedule
+from tondo.splats.options import SplatDensity, SplatOptions, SplatRates, SplatSchedule
 from tondo.splats.targets import make_target
 
-CONFIG = SplatConfig(max_splats=140, sh_degree=1, density=SplatDensity(every=10))
+CONFIG = SplatOptions(max_splats=140, sh_degree=1, density=SplatDensity(every=10))
 
 
-def inputs_of(steps: int, config: SplatConfig = CONFIG, exposure: bool = True) -> train.TrainInputs:
+def inputs_of(
+    steps: int, config: SplatOptions = CONFIG, exposure: bool = True
+) -> train.TrainInputs:
     shots = photos(8)
     reach = camera_reach([photo.camera for photo in shots])
     grey = torch.full((3,), 0.5)
@@ -42,7 +44,7 @@ def reports_of(state: train.TrainState, inputs: train.TrainInputs) -> Iterator[R
         yield report
 
 
-def trained(steps: int, config: SplatConfig = CONFIG, seed: int = 0) -> train.TrainState:
+def trained(steps: int, config: SplatOptions = CONFIG, seed: int = 0) -> train.TrainState:
     inputs = inputs_of(steps, config)
     state = begin(inputs, seed)
     for _ in reports_of(state, inputs):

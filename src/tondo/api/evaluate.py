@@ -19,7 +19,7 @@ from tondo.gan.files.open_generator import shipped_names
 from tondo.io.atomic import write_json
 from tondo.io.mask_files import AUTO, NONE, choice_after
 from tondo.io.masks import without_masked
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.runs.run_directory import read_config, read_metrics, write_metrics
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.evaluate import evaluate_scene
@@ -156,7 +156,7 @@ def _photos(
             "give their place as `source`, or a transforms.json as `cameras`"
         )
     holdout = _whole_number(config, "holdout")
-    found = load_posed(
+    found = load_photos(
         source,
         max_size=max_size,
         holdout=HOLDOUT if holdout is None else holdout,
@@ -180,7 +180,7 @@ def _photos_of_cameras(
 ) -> tuple[Sequence[Photo], Sequence[Skipped], str]:
     """All photos of a transforms.json."""
     config = {} if opened.run is None else read_config(opened.run)
-    found = load_posed(
+    found = load_photos(
         cameras,
         max_size=options.max_size or _whole_number(config, "max_size"),
         holdout=0,

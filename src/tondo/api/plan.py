@@ -19,7 +19,7 @@ from tondo.io.collections.picture_shards import MANIFEST, is_prepared, load_pict
 from tondo.io.images import image_size
 from tondo.io.mask_files import check_choice
 from tondo.io.output_folder import check_free
-from tondo.nerf.config import suited
+from tondo.nerf.options import suited
 from tondo.pictures.options import PictureOptions
 from tondo.pictures.prepare import MAKER
 from tondo.runs.device import training_device

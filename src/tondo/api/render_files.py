@@ -26,7 +26,7 @@ from tondo.scenes.open import (
     read_cameras,
     settled_up,
 )
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 MOST_PIXELS = 2**27  # of a picture: bounds memory; chosen, not measured
 FPS = 30.0  # where neither options nor the path of cameras say; chosen
@@ -108,7 +108,7 @@ def render_files(
     if video is not None:
         rate = options.fps or (None if film is None else film.fps) or FPS
         path = _path(Path(run), opened, options, given, watch)
-        frames = (render_view(opened.scene, camera).color for camera in watch.over(path, "video"))
+        frames = (render(opened.scene, camera).color for camera in watch.over(path, "video"))
         write_video(Path(video), frames, rate)
         done = replace(done, video=Video(Path(video), options.path or "orbit", len(path), rate))
     return done
@@ -155,7 +155,7 @@ def _render_pictures(
     pairs = list(zip(names, cameras, strict=True))
     for name, camera in watch.over(pairs, "rendering"):
         exposed = options.exposure == "predicted"
-        view = render_view(opened.scene, camera, with_normals=options.normals, exposed=exposed)
+        view = render(opened.scene, camera, with_normals=options.normals, exposed=exposed)
         write_png(output / f"{name}.png", view.color)
         if options.depth:
             write_depth(output / "depth" / name, view.depth.double() * place.scale)

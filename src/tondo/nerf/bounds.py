@@ -22,7 +22,7 @@ from tondo.data.field import (
     head_shapes,
 )
 from tondo.geometry.focus import focus, object_share
-from tondo.nerf.config import NerfConfig
+from tondo.nerf.options import NerfOptions
 
 CONE = 1 / 128  # growth of steps with distance, in contracted spaces; 1/256 in Instant NGP; chosen
 FAR = 100.0  # radii: the end of rays there; chosen
@@ -41,7 +41,7 @@ def space_of(cameras: Sequence[Camera], bounded: bool, cells: int) -> Space:
     return Space((x, y, z), radius, not bounded, occupied)
 
 
-def marching_of(space: Space, config: NerfConfig) -> Marching:
+def marching_of(space: Space, config: NerfOptions) -> Marching:
     """Steps along rays."""
     if space.contracted:
         step = 2 * space.radius / config.sampling.steps_across
@@ -56,7 +56,7 @@ def range_of(space: Space) -> tuple[float, float]:
     return 1e-3 * space.radius, math.inf
 
 
-def first_field(space: Space, config: NerfConfig, rng: Generator) -> AnyField:
+def first_field(space: Space, config: NerfOptions, rng: Generator) -> AnyField:
     """An encoding of nearly nothing, layers by He et al. 2015 (equation 12)."""
     if config.encoding == "frequency":
         return _frequencies(space, config, rng)
@@ -78,7 +78,7 @@ def _layers(shapes: Iterable[tuple[int, ...]], rng: Generator) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
 
-def _frequencies(space: Space, config: NerfConfig, rng: Generator) -> FrequencyField:
+def _frequencies(space: Space, config: NerfOptions, rng: Generator) -> FrequencyField:
     of = config.frequency
     samples = (of.coarse_samples, of.fine_samples)
     shape = FrequencyShape(of.place_octaves, of.direction_octaves, of.width, of.depth, samples)
@@ -86,7 +86,7 @@ def _frequencies(space: Space, config: NerfConfig, rng: Generator) -> FrequencyF
     return FrequencyField(coarse, fine, space, shape)
 
 
-def _hash(config: NerfConfig, rng: Generator) -> HashEncoding:
+def _hash(config: NerfOptions, rng: Generator) -> HashEncoding:
     of = config.hash
     ratio = (of.finest / of.coarsest) ** (1 / max(1, of.levels - 1))
     resolutions = tuple(round(of.coarsest * ratio**k) for k in range(of.levels))
@@ -94,7 +94,7 @@ def _hash(config: NerfConfig, rng: Generator) -> HashEncoding:
     return HashEncoding(1e-4 * (2 * torch.rand(shape, generator=rng) - 1), resolutions)
 
 
-def _cosines(config: NerfConfig, rng: Generator) -> DctEncoding:
+def _cosines(config: NerfOptions, rng: Generator) -> DctEncoding:
     """Lines near 1, so that the planes alone speak at first."""
     K, C = config.dct.frequencies, config.dct.features
     planes = 1e-2 * torch.randn(3, K, K, C, generator=rng)

@@ -16,7 +16,7 @@ from tondo.geometry.focus import focus, object_share
 from tondo.kernels.fields.rays import Tape
 from tondo.nerf import train
 from tondo.nerf.bounds import marching_of, space_of
-from tondo.nerf.config import NerfConfig, suited
+from tondo.nerf.options import NerfOptions, suited
 from tondo.nerf.ray_batches import pixels_of
 from tondo.nerf.train import TrainInputs, TrainState
 from tondo.runs.method import Fitting, Report, Request, check_photo_count
@@ -68,7 +68,7 @@ class FieldFitting(Fitting[FieldScene]):
         return found
 
 
-def train_inputs(request: Request, config: NerfConfig) -> TrainInputs:
+def train_inputs(request: Request, config: NerfOptions) -> TrainInputs:
     """What training is given. Raises InputError."""
     photos = request.photos
     cameras = [photo.camera for photo in photos.train]
@@ -92,14 +92,14 @@ def train_inputs(request: Request, config: NerfConfig) -> TrainInputs:
     )
 
 
-def begin(request: Request, config: NerfConfig) -> FieldFitting:
+def begin(request: Request, config: NerfOptions) -> FieldFitting:
     """A fitting at step 0."""
     inputs = train_inputs(request, config)
     state = train.begin(inputs, len(request.photos.train), request.seed)
     return FieldFitting(state, inputs, request.photos)
 
 
-def resume(request: Request, config: NerfConfig, tensors: dict[str, Tensor]) -> FieldFitting:
+def resume(request: Request, config: NerfOptions, tensors: dict[str, Tensor]) -> FieldFitting:
     """The fitting whose `tensors` these were.
 
     Raises:

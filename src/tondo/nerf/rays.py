@@ -9,8 +9,9 @@ from torch import Tensor
 
 from tondo.checks import check_finite, check_shape
 from tondo.data.field import FieldScene, FrequencyField
+from tondo.kernels.fields import rays
 from tondo.kernels.fields.frequency import distances_at
-from tondo.kernels.fields.rays import RayPictures, ends_of, log_densities, render_rays
+from tondo.kernels.fields.rays import RayPictures
 from tondo.kernels.fields.rays_torch import even_distances
 from tondo.nerf.bounds import range_of
 
@@ -18,7 +19,7 @@ PARTS = 512  # of a ray through a field without steps of its own; chosen
 UNIT = 1e-3  # how far from 1 the length of a direction may be; chosen
 
 
-def render_scene_rays(
+def render_rays(
     scene: FieldScene,
     rays_o: Tensor,
     rays_d: Tensor,
@@ -56,8 +57,8 @@ def render_scene_rays(
     far = usual[1] if far is None else far
     if not 0 <= near < far:
         raise ValueError(f"near must be at least 0 and less than far, got {near:g} and {far:g}")
-    ends = ends_of(scene.field.space, rays_o, rays_d, near, far)
-    return render_rays(scene.field, rays_o, rays_d, ends, scene.marching)
+    ends = rays.ends_of(scene.field.space, rays_o, rays_d, near, far)
+    return rays.render_rays(scene.field, rays_o, rays_d, ends, scene.marching)
 
 
 @torch.no_grad()
@@ -90,7 +91,7 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     if bool((distances < 0).any()):
         raise ValueError(f"distances must be at least 0, got {float(distances.min()):g}")
     space = scene.field.space
-    ends = ends_of(space, rays_o, rays_d, *range_of(space))
+    ends = rays.ends_of(space, rays_o, rays_d, *range_of(space))
     until = torch.minimum(ends[:, 1:], torch.maximum(ends[:, :1], distances.float()))  # [R, K]
     if isinstance(scene.field, FrequencyField):
         return _integrated(scene.field, rays_o, rays_d, ends, until)
@@ -98,7 +99,7 @@ def opacity_along(scene: FieldScene, rays_o: Tensor, rays_d: Tensor, distances: 
     origins, directions = (x.repeat_interleave(count, dim=0) for x in (rays_o, rays_d))
     # Step by step: steps taken together would end elsewhere for each distance.
     single = replace(scene.field, space=replace(space, occupied=space.occupied > 0))
-    found = render_rays(single, origins, directions, pairs, scene.marching)
+    found = rays.render_rays(single, origins, directions, pairs, scene.marching)
     return found.opacities.view(-1, count)
 
 
@@ -116,7 +117,7 @@ def _integrated(
     edges = distances_at(space, first + (last - first) * shares)  # [R, P + 1]
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])
     points = rays_o[:, None] + rays_d[:, None] * middle[..., None]
-    sigmas = log_densities(field, points.view(-1, 3)).view_as(middle).exp()
+    sigmas = rays.log_densities(field, points.view(-1, 3)).view_as(middle).exp()
     before = torch.nn.functional.pad((sigmas * edges.diff(dim=1)).cumsum(dim=1), (1, 0))
     part = (torch.searchsorted(edges, until, right=True) - 1).clamp(0, PARTS - 1)
     within = sigmas.gather(1, part) * (until - edges.gather(1, part))

@@ -27,8 +27,8 @@ from tondo.kernels.fields.occupancy import remember_samples_
 from tondo.kernels.fields.occupancy_torch import MemoryRule
 from tondo.kernels.fields.rays import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.bounds import first_field, range_of
-from tondo.nerf.config import NerfConfig
 from tondo.nerf.occupancy import forget_, look_again, rule_of, rule_with
+from tondo.nerf.options import NerfOptions
 from tondo.nerf.ray_batches import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
 from tondo.runs.events import Step
 from tondo.runs.horizon import Clock, Horizon
@@ -92,7 +92,7 @@ class TrainInputs:
     """
 
     pixels: Pixels
-    config: NerfConfig
+    config: NerfOptions
     horizon: Horizon
     space: Space
     marching: Marching
@@ -215,7 +215,7 @@ def _as_in_photos(
     return (E[..., :3] @ color[:, :, None]).squeeze(2) + E[..., 3]
 
 
-def _set_band(t: TrainState, config: NerfConfig, fraction: float) -> None:
+def _set_band(t: TrainState, config: NerfOptions, fraction: float) -> None:
     """Which frequencies of cosines are in use by now."""
     if isinstance(t.field, Field) and isinstance(t.field.encoding, DctEncoding):
         encoding = replace(t.field.encoding, band=config.dct.band_at(fraction))
@@ -240,7 +240,7 @@ def _rendered(
         )
 
 
-def _update(t: TrainState, config: NerfConfig, grads: dict[str, Tensor], fraction: float) -> None:
+def _update(t: TrainState, config: NerfOptions, grads: dict[str, Tensor], fraction: float) -> None:
     """One step of Adam for tables, networks, exposures and background."""
     how = config.rates
     fall = how.end ** max(0.0, (fraction - (1 - how.decay)) / how.decay)

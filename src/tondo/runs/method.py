@@ -178,7 +178,7 @@ class Request:
         horizon: how long to train.
         background: what is behind the scene.
         exposure: fit a colour correction per photo.
-        masks: how their masks were chosen, as in `load_posed`.
+        masks: how their masks were chosen, as in `load_photos`.
     """
 
     photos: PhotoSet

@@ -14,7 +14,7 @@ from tondo.io.images import write_png
 from tondo.io.output_folder import result_folder
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.scenes.open import OpenedScene, photo_cameras
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 from tondo.scenes.to_mesh import cameras_around, empty_border
 
 CAMERAS = "transforms.json"
@@ -29,7 +29,7 @@ def photograph_scene(
     max_size: int,
     watch: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> None:
-    """Make a folder of posed pictures of a scene, as `tondo.io.posed.photos.load_posed` reads it.
+    """Make a folder of posed pictures of a scene, as `tondo.io.posed.photos.load_photos` reads it.
 
     They are taken by the cameras of the scene's photographs, or from all around where these are not
     known, with the photographs' mean exposure. Those of an object before nothing keep their
@@ -50,7 +50,7 @@ def photograph_scene(
         named: list[tuple[str, Camera]] = []
         for index, camera in enumerate(cameras):
             watch("photographing the scene", index, len(cameras))
-            view = render_view(scene, camera)
+            view = render(scene, camera)
             name = f"{index:04d}.png"
             picture = straight(view, scene.background) if transparent else view.color
             write_png(folder / name, picture)
@@ -62,7 +62,7 @@ def photograph_scene(
 
 def _is_object(opened: OpenedScene, cameras: Sequence[Camera]) -> bool:
     step = max(1, len(cameras) // SCOUTS)
-    views = [render_view(opened.scene, fitted(camera, 100)) for camera in cameras[::step]]
+    views = [render(opened.scene, fitted(camera, 100)) for camera in cameras[::step]]
     return empty_border(views) > TRANSPARENT
 
 

@@ -9,7 +9,7 @@ from tondo.data.field import FieldScene
 from tondo.data.photos import Photo
 from tondo.data.splats import Scene
 from tondo.evaluation.evaluate import ReconstructionMetrics, evaluate_pictures
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 
 
 def evaluate_scene(
@@ -25,7 +25,7 @@ def evaluate_scene(
     held-out photo's own brightness is never looked at.
     """
     return evaluate_pictures(
-        lambda camera: render_view(scene, camera, exposed=True).color,
+        lambda camera: render(scene, camera, exposed=True).color,
         scene.background,
         photos,
         out_dir,

@@ -18,7 +18,7 @@ from tondo.runs.method import Fitting, Method, Report, Request
 from tondo.runs.run_directory import RunDirectory
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.options import ReconstructOptions
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 from tondo.splats import method as splats
 
 PSNRS = 10  # steps over whose mean the PSNR of an event is; chosen
@@ -62,7 +62,7 @@ class Reconstruction(Method):
         scene, found = self.fitting.scene(), {}
         for kind, some in (("train", self.photos.train), ("test", self.photos.test)):
             if some:
-                view = render_view(scene, some[0].camera, exposed=True)
+                view = render(scene, some[0].camera, exposed=True)
                 both = torch.cat([composited(some[0], scene.background), view.color], dim=1)
                 found[f"{kind}/photo and render"] = both
         return found

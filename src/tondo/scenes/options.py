@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tondo.errors import OptionError, check_choices, check_holdout, check_number
-from tondo.nerf.config import NerfConfig
-from tondo.splats.config import SplatConfig
+from tondo.nerf.options import NerfOptions
+from tondo.splats.options import SplatOptions
 
 # What belongs to the machine and the moment, not to the run
 OF_NOW = ("checkpoint_seconds", "evaluate_at")
@@ -50,8 +50,8 @@ class ReconstructOptions:
     exposure: Literal["auto", "on", "off"] = "auto"
     checkpoint_seconds: float = 30.0
     evaluate_at: tuple[float, ...] = ()
-    splats: SplatConfig = field(default_factory=SplatConfig)
-    nerf: NerfConfig = field(default_factory=NerfConfig)
+    splats: SplatOptions = field(default_factory=SplatOptions)
+    nerf: NerfOptions = field(default_factory=NerfOptions)
 
     def __post_init__(self) -> None:
         check_choices(self)

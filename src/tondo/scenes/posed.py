@@ -7,7 +7,7 @@ from pathlib import Path
 from tondo.data.photos import PhotoSet
 from tondo.io.mask_files import choice_after
 from tondo.io.masks import BY_MASK
-from tondo.io.posed.photos import has_poses, load_posed
+from tondo.io.posed.photos import has_poses, load_photos
 from tondo.runs.run_directory import RunDirectory
 from tondo.runs.watch import Watch
 from tondo.scenes.distil import photograph_scene
@@ -55,7 +55,7 @@ def masks_of(source: Source, options: ReconstructOptions) -> str:
 
 def load_told(posed: Path, masks: str, options: ReconstructOptions, watch: Watch) -> PhotoSet:
     """The photos in `posed`, with what was found told."""
-    photos = load_posed(posed, max_size=options.max_size, holdout=options.holdout, masks=masks)
+    photos = load_photos(posed, max_size=options.max_size, holdout=options.holdout, masks=masks)
     for sentence in (_found(photos), *photos.notes, photos.masks):
         if sentence:
             watch.note(sentence)

@@ -51,9 +51,8 @@ def reconstruct(
     """Fit splats or a field to photographs and write a run (docs/conventions.md, "Files").
 
     Args:
-        source: photos with or without poses, or a video; see `tondo.io.posed.photos.load_posed`. Or
-            the run or file of a scene, of any kind, which takes the photos' place
-            (`scenes.distil`).
+        source: photos with or without poses, or a video; see `tondo.load_photos`. Or the run or
+            file of a scene, of any kind, which takes the photos' place (`scenes.distil`).
         out: the run's folder.
         options: with `resume` only steps, minutes, checkpoint_seconds and evaluate_at count; the
             rest is what the run was started with.

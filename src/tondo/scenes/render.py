@@ -11,7 +11,7 @@ from tondo.scenes.exposure import predicted_exposure
 from tondo.splats.render import render_splats
 
 
-def render_view(
+def render(
     scene: Scene | FieldScene,
     camera: Camera,
     *,

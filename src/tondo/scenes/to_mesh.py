@@ -28,7 +28,7 @@ from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
 from tondo.runs.watch import SILENT, Watch
-from tondo.scenes.render import render_view
+from tondo.scenes.render import render
 from tondo.splats.render import surface_depth
 
 DEFAULTS = MeshOptions()
@@ -64,7 +64,7 @@ def plan_mesh(
     scouts = _spread(cameras, _SCOUTS)
     if isinstance(scene, FieldScene):
         scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
-    views = [render_view(scene, camera, quick=True) for camera in scouts]
+    views = [render(scene, camera, quick=True) for camera in scouts]
     closed = options.surface == "closed" or (
         options.surface == "auto" and empty_border(views) > 0.75
     )
@@ -131,9 +131,7 @@ def _surface_of_depth(
     chosen = _spread(cameras, _MOST_VIEWS)
     views = (surface_view(scene, camera) for camera in watch.over(chosen, "fusing depth"))
     mesh = fused(scene, views, options, plan)
-    return mesh, (
-        render_view(scene, camera, quick=True) for camera in watch.over(chosen, "colouring")
-    )
+    return mesh, (render(scene, camera, quick=True) for camera in watch.over(chosen, "colouring"))
 
 
 def _closed_surface_of_field(
@@ -147,8 +145,7 @@ def _closed_surface_of_field(
     """The closest_mesh of depth and single densities, and the few views to colour it by."""
     smaller = [fitted(camera, _FIELD_SIZE) for camera in _spread(cameras, _MOST_OF_A_FIELD)]
     kept = [
-        render_view(scene, camera, quick=True)
-        for camera in watch.over(smaller, "looking at the field")
+        render(scene, camera, quick=True) for camera in watch.over(smaller, "looking at the field")
     ]
     mesh = fused(scene, map(solid, kept), options, plan)
     return closest_mesh(scene, mesh, held_out or smaller, options, plan.box), kept
@@ -175,7 +172,7 @@ def closest_mesh(
     """Of `other` and the surfaces of single densities of a field that which looks most like the
     field through some of the cameras, by silhouettes and depths (`mesh.iso`); without colours."""
     looks = [fitted(camera, _LEVEL_SIZE) for camera in _spread(cameras, _LEVEL_VIEWS)]
-    views = [render_view(scene, camera, quick=True) for camera in looks]
+    views = [render(scene, camera, quick=True) for camera in looks]
     coarse = density_grid(scene.field, box, min(options.resolution, _LEVEL_RESOLUTION))
     volume = density_grid(scene.field, box, options.resolution, best_level(coarse, views).density)
     of_density = surface(volume, closed=True, smoothing=options.smoothing)
@@ -191,9 +188,9 @@ def solid(view: View) -> View:
 
 
 def surface_view(scene: Scene | FieldScene, camera: Camera) -> View:
-    """As `render_view`, but the depth is that of the surface. Of splats: where most of the light is
+    """As `render`, but the depth is that of the surface. Of splats: where most of the light is
     still left, not the mean over all splats behind a pixel (`splats.render.surface_depth`)."""
-    view = render_view(scene, camera, quick=True)
+    view = render(scene, camera, quick=True)
     if isinstance(scene, FieldScene):
         return solid(view)
     return solid(replace(view, depth=surface_depth(scene, camera)))

@@ -10,7 +10,7 @@ import torch
 from tondo.data.photos import PhotoSet, PointCloud
 from tondo.errors import InputError
 from tondo.io.mask_files import AUTO
-from tondo.io.posed.photos import load_posed
+from tondo.io.posed.photos import load_photos
 from tondo.sfm.triangulate import fitting_convention, triangulate
 from tondo.splats.from_points import random_points
 
@@ -53,7 +53,7 @@ def starting_points(
         train = photos.train
         if max_size < TRIANGULATE_SIZE:
             names = {photo.name for photo in train}
-            large = load_posed(
+            large = load_photos(
                 posed,
                 max_size=TRIANGULATE_SIZE,
                 holdout=0,

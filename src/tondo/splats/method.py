@@ -13,8 +13,8 @@ from tondo.data.splats import Exposures, Scene, Splats
 from tondo.geometry.focus import camera_reach, focus
 from tondo.runs.method import Fitting, Report, Request, check_photo_count
 from tondo.splats import from_points, train
-from tondo.splats.config import SplatConfig
 from tondo.splats.initial_points import Start, starting_points
+from tondo.splats.options import SplatOptions
 from tondo.splats.per_photo import background, corrected
 from tondo.splats.train import TrainInputs, TrainState
 
@@ -47,7 +47,7 @@ class SplatFitting(Fitting[Scene]):
         return {"splats": len(self._state.parameters)}
 
 
-def train_inputs(request: Request, config: SplatConfig) -> TrainInputs:
+def train_inputs(request: Request, config: SplatOptions) -> TrainInputs:
     """What training is given."""
     photos = request.photos.train
     reach = camera_reach([photo.camera for photo in photos])
@@ -55,7 +55,7 @@ def train_inputs(request: Request, config: SplatConfig) -> TrainInputs:
     return TrainInputs(photos, config, request.horizon, background, reach, exposure)
 
 
-def begin(request: Request, config: SplatConfig) -> tuple[SplatFitting, Start]:
+def begin(request: Request, config: SplatOptions) -> tuple[SplatFitting, Start]:
     """A fitting at step 0, and where its first points came from."""
     start = starting_points(
         request.posed, request.photos, request.max_size, request.seed, request.masks
@@ -66,7 +66,7 @@ def begin(request: Request, config: SplatConfig) -> tuple[SplatFitting, Start]:
     return SplatFitting(state, train_inputs(request, config), request.photos), start
 
 
-def resume(request: Request, config: SplatConfig, tensors: dict[str, Tensor]) -> SplatFitting:
+def resume(request: Request, config: SplatOptions, tensors: dict[str, Tensor]) -> SplatFitting:
     """The fitting whose `tensors` these were.
 
     Raises:
@@ -78,7 +78,7 @@ def resume(request: Request, config: SplatConfig, tensors: dict[str, Tensor]) ->
     return SplatFitting(state, train_inputs(request, config), request.photos)
 
 
-def _first_splats(start: Start, config: SplatConfig, seed: int) -> Splats:
+def _first_splats(start: Start, config: SplatOptions, seed: int) -> Splats:
     cloud = start.cloud
     most = config.max_splats
     if len(cloud.points) > most:

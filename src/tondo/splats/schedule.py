@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tondo.splats.config import SplatConfig
+from tondo.splats.options import SplatOptions
 from tondo.splats.step import Rates
 
 
-def rates_at(config: SplatConfig, fraction: float, reach: float) -> Rates:
+def rates_at(config: SplatOptions, fraction: float, reach: float) -> Rates:
     """Learning rates; `reach` is the scene's length unit."""
     rates = config.rates
     fall = rates.end ** max(0.0, (fraction - 0.5) / 0.5)
@@ -20,7 +20,7 @@ def rates_at(config: SplatConfig, fraction: float, reach: float) -> Rates:
     )
 
 
-def divisor_at(config: SplatConfig, fraction: float) -> int:
+def divisor_at(config: SplatOptions, fraction: float) -> int:
     """How many times smaller the pictures are."""
     for until, divisor in config.schedule.coarse:
         if fraction < until:
@@ -28,6 +28,6 @@ def divisor_at(config: SplatConfig, fraction: float) -> int:
     return 1
 
 
-def degree_at(config: SplatConfig, fraction: float) -> int:
+def degree_at(config: SplatOptions, fraction: float) -> int:
     """Degree of the harmonics in use: one more with each `degree_every` of the training."""
     return min(config.sh_degree, int(fraction / config.schedule.degree_every))

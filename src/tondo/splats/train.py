@@ -16,7 +16,7 @@ from tondo.runs.method import Background, Report
 from tondo.splats import densify, parameters, schedule
 from tondo.splats import per_photo as corrections_
 from tondo.splats import step as step_
-from tondo.splats.config import SplatConfig
+from tondo.splats.options import SplatOptions
 from tondo.splats.parameters import Parameters
 from tondo.splats.per_photo import Corrections
 from tondo.splats.targets import make_target, over_random
@@ -58,7 +58,7 @@ class TrainInputs:
     """
 
     photos: Sequence[Photo]
-    config: SplatConfig
+    config: SplatOptions
     horizon: Horizon
     background: Background
     reach: float
@@ -178,7 +178,7 @@ def _one_step(
     return loss, psnr
 
 
-def _change_set(state: TrainState, config: SplatConfig, fraction: float) -> None:
+def _change_set(state: TrainState, config: SplatOptions, fraction: float) -> None:
     """Relocation and growth, every few steps."""
     density = config.density
     if state.step % density.every or fraction >= density.until:

@@ -14,7 +14,7 @@ from PIL import Image
 from tondo.data.photos import PointCloud
 from tondo.errors import InputError, OptionError
 from tondo.io.images import read_image, write_png
-from tondo.io.posed.photos import has_poses, load_cameras, load_posed
+from tondo.io.posed.photos import has_poses, load_cameras, load_photos
 
 W, H = 30, 20
 LENS = {"fl_x": 31.0, "fl_y": 30.0, "cx": 14.0, "cy": 10.5, "w": W, "h": H}
@@ -97,7 +97,7 @@ def names(photos: tuple) -> list[str]:
 
 def test_every_eighth_is_held_out_by_sorted_name(tmp_path: Path) -> None:
     transforms(tmp_path, 10)
-    found = load_posed(tmp_path, max_size=None)
+    found = load_photos(tmp_path, max_size=None)
     assert names(found.test) == ["00", "08"]
     assert names(found.train) == ["01", "02", "03", "04", "05", "06", "07", "09"]
     assert found.train[0].name == "images/01.png"
@@ -106,15 +106,15 @@ def test_every_eighth_is_held_out_by_sorted_name(tmp_path: Path) -> None:
     assert found.points is None
     assert not found.is_render
     assert found.source == "instant-ngp transforms.json"
-    assert names(load_posed(tmp_path, max_size=None, holdout=4).test) == ["00", "04", "08"]
-    assert load_posed(tmp_path, max_size=None, holdout=0).test == ()
+    assert names(load_photos(tmp_path, max_size=None, holdout=4).test) == ["00", "04", "08"]
+    assert load_photos(tmp_path, max_size=None, holdout=0).test == ()
 
 
 def test_missing_photos_are_skipped_and_do_not_count(tmp_path: Path) -> None:
     path = transforms(tmp_path, 10)
     for step in (0, 3):
         (tmp_path / "images" / f"{step:02d}.png").unlink()
-    found = load_posed(path, max_size=None, holdout=4)
+    found = load_photos(path, max_size=None, holdout=4)
     assert names(found.test) == ["01", "06"]
     assert [(s.name, s.reason) for s in found.skipped] == [
         (f"images/{step:02d}.png", "listed in transforms.json, but there is no such file")
@@ -131,7 +131,7 @@ def test_a_truncated_jpeg_among_good_ones_is_skipped(tmp_path: Path) -> None:
     cut.write_bytes(cut.read_bytes()[:900])
     data["frames"][5]["file_path"] = "images/05.jpg"
     path.write_text(json.dumps(data))
-    found = load_posed(tmp_path, max_size=None)
+    found = load_photos(tmp_path, max_size=None)
     assert len(found.train) == 7
     assert names(found.test) == ["00", "08"]
     (skipped,) = found.skipped
@@ -141,14 +141,14 @@ def test_a_truncated_jpeg_among_good_ones_is_skipped(tmp_path: Path) -> None:
 
 def test_photos_and_intrinsics_are_scaled_to_max_size(tmp_path: Path) -> None:
     transforms(tmp_path, 4)
-    photo = load_posed(tmp_path, max_size=16).train[0]
+    photo = load_photos(tmp_path, max_size=16).train[0]
     assert (photo.camera.width, photo.camera.height) == (16, 11)
     assert tuple(photo.image.shape) == (11, 16, 3)
     K = torch.tensor(
         [[31 * 16 / 30, 0, 14 * 16 / 30], [0, 30 * 11 / 20, 10.5 * 11 / 20], [0, 0, 1]]
     )
     assert torch.allclose(photo.camera.K, K)
-    assert load_posed(tmp_path, max_size=999).train[0].camera.width == W
+    assert load_photos(tmp_path, max_size=999).train[0].camera.width == W
 
 
 def test_lenses_are_undistorted_and_masks_are_not_valid(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_lenses_are_undistorted_and_masks_are_not_valid(tmp_path: Path) -> None:
     write_png(tmp_path / "masks" / "2.png", mask)
     data["frames"][2]["mask_path"] = "masks/2.png"
     path.write_text(json.dumps(data))
-    photos = {photo.name: photo for photo in load_posed(path, max_size=None, holdout=0).train}
+    photos = {photo.name: photo for photo in load_photos(path, max_size=None, holdout=0).train}
     plain, masked = photos["images/01.png"], photos["images/02.png"]
     assert plain.valid is not None
     assert not plain.valid[0, 0]
@@ -172,10 +172,10 @@ def test_lenses_are_undistorted_and_masks_are_not_valid(tmp_path: Path) -> None:
 def test_shared_and_single_lenses_give_the_same(tmp_path: Path) -> None:
     path = transforms(tmp_path, 4, k1=0.1, k2=-0.05)
     data = json.loads(path.read_text())
-    shared = load_posed(path, max_size=None, holdout=0)
+    shared = load_photos(path, max_size=None, holdout=0)
     data["frames"][1]["k1"] = 0.1 + 1e-12  # a lens of its own
     path.write_text(json.dumps(data))
-    single = load_posed(path, max_size=None, holdout=0)
+    single = load_photos(path, max_size=None, holdout=0)
     assert [p.name for p in single.train] == [p.name for p in shared.train]
     for a, b in zip(shared.train, single.train, strict=True):
         assert torch.equal(a.image, b.image)
@@ -190,7 +190,7 @@ def test_exif_orientation_counts_where_the_intrinsics_say_so(tmp_path: Path) -> 
         stored = np.zeros((W, H, 3) if side_by_side else (H, W, 3), np.uint8)
         stored[:5] = 200
         Image.fromarray(stored).save(folder / "images" / "01.png", exif=exif)
-        photo = load_posed(path, max_size=None, holdout=0).train[1]
+        photo = load_photos(path, max_size=None, holdout=0).train[1]
         # Turned (rows become columns from the right) only if that is what fits 30x20.
         bright = photo.image[:, -5:] if side_by_side else photo.image[:5]
         assert bool((bright == 200).all())
@@ -200,7 +200,7 @@ def test_exif_orientation_counts_where_the_intrinsics_say_so(tmp_path: Path) -> 
 def test_blender_folders_have_their_own_test_split(tmp_path: Path) -> None:
     blender(tmp_path, {"train": 5, "val": 2, "test": 3})
     for source in (tmp_path, tmp_path / "transforms_train.json"):
-        found = load_posed(source, max_size=None)
+        found = load_photos(source, max_size=None)
         assert [p.name for p in found.train] == [f"train/r_{i}.png" for i in range(5)]
         assert [p.name for p in found.test] == [f"test/r_{i}.png" for i in range(3)]
         assert found.is_render
@@ -211,12 +211,12 @@ def test_blender_folders_have_their_own_test_split(tmp_path: Path) -> None:
     focal = 0.5 * W / math.tan(0.4)
     assert torch.allclose(photo.camera.K[:2, :2], focal * torch.eye(2))
     assert photo.camera.K[:2, 2].tolist() == [W / 2, H / 2]
-    alone = load_posed(tmp_path / "transforms_train.json", max_size=None, holdout=0)
+    alone = load_photos(tmp_path / "transforms_train.json", max_size=None, holdout=0)
     assert (len(alone.train), len(alone.test)) == (5, 0)
     (tmp_path / "transforms_test.json").unlink()
-    assert len(load_posed(tmp_path, max_size=None).test) == 2  # val stands in
+    assert len(load_photos(tmp_path, max_size=None).test) == 2  # val stands in
     (tmp_path / "transforms_val.json").unlink()
-    assert names(load_posed(tmp_path, max_size=None, holdout=4).test) == ["r_0", "r_4"]
+    assert names(load_photos(tmp_path, max_size=None, holdout=4).test) == ["r_0", "r_4"]
 
 
 def test_a_nerfstudio_file_may_name_its_split(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_nerfstudio_file_may_name_its_split(tmp_path: Path) -> None:
         train_filenames=[f"images/{i:02d}.png" for i in train],
         test_filenames=[f"./images/{i:02d}.png" for i in test],
     )
-    found = load_posed(tmp_path, max_size=None)
+    found = load_photos(tmp_path, max_size=None)
     assert names(found.train) == ["01", "02", "03", "05"]
     assert names(found.test) == ["04", "06"]
     assert [(s.name, s.reason) for s in found.skipped] == [
@@ -243,14 +243,14 @@ def test_nerfstudio_points_only_where_nothing_is_held_out(tmp_path: Path) -> Non
         "property float z\nproperty uint8 red\nproperty uint8 green\nproperty uint8 blue\n"
         "end_header\n1 2 3 10 20 30\n4 5 6 40 50 60\n"
     )
-    everything = load_posed(tmp_path, max_size=None, holdout=0)
+    everything = load_photos(tmp_path, max_size=None, holdout=0)
     assert isinstance(everything.points, PointCloud)
     assert everything.points.points.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert everything.source == "nerfstudio transforms.json with sparse_pc.ply"
-    held_out = load_posed(tmp_path, max_size=None, holdout=2)
+    held_out = load_photos(tmp_path, max_size=None, holdout=2)
     assert held_out.points is None
     assert "sparse_pc.ply not used: held-out photos had a part in it" in held_out.source
-    assert load_posed(tmp_path, max_size=None, holdout=0, load_points=False).points is None
+    assert load_photos(tmp_path, max_size=None, holdout=0, load_points=False).points is None
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -258,7 +258,7 @@ def test_nerfstudio_points_only_where_nothing_is_held_out(tmp_path: Path) -> Non
 def test_colmap_layouts(tmp_path: Path, layout: str, text: bool) -> None:
     write_colmap(tmp_path, layout, text=text)
     assert has_poses(tmp_path)
-    found = load_posed(tmp_path, max_size=None)
+    found = load_photos(tmp_path, max_size=None)
     assert found.train[0].name == "images/01.png"
     assert names(found.test) == ["00", "08"]
     assert found.points is not None
@@ -268,7 +268,7 @@ def test_colmap_layouts(tmp_path: Path, layout: str, text: bool) -> None:
     # Colours of training photos only: 15 to 75, not the model's 9.
     assert found.points.colors.unique().tolist() == [45]
     if layout != ".":  # the model's own folder, or one of its files, will do as well
-        inside = load_posed(tmp_path / layout, max_size=None)
+        inside = load_photos(tmp_path / layout, max_size=None)
         assert names(inside.train) == names(found.train)
         ending = "txt" if text else "bin"
         assert has_poses(tmp_path / layout / f"cameras.{ending}")
@@ -278,7 +278,7 @@ def test_colmap_layouts(tmp_path: Path, layout: str, text: bool) -> None:
 def test_of_several_colmap_models_the_largest_is_taken(tmp_path: Path, text: bool) -> None:
     write_colmap(tmp_path, "sparse/1", text=text, count=9)
     write_colmap(tmp_path, "sparse/0", text=text, count=4)
-    photos = load_posed(tmp_path, max_size=64, holdout=0)
+    photos = load_photos(tmp_path, max_size=64, holdout=0)
     assert len(photos.train) == 9
 
 
@@ -287,7 +287,7 @@ def test_colmap_photos_beside_the_model_files(tmp_path: Path) -> None:
     for step in range(9):
         write_png(tmp_path / f"{step:02d}.png", picture(step))
     write_png(tmp_path / "extra.png", picture(0))
-    found = load_posed(tmp_path, max_size=None)
+    found = load_photos(tmp_path, max_size=None)
     assert [p.name for p in found.test] == ["00.png", "08.png"]
     assert [(s.name, s.reason) for s in found.skipped] == [
         ("extra.png", "not registered in the COLMAP model")
@@ -297,12 +297,12 @@ def test_colmap_photos_beside_the_model_files(tmp_path: Path) -> None:
 def test_colmap_intrinsics_follow_scaled_photos_and_no_others(tmp_path: Path) -> None:
     write_colmap(tmp_path, "sparse/0")
     colmap_model(size=(2 * W, 2 * H)).write_binary(tmp_path / "sparse" / "0")
-    found = load_posed(tmp_path, max_size=None)
+    found = load_photos(tmp_path, max_size=None)
     assert found.train[0].camera.K[0, 0] == W
     assert "intrinsics scaled to the size of 9 photos" in found.source
     colmap_model(size=(2 * W, 3 * H)).write_binary(tmp_path / "sparse" / "0")
     with pytest.raises(InputError, match=r"the intrinsics of images/00.png are of another size"):
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)
 
 
 def test_a_colmap_name_that_leaves_the_folder(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_colmap_name_that_leaves_the_folder(tmp_path: Path) -> None:
     images = tmp_path / "sparse" / "0" / "images.txt"
     images.write_text(images.read_text().replace("03.png", "../../03.png"))
     with pytest.raises(InputError, match="leaves the folder"):
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)
 
 
 def test_a_colmap_model_without_its_photos(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_colmap_model_without_its_photos(tmp_path: Path) -> None:
     for photo in (tmp_path / "images").iterdir():
         photo.unlink()
     with pytest.raises(InputError) as caught:
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)
     assert str(caught.value) == (
         f"none of the 9 photos of the COLMAP model {tmp_path}/sparse/0 was found (the first is "
         f"'00.png'): put them into a folder `images` in {tmp_path}"
@@ -373,9 +373,9 @@ def test_what_has_no_poses(tmp_path: Path) -> None:
     for source, message in messages.items():
         assert not has_poses(source)
         with pytest.raises(InputError) as caught:
-            load_posed(source, max_size=None)
+            load_photos(source, max_size=None)
         assert str(caught.value) == f"{source} {message}"
-    for reader in (has_poses, lambda path: load_posed(path, max_size=None)):
+    for reader in (has_poses, lambda path: load_photos(path, max_size=None)):
         with pytest.raises(InputError, match="there is no file or folder"):
             reader(tmp_path / "none")
 
@@ -383,14 +383,14 @@ def test_what_has_no_poses(tmp_path: Path) -> None:
 def test_too_few_photos(tmp_path: Path) -> None:
     path = transforms(tmp_path, 1)
     with pytest.raises(InputError) as caught:
-        load_posed(path, max_size=None)
+        load_photos(path, max_size=None)
     assert str(caught.value) == (
         f"{path} has 1 photo that can be used, 0 skipped: at least 2 are needed"
     )
-    assert len(load_posed(path, max_size=None, holdout=0, min_photos=1).train) == 1
+    assert len(load_photos(path, max_size=None, holdout=0, min_photos=1).train) == 1
     transforms(tmp_path, 2)
     with pytest.raises(InputError) as caught:
-        load_posed(path, max_size=None)
+        load_photos(path, max_size=None)
     assert str(caught.value) == (
         f"{path} leaves 1 photo for training and 1 for testing: take more photos, or `holdout=0`"
     )
@@ -398,18 +398,18 @@ def test_too_few_photos(tmp_path: Path) -> None:
     for step in range(2):
         (broken / f"{step:02d}.png").write_bytes(bytes(50))
     with pytest.raises(InputError, match=r"has 0 photos that can be used, 2 skipped: .*00\.png"):
-        load_posed(path, max_size=None)
+        load_photos(path, max_size=None)
 
 
 @pytest.mark.parametrize(("holdout", "max_size"), [(-1, None), (1, None), (8, 0)])
 def test_options_that_cannot_be_used(tmp_path: Path, holdout: int, max_size: int | None) -> None:
     transforms(tmp_path, 3)
     with pytest.raises(OptionError, match="must be"):
-        load_posed(tmp_path, max_size=max_size, holdout=holdout)
+        load_photos(tmp_path, max_size=max_size, holdout=holdout)
 
 
 def test_fox(shared_data: Path) -> None:
-    found = load_posed(shared_data / "fox", max_size=480)
+    found = load_photos(shared_data / "fox", max_size=480)
     assert names(found.test) == ["0001", "0012", "0027", "0042", "0073", "0089", "0110"]
     assert (len(found.train), len(found.skipped)) == (43, 17)
     assert {tuple(p.image.shape) for p in found.train + found.test} == {(480, 270, 3)}
@@ -422,7 +422,7 @@ def test_fox(shared_data: Path) -> None:
 
 
 def test_chair(shared_data: Path) -> None:
-    found = load_posed(shared_data / "chair", max_size=400)
+    found = load_photos(shared_data / "chair", max_size=400)
     assert (len(found.train), len(found.test), found.skipped) == (100, 25, ())
     assert found.is_render
     photo = next(p for p in found.train if p.name == "train/r_0.png")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tondo.errors import InputError, TondoError
 from tondo.io.images import write_png
 from tondo.io.posed.intrinsics import lens_of
-from tondo.io.posed.photos import load_cameras, load_posed
+from tondo.io.posed.photos import load_cameras, load_photos
 from tondo.io.posed.transforms_json import read_transforms
 
 FUZZ = settings(
@@ -167,7 +167,7 @@ def test_matrices_that_no_camera_has(tmp_path: Path, change: Any, message: str) 
     data["frames"][1]["transform_matrix"] = bad_matrix(change)
     path = write(tmp_path, data)
     with pytest.raises(InputError) as caught:
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)
     assert str(caught.value) == (f"transform_matrix of frame 1 of {path} (images/1.png) {message}")
 
 
@@ -244,14 +244,14 @@ def test_a_linked_folder_of_photos_is_read(tmp_path: Path) -> None:
 def test_intrinsics_that_no_lens_has(tmp_path: Path, more: dict[str, Any], message: str) -> None:
     write(tmp_path, content(3, **more))
     with pytest.raises(InputError, match=message):
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)
 
 
 def test_intrinsics_of_another_size(tmp_path: Path) -> None:
     for w, h in ((2 * W, 2 * H + 3), (H, W), (W, H + 1)):
         write(tmp_path, content(3, w=w, h=h, cx=w / 2, cy=h / 2))
         with pytest.raises(InputError) as caught:
-            load_posed(tmp_path, max_size=None)
+            load_photos(tmp_path, max_size=None)
         picture = tmp_path / "images" / "0.png"
         assert str(caught.value) == (
             f"the intrinsics of images/0.png are of another size: they say {w}x{h}, {picture} is "
@@ -264,7 +264,7 @@ def test_a_principal_point_outside_a_picture_without_size(tmp_path: Path) -> Non
     del data["w"]
     write(tmp_path, data)
     with pytest.raises(InputError, match=r"of another size: cx 30 is outside its picture of 20x12"):
-        load_posed(tmp_path, max_size=None)
+        load_photos(tmp_path, max_size=None)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_whatever_the_values_only_tondo_errors_come_out(
     data["frames"][which] |= inner
     (tmp_path / "transforms.json").write_text(json.dumps(data | top))
     with contextlib.suppress(TondoError):
-        load_posed(tmp_path, max_size=8)
+        load_photos(tmp_path, max_size=8)
     with contextlib.suppress(TondoError):
         load_cameras(tmp_path)
 
@@ -340,4 +340,4 @@ def test_whatever_the_bytes_only_tondo_errors_come_out(
     start = int(at * len(raw))
     path.write_bytes(raw[:start] + patch + raw[start + cut :])
     with contextlib.suppress(TondoError):
-        load_posed(path, max_size=8)
+        load_photos(path, max_size=8)

@@ -56,7 +56,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Reading:
-    """How photos are read; as the arguments of `tondo.io.posed.photos.load_posed`."""
+    """How photos are read; as the arguments of `tondo.io.posed.photos.load_photos`."""
 
     max_size: int | None
     holdout: int

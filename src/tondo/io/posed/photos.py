@@ -16,7 +16,7 @@ from tondo.io.posed.photos_transforms import load_transforms, transforms_cameras
 
 
 def has_poses(source: Path) -> bool:
-    """Whether `load_posed` can read `source`: a transforms.json or COLMAP model, or its folder.
+    """Whether `load_photos` can read `source`: a transforms.json or COLMAP model, or its folder.
 
     Raises:
         InputError: nothing is there.
@@ -27,7 +27,7 @@ def has_poses(source: Path) -> bool:
     return bool(transforms_files(source)) or model_folder(source) is not None
 
 
-def load_posed(
+def load_photos(
     source: str | Path,
     *,
     max_size: int | None = None,
@@ -98,12 +98,12 @@ def load_cameras(
     photos need not exist.
 
     Args:
-        path: the file, or a folder as for `load_posed` (of a Blender folder, the test cameras).
+        path: the file, or a folder as for `load_photos` (of a Blender folder, the test cameras).
         default_size: (width, height) where a file says no size and no picture of it is there.
         world_from_scene: the place of the scene that they are to look at; they come out in it.
 
     Raises:
-        InputError: as `load_posed`, or the size of a camera is not known.
+        InputError: as `load_photos`, or the size of a camera is not known.
     """
     path = Path(path)
     if not path.exists():

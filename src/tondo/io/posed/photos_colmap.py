@@ -48,7 +48,7 @@ def model_folder(source: Path) -> Path | None:
 
 
 def load_model(source: Path, folder: Path, how: Reading) -> PhotoSet:
-    """The photos of the model in `folder`; as `tondo.io.posed.photos.load_posed`."""
+    """The photos of the model in `folder`; as `tondo.io.posed.photos.load_photos`."""
     model = read_model(folder)
     base = source if source.is_dir() else source.parent
     root = _photo_folder(base, folder, model)

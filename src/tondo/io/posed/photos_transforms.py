@@ -56,7 +56,7 @@ def transforms_files(source: Path) -> list[Path]:
 
 
 def load_transforms(files: list[Path], how: Reading) -> PhotoSet:
-    """The photos of a file, or of [train, test] files; as `tondo.io.posed.photos.load_posed`."""
+    """The photos of a file, or of [train, test] files; as `tondo.io.posed.photos.load_photos`."""
     train_file = read_transforms(files[0])
     test_file = read_transforms(files[1]) if len(files) > 1 else None
     frames, skipped, scaled = _frames(train_file, files[0])

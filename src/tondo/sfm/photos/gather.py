@@ -105,7 +105,7 @@ def gather_photos(
         folder: an existing folder.
         frames: how many frames a video gives.
         max_size, max_features: see `extract_features`.
-        masks: as in `load_posed`.
+        masks: as in `load_photos`.
         on_progress: called with (photos done, photos in all).
 
     Raises:

@@ -91,7 +91,7 @@ class SplatSchedule:
 
 
 @dataclass(frozen=True)
-class SplatConfig:
+class SplatOptions:
     """How splats are fitted.
 
     Attributes:

@@ -176,7 +176,7 @@ class Distortion:
 
 
 @dataclass(frozen=True)
-class NerfConfig:
+class NerfOptions:
     """How a radiance field is fitted.
 
     Attributes:
@@ -206,7 +206,7 @@ class NerfConfig:
         return used.rates
 
 
-def suited(config: NerfConfig, *, bounded: bool, photos: int) -> NerfConfig:
+def suited(config: NerfOptions, *, bounded: bool, photos: int) -> NerfOptions:
     """`config` with all of it decided, for a training of so many `photos`. Without bounds a field
     has room for fog, which the distortion condenses to surfaces; fine cells then spare rays nearly
     all of their samples. Few photos do not say where that is: it would condense before them."""
