@@ -130,10 +130,10 @@ def test_a_failed_save_keeps_the_older_ones(
     save_checkpoint(run, 10, tensors(10), STATE)
     save_checkpoint(run, 20, tensors(20), STATE)
 
-    def full(path: Path) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(atomic, "_flush", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(OutputError, match="No space left"):
         save_checkpoint(run, 30, tensors(30), STATE)
     assert len(list(run.checkpoints_dir.iterdir())) == 2

@@ -131,10 +131,10 @@ def test_a_full_disk_leaves_nothing_and_the_old_run(
 ) -> None:
     finished_run(tmp_path / "run", "old")
 
-    def full(path: Path) -> None:
+    def full(descriptor: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(atomic, "_flush", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(OutputError, match="No space left on device"):
         create_run(tmp_path / "run", CONFIG, force=True)
     with pytest.raises(OutputError, match="No space left on device"):
