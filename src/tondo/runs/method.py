@@ -116,7 +116,8 @@ class Method(ABC):
 
     def go_back(self, run: RunDirectory, checkpoint: Checkpoint, reason: str) -> str:
         """Take the state of a checkpoint again, since `check` found something wrong. Returns a
-        sentence about it. Raises TondoError where it is of no use."""
+        sentence about it. Raises TondoError where it is of no use. A method whose `check` never
+        finds anything has none."""
         raise NotImplementedError
 
     def summary(self) -> dict[str, Any]:

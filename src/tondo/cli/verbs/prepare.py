@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from tondo.cli.arguments import Flag, Typed, Verb
 from tondo.cli.plan import print_plan
@@ -14,6 +14,7 @@ from tondo.errors import OptionError
 from tondo.pictures.options import PictureOptions
 from tondo.sfm.options import PrepareOptions
 
+P = TypeVar("P")
 _SHOWN = 10  # names of classes; chosen
 
 
@@ -68,14 +69,7 @@ def _prepare_scene(command: Command, typed: Typed) -> None:
     from tondo.cli.terminal import result_console
     from tondo.sfm.prepare import prepare
 
-    with typed.screen() as screen:
-        prepared = prepare(
-            command.photos,
-            command.output,
-            command.scene,
-            force=command.force,
-            on_progress=screen.count,
-        )
+    prepared = _shown(prepare, command, command.scene, typed)
     console = result_console()
     console.print(
         f"{prepared.registered} of {prepared.photos} photos placed, {prepared.points} points, "
@@ -94,14 +88,7 @@ def _prepare_pictures(command: Command, typed: Typed) -> None:
     from tondo.cli.terminal import result_console
     from tondo.pictures.prepare import prepare_pictures
 
-    with typed.screen() as screen:
-        prepared = prepare_pictures(
-            command.photos,
-            command.output,
-            command.gan,
-            force=command.force,
-            on_progress=screen.count,
-        )
+    prepared = _shown(prepare_pictures, command, command.gan, typed)
     console = result_console()
     size = f"{prepared.size}x{prepared.size}"
     cameras = "with cameras" if prepared.has_cameras else "no cameras known"
@@ -116,6 +103,18 @@ def _prepare_pictures(command: Command, typed: Typed) -> None:
         example = first.name if count == 1 else f"{count:,} pictures, e.g. {first.name}"
         console.print(typed.respelled(f"left out: {example}: {first.reason}"))
     _print_advice([typed.respelled(line) for line in prepared.advice], prepared.folder)
+
+
+def _shown(make: Callable[..., P], command: Command, options: Any, typed: Typed) -> P:
+    """What `make` makes of the photos, with its progress on the screen."""
+    with typed.screen() as screen:
+        return make(
+            command.photos,
+            command.output,
+            options,
+            force=command.force,
+            on_progress=screen.count,
+        )
 
 
 def _print_advice(advice: Sequence[str], folder: Path) -> None:
