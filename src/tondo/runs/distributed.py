@@ -83,11 +83,11 @@ def check_batch(batch: int, accumulate: int, groups: int) -> None:
     OptionError."""
     count = processes() * accumulate
     if count > 1 and batch % (groups * count):
-        by = f"{processes()} processes" if processes() > 1 else ""
-        taken = f"`accumulate={accumulate}`" if accumulate > 1 else ""
+        among = f"among {processes()} processes" if processes() > 1 else ""
+        into = f"into {accumulate} parts (`accumulate`)" if accumulate > 1 else ""
         raise OptionError(
-            f"`batch={batch}` is the whole batch and cannot be shared by "
-            f"{' and '.join(filter(None, (by, taken)))}: it must be a multiple of {groups * count}"
+            f"`batch={batch}` cannot be divided {' and '.join(filter(None, (among, into)))}: it "
+            f"must be a multiple of {groups * count}"
         )
 
 
