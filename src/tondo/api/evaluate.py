@@ -17,19 +17,19 @@ from tondo.evaluation.evaluate import ReconstructionMetrics, metrics_json
 from tondo.gan.evaluation.evaluate import GeneratorMetrics
 from tondo.gan.files.open_generator import shipped_names
 from tondo.io.atomic import write_json
-from tondo.io.mask_files import AUTO, NONE, choice_after
+from tondo.io.mask_files import AUTO, NONE
 from tondo.io.masks import without_masked
 from tondo.io.posed.photos import load_photos
 from tondo.runs.run_directory import read_config, read_metrics, write_metrics
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.open import OpenedScene, open_scene
+from tondo.scenes.photographs import masks_of, photos_of_run, whole_number
 from tondo.scenes.same_photos import check_held_out
 from tondo.scenes.source import source_of
 
 LISTED = 10  # photos left out that are named; chosen
 DEFAULTS = EvaluateOptions()
-HOLDOUT = 8  # of runs whose config does not say; every 8th, as Kerbl et al. 2023
 
 
 @dataclass(frozen=True)
@@ -147,28 +147,14 @@ def _photos(
         return _photos_of_cameras(Path(options.cameras), options, opened, watch)
     if opened.run is None:
         raise OptionError(f"{run} does not say where its photos are: give `cameras`")
-    config = read_config(opened.run)
-    max_size = options.max_size or _whole_number(config, "max_size")
-    source = Path(options.source) if options.source else _source(opened.run.path, config)
-    if not source.exists():
-        raise InputError(
-            f"the photos of this run were at {source}, where nothing is now: "
-            "give their place as `source`, or a transforms.json as `cameras`"
-        )
-    holdout = _whole_number(config, "holdout")
-    found = load_photos(
-        source,
-        max_size=max_size,
-        holdout=HOLDOUT if holdout is None else holdout,
-        load_points=False,
-        masks=options.masks or choice_after(_masks_of(config), prepared="posed" in config),
-        world_from_scene=opened.scene.world_from_scene,
+    found, source = photos_of_run(
+        opened, opened.run, source=options.source, masks=options.masks, max_size=options.max_size
     )
     _note_left_out(found, found.skipped, watch)
     if not found.test:
         but = ", but for those that are left out" if found.skipped else ""
         raise InputError(
-            f"no photo of {source} was held out from training (`holdout={holdout}`){but}: "
+            f"no photo of {source} was held out from training{but}: "
             "give a transforms.json with other photos as `cameras`"
         )
     check_held_out(opened.run, source, found.test)
@@ -182,11 +168,11 @@ def _photos_of_cameras(
     config = {} if opened.run is None else read_config(opened.run)
     found = load_photos(
         cameras,
-        max_size=options.max_size or _whole_number(config, "max_size"),
+        max_size=options.max_size or whole_number(config, "max_size"),
         holdout=0,
         load_points=False,
         min_photos=1,
-        masks=options.masks or (NONE if _masks_of(config) == NONE else AUTO),
+        masks=options.masks or (NONE if masks_of(config) == NONE else AUTO),
         world_from_scene=opened.scene.world_from_scene,
     )
     everything = sorted(found.train + found.test, key=lambda photo: photo.name)
@@ -207,27 +193,6 @@ def _note_left_out(photos: PhotoSet, skipped: Sequence[Skipped], watch: Watch) -
         watch.note(f"left out: {one.name}: {one.reason}")
     if len(unsaid) > LISTED:
         watch.note(f"left out: {len(unsaid) - LISTED} more")
-
-
-def _masks_of(config: dict[str, Any]) -> str:
-    return str(config.get("masks", AUTO))
-
-
-def _source(run: Path, config: dict[str, Any]) -> Path:
-    """The posed photos of a run: what `prepare` made of them, or where they came from."""
-    text = config.get("posed") or config.get("source")
-    if not isinstance(text, str):
-        raise InputError(f'{run}/config.json does not say where the photos are ("source")')
-    path = Path(text)
-    inside = run / path
-    return inside if not path.is_absolute() and inside.exists() else path
-
-
-def _whole_number(config: dict[str, Any], key: str) -> int | None:
-    value = config.get(key)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise InputError(f"config.json of the run: {key} must be a whole number, got {value!r}")
-    return value
 
 
 def _write_metrics(output: Path | None, opened: OpenedScene, results: dict[str, Any]) -> Path:

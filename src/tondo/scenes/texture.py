@@ -1,0 +1,93 @@
+"""Pictures that a mesh's texture is taken from: the photographs of a run, and renders of its scene.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import torch
+from torch import Tensor
+
+from tondo.data.cameras import Camera
+from tondo.data.field import FieldScene
+from tondo.data.mesh import Mesh
+from tondo.data.photos import Photo
+from tondo.data.splats import Exposures, Scene
+from tondo.io.posed.photos import load_cameras
+from tondo.kernels.mesh_depth import mesh_depth
+from tondo.runs.run_directory import RunDirectory
+from tondo.runs.watch import SILENT, Watch
+from tondo.scenes.distil import straight
+from tondo.scenes.open import OpenedScene
+from tondo.scenes.photographs import photos_of_run
+from tondo.scenes.render import render
+from tondo.scenes.to_mesh import cameras_around, surface_view
+from tondo.texture.bake import Picture
+
+AROUND, AROUND_SIZE = 48, 400  # renders from all around, and their size in pixels; chosen
+IN_FRONT = 0.03  # share of the distance by which a render may show something before the mesh; chosen
+
+
+def photographs(
+    opened: OpenedScene,
+    run: RunDirectory,
+    *,
+    source: str | Path | None = None,
+    max_size: int | None = None,
+) -> list[Picture]:
+    """The photographs that a run was trained on, with its refined cameras and exposures.
+
+    Raises:
+        InputError: they are gone or cannot be read.
+    """
+    photos, _ = photos_of_run(opened, run, source=source, max_size=max_size)
+    place = opened.scene.world_from_scene
+    refined = {}
+    if run.cameras_path.is_file():
+        known = load_cameras(run.cameras_path, world_from_scene=place)
+        refined = {one.name: one.camera.viewmat for one in known}
+    found = []
+    for index, photo in enumerate(photos.train):
+        viewmat = refined.get(str(PurePosixPath(photo.name).with_suffix("")))
+        unexposed = _unexposed(opened.scene.exposures, index, len(photos.train))
+        found.append(_picture(photo, viewmat, unexposed))
+    return found
+
+
+def _picture(photo: Photo, viewmat: Tensor | None, unexposed: Tensor | None) -> Picture:
+    camera = photo.camera
+    if viewmat is not None:
+        camera = Camera(viewmat, camera.K, camera.width, camera.height)
+    coverage = torch.ones(camera.height, camera.width)
+    if photo.alpha is not None:
+        coverage = photo.alpha.float() / 255
+    if photo.valid is not None:
+        coverage = coverage * photo.valid
+    return Picture(camera, photo.image, coverage, unexposed)
+
+
+def _unexposed(exposures: Exposures | None, index: int, count: int) -> Tensor | None:
+    """[3, 4] the inverse of a training photo's exposure, where it is known and has one."""
+    if exposures is None or len(exposures.matrices) != count:
+        return None
+    whole = torch.cat([exposures.matrices[index].double(), torch.tensor([[0.0, 0.0, 0.0, 1.0]])])
+    if float(torch.linalg.cond(whole)) > 1e3:
+        return None
+    return torch.linalg.inv(whole)[:3].float()
+
+
+def renders(scene: Scene | FieldScene, mesh: Mesh, watch: Watch = SILENT) -> list[Picture]:
+    """Renders of a scene from all around, where they show the mesh and nothing before it."""
+    cameras = cameras_around(scene.center, scene.radius, AROUND, AROUND_SIZE)
+    found = []
+    for camera in watch.over(cameras, "rendering what no photo shows"):
+        view = surface_view(scene, camera)
+        depth, _ = mesh_depth(
+            mesh.vertices, mesh.faces, camera.viewmat, camera.K, camera.width, camera.height
+        )
+        shown = (view.depth - depth).abs() < IN_FRONT * depth
+        own = straight(view, scene.background)
+        coverage = view.alpha * shown
+        found.append(Picture(camera, (own[..., :3] * 255).round().byte(), coverage))
+    return found
+

@@ -1,0 +1,1 @@
+"""Pictures over meshes: unwrapping, baking from photographs, normal maps, levels of detail."""

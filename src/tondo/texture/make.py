@@ -1,0 +1,144 @@
+"""A mesh and pictures of it in; the mesh with one texture out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from tondo.data.mesh import Mesh
+from tondo.data.textured import Texture, TexturedMesh
+from tondo.geometry.cameras import camera_position
+from tondo.geometry.mesh import vertex_normals
+from tondo.runs.watch import SILENT, Watch
+from tondo.texture.bake import Baked, Picture, Surface, bake
+from tondo.texture.fill import filled_from_nearest, picture_of
+from tondo.texture.fit import fitted
+from tondo.texture.options import TextureOptions
+from tondo.texture.texels import Texels, texels_of
+from tondo.texture.unwrap import Unwrapped, padding_of, unwrap
+
+LEAST_AUTO, MOST_AUTO = 256, 4096  # texels along a side; chosen
+_USE = 0.6  # share of the square that charts fill, about
+_SOUGHT = 1000  # faces that the texels' number is judged by; chosen
+
+
+@dataclass(frozen=True)
+class TextureFacts:
+    """How a texture came to be.
+
+    Attributes:
+        size: texels along each side. charts: pieces that the mesh was cut into; 0 of its own uvs.
+        use: share of the square that they fill.
+        photographed: share of the texels on the mesh whose colour is of photographs.
+        rendered: of renders of the scene. The rest has the colour of the nearest point.
+        fitted: whether fitting it to the photographs brought it closer to others.
+    """
+
+    size: int
+    charts: int
+    use: float
+    photographed: float
+    rendered: float
+    fitted: bool
+
+
+def with_texture(
+    mesh: Mesh,
+    photographs: Sequence[Picture],
+    renders: Callable[[], Sequence[Picture]],
+    options: TextureOptions,
+    watch: Watch = SILENT,
+    *,
+    uvs: Tensor | None = None,
+) -> tuple[TexturedMesh, TextureFacts]:
+    """The mesh with a texture from photographs; what none of them shows from renders; what these do
+    not show either from the nearest point.
+
+    Args:
+        mesh: its colours, if it has some, are not looked at.
+        renders: makes the renders, where they are needed.
+        options: `size` is not "none".
+        uvs: [F, 3, 2] of the mesh's own; None: it is unwrapped.
+
+    Raises:
+        ValueError: the mesh has no faces. OptionError: it cannot be unwrapped.
+    """
+    assert options.size != "none"
+    pictures = photographs or renders()
+    size = texture_size(mesh, pictures) if options.size == "auto" else options.size
+    found = Unwrapped(uvs, 0, 0.0) if uvs is not None else unwrap(mesh, size, watch)
+    texels = texels_of(found.uvs, size)
+    surface = surface_of(mesh, texels)
+    baked = bake(surface, pictures, watch)
+    photographed = baked.weights > 0
+    colors, known = baked.colors, photographed
+    if photographs and not bool(known.all()):
+        more = _baked_rest(surface, ~known, renders(), watch)
+        colors[~known] = more.colors
+        known = known.clone()
+        known[~photographed] = more.weights > 0
+    colors = filled_from_nearest(surface.points, colors, known)
+    padding = padding_of(size)
+    image = picture_of(texels, colors, mesh, found.uvs, padding)
+    is_fitted = False
+    if photographs:
+        after = fitted(image, mesh, found.uvs, photographs, watch)
+        is_fitted = after is not image
+        if is_fitted:
+            values = after.view(-1, 3)[texels.index]
+            image = picture_of(texels, values, mesh, found.uvs, padding)
+    share = float(photographed.float().mean()) if photographs else 0.0
+    facts = TextureFacts(
+        size,
+        found.charts,
+        len(texels.index) / size**2,
+        share,
+        float(known.float().mean()) - share,
+        is_fitted,
+    )
+    color = (image * 255).round().clamp(0, 255).to(torch.uint8)
+    return TexturedMesh(replace(mesh, colors=None), found.uvs, Texture(color)), facts
+
+
+def surface_of(mesh: Mesh, texels: Texels) -> Surface:
+    """Where texels are in space."""
+    normals = vertex_normals(mesh.vertices, mesh.faces) if mesh.normals is None else mesh.normals
+    points = texels.interpolated(mesh.vertices, mesh.faces)
+    at = torch.nn.functional.normalize(texels.interpolated(normals, mesh.faces), dim=1)
+    return Surface(mesh, texels.face, points, at)
+
+
+def _baked_rest(surface: Surface, rest: Tensor, renders: Sequence[Picture], watch: Watch) -> Baked:
+    part = Surface(surface.mesh, surface.face[rest], surface.points[rest], surface.normals[rest])
+    return bake(part, renders, watch, tolerance=None)
+
+
+def texture_size(mesh: Mesh, pictures: Sequence[Picture]) -> int:
+    """The power of two whose texels are about the pixels of the pictures that see the surface best,
+    in the middle of some of its faces."""
+    a, b, c = mesh.vertices[mesh.faces].unbind(1)
+    cross = torch.linalg.cross(b - a, c - a)
+    area = 0.5 * cross.norm(dim=1)
+    chosen = torch.linspace(0, len(area) - 1, min(len(area), _SOUGHT)).long()
+    middle = ((a + b + c) / 3)[chosen]
+    normal = torch.nn.functional.normalize(cross[chosen], dim=1)
+    best = torch.zeros(len(middle))
+    for picture in pictures:
+        camera = picture.camera
+        local = middle @ camera.viewmat[:3, :3].T + camera.viewmat[:3, 3]
+        pixels = (local @ camera.K.T)[:, :2] / local[:, 2:]
+        size = torch.tensor([camera.width, camera.height])
+        inside = (local[:, 2] > 0) & (pixels >= 0).all(dim=1) & (pixels < size).all(dim=1)
+        towards = torch.nn.functional.normalize(camera_position(camera) - middle, dim=1)
+        facing = (towards * normal).sum(dim=1) > 0.5
+        sharpness = camera.K[0, 0] / local[:, 2].clamp_min(1e-9)
+        best = torch.maximum(best, torch.where(inside & facing, sharpness, 0.0))
+    found = best[best > 0]
+    if not len(found):
+        return LEAST_AUTO
+    side = math.sqrt(float(area.double().sum()) / _USE) * float(found.median())
+    return int(min(MOST_AUTO, max(LEAST_AUTO, 2 ** round(math.log2(max(side, 1.0))))))

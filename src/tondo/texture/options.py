@@ -1,0 +1,32 @@
+"""How a mesh gets its texture. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tondo.errors import OptionError, check_number
+
+LARGEST = 16_384  # texels along a side, which is what graphics cards take at most
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    """How a mesh gets its texture.
+
+    Attributes:
+        size: texels along each side of the texture; auto: about as many as the photographs show, a
+            power of two up to 4096; none: colours per vertex
+        photo_size: longest side in pixels of the photographs that it is taken from; None: as
+            trained
+    """
+
+    size: int | Literal["auto", "none"] = "auto"
+    photo_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, str) and self.size not in ("auto", "none"):
+            raise OptionError(f"`size` must be a number of texels, auto or none, got {self.size!r}")
+        if not isinstance(self.size, str):
+            check_number("size", self.size, 16, LARGEST)
+        check_number("photo_size", self.photo_size, 1)
