@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +14,14 @@ from tondo.api.options import ExportOptions
 from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Splats
+from tondo.data.textured import TexturedMesh
 from tondo.errors import InputError, OptionError, OutputError
 from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.io.models.ply import write_splats
+from tondo.io.models.textured_files import TEXTURED, write_textured
 from tondo.mesh.fuse import volume_bytes
 from tondo.mesh.options import MeshOptions
+from tondo.mesh.simplify import simplify
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.open import (
     OpenedScene,
@@ -28,11 +31,14 @@ from tondo.scenes.open import (
     read_cameras,
     settled_up,
 )
+from tondo.scenes.texture import texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
+from tondo.texture.make import TextureFacts
 
 SPLAT_ENDINGS = (".ply",)
 _OTHER_SPLAT_ENDINGS = (".splat", ".spz", ".ksplat", ".sog")
 DEFAULTS = ExportOptions()
+FACES = 50_000  # of a mesh with a texture; 10,000 lose 0.1 dB on `chair` (docs/notes/texture.md)
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,15 @@ class Exported:
     Attributes:
         path: the file.
         model: the mesh, in the scene's frame, or the splats.
+        texture: how the texture came to be, of a mesh that has one.
         offset: [3] float64, world units, what is to be added to the file's coordinates, because its
             32-bit numbers cannot hold them; usually 0.
     """
 
     path: Path
-    model: Mesh | Splats
+    model: Mesh | TexturedMesh | Splats
     offset: np.ndarray
+    texture: TextureFacts | None = None
 
 
 def export(
@@ -106,10 +114,12 @@ def _export_mesh(
         given = read_cameras(Path(options.cameras), scene.world_from_scene)
     around = cameras_around(scene.center, scene.radius * how.reach)
     cameras = given or photo_cameras(opened) or around
+    textured = options.texture.size != "none" and output.suffix.lower() in TEXTURED
     plan = plan_mesh(scene, cameras, how)
     _check_memory(volume_bytes(plan.box, how.resolution), how)
     held_out = held_out_cameras(opened)
-    mesh = to_mesh(scene, cameras, how, plan=plan, held_out=held_out, watch=watch)
+    made = replace(how, faces=None) if textured else how
+    mesh = to_mesh(scene, cameras, made, plan=plan, held_out=held_out, watch=watch)
     if not len(mesh.faces):
         raise InputError(
             f"no surface was found in {run}: what it shows is too transparent, or outside of "
@@ -118,7 +128,12 @@ def _export_mesh(
     up, note = settled_up(opened, given)
     if note is not None and options.frame == "format":
         watch.note(note)
-    return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
+    if not textured:
+        return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
+    few = simplify(mesh, how.faces or FACES)
+    few = replace(few, world_from_scene=mesh.world_from_scene)
+    model, facts = texture_of_scene(opened, few, options.texture, watch, source=options.source)
+    return Exported(output, model, write_textured(output, model, up, options.frame), facts)
 
 
 def _kind(output: Path, asked: Literal["mesh", "splats"] | None) -> Literal["mesh", "splats"]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from tondo.errors import OptionError, check_choices, check_number
 from tondo.mesh.options import MeshOptions
+from tondo.texture.options import TextureOptions
 
 Triple = tuple[float, float, float]
 FORMATS = ("glb", "ply", "obj", "stl", "splats", "png", "mp4")  # of generated models
@@ -122,14 +123,23 @@ class ExportOptions:
         frame: axes of the mesh: the format's up axis, or the scene's own axes
         up: the scene's up direction; None: as stored
         cameras: transforms.json with the cameras to look through; None: the run's own
+        source: where the photos of the run are, if they moved
+        onto: mesh to put the texture on (.glb or .obj), such as an edited one, with its own UVs if
+            it has some; None: the mesh that is made
+        frame_of_onto: axes of that file, as `frame`; None: what the file says, else world
         mesh: how the mesh is made
+        texture: how it gets its texture, of .glb and .obj
     """
 
     kind: Literal["mesh", "splats"] | None = None
     frame: Literal["format", "world"] = "format"
     up: Triple | None = None
     cameras: str | Path | None = None
+    source: str | Path | None = None
+    onto: str | Path | None = None
+    frame_of_onto: Literal["format", "world"] | None = None
     mesh: MeshOptions = field(default_factory=MeshOptions)
+    texture: TextureOptions = field(default_factory=TextureOptions)
 
     def __post_init__(self) -> None:
         check_choices(self)

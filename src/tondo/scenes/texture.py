@@ -13,6 +13,8 @@ from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.photos import Photo
 from tondo.data.splats import Exposures, Scene
+from tondo.data.textured import TexturedMesh
+from tondo.errors import InputError
 from tondo.io.posed.photos import load_cameras
 from tondo.kernels.mesh_depth import mesh_depth
 from tondo.runs.run_directory import RunDirectory
@@ -23,6 +25,8 @@ from tondo.scenes.photographs import photos_of_run
 from tondo.scenes.render import render
 from tondo.scenes.to_mesh import cameras_around, surface_view
 from tondo.texture.bake import Picture
+from tondo.texture.make import TextureFacts, with_texture
+from tondo.texture.options import TextureOptions
 
 AROUND, AROUND_SIZE = 48, 400  # renders from all around, and their size in pixels; chosen
 IN_FRONT = 0.03  # share of the distance by which a render may show something before the mesh; chosen
@@ -74,6 +78,43 @@ def _unexposed(exposures: Exposures | None, index: int, count: int) -> Tensor | 
     if float(torch.linalg.cond(whole)) > 1e3:
         return None
     return torch.linalg.inv(whole)[:3].float()
+
+
+def texture_of_scene(
+    opened: OpenedScene,
+    mesh: Mesh,
+    options: TextureOptions,
+    watch: Watch = SILENT,
+    *,
+    source: str | Path | None = None,
+    uvs: Tensor | None = None,
+) -> tuple[TexturedMesh, TextureFacts]:
+    """The mesh, in the frame of a scene, with a texture from the photographs of its run; where
+    there are none, from renders of the scene.
+
+    Args:
+        source: where the photographs are now, if they moved.
+        uvs: [F, 3, 2] of the mesh's own; None: it is unwrapped.
+
+    Raises:
+        OptionError: the mesh cannot be unwrapped. InputError: `source` has no such photographs.
+    """
+    taken: list[Picture] = []
+    if opened.run is not None:
+        try:
+            taken = photographs(opened, opened.run, source=source, max_size=options.photo_size)
+        except InputError as error:
+            if source is not None:
+                raise
+            watch.note(f"the texture is taken from renders of the scene: {error}")
+    made: list[Picture] = []
+
+    def rendered() -> list[Picture]:
+        if not made:
+            made.extend(renders(opened.scene, mesh, watch))
+        return made
+
+    return with_texture(mesh, taken, rendered, options, watch, uvs=uvs)
 
 
 def renders(scene: Scene | FieldScene, mesh: Mesh, watch: Watch = SILENT) -> list[Picture]:

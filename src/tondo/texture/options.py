@@ -19,10 +19,17 @@ class TextureOptions:
             power of two up to 4096; none: colours per vertex
         photo_size: longest side in pixels of the photographs that it is taken from; None: as
             trained
+        normal_map: also bake a normal map of what the mesh lost when its faces became fewer
+        ao: also bake ambient occlusion
+        lod: number of coarser meshes beside the first, which share its texture; each has a quarter
+            of the faces of the one before
     """
 
     size: int | Literal["auto", "none"] = "auto"
     photo_size: int | None = None
+    normal_map: bool = False
+    ao: bool = False
+    lod: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.size, str) and self.size not in ("auto", "none"):
@@ -30,3 +37,4 @@ class TextureOptions:
         if not isinstance(self.size, str):
             check_number("size", self.size, 16, LARGEST)
         check_number("photo_size", self.photo_size, 1)
+        check_number("lod", self.lod, 0, 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,12 +47,14 @@ def run(command: Command, typed: Typed) -> None:
 
 def _described(done: Exported) -> str:
     from tondo.data.splats import Splats
+    from tondo.data.textured import TexturedMesh
     from tondo.mesh.clean import is_closed
 
     if isinstance(done.model, Splats):
         return f"{len(done.model.means)} splats"
-    closed = "watertight" if is_closed(done.model) else "open"
-    return f"{len(done.model.vertices)} vertices, {len(done.model.faces)} faces, {closed}"
+    mesh = done.model.mesh if isinstance(done.model, TexturedMesh) else done.model
+    closed = "watertight" if is_closed(mesh) else "open"
+    return f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, {closed}"
 
 
 def _print_offset(done: Exported) -> None:
@@ -66,12 +69,27 @@ def _print_offset(done: Exported) -> None:
         )
 
 
+def texture_size(text: str) -> int | str:
+    """A number of texels, or a word that `TextureOptions.size` knows."""
+    if text in ("auto", "none"):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of texels, auto or none, got {text!r}"
+        ) from None
+
+
 VERB = Verb(
     Command,
     run,
     {
         "output": Flag(("-o", "--output"), "FILE"),
         "kind": Flag(("--as",)),
+        "onto": Flag(("--mesh",), "FILE"),
+        "frame_of_onto": Flag(("--mesh-frame",)),
+        "size": Flag(("--texture",), "SIZE", parse=texture_size),
     },
-    {"mesh": "the mesh"},
+    {"mesh": "the mesh", "texture": "the texture (.glb and .obj)"},
 )
