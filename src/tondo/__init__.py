@@ -10,7 +10,7 @@ import importlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from tondo._version import __version__
 
 if TYPE_CHECKING:
     from tondo.api.convert import convert

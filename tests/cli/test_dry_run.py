@@ -10,6 +10,9 @@ from PIL import Image
 from small_photos import write_photos
 from small_pictures import training_set_of_balls
 from tondo.cli.main import main
+from tondo.runs.run_directory import create_run
+from tondo.runs.stored_options import config_of
+from tondo.scenes.options import OF_NOW, ReconstructOptions
 
 KINDS = [f"kinds/{kind}/{number}.png" for kind in ("round", "flat") for number in (1, 2)]
 
@@ -81,6 +84,18 @@ def test_a_prepared_set(place: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert lines[0].startswith(f"{place}/set: a prepared set of ")
     assert "background = white (not given: chosen)" in lines
     assert "light = camera (not given: chosen)" in lines
+
+
+def test_a_run_that_goes_on(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = config_of("reconstruct", place / "posed", ReconstructOptions(seed=3), {*OF_NOW, "nerf"})
+    run = create_run(tmp_path / "run", {**begun, "masks": "auto"}).path
+    words = ["reconstruct", str(place / "posed"), "-o", str(run), "--resume", "--dry-run"]
+    assert main([*words, "--seed", "4", "--steps", "9"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "--seed 4 is ignored: the run was started with 3"
+    assert {"seed = 3", "steps = 9"} < set(lines)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def write(folder: Path, pictures: PictureSet) -> None:
 
 def found_rows(state: object) -> torch.Tensor:
     """Which photographs have cameras now, and of which prior."""
-    return state.camera_estimates[:, 3]  # type: ignore[attr-defined, no-any-return]
+    return state.camera_estimates.priors  # type: ignore[attr-defined, no-any-return]
 
 
 def test_a_run_begun_on_the_gpu_goes_on_on_the_cpu_and_back(

@@ -3,7 +3,7 @@ written, rendered or trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_low
@@ -25,7 +25,7 @@ from tondo.pictures.prepare import MAKER
 from tondo.runs.device import training_device
 from tondo.runs.method import background_for
 from tondo.runs.run_directory import check_run_target, open_run
-from tondo.runs.stored_options import stored_options
+from tondo.runs.stored_options import ignored_options, stored_options
 from tondo.runs.watch import Watch
 from tondo.scenes.options import OF_NOW, ReconstructOptions
 from tondo.scenes.posed import load_told, masks_of
@@ -58,29 +58,33 @@ def plan_reconstruct(
     *,
     force: bool = False,
     resume: bool = False,
+    given: Collection[str] | None = None,
 ) -> Plan[ReconstructOptions]:
     """What `reconstruct` would do with the same arguments. Raises TondoError where it could not."""
     check_choice(options.masks)
     check_run_target(Path(output), force=force, resume=resume)
     source = source_of(photos)
     check_photos(source)
+    ignored: list[str] = []
     if resume:
-        options, _ = stored_options(open_run(Path(output)), "reconstruct", options, OF_NOW)
+        asked = options
+        options, _ = stored_options(open_run(Path(output)), "reconstruct", asked, OF_NOW)
+        ignored = ignored_options(asked, options, OF_NOW, given)
     chosen = {} if options.steps or options.minutes else {"minutes": "3"}
     if source.kind == "posed photos":
-        found: list[str] = []
+        found = ignored
         masks = masks_of(source, options)
         loaded = load_told(source.path, masks, options, Watch(note=found.append))
         return Plan(tuple(found), options, chosen | _chosen(loaded, options))
     if source.kind == "scene":
         text = f"{photos} is a scene: pictures of it are rendered, in the place of photos"
-        return Plan((text,), options, chosen)
+        return Plan((*ignored, text), options, chosen)
     chosen |= {"poses": "found by structure from motion"}
     if options.background is None:
         chosen["background"] = "random with transparency, the photos' mean colour without"
     if options.exposure == "auto":
         chosen["exposure"] = "on"
-    return Plan(_photos(source.path, options.masks), options, chosen)
+    return Plan((*ignored, *_photos(source.path, options.masks)), options, chosen)
 
 
 def _chosen(photos: PhotoSet, options: ReconstructOptions) -> dict[str, str]:
@@ -120,13 +124,17 @@ def plan_train(
     *,
     force: bool = False,
     resume: bool = False,
+    given: Collection[str] | None = None,
 ) -> Plan[TrainOptions]:
     """What `train_generator` would do with the same arguments. Raises TondoError where it could
     not."""
     check_options(options)
     check_run_target(Path(output), force=force, resume=resume)
+    ignored: list[str] = []
     if resume:
-        options, _ = stored_options(open_run(Path(output)), "train", options, TRAIN_OF_NOW)
+        asked = options
+        options, _ = stored_options(open_run(Path(output)), "train", asked, TRAIN_OF_NOW)
+        ignored = ignored_options(asked, options, TRAIN_OF_NOW, given)
     chosen = {} if options.minutes or options.kimg else {"minutes": "60"}
     device = training_device(options.device).type
     chosen |= {"device": device} if options.device == "auto" else {}
@@ -142,7 +150,7 @@ def plan_train(
             chosen["background"] = behind
         if options.light is None:
             chosen["light"] = "none" if painted else "camera"
-    return Plan(found, options, chosen)
+    return Plan((*ignored, *found), options, chosen)
 
 
 def _pictures(

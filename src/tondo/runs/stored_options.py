@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import tondo
+from tondo._version import __version__
 from tondo.errors import InputError, OptionError
 from tondo.runs.run_directory import RunDirectory, read_config
 
@@ -27,7 +27,7 @@ def config_of(
         leave_out: fields of it that belong to the machine and not to the run.
     """
     stored = {k: v for k, v in dataclasses.asdict(options).items() if k not in leave_out}
-    about = {"tondo": tondo.__version__, "command": command}
+    about = {"tondo": __version__, "command": command}
     return {**about, "source": str(Path(source).absolute()), **stored}
 
 

@@ -35,7 +35,13 @@ from tondo.gan.training.reconstruction import (
     render_photos,
     reweighted_priors,
 )
-from tondo.gan.training.state import TrainInputs, TrainState, real_images, with_coverage
+from tondo.gan.training.state import (
+    CameraEstimates,
+    TrainInputs,
+    TrainState,
+    real_images,
+    with_coverage,
+)
 from tondo.gan.training.step import begin, one_step
 from tondo.geometry.pose_prior import BELL, NAMED, PosePrior, cameras_by, parse_poses
 from tondo.runs.watch import Watch
@@ -88,9 +94,10 @@ def test_cameras_are_drawn_from_priors_as_often_as_photographs_were_found_there(
     priors = parse_poses("turntable+tumble")
     inputs = replace(train_inputs(squares(), Watched()), priors=priors)
     t = begin(inputs, SHAPE, 0)
-    assert bool((t.camera_estimates[:, 3] < 0).all())
+    priors_of = t.camera_estimates.priors
+    assert bool((priors_of < 0).all())
     assert [prior.weight for prior in reweighted_priors(t, inputs)] == [0.5, 0.25, 0.25]
-    t.camera_estimates[:3, 3], t.camera_estimates[3:7, 3] = 0, 2
+    priors_of[:3], priors_of[3:7] = 0, 2
     found = reweighted_priors(t, inputs)
     assert [prior.weight for prior in found] == pytest.approx([3.5 / 8, 0.25 / 8, 4.25 / 8])
     assert tuple(replace(one, weight=1.0) for one in found) == tuple(
@@ -353,7 +360,8 @@ def test_things_alike_all_round_are_seen_from_their_front_mostly(
     inputs = replace(known, pictures=pictures, camera_angles=None, priors=priors)
     state = begin(inputs, replace(SHAPE, axial=True), seed=0)
     rows = torch.arange(len(many))
-    state.camera_estimates[::2] = torch.tensor([1.0, 0.1, 0.0, 1.0])  # known, from wherever
+    half_known = CameraEstimates(torch.tensor([1.0, 0.1, 0.0]), torch.tensor(1))  # from wherever
+    state.camera_estimates.remember(rows[::2], half_known)
     candidates = camera_candidates(state, inputs, rows)
     middle, half = (math.radians(0.5 * (azimuth[1] + sign * azimuth[0])) for sign in (1, -1))
     away = (candidates.angles[..., 0] - middle).abs()

@@ -48,8 +48,15 @@ def run(command: Command, typed: Typed) -> None:
         from tondo.api.plan import plan_reconstruct
 
         check_method(command, typed)
-        how = {"force": command.force, "resume": command.resume}
-        print_plan(plan_reconstruct(command.photos, command.output, command.options, **how), typed)
+        plan = plan_reconstruct(
+            command.photos,
+            command.output,
+            command.options,
+            force=command.force,
+            resume=command.resume,
+            given=typed.options,
+        )
+        print_plan(plan, typed)
         return
     from tondo.scenes.reconstruct import reconstruct
 

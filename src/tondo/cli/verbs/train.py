@@ -57,8 +57,15 @@ def run(command: Command, typed: Typed) -> None:
     if command.dry_run:
         from tondo.api.plan import plan_train
 
-        how = {"force": command.force, "resume": command.resume}
-        print_plan(plan_train(command.pictures, command.output, command.options, **how), typed)
+        plan = plan_train(
+            command.pictures,
+            command.output,
+            command.options,
+            force=command.force,
+            resume=command.resume,
+            given=typed.options,
+        )
+        print_plan(plan, typed)
         return
     check_options(command.options)
     distributed.start()

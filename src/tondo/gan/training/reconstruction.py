@@ -18,7 +18,13 @@ from tondo.gan.training.autoencoder import (
     multiscale_l1,
     silhouette_shading_l1,
 )
-from tondo.gan.training.state import TrainInputs, TrainState, known_cameras, with_coverage
+from tondo.gan.training.state import (
+    CameraEstimates,
+    TrainInputs,
+    TrainState,
+    known_cameras,
+    with_coverage,
+)
 from tondo.geometry.pose_prior import (
     PosePrior,
     cameras_by,
@@ -133,13 +139,12 @@ def render_photos(
         best = best_candidate(inputs, objects, background, photos.images, candidates)
         each = torch.arange(len(best), device=best.device)
         cameras = (candidates.viewmats[each, best], candidates.Ks[each, best])
-        prior = candidates.priors[each, best, None]
-        found = torch.cat([candidates.angles[each, best], prior], dim=1).cpu()
-        if alone:
-            state.camera_estimates[photos.rows] = found
-        else:
-            rows = distributed.all_gather(photos.rows)
-            state.camera_estimates[rows] = distributed.all_gather(found)
+        found = CameraEstimates(candidates.angles[each, best], candidates.priors[each, best])
+        rows = photos.rows
+        if not alone:
+            rows = distributed.all_gather(rows)
+            found = CameraEstimates(*map(distributed.all_gather, found))
+        state.camera_estimates.remember(rows, found)
     return render(objects, *cameras, background)
 
 
@@ -154,14 +159,10 @@ def camera_candidates(state: TrainState, inputs: TrainInputs, rows: Tensor) -> C
     angles, priors = draw_angles(inputs.priors, count * CANDIDATES, state.rng)
     angles, priors = angles.view(count, CANDIDATES, 3), priors.view(count, CANDIDATES)
     beside = NEAR * torch.randn(count, 3, generator=state.rng)
-    camera_estimates, prior = (
-        state.camera_estimates[rows, :3],
-        state.camera_estimates[rows, 3].long(),
-    )
+    estimated, prior = (of_all[rows] for of_all in state.camera_estimates)
     known, prior = prior >= 0, prior.clamp_min(0)
-    for place, now in enumerate(
-        (camera_estimates, within(inputs.priors, camera_estimates + beside, prior))
-    ):
+    near = within(inputs.priors, estimated + beside, prior)
+    for place, now in enumerate((estimated, near)):
         angles[:, place] = torch.where(known[:, None], now, angles[:, place])
         priors[:, place] = torch.where(known, prior, priors[:, place])
     if state.G.shape.axial:
@@ -183,7 +184,7 @@ def _mostly_front(priors: tuple[PosePrior, ...], chosen: Tensor, rng: torch.Gene
 def reweighted_priors(state: TrainState, inputs: TrainInputs) -> tuple[PosePrior, ...]:
     """The setting's priors, as often as the photographs' cameras are found to be of each. A user
     says from where pictures were taken, and hardly how many from each."""
-    chosen = state.camera_estimates[:, 3]
+    chosen = state.camera_estimates.priors
     return reweighted(inputs.priors, chosen[chosen >= 0])
 
 

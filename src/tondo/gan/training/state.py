@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,6 +64,27 @@ class TrainInputs:
         return torch.tensor([x, math.sin(elevation), z])
 
 
+class CameraEstimates(NamedTuple):
+    """Of the cameras of N photographs, on the CPU.
+
+    Attributes:
+        angles: [N, 3] radians (`geometry.pose_prior`).
+        priors: [N] int64, the number of the prior that each is of; -1 where nothing is known yet.
+    """
+
+    angles: Tensor
+    priors: Tensor
+
+    @classmethod
+    def none(cls, count: int) -> CameraEstimates:
+        """Of photographs of which nothing is known."""
+        return cls(torch.zeros(count, 3), torch.full((count,), -1))
+
+    def remember(self, rows: Tensor, found: CameraEstimates) -> None:
+        """Take what was found of the photographs `rows` [B]."""
+        self.angles[rows], self.priors[rows] = found.angles.cpu(), found.priors.cpu()
+
+
 @dataclass
 class TrainState:
     """Everything that a training changes.
@@ -73,8 +95,7 @@ class TrainState:
         pictures: photographs shown so far.
         augment_p: strength of the augmentation. clock: training time.
         photo_encoder: None where no photographs are reconstructed.
-        camera_estimates: [N, 4] on the CPU, of every photograph's camera: angles in radians and
-            the number of the prior, or -1 where there is no estimate yet.
+        camera_estimates: of every photograph's camera.
         latent_buffer: photographs' codes, on the CPU.
     """
 
@@ -84,7 +105,7 @@ class TrainState:
     opt_g: torch.optim.Adam
     opt_d: torch.optim.Adam
     rng: torch.Generator
-    camera_estimates: Tensor
+    camera_estimates: CameraEstimates
     latent_buffer: LatentBuffer
     queue: list[int] = field(default_factory=list)
     pictures: int = 0

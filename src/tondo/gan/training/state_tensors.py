@@ -21,7 +21,8 @@ def to_tensors(state: TrainState) -> dict[str, Tensor]:
         found.update({f"{part}.{name}": value for name, value in module.state_dict().items()})
     found |= of_optimiser("opt_g", state.opt_g) | of_optimiser("opt_d", state.opt_d)
     found["rng"] = state.rng.get_state()
-    found["camera_estimates"] = state.camera_estimates
+    estimates = state.camera_estimates
+    found["camera_estimates"] = torch.cat([estimates.angles, estimates.priors[:, None]], dim=1)
     found["queue"] = torch.tensor(state.queue, dtype=torch.int64)
     found["latent_buffer"] = state.latent_buffer.codes
     counts = [state.pictures, state.step, state.latent_buffer.count]
@@ -47,7 +48,9 @@ def from_tensors(
     into_optimiser("opt_g", state.opt_g, tensors)
     into_optimiser("opt_d", state.opt_d, tensors)
     state.rng.set_state(tensors["rng"])
-    state.camera_estimates.copy_(tensors["camera_estimates"])
+    estimates = tensors["camera_estimates"]
+    state.camera_estimates.angles.copy_(estimates[:, :3])
+    state.camera_estimates.priors.copy_(estimates[:, 3])
     state.queue = tensors["queue"].tolist()
     state.latent_buffer.codes.copy_(tensors["latent_buffer"])
     counts = (int(value) for value in tensors["counts"])

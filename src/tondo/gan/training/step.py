@@ -41,6 +41,7 @@ from tondo.gan.training.reconstruction import (
     reweighted_priors,
 )
 from tondo.gan.training.state import (
+    CameraEstimates,
     TrainInputs,
     TrainState,
     known_cameras,
@@ -84,7 +85,7 @@ def begin(inputs: TrainInputs, shape: GeneratorShape, seed: int) -> TrainState:
         optimiser_of_g(G, photo_encoder, options, adversarial.beta1),
         torch.optim.Adam(trained, adversarial.lr_d, betas, eps=1e-8, fused=True),
         rng,
-        torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat(len(inputs.pictures.images), 1),
+        CameraEstimates.none(len(inputs.pictures.images)),
         LatentBuffer(torch.zeros(KEPT, shape.z)),
         augment_p=options.augmentation.strength,
         photo_encoder=photo_encoder,

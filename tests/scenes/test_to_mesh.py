@@ -1,0 +1,49 @@
+"""Meshes of scenes of both kinds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ball_field import CENTER, COLOR, RADIUS, ball_scene
+from small_photos import cameras, known_scene
+from tondo.geometry.mesh import signed_volume
+from tondo.mesh.options import MeshOptions
+from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
+
+COARSE = MeshOptions(resolution=40)
+
+
+def test_the_surface_of_a_field_is_the_ball_that_it_holds() -> None:
+    scene = ball_scene()
+    around = cameras_around(scene.center, scene.radius, count=12, size=60)
+    plan = plan_mesh(scene, around, COARSE)
+    assert plan.closed
+    mesh = to_mesh(scene, around, COARSE, plan=plan)
+    away = (mesh.vertices - torch.tensor(CENTER)).norm(dim=1)
+    voxel = 2 * RADIUS / 40
+    assert float((away - RADIUS).abs().max()) < 1.5 * voxel
+    volume = 4 / 3 * torch.pi * RADIUS**3
+    assert float(signed_volume(mesh.vertices, mesh.faces)) == pytest.approx(
+        volume, rel=0.12
+    )  # smoothed
+    assert mesh.colors is not None
+    wanted = 255 * torch.tensor(COLOR)
+    assert float((mesh.colors.float() - wanted).abs().mean()) < 6
+
+
+def test_the_number_of_faces_is_kept_and_the_place_is_the_scenes() -> None:
+    scene = known_scene()
+    few = replace(COARSE, faces=300, surface="closed")
+    mesh = to_mesh(scene, cameras(12), few)
+    assert 50 < len(mesh.faces) <= 300
+    assert mesh.world_from_scene == scene.world_from_scene
+    low, high = scene.splats.means.amin(dim=0) - 0.5, scene.splats.means.amax(dim=0) + 0.5
+    assert bool(((mesh.vertices > low) & (mesh.vertices < high)).all())
+
+
+def test_a_mesh_needs_a_camera() -> None:
+    with pytest.raises(ValueError, match="at least one camera"):
+        to_mesh(ball_scene(), [])
