@@ -133,7 +133,8 @@ def _export_mesh(
     few = simplify(mesh, how.faces or FACES)
     few = replace(few, world_from_scene=mesh.world_from_scene)
     model, facts = texture_of_scene(opened, few, options.texture, watch, source=options.source)
-    return Exported(output, model, write_textured(output, model, up, options.frame), facts)
+    write_textured(output, model, up, options.frame)
+    return Exported(output, model, np.zeros(3), facts)
 
 
 def _kind(output: Path, asked: Literal["mesh", "splats"] | None) -> Literal["mesh", "splats"]:

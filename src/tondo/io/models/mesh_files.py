@@ -22,6 +22,7 @@ from tondo.data.mesh import Mesh
 from tondo.data.similarity import Similarity, nearby
 from tondo.errors import InputError, OptionError
 from tondo.io.atomic import write_bytes
+from tondo.io.models.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
 from tondo.io.models.mesh_frames import frame_words, read_offset, read_up, write_offset
 from tondo.io.models.ply import read_header
 from tondo.io.srgb import linear_from_srgb, srgb_from_linear
@@ -30,8 +31,6 @@ Frame = Literal["format", "world"]
 
 # The up axis that each format's standard or, for PLY and STL, common use gives it.
 UP_AXES = {".glb": "y", ".obj": "y", ".ply": "z", ".stl": "z"}
-
-_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963  # glTF's numbers for what a view holds
 
 
 def write_mesh(path: str | Path, mesh: Mesh, up: Tensor, frame: Frame = "format") -> np.ndarray:
@@ -76,9 +75,7 @@ def write_mesh(path: str | Path, mesh: Mesh, up: Tensor, frame: Frame = "format"
         normals = None if normals is None else normals @ rotation.T
     if normals is None:
         normals = trimesh.Trimesh(vertices, mesh.faces.numpy(), process=False).vertex_normals
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    # glTF takes unit vectors only, but where a fold's two sides cancel out there is no direction
-    normals = np.where(lengths > 1e-6, normals / np.maximum(lengths, 1e-6), [0.0, 0.0, 1.0])
+    normals = unit_normals(normals)
     # process=False keeps vertices, their order and the triangles as they are
     model = trimesh.Trimesh(
         vertices, mesh.faces.numpy(), vertex_normals=normals, process=False, validate=False
@@ -88,6 +85,13 @@ def write_mesh(path: str | Path, mesh: Mesh, up: Tensor, frame: Frame = "format"
     left = offset if suffix == ".stl" else np.zeros(3)
     write_offset(path, left)
     return left
+
+
+def unit_normals(normals: np.ndarray) -> np.ndarray:
+    """[V, 3] unit vectors, as glTF takes no others; (0, 0, 1) where a fold's two sides cancel out
+    and there is no direction."""
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(lengths > 1e-6, normals / np.maximum(lengths, 1e-6), [0.0, 0.0, 1.0])
 
 
 def format_from_world(up: Tensor, axis: str) -> np.ndarray:
@@ -152,7 +156,11 @@ def read_world_mesh(path: Path, frame: Frame | None, up: Tensor) -> Mesh:
     Raises:
         InputError: as `read_mesh`.
     """
-    mesh = read_mesh(path)
+    return in_world(read_mesh(path), path, frame, up)
+
+
+def in_world(mesh: Mesh, path: Path, frame: Frame | None, up: Tensor) -> Mesh:
+    """What was read from the file `path`, with the axes of the world, as `read_world_mesh`."""
     said = read_up(path)
     if frame == "world" or (frame is None and said is None):
         return mesh
@@ -242,12 +250,17 @@ def _encode(
         model.visual = ColorVisuals(model, vertex_colors=colors.numpy())
     if suffix == ".ply":
         return _encode_ply(model, offset, words)
-    # As many digits as 32-bit numbers have around 0, of what is small or far away too.
-    size = float(np.ptp(model.vertices, axis=0).max())
-    digits = max(7, 7 - math.floor(math.log10(size))) if 1e-30 < size < math.inf else 7
+    digits = digits_of(model.vertices)
     model.vertices = model.vertices + offset
     text = export_obj(model, include_normals=True, digits=digits, header=words)
     return text.encode("ascii")
+
+
+def digits_of(points: np.ndarray) -> int:
+    """After the point, of text: as many as 32-bit numbers have around 0, of what is small or far
+    away too."""
+    size = float(np.ptp(points, axis=0).max())
+    return max(7, 7 - math.floor(math.log10(size))) if 1e-30 < size < math.inf else 7
 
 
 def _encode_ply(model: trimesh.Trimesh, offset: np.ndarray, words: str) -> bytes:
@@ -286,8 +299,8 @@ def _encode_glb(
         primitive = tree["meshes"][0]["primitives"][0]
         primitive["material"] = 0
         for accessor in primitive["attributes"].values():
-            _view_of(tree, accessor)["target"] = _ARRAY_BUFFER
-        _view_of(tree, primitive["indices"])["target"] = _ELEMENT_ARRAY_BUFFER
+            _view_of(tree, accessor)["target"] = ARRAY_BUFFER
+        _view_of(tree, primitive["indices"])["target"] = ELEMENT_ARRAY_BUFFER
         if colors is not None:
             place = primitive["attributes"].pop("_color")
             primitive["attributes"]["COLOR_0"] = place
