@@ -131,7 +131,6 @@ def _export_mesh(
     if not textured:
         return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
     few = simplify(mesh, how.faces or FACES)
-    few = replace(few, world_from_scene=mesh.world_from_scene)
     model, facts = texture_of_scene(opened, few, options.texture, watch, source=options.source)
     write_textured(output, model, up, options.frame)
     return Exported(output, model, np.zeros(3), facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.sparse import coo_matrix
@@ -54,11 +56,12 @@ def select_faces(mesh: Mesh, keep: Tensor) -> Mesh:
     used = torch.zeros(len(mesh.vertices), dtype=torch.bool)
     used[faces.flatten()] = True
     renumbered = torch.cumsum(used, dim=0) - 1
-    return Mesh(
-        mesh.vertices[used],
-        renumbered[faces],
-        None if mesh.colors is None else mesh.colors[used],
-        None if mesh.normals is None else mesh.normals[used],
+    return replace(
+        mesh,
+        vertices=mesh.vertices[used],
+        faces=renumbered[faces],
+        colors=None if mesh.colors is None else mesh.colors[used],
+        normals=None if mesh.normals is None else mesh.normals[used],
     )
 
 
@@ -113,11 +116,12 @@ def fill_holes(mesh: Mesh, max_edges: int = 100) -> Mesh:
             mean = mesh.normals[rim].mean(dim=0, keepdim=True)
             normals.append(torch.nn.functional.normalize(mean, dim=1))
         count += 1
-    return Mesh(
-        torch.cat(vertices),
-        torch.cat(faces),
-        None if mesh.colors is None else torch.cat([c for c in colors if c is not None]),
-        None if mesh.normals is None else torch.cat([n for n in normals if n is not None]),
+    return replace(
+        mesh,
+        vertices=torch.cat(vertices),
+        faces=torch.cat(faces),
+        colors=None if mesh.colors is None else torch.cat([c for c in colors if c is not None]),
+        normals=None if mesh.normals is None else torch.cat([n for n in normals if n is not None]),
     )
 
 

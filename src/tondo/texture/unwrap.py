@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tondo.data.mesh import Mesh
 from tondo.errors import OptionError
+from tondo.mesh.manifold import parted_corners
 from tondo.runs.watch import SILENT, Watch
 
 LONGEST = 300.0  # seconds; a million faces take some 20 (docs/notes/texture.md)
@@ -52,7 +53,7 @@ def unwrap(mesh: Mesh, size: int, watch: Watch = SILENT) -> Unwrapped:
     """
     if not len(mesh.faces):
         raise ValueError("a mesh without faces cannot be unwrapped")
-    parts = without_shared_edges(mesh.faces.numpy(), len(mesh.vertices))
+    parts = parted_corners(mesh.faces.numpy())
     vertices = mesh.vertices.numpy()
     points = np.empty((int(parts.max()) + 1, 3), np.float32)
     points[parts.ravel()] = vertices[mesh.faces.numpy().ravel()]
@@ -94,32 +95,3 @@ def _wait(job: uvunwrap.Job, faces: int, watch: Watch) -> None:
     except BaseException:
         job.cancel()
         raise
-
-
-def without_shared_edges(faces: np.ndarray, vertices: int) -> np.ndarray:
-    """Faces [F, 3] with vertices of their own wherever more than two meet at an edge, or surfaces
-    touch in a vertex only: what is left is a manifold, with a border where there was none.
-
-    Corners at a vertex stay together where their faces share an edge that has just these two, and
-    run through it in opposite directions.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    count = len(faces)
-    corner = np.arange(3 * count).reshape(-1, 3)
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    of_start, of_end = corner.ravel(), np.roll(corner, -1, axis=1).ravel()
-    low, high = np.minimum(start, end), np.maximum(start, end)
-    key = low * vertices + high
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    sizes = np.diff(np.append(first, len(order)))
-    pairs = first[sizes == 2]
-    a, b = order[pairs], order[pairs + 1]
-    opposite = (start[a] == end[b]) & (start[a] != end[a])
-    a, b = a[opposite], b[opposite]
-    # where two faces run through an edge in opposite directions, the start of one is the other's end
-    joined = (np.concatenate([of_start[a], of_end[a]]), np.concatenate([of_end[b], of_start[b]]))
-    graph = coo_matrix((np.ones(len(joined[0]), bool), joined), shape=(3 * count, 3 * count))
-    return connected_components(graph, directed=False)[1].reshape(-1, 3)
