@@ -28,6 +28,7 @@ NEEDED = (
     "trimesh",
     "scikit-image",
     "fast-simplification",
+    "uvunwrap",
     "rich",
     "tensorboard",
     "matplotlib",
