@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tondo.data.pictures import PictureSet
     from tondo.data.similarity import Similarity
     from tondo.data.splats import Scene, Splats
+    from tondo.data.textured import Texture, TexturedMesh
     from tondo.data.views import View
     from tondo.errors import InputError, OptionError, OutputError, TondoError
     from tondo.gan.inversion.lift import Lifted
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from tondo.sfm.options import PrepareOptions
     from tondo.sfm.prepare import Prepared, prepare
     from tondo.splats.options import SplatOptions
+    from tondo.texture.make import TextureFacts
+    from tondo.texture.options import TextureOptions
 
 # Where names are found when they are first used: `import tondo` must not wait for torch.
 _ROOMS = {
@@ -85,6 +88,7 @@ _ROOMS = {
     "tondo.data.pictures": "PictureSet",
     "tondo.data.similarity": "Similarity",
     "tondo.data.splats": "Scene Splats",
+    "tondo.data.textured": "Texture TexturedMesh",
     "tondo.data.views": "View",
     "tondo.errors": "InputError OptionError OutputError TondoError",
     "tondo.gan.inversion.lift": "Lifted",
@@ -108,6 +112,8 @@ _ROOMS = {
     "tondo.sfm.options": "PrepareOptions",
     "tondo.sfm.prepare": "Prepared prepare",
     "tondo.splats.options": "SplatOptions",
+    "tondo.texture.make": "TextureFacts",
+    "tondo.texture.options": "TextureOptions",
 }
 _PLACES = {name: module for module, names in _ROOMS.items() for name in names.split()}
 __all__ = [*_PLACES, "__version__"]

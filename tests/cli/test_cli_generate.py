@@ -46,7 +46,9 @@ def test_every_format(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
             model = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), process=True)
             assert model.is_watertight
             assert model.volume > 0
-            assert (mesh.colors is not None) == (ending != "stl")
+            assert (mesh.colors is not None) == (ending == "ply")
+        (part,) = trimesh.load_scene(stem.with_suffix(".glb")).geometry.values()
+        assert part.visual.material.baseColorTexture.size == (256, 256)
         assert len(read_splat_file(out / f"seed{seed:04d}_splats.ply").splats.means) == 32 * 64
         assert image_size(stem.with_suffix(".png")) == (8 * 48, 48)
         with av.open(str(stem.with_suffix(".mp4"))) as film:
@@ -151,6 +153,8 @@ def test_no_such_generator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (["--move", "a"], "--move a"),
         (["--size", "0"], "from 16 to 2048"),
         (["--size", "9999"], "from 16 to 2048"),
+        (["--texture", "9"], "--texture must be from 16 to 16384"),
+        (["--texture", "much"], "a number of texels, auto or none"),
         (["--interpolate", "--seeds", "3"], "at least two"),
         (["--sedes", "3"], "--seeds"),
     ],

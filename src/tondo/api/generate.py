@@ -14,12 +14,12 @@ from tondo.api.options import GenerateOptions
 from tondo.errors import OptionError
 from tondo.gan.files.open_generator import Opened, open_generator
 from tondo.gan.objects.contact_sheet import grid, turning_angles, views
-from tondo.gan.objects.export import UP
 from tondo.gan.objects.render import render_styles
 from tondo.gan.sampling.generate import Model, model_of, styles_of
+from tondo.gan.sampling.write import write_model
 from tondo.geometry.pose_prior import cameras_by
 from tondo.io.images import write_png
-from tondo.io.models.mesh_files import write_mesh
+from tondo.io.models.mesh_files import UP_AXES
 from tondo.io.models.ply import write_splats
 from tondo.io.video import write_video
 from tondo.runs.watch import SILENT, Watch
@@ -113,8 +113,11 @@ def _write_files(
     assert options.size is not None
     w, size, trained = models.styles, options.size, opened.trained
     for model in watch.over(models, "models"):
+        stem = folder / f"seed{model.seed:04d}"
+        meshes = [stem.with_suffix(ending) for ending in UP_AXES if ending[1:] in options.format]
+        write_model(meshes, model, trained.generator.shape, options.texture)
         for ending in options.format:
-            _write(folder / f"seed{model.seed:04d}", ending, model, opened, size)
+            _write(stem, ending, model, opened, size)
     path = folder / "grid.png"
     write_png(path, grid(trained.generator, w[:GRID_ROWS], trained.priors, min(size, 128)))
     if len(w) > GRID_ROWS:
@@ -126,6 +129,7 @@ def _write_files(
 
 
 def _write(stem: Path, ending: str, model: Model, opened: Opened, size: int) -> None:
+    """What is no mesh."""
     generator, priors = opened.trained.generator, opened.trained.priors
     if ending == "png":
         images = views(generator, model.w[None], priors, size).images
@@ -135,8 +139,6 @@ def _write(stem: Path, ending: str, model: Model, opened: Opened, size: int) -> 
     elif ending == "splats":
         path = stem.with_name(f"{stem.name}_splats.ply")
         write_splats(path, model.splats.splats, up=model.splats.up)
-    else:
-        write_mesh(stem.with_suffix(f".{ending}"), model.mesh, torch.tensor(UP))
 
 
 def _turntable(opened: Opened, style: Tensor, size: int) -> list[Tensor]:

@@ -13,11 +13,11 @@ from tondo.errors import OptionError, OutputError
 from tondo.gan.files.open_generator import open_generator
 from tondo.gan.inversion.lift import Lifted, lift_photo, report_json
 from tondo.gan.objects.contact_sheet import views
-from tondo.gan.objects.export import UP
+from tondo.gan.sampling.write import write_model
 from tondo.geometry.pose_prior import PosePrior
 from tondo.io.atomic import write_json
 from tondo.io.images import write_png
-from tondo.io.models.mesh_files import UP_AXES, write_mesh
+from tondo.io.models.mesh_files import UP_AXES
 from tondo.runs.watch import SILENT, Watch
 
 SHEET, REPORT = ".png", ".json"
@@ -69,7 +69,7 @@ def lift(
         watch.note("no encoder beside this generator yet: training one (about a minute, once)")
     lifted = lift_photo(opened, photo, (options.latent_steps, options.tuning_steps), watch.stage)
     if output is not None:
-        write_mesh(output, lifted.model.mesh, torch.tensor(UP))
+        write_model([output], lifted.model, lifted.generator.shape, options.texture, watch)
         write_png(output.with_suffix(SHEET), _sheet(lifted, opened.trained.priors))
         write_json(output.with_suffix(REPORT), report_json(lifted, photo, str(generator)))
     return lifted

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tondo.errors import OptionError, check_choices, check_number
 from tondo.mesh.options import MeshOptions
-from tondo.texture.options import TextureOptions
+from tondo.texture.options import TextureOptions, check_texture_size
 
 Triple = tuple[float, float, float]
 FORMATS = ("glb", "ply", "obj", "stl", "splats", "png", "mp4")  # of generated models
@@ -156,6 +156,8 @@ class GenerateOptions:
             turntable
         interpolate: also write interpolation.mp4, from seed to seed
         size: image size in pixels; None: 128, or the generator's own if that is larger
+        texture: texels along each side of the texture of .glb and .obj; auto: about as many as
+            renders of the splats have pixels; none: colours per vertex
     """
 
     truncation: float = 0.8
@@ -163,11 +165,13 @@ class GenerateOptions:
     format: tuple[str, ...] = ("glb", "png")
     interpolate: bool = False
     size: int | None = None
+    texture: int | Literal["auto", "none"] = "auto"
 
     def __post_init__(self) -> None:
         check_choices(self)
         check_number("truncation", self.truncation, 0, 1.5)
         check_number("size", self.size, 16, 2048)
+        check_texture_size("texture", self.texture)
         for name in self.format:
             if name not in FORMATS:
                 close = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.5)
@@ -184,14 +188,18 @@ class LiftOptions:
     Attributes:
         latent_steps: optimisation steps of style and camera, 0 to 10000
         tuning_steps: optimisation steps of the generator after that, 0 to 10000; 0 for none
+        texture: texels along each side of the texture of .glb and .obj; auto: about as many as
+            renders of the splats have pixels; none: colours per vertex
     """
 
     latent_steps: int = 240
     tuning_steps: int = 120
+    texture: int | Literal["auto", "none"] = "auto"
 
     def __post_init__(self) -> None:
         check_number("latent_steps", self.latent_steps, 0, 10_000)
         check_number("tuning_steps", self.tuning_steps, 0, 10_000)
+        check_texture_size("texture", self.texture)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,29 @@ def closed_faces(rows: int, columns: int) -> Tensor:
     return torch.cat([cells, top, bottom])
 
 
+def closed_uvs(rows: int, columns: int, margin: float) -> Tensor:
+    """[F, 3, 2] float32, where the corners of `closed_faces` are in a square map of latitude and
+    longitude, the north above, `margin` away from its sides; no triangle is mirrored.
+
+    The seam is the meridian before the first column. A pole is a line: each triangle of its fan has
+    the middle of its own column there.
+    """
+    across, down = torch.arange(columns + 1) / columns, (torch.arange(rows) + 0.5) / rows
+    west, east = across[:-1], across[1:]
+    corners = [
+        torch.stack(torch.broadcast_tensors(u, v[:, None]), dim=-1)
+        for u, v in ((west, down[:-1]), (west, down[1:]), (east, down[1:]), (east, down[:-1]))
+    ]
+    a, b, c, d = corners
+    cells = torch.stack([torch.stack([a, b, c], -2), torch.stack([a, c, d], -2)]).view(-1, 3, 2)
+    middle, first, last = 0.5 * (west + east), down[0].expand(columns), down[-1].expand(columns)
+    north, south = torch.zeros(columns), torch.ones(columns)
+    top = [(middle, north), (west, first), (east, first)]
+    bottom = [(middle, south), (east, last), (west, last)]
+    fans = [torch.stack([torch.stack(uv, -1) for uv in fan], dim=1) for fan in (top, bottom)]
+    return margin + (1 - 2 * margin) * torch.cat([cells, *fans])
+
+
 def unfolded(vertices: Tensor, faces: Tensor, rounds: int = UNFOLDING_ROUNDS) -> Tensor:
     """Vertices [V, 3] with folds and needles pulled flat; where there are none, nothing moves.
 

@@ -22,6 +22,7 @@ SHARPNESS_POWER = 2.0
 FLAT = 0.2  # cosine; pictures that see a surface flatter count only where no other does; chosen
 OPAQUE = 0.98  # coverage of all pixels around; less has some of the background in it; chosen
 FAINT = 1e-6  # weight of what counts only where nothing else does
+TOLERANCE = 0.1  # sRGB 0..1; chosen
 _DEPTH_SCALE = 2  # the depths that tell what is hidden are of pictures so many times larger
 _SLACK_PIXELS = 1.0  # of the photograph, beside what the surface slopes within a pixel; chosen
 _STEP_PIXELS = 8.0  # a step in depth of more is an edge, beside which pixels show both sides; chosen
@@ -100,7 +101,7 @@ def bake(
     watch: Watch = SILENT,
     *,
     power: float = SHARPNESS_POWER,
-    tolerance: float | None = 0.1,
+    tolerance: float | None = TOLERANCE,
 ) -> Baked:
     """The mean colour of each point over the pictures that show it, by how sharply they do.
 

@@ -34,7 +34,8 @@ class TextureFacts:
         size: texels along each side. charts: pieces that the mesh was cut into; 0 of its own uvs.
         use: share of the square that they fill.
         photographed: share of the texels on the mesh whose colour is of photographs.
-        rendered: of renders of the scene. The rest has the colour of the nearest point.
+        rendered: of renders of the scene. The rest has colours of vertices, or of the nearest
+            point.
         fitted: whether fitting it to the photographs brought it closer to others.
     """
 
@@ -56,10 +57,10 @@ def with_texture(
     uvs: Tensor | None = None,
 ) -> tuple[TexturedMesh, TextureFacts]:
     """The mesh with a texture from photographs; what none of them shows from renders; what these do
-    not show either from the nearest point.
+    not show either has the colours of the mesh's vertices, or of the nearest point where it has
+    none.
 
     Args:
-        mesh: its colours, if it has some, are not looked at.
         renders: makes the renders, where they are needed.
         options: `size` is not "none".
         uvs: [F, 3, 2] of the mesh's own; None: it is unwrapped.
@@ -68,20 +69,13 @@ def with_texture(
         ValueError: the mesh has no faces. OptionError: it cannot be unwrapped.
     """
     assert options.size != "none"
-    pictures = photographs or renders()
-    size = texture_size(mesh, pictures) if options.size == "auto" else options.size
+    size = options.size
+    if size == "auto":
+        size = texture_size(mesh, photographs or renders())
     found = Unwrapped(uvs, 0, 0.0) if uvs is not None else unwrap(mesh, size, watch)
     texels = texels_of(found.uvs, size)
     surface = surface_of(mesh, texels)
-    baked = bake(surface, pictures, watch)
-    photographed = baked.weights > 0
-    colors, known = baked.colors, photographed
-    if photographs and not bool(known.all()):
-        more = _baked_rest(surface, ~known, renders(), watch)
-        colors[~known] = more.colors
-        known = known.clone()
-        known[~photographed] = more.weights > 0
-    colors = filled_from_nearest(surface.points, colors, known)
+    colors, photographed, known = _colors(surface, texels, photographs, renders, watch)
     padding = padding_of(size)
     image = picture_of(texels, colors, mesh, found.uvs, padding)
     is_fitted = False
@@ -102,6 +96,32 @@ def with_texture(
     )
     color = (image * 255).round().clamp(0, 255).to(torch.uint8)
     return TexturedMesh(replace(mesh, colors=None), found.uvs, Texture(color)), facts
+
+
+def _colors(
+    surface: Surface,
+    texels: Texels,
+    photographs: Sequence[Picture],
+    renders: Callable[[], Sequence[Picture]],
+    watch: Watch,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """[T, 3] colours of the texels; [T] bool: shown by photographs, or renders where there are
+    none; [T] bool: shown by either."""
+    if photographs:
+        baked = bake(surface, photographs, watch)
+    else:  # renders agree with each other: nothing is to be left out
+        baked = bake(surface, renders(), watch, tolerance=None)
+    shown = baked.weights > 0
+    colors, known = baked.colors, shown.clone()
+    if photographs and not bool(known.all()):
+        more = _baked_rest(surface, ~known, renders(), watch)
+        colors[~shown] = more.colors
+        known[~shown] = more.weights > 0
+    mesh = surface.mesh
+    if mesh.colors is None:
+        return filled_from_nearest(surface.points, colors, known), shown, known
+    own = texels.interpolated(mesh.colors.float() / 255, mesh.faces)
+    return torch.where(known[:, None], colors, own), shown, known
 
 
 def surface_of(mesh: Mesh, texels: Texels) -> Surface:

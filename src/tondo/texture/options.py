@@ -32,9 +32,14 @@ class TextureOptions:
     lod: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.size, str) and self.size not in ("auto", "none"):
-            raise OptionError(f"`size` must be a number of texels, auto or none, got {self.size!r}")
-        if not isinstance(self.size, str):
-            check_number("size", self.size, 16, LARGEST)
+        check_texture_size("size", self.size)
         check_number("photo_size", self.photo_size, 1)
         check_number("lod", self.lod, 0, 5)
+
+
+def check_texture_size(name: str, size: int | str) -> None:
+    """Of an option of that name. Raises OptionError."""
+    if not isinstance(size, str):
+        check_number(name, size, 16, LARGEST)
+    elif size not in ("auto", "none"):
+        raise OptionError(f"`{name}` must be a number of texels, auto or none, got {size!r}")

@@ -10,26 +10,14 @@ import trimesh
 from torch import Tensor
 
 from blender import in_blender
+from small_skins import skins_on
 from tiny_generators import SHAPE, tiny_generator, tiny_run
 from tondo.cli.main import main
-from tondo.gan.networks.skin import Skins, sphere_map
+from tondo.gan.networks.skin import sphere_map
 from tondo.gan.objects.export import mesh_of, scene_of
 from tondo.geometry.mesh import unfolded, vertex_normals
 from tondo.geometry.spherical_harmonics import harmonics_color
 from tondo.io.models.mesh_files import read_mesh
-
-
-def skins_on(grid: torch.Tensor) -> Skins:
-    """Splats on a map [3, rows, columns], red in the north and blue in the south."""
-    count = grid[0].numel()
-    colors = torch.zeros(1, count, 3)
-    colors[:, : count // 2, 0] = 1.0
-    colors[:, count // 2 :, 2] = 1.0
-    means = grid.flatten(1).T[None]
-    quats = torch.tensor([1.0, 0, 0, 0]).expand(1, count, 4)
-    return Skins(
-        means, quats, torch.full((1, count, 3), 0.1), torch.ones(1, count), colors, grid[None]
-    )
 
 
 def as_trimesh(mesh: object) -> trimesh.Trimesh:
@@ -135,11 +123,15 @@ def test_splats_keep_their_numbers() -> None:
     assert torch.allclose(render, skins.colors[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["glb", "stl"])
-def test_blender_opens_a_generated_model_and_finds_it_closed(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(("form", "texture"), [("glb", "none"), ("obj", "64"), ("stl", "auto")])
+def test_blender_opens_a_generated_model_and_finds_it_closed(
+    tmp_path: Path, form: str, texture: str
+) -> None:
+    """A GLB with a texture has two vertices for each along the seam; an OBJ has one."""
     run = tiny_run(tmp_path / "run")
     out = tmp_path / "models"
-    assert main(["generate", str(run), "--seeds", "3", "-o", str(out), "--format", form]) == 0
+    words = ["--seeds", "3", "--format", form, "--texture", texture]
+    assert main(["generate", str(run), "-o", str(out), *words]) == 0
     mesh = read_mesh(out / f"seed0003.{form}")
     found = in_blender(out / f"seed0003.{form}")
     assert found["faces"] == len(mesh.faces)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tondo.api.options import GenerateOptions
 from tondo.cli.arguments import Flag, Typed, Verb
+from tondo.cli.verbs.export import texture_size
 
 MOST_SEEDS = 10_000  # guards against a slip of the keyboard; chosen
 
@@ -81,5 +82,6 @@ VERB = Verb(
         "seeds": Flag(metavar="A-B,C", parse=seeds),
         "format": Flag(metavar="F,F", parse=formats),
         "move": Flag(metavar="N=STEPS"),
+        "texture": Flag(metavar="SIZE", parse=texture_size),
     },
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tondo.api.options import LiftOptions
 from tondo.cli.arguments import Flag, Typed, Verb
+from tondo.cli.verbs.export import texture_size
 
 if TYPE_CHECKING:
     from tondo.gan.inversion.lift import Lifted
@@ -69,5 +70,6 @@ VERB = Verb(
         "photo": Flag(metavar="PHOTO"),
         "generator": Flag(("--generator",), "RUN|NAME"),
         "output": Flag(("-o", "--output"), "FILE"),
+        "texture": Flag(metavar="SIZE", parse=texture_size),
     },
 )
