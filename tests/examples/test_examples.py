@@ -43,10 +43,14 @@ def test_there_are_ten_short_ones_that_use_the_api_alone() -> None:
         assert {name for name in imported if name and name.startswith("tondo")} == {"tondo"}
 
 
-def test_photos_to_mesh(example: Callable[[int], dict[str, Any]]) -> None:
+def test_photos_to_mesh(
+    example: Callable[[int], dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     training = tondo.ReconstructOptions(steps=40, max_size=72)
-    example(1)["main"]("photos", "01", training, tondo.MeshOptions(resolution=32))
+    mesh, texture = tondo.MeshOptions(resolution=32), tondo.TextureOptions(size=64)
+    example(1)["main"]("photos", "01", training, tondo.ExportOptions(mesh=mesh, texture=texture))
     assert Path("01/model.glb").stat().st_size > 1000
+    assert "from photos" in capsys.readouterr().out
 
 
 def test_nerf(example: Callable[[int], dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
