@@ -72,6 +72,7 @@ def unwrap(mesh: Mesh, size: int, watch: Watch = SILENT) -> Unwrapped:
             "choose other `faces`"
         ) from error
     uvs = np.array(atlas.meshes[0].corner_uvs, np.float32).reshape(-1, 3, 2)
+    uvs[..., 1] = 1 - uvs[..., 1]  # its v runs upwards; as glTF's it would mirror the picture
     return Unwrapped(torch.from_numpy(uvs), atlas.chart_count, atlas.utilization)
 
 
