@@ -1,4 +1,4 @@
-"""Pictures, depth, normals and videos of a scene, as files."""
+"""Pictures, depth, normals and videos of a scene or a mesh, as files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,7 @@ from tondo.io.posed.camera_path import find_camera_path
 from tondo.io.posed.photos import load_cameras
 from tondo.io.video import write_video
 from tondo.runs.watch import SILENT, Watch
-from tondo.scenes.open import (
-    OpenedScene,
-    open_scene,
-    photo_cameras,
-    read_cameras,
-    settled_up,
-)
-from tondo.scenes.render import render
+from tondo.scenes.open import Shown, open_shown, read_cameras
 
 MOST_PIXELS = 2**27  # of a picture: bounds memory; chosen, not measured
 FPS = 30.0  # where neither options nor the path of cameras say; chosen
@@ -71,10 +64,11 @@ def render_files(
     video: str | Path | None = None,
     watch: Watch = SILENT,
 ) -> RenderedFiles:
-    """Write a PNG of a scene for each camera of a file, or a video along a path, or both.
+    """Write a PNG of a scene or mesh for each camera of a file, or a video along a path, or both.
 
     Args:
-        run: a run, a scene's .safetensors or a .ply of splats.
+        run: a run, a scene's .safetensors, a .ply of splats, or a mesh (.glb, .obj, .ply, .stl),
+            which is in the world where its file says so, else in the file's axes.
         cameras: transforms.json with the cameras, or nerfstudio's camera_path.json.
         output: folder for the pictures of `cameras`, with depth/ and normals/ in it.
         video: an .mp4 file.
@@ -95,20 +89,20 @@ def render_files(
         8
     """
     _check_asked(options, cameras, output, video)
-    opened = open_scene(Path(run), options.background, options.up)
+    shown = open_shown(Path(run), options.background, options.up)
     given = None if cameras is None else Path(cameras)
-    film = None if given is None else find_camera_path(given, _photo_size(opened))
-    for note in (*opened.notes, *(() if film is None else film.notes)):
+    film = None if given is None else find_camera_path(given, _photo_size(shown))
+    for note in (*shown.notes, *(() if film is None else film.notes)):
         watch.note(note)
     if film is not None and options.path is None:
         options = replace(options, path="cameras")
     done = RenderedFiles()
     if output is not None and given is not None:
-        done = _render_pictures(opened, options, given, Path(output), watch)
+        done = _render_pictures(shown, options, given, Path(output), watch)
     if video is not None:
         rate = options.fps or (None if film is None else film.fps) or FPS
-        path = _path(Path(run), opened, options, given, watch)
-        frames = (render(opened.scene, camera).color for camera in watch.over(path, "video"))
+        path = _path(Path(run), shown, options, given, watch)
+        frames = (shown.view(camera).color for camera in watch.over(path, "video"))
         write_video(Path(video), frames, rate)
         done = replace(done, video=Video(Path(video), options.path or "orbit", len(path), rate))
     return done
@@ -134,17 +128,17 @@ def _check_asked(
         raise OptionError(f"`video` writes .mp4 files, got {video}")
 
 
-def _photo_size(opened: OpenedScene) -> tuple[int, int] | None:
+def _photo_size(shown: Shown) -> tuple[int, int] | None:
     """(width, height) of the run's photos, for files that say none, as Blender's."""
-    known = photo_cameras(opened)
+    known = shown.photo_cameras
     return (known[0].width, known[0].height) if known else None
 
 
 def _render_pictures(
-    opened: OpenedScene, options: RenderOptions, given: Path, output: Path, watch: Watch
+    shown: Shown, options: RenderOptions, given: Path, output: Path, watch: Watch
 ) -> RenderedFiles:
-    place = opened.scene.world_from_scene
-    named = load_cameras(given, default_size=_photo_size(opened), world_from_scene=place)
+    place = shown.place
+    named = load_cameras(given, default_size=_photo_size(shown), world_from_scene=place)
     if not named:
         raise InputError(f"{given} has no cameras")
     cameras = [fitted(one.camera, options.max_size) for one in named]
@@ -155,13 +149,13 @@ def _render_pictures(
     pairs = list(zip(names, cameras, strict=True))
     for name, camera in watch.over(pairs, "rendering"):
         exposed = options.exposure == "predicted"
-        view = render(opened.scene, camera, with_normals=options.normals, exposed=exposed)
+        view = shown.view(camera, with_normals=options.normals, exposed=exposed)
         write_png(output / f"{name}.png", view.color)
         if options.depth:
             write_depth(output / "depth" / name, view.depth.double() * place.scale)
         if view.normals is not None:
-            shown = view.normals * view.alpha[..., None]  # grey where nothing is
-            write_png(output / "normals" / f"{name}.png", (shown + 1) / 2)
+            normals = view.normals * view.alpha[..., None]  # grey where nothing is
+            write_png(output / "normals" / f"{name}.png", (normals + 1) / 2)
     seconds = time.perf_counter() - started
     depth = output / "depth" if options.depth else None
     return RenderedFiles(
@@ -174,19 +168,19 @@ def _render_pictures(
 
 
 def _path(
-    run: Path, opened: OpenedScene, options: RenderOptions, given: Path | None, watch: Watch
+    run: Path, shown: Shown, options: RenderOptions, given: Path | None, watch: Watch
 ) -> Sequence[Camera]:
     """The video's cameras, all of one size."""
-    cameras = [_even(camera, options.max_size) for camera in _known(run, opened, options, given)]
+    cameras = [_even(camera, options.max_size) for camera in _known(run, shown, options, given)]
     _check_sizes(cameras)
     path = cameras
     if options.path != "cameras":
-        up, note = settled_up(opened, cameras)
+        up, note = shown.up(cameras)
         if note is not None:
             watch.note(note)
         make = spiral if options.path == "spiral" else orbit
         try:
-            path = make(cameras, opened.scene.center, up, options.frames)
+            path = make(cameras, shown.center, up, options.frames)
         except ValueError as error:
             kind = options.path or "orbit"
             raise InputError(f"no {kind} can be made for {run}: {error}") from error
@@ -195,19 +189,19 @@ def _path(
     return path
 
 
-def _known(
-    run: Path, opened: OpenedScene, options: RenderOptions, given: Path | None
-) -> Sequence[Camera]:
+def _known(run: Path, shown: Shown, options: RenderOptions, given: Path | None) -> Sequence[Camera]:
     """The cameras that a path is derived from: those of the photos, or those given."""
-    cameras = photo_cameras(opened)
+    cameras = shown.photo_cameras
     if cameras is not None and not (options.path == "cameras" and given is not None):
         return cameras
+    if given is None and shown.around is not None and options.path != "cameras":
+        return shown.around
     if given is None:
         raise OptionError(
             f"a path around {run} needs to know where the photos were taken: "
             "give a transforms.json as `cameras`"
         )
-    return read_cameras(given, opened.scene.world_from_scene)
+    return read_cameras(given, shown.place)
 
 
 def _even(camera: Camera, max_size: int | None) -> Camera:

@@ -1,9 +1,11 @@
-"""Opening what commands call RUN: a run's folder, a scene file, or splats of another program."""
+"""Opening what commands call RUN: a run's folder, a scene file, splats of others, or a mesh."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,17 +13,31 @@ from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
+from tondo.data.mesh import Mesh
 from tondo.data.similarity import IDENTITY, Similarity
 from tondo.data.splats import Scene, Splats, scaled
+from tondo.data.textured import TexturedMesh
+from tondo.data.views import View
 from tondo.errors import InputError
+from tondo.geometry.look_at import look_at, perpendicular
 from tondo.geometry.placement import unit_of
 from tondo.geometry.up import as_text, cameras_up
-from tondo.io.models.mesh_frames import read_offset
+from tondo.geometry.up import settled_up as settled_by_cameras
+from tondo.io.models.mesh_files import UP_AXES, Frame, read_world_mesh
+from tondo.io.models.mesh_frames import read_offset, read_up, says_world
 from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
+from tondo.mesh.render import render_mesh
 from tondo.runs.run_directory import RunDirectory, is_finished, open_run, read_config
+from tondo.scenes.render import render
+from tondo.scenes.source import source_of
 
 ASSUMED_UP = (0.0, -1.0, 0.0)  # OpenCV's y points down: COLMAP's usual up
+AXES = {"y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+# Cameras around a mesh that comes without: a little above it and with all of it in the picture;
+# pixels, pixels, radii of the mesh; chosen.
+AROUND, AROUND_SIZE, AROUND_FOCAL, AROUND_DISTANCE = 8, (640, 480), 640.0, 3.0
+AROUND_LIFT = math.radians(15.0)  # chosen
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,29 @@ class OpenedScene:
     scene: Scene | FieldScene
     run: RunDirectory | None
     up_is_known: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A scene or a mesh, to be rendered.
+
+    Attributes:
+        view: renders what a camera sees, with the arguments of `scenes.render.render`.
+        place: brings its coordinates into the world.
+        center: [3], what an orbit goes around.
+        photo_cameras: of the photos that it was made from, or None where they are not known.
+        around: other cameras that a path can be derived from, or None.
+        up: from cameras in its world to up [3], and a sentence to be said where it is assumed.
+        notes: what was mended or left out while reading, in sentences.
+    """
+
+    view: Callable[..., View]
+    place: Similarity
+    center: Tensor
+    photo_cameras: Sequence[Camera] | None
+    around: Sequence[Camera] | None
+    up: Callable[[Sequence[Camera]], tuple[Tensor, str | None]]
     notes: tuple[str, ...] = ()
 
 
@@ -67,6 +106,44 @@ def open_scene(
         scene = replace(opened.scene, up=torch.tensor(up))
         opened = replace(opened, scene=scene, up_is_known=True)
     return opened
+
+
+def open_shown(
+    path: Path,
+    background: tuple[float, float, float] | None = None,
+    up: tuple[float, float, float] | None = None,
+) -> Shown:
+    """Open what `open_scene` opens, or a mesh of a file.
+
+    A mesh is in the world, as far as its file says what that is, else in the file's axes. It has
+    its texture or colours, and black behind it where no `background` is given.
+
+    Raises:
+        InputError: missing, unfinished, damaged or of another kind.
+    """
+    if source_of(path).kind == "mesh":
+        return _shown_mesh(path, background, up)
+    opened = open_scene(path, background, up)
+    scene = opened.scene
+    return Shown(
+        partial(render, scene),
+        scene.world_from_scene,
+        scene.center,
+        photo_cameras(opened),
+        None,
+        partial(settled_up, opened),
+        opened.notes,
+    )
+
+
+def read_model(path: Path, frame: Frame | None, up: Tensor) -> Mesh | TexturedMesh:
+    """As `read_world_mesh`, with the file's texture, if it has one. Raises InputError."""
+    return read_world_mesh(path, frame, up)
+
+
+def mesh_of(model: Mesh | TexturedMesh) -> Mesh:
+    """The mesh itself."""
+    return model.mesh if isinstance(model, TexturedMesh) else model
 
 
 def settled_up(opened: OpenedScene, cameras: Sequence[Camera] | None) -> tuple[Tensor, str | None]:
@@ -164,3 +241,46 @@ def _scene_of(splats: Splats, up: tuple[float, float, float], offset: Sequence[f
         place = Similarity(scale, (x, y, z))
         splats, center, radius = scaled(splats, 1 / scale), center / scale, radius / scale
     return Scene(splats, torch.zeros(3), torch.tensor(up), radius, center, None, place)
+
+
+def _shown_mesh(
+    path: Path,
+    background: tuple[float, float, float] | None,
+    up: tuple[float, float, float] | None,
+) -> Shown:
+    model = read_model(path, None, torch.tensor(AXES["z"]))
+    mesh = mesh_of(model)
+    low, high = mesh.vertices.amin(dim=0), mesh.vertices.amax(dim=0)
+    center, radius = (low + high) / 2, float((high - low).norm()) / 2
+    behind = torch.tensor(background or (0.0, 0.0, 0.0))
+    axis = "z" if says_world(path) else UP_AXES[path.suffix.lower()]
+    known = up or read_up(path)
+
+    def view(camera: Camera, *, with_normals: bool = False, exposed: bool = False) -> View:
+        return render_mesh(model, camera, behind, with_normals=with_normals)
+
+    def settled(cameras: Sequence[Camera]) -> tuple[Tensor, str | None]:
+        if known is not None:
+            return torch.tensor(known), None
+        viewmats = [camera.viewmat for camera in cameras]
+        known_views = torch.stack(viewmats) if viewmats else torch.empty(0, 4, 4)
+        return settled_by_cameras(known_views, torch.tensor(AXES[axis]))
+
+    around = _ring(center, max(radius, 1e-6), settled(())[0])
+    return Shown(view, mesh.world_from_scene, center, None, around, settled)
+
+
+def _ring(center: Tensor, radius: float, up: Tensor) -> list[Camera]:
+    """Cameras all around a ball, which see it whole."""
+    width, height = AROUND_SIZE
+    K = torch.tensor([[AROUND_FOCAL, 0, width / 2], [0, AROUND_FOCAL, height / 2], [0, 0, 1]])
+    across = perpendicular(up)
+    sideways = torch.linalg.cross(up, across)
+    cameras = []
+    for i in range(AROUND):
+        turn = 2 * math.pi * i / AROUND
+        level = math.cos(turn) * across + math.sin(turn) * sideways
+        away = math.cos(AROUND_LIFT) * level + math.sin(AROUND_LIFT) * up
+        eye = center + AROUND_DISTANCE * radius * away
+        cameras.append(Camera(look_at(eye, center, up), K, width, height))
+    return cameras

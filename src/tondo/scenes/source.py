@@ -10,12 +10,22 @@ from tondo.errors import InputError
 from tondo.gan.files.generator_file import holds
 from tondo.gan.files.open_generator import shipped_names
 from tondo.io.collections.picture_shards import is_prepared
+from tondo.io.models.mesh_files import UP_AXES
+from tondo.io.models.ply import holds_faces
 from tondo.io.posed.photos import has_poses
 from tondo.runs.run_directory import RunDirectory, is_run, read_config
 from tondo.sfm.photos.gather import is_video
 
 Kind = Literal[
-    "posed photos", "photos", "video", "picture set", "scene", "run", "generator", "nothing"
+    "posed photos",
+    "photos",
+    "video",
+    "picture set",
+    "scene",
+    "mesh",
+    "run",
+    "generator",
+    "nothing",
 ]
 
 
@@ -29,7 +39,8 @@ class Source:
             folder, that photos or pictures may be in. "video". "picture set": what
             `tondo prepare --for gan` made. "scene": a finished reconstruction's run, or the file
             of a scene or of splats. "generator": a run of `tondo train`, the file of a generator
-            or an adapter, or the name of an installed one. "run": any other run. "nothing".
+            or an adapter, or the name of an installed one. "mesh": a file of triangles. "run": any
+            other run. "nothing".
     """
 
     path: Path
@@ -47,12 +58,14 @@ def source_of(path: str | Path) -> Source:
 
 
 def check_photos(source: Source) -> None:
-    """Raise InputError where there is nothing, or what `tondo train` reads or makes."""
+    """Raise InputError where there is nothing, a mesh, or what `tondo train` reads or makes."""
     if source.kind in ("generator", "picture set"):
         made_by = "tondo train" if source.kind == "generator" else "tondo prepare --for gan"
         raise InputError(
             f"{source.path} is a {source.kind}, as `{made_by}` makes: expected photos of one scene"
         )
+    if source.kind == "mesh":
+        raise InputError(f"{source.path} is a mesh: expected photos of one scene")
     if not source.path.exists():
         raise InputError(f"there is no file or folder {source.path}")
 
@@ -68,7 +81,10 @@ def _kind_of_folder(path: Path) -> Kind:
 
 
 def _kind_of_file(path: Path) -> Kind:
-    if path.suffix.lower() in (".safetensors", ".ply"):
+    suffix = path.suffix.lower()
+    if suffix in UP_AXES and (suffix != ".ply" or holds_faces(path)):
+        return "mesh"
+    if suffix in (".safetensors", ".ply"):
         return "generator" if holds(path, "tondo_generator", "tondo_adapter") else "scene"
     if has_poses(path):
         return "posed photos"

@@ -1,4 +1,4 @@
-"""`tondo render`: pictures, depth, normals and videos of a scene."""
+"""`tondo render`: pictures, depth, normals and videos of a scene or a mesh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Command:
     """Write a PNG for each camera of a file, or a video along a path, or both.
 
     Attributes:
-        run: a run, .safetensors or splat .ply
+        run: a run, .safetensors, splat .ply or mesh
         cameras: transforms.json with the cameras, or nerfstudio's camera_path.json
         output: folder for the pictures
         video: video to write

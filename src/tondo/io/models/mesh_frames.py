@@ -55,6 +55,12 @@ def read_up(path: Path) -> tuple[float, float, float] | None:
     return up if up is not None and 0.99 < math.hypot(*up) < 1.01 else None
 
 
+def says_world(path: Path) -> bool:
+    """Whether a mesh's file says that it has the world's axes. Raises InputError."""
+    found = _FRAME.search(_words_of(path))
+    return found is not None and found[1] is None
+
+
 def offset_path(path: Path) -> Path:
     """Where the offset of a file is written."""
     return path.with_name(path.name + ".offset.json")

@@ -111,6 +111,14 @@ def read_header(path: Path) -> PlyHeader:
     return header
 
 
+def holds_faces(path: Path) -> bool:
+    """Whether a PLY file has faces, by its header; False for one that is damaged."""
+    try:
+        return any(one.name == "face" and one.count > 0 for one in read_header(path).elements)
+    except InputError:
+        return False
+
+
 def write_splats(
     path: Path,
     splats: Splats,
