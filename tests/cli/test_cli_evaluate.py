@@ -218,7 +218,7 @@ def test_what_cannot_be_evaluated(
         "property float y\nproperty float z\nend_header\n"
     )
     cases = {
-        ("--ours", "a.ply"): "--ours and --threshold go with --mesh, the true surface",
+        ("--ours", "a.ply"): "--ours goes with --mesh, the true surface, or with --as-mesh",
         ("--mesh", str(text)): "meshes can be read from",
         ("--mesh", str(points)): "9000000 vertex",
         ("--mesh", f"{tmp_path}/none.ply"): "none.ply",

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from tondo.api.evaluate_generator import measure_generator
-from tondo.api.evaluate_surface import SurfaceMetrics, measure_surface, surface_json
-from tondo.api.options import EvaluateOptions, SurfaceOptions
+from tondo.api.evaluate_surface import (
+    MeshMetrics,
+    SurfaceMetrics,
+    measure_as_mesh,
+    measure_surface,
+    mesh_json,
+    surface_json,
+)
+from tondo.api.options import EvaluateOptions
 from tondo.data.photos import Photo, PhotoSet, Skipped
 from tondo.data.splats import Scene
 from tondo.errors import InputError, OptionError
@@ -42,6 +49,7 @@ class Evaluation:
         generator: a generator against its pictures.
         pictures: the folder of the pictures that show it.
         metrics_path: the metrics.json that was written.
+        as_mesh: a scene's textured mesh on photos, beside the scene.
     """
 
     photos: ReconstructionMetrics | None
@@ -49,6 +57,7 @@ class Evaluation:
     generator: GeneratorMetrics | None
     pictures: Path | None
     metrics_path: Path
+    as_mesh: MeshMetrics | None = None
 
 
 def evaluate(
@@ -58,16 +67,16 @@ def evaluate(
     output: str | Path | None = None,
     watch: Watch = SILENT,
 ) -> Evaluation:
-    """Measure a scene on held-out photos, its mesh against a true surface, or a generator against
-    its pictures; write metrics.json and pictures that show it.
+    """Measure a scene or its mesh on held-out photos, its mesh against a true surface, or a
+    generator against its pictures; write metrics.json and pictures that show it.
 
     Args:
         run: a run, a scene's .safetensors, a .ply of splats, or a generator by its run, file or
             name.
         options: what is measured. With `surface.mesh` photos are measured only if `cameras` names
-            some.
+            some, or with `as_mesh`.
         output: folder to write to; None: the run's metrics.json, whose other entries stay, and its
-            renders/evaluate.
+            renders/evaluate, or renders/as_mesh.
 
     Raises:
         InputError: the run, photos, pictures or surfaces cannot be read, or are others than those
@@ -83,8 +92,10 @@ def evaluate(
         'run/metrics.json'
     """
     run, output = Path(run), None if output is None else Path(output)
-    _check_surface(options.surface)
+    _check_surface(options)
     if _is_generator(run):
+        if options.as_mesh:
+            raise OptionError("`as_mesh` goes with a scene; a generator has none")
         return Evaluation(None, None, *measure_generator(run, options, output, watch))
     return _evaluate_scene(run, options, output, watch)
 
@@ -102,25 +113,32 @@ def _evaluate_scene(
     if opened.run is not None:
         read_metrics(opened.run)  # a damaged one is told before the work, not after it
     results: dict[str, Any] = {}
-    metrics = surface = pictures = None
-    if options.surface.mesh is None or options.cameras is not None:
+    metrics = surface = as_mesh = pictures = None
+    if options.surface.mesh is None or options.cameras is not None or options.as_mesh:
         pictures = output
         if pictures is None and opened.run is not None:
-            pictures = opened.run.renders_dir / "evaluate"
+            pictures = opened.run.renders_dir / ("as_mesh" if options.as_mesh else "evaluate")
         photos, skipped, measured_on = _photos(run, options, opened, watch)
-        metrics = evaluate_scene(
-            opened.scene,
-            photos,
-            pictures,
-            lambda done: watch.stage("evaluating", done, len(photos)),
-        )
+        if options.as_mesh:
+            as_mesh = measure_as_mesh(opened, options, photos, pictures, watch)
+            results = mesh_json(as_mesh)
+        else:
+            metrics = evaluate_scene(
+                opened.scene,
+                photos,
+                pictures,
+                lambda done: watch.stage("evaluating", done, len(photos)),
+            )
+            results = metrics_json(metrics)
         left_out = {"left_out": {one.name: one.reason for one in skipped}} if skipped else {}
-        results = {**metrics_json(metrics), **left_out, "measured_on": measured_on}
+        results = {**results, **left_out, "measured_on": measured_on}
+        if options.as_mesh:
+            results = {"as_mesh": results}
     if options.surface.mesh is not None:
         surface = measure_surface(run, options.surface, opened, watch)
         results["geometry"] = surface_json(surface, options.surface.mesh)
     written = _write_metrics(output, opened, results)
-    return Evaluation(metrics, surface, None, pictures, written)
+    return Evaluation(metrics, surface, None, pictures, written, as_mesh)
 
 
 def _is_generator(path: Path) -> bool:
@@ -132,10 +150,17 @@ def _is_generator(path: Path) -> bool:
     )
 
 
-def _check_surface(options: SurfaceOptions) -> None:
-    if options.mesh is None and (options.ours is not None or options.threshold is not None):
-        raise OptionError("`ours` and `threshold` go with `mesh`, the true surface")
-    if options.frame is not None and options.ours is None:
+def _check_surface(options: EvaluateOptions) -> None:
+    how = options.surface
+    if how.mesh is None and how.threshold is not None:
+        raise OptionError("`threshold` goes with `mesh`, the true surface")
+    if how.mesh is None and how.ours is not None and not options.as_mesh:
+        raise OptionError("`ours` goes with `mesh`, the true surface, or with `as_mesh`")
+    if not options.as_mesh and (options.faces is not None or options.texture is not None):
+        raise OptionError("`faces` and `texture` go with `as_mesh`")
+    if how.ours is not None and (options.faces is not None or options.texture is not None):
+        raise OptionError("`faces` and `texture` are of the mesh that is made: leave out `ours`")
+    if how.frame is not None and how.ours is None:
         raise OptionError("`frame` says which axes the file of `ours` has, which is not given")
 
 

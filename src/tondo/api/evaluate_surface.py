@@ -1,23 +1,30 @@
-"""The surface of a scene against a true one."""
+"""The surface of a scene against a true one, and with a picture over it against photographs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tondo.api.options import SurfaceOptions
+from tondo.api.export import FACES
+from tondo.api.options import EvaluateOptions, SurfaceOptions
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
+from tondo.data.photos import Photo
 from tondo.data.splats import Scene
+from tondo.data.textured import TexturedMesh
 from tondo.errors import InputError
+from tondo.evaluation.as_mesh import Likeness, MeshPictures, evaluate_mesh_pictures
 from tondo.evaluation.axes import better_turn
 from tondo.evaluation.evaluate import GeometryMetrics, evaluate_points, in_units
+from tondo.evaluation.seams import SeamSteps, seam_steps
+from tondo.evaluation.uv_quality import UvQuality, uv_quality
+from tondo.geometry.mesh import vertex_normals
 from tondo.io.models.mesh_files import (
     UP_AXES,
     Frame,
@@ -25,18 +32,33 @@ from tondo.io.models.mesh_files import (
     in_scene,
     read_world_mesh,
 )
-from tondo.io.models.ply import read_header, read_points
+from tondo.io.models.ply import holds_faces, read_points
 from tondo.mesh.options import MeshOptions
+from tondo.mesh.render import render_mesh
 from tondo.mesh.sample import sample_surface
-from tondo.mesh.visible import visible_points
+from tondo.mesh.simplify import simplify
+from tondo.mesh.visible import color_from_views, visible_points
 from tondo.runs.watch import Watch
-from tondo.scenes.open import OpenedScene, held_out_cameras, photo_cameras
+from tondo.scenes.exposure import predicted_exposure
+from tondo.scenes.open import (
+    OpenedScene,
+    held_out_cameras,
+    mesh_of,
+    photo_cameras,
+    read_model,
+)
+from tondo.scenes.render import render
+from tondo.scenes.texture import texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, to_mesh
+from tondo.texture.options import TextureOptions
 
 THRESHOLD_SHARE = 0.01  # of the true bounding box' diagonal; chosen
 MOST_POINTS = 2_000_000  # of a scan; bounds time and memory; chosen, not measured
+TEXTURED, COLORED = "textured_mesh", "vertex_colors"
+MOST_VIEWS = 150  # to colour vertices by, as `to_mesh`
 
 Measure = Callable[[Tensor, Tensor], GeometryMetrics]
+Picture = Callable[[Camera], Tensor]
 
 
 @dataclass(frozen=True)
@@ -57,6 +79,24 @@ class SurfaceMetrics:
     points_visible: tuple[int, int]
     diagonal: float
     hint: str
+
+
+@dataclass(frozen=True)
+class MeshMetrics:
+    """A scene's mesh on photographs.
+
+    Attributes:
+        faces: of the mesh. texture: (width, height), None where it has none.
+        pictures: of "textured_mesh", "vertex_colors" (the same mesh), and "splats" or "field".
+        seams: steps of colour across the texture's seams, None where it has none.
+        uvs: how good the places of the faces in the texture are.
+    """
+
+    faces: int
+    texture: tuple[int, int] | None
+    pictures: MeshPictures
+    seams: SeamSteps | None
+    uvs: UvQuality | None
 
 
 def measure_surface(
@@ -102,6 +142,53 @@ def surface_json(found: SurfaceMetrics, truth: str | Path) -> dict[str, Any]:
     return entry
 
 
+def measure_as_mesh(
+    opened: OpenedScene,
+    options: EvaluateOptions,
+    photos: Sequence[Photo],
+    out_dir: Path | None,
+    watch: Watch,
+) -> MeshMetrics:
+    """Measure the mesh that `options` name or ask for. Raises InputError, OptionError."""
+    scene = opened.scene
+    cameras = photo_cameras(opened) or cameras_around(scene.center, scene.radius)
+    model = _model(opened, options, cameras, watch)
+    mesh = mesh_of(model)
+    colored = with_vertex_colors(scene, mesh, cameras, watch)
+    renders: dict[str, Picture] = {COLORED: picture_of(scene, colored)}
+    seams = uvs = size = None
+    if isinstance(model, TexturedMesh):
+        renders = {TEXTURED: picture_of(scene, model), **renders}
+        seams, uvs = seam_steps(model), uv_quality(mesh, model.uvs)
+        height, width = model.texture.color.shape[:2]
+        size = (width, height)
+    kind = "field" if isinstance(scene, FieldScene) else "splats"
+    pictures = evaluate_mesh_pictures(
+        {**renders, kind: lambda camera: render(scene, camera, exposed=True).color},
+        lambda camera: render_mesh(mesh, camera, scene.background).alpha,
+        scene.background,
+        photos,
+        out_dir,
+        lambda done: watch.stage("evaluating", done, len(photos)),
+    )
+    return MeshMetrics(len(mesh.faces), size, pictures, seams, uvs)
+
+
+def mesh_json(found: MeshMetrics) -> dict[str, Any]:
+    """`found` as it stands in metrics.json, under "as_mesh"."""
+    pictures = found.pictures
+    return {
+        "faces": found.faces,
+        "texture": found.texture,
+        "images": len(pictures.per_image),
+        **_rows(pictures.mean),
+        "silhouette_iou": pictures.silhouette,
+        "seams": found.seams and {**asdict(found.seams), "ratio": found.seams.ratio},
+        "uvs": found.uvs and asdict(found.uvs),
+        "per_image": {name: _rows(one) for name, one in pictures.per_image.items()},
+    }
+
+
 def _hint(
     run: Path,
     options: SurfaceOptions,
@@ -139,9 +226,7 @@ def _surface(
 ) -> tuple[Tensor, Mesh | None]:
     """`count` points spread over a mesh, and the mesh, or the points of a point cloud (at most 2
     million of them), and None; in the scene."""
-    is_cloud = path.suffix.lower() == ".ply" and not any(
-        element.name == "face" and element.count for element in read_header(path).elements
-    )
+    is_cloud = path.suffix.lower() == ".ply" and not holds_faces(path)
     if not is_cloud:
         mesh = in_scene(read_world_mesh(path, frame, scene.up), scene.world_from_scene)
         return _points_on(mesh, count, path), mesh
@@ -170,3 +255,57 @@ def _points_on(mesh: Mesh, count: int, path: Path) -> Tensor:
         return sample_surface(mesh, count)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _rows(found: Any) -> dict[str, Any]:
+    return {name: _row(one) for name, one in found.items()}
+
+
+def _row(one: Likeness) -> dict[str, Any]:
+    return {**asdict(one.whole), "inside": one.inside and asdict(one.inside)}
+
+
+def _model(
+    opened: OpenedScene, options: EvaluateOptions, cameras: Sequence[Camera], watch: Watch
+) -> Mesh | TexturedMesh:
+    """The mesh in the scene: that of a file, or the one that `export` makes."""
+    scene, how = opened.scene, options.surface
+    if how.ours is not None:
+        found = read_model(Path(how.ours), how.frame, scene.up)
+        placed = in_scene(mesh_of(found), scene.world_from_scene)
+        return replace(found, mesh=placed) if isinstance(found, TexturedMesh) else placed
+    shape = MeshOptions(resolution=how.resolution)
+    mesh = to_mesh(scene, cameras, shape, held_out=held_out_cameras(opened), watch=watch)
+    if not len(mesh.faces):
+        raise InputError("no surface was found: what the scene shows is too transparent")
+    mesh = simplify(mesh, options.faces or FACES)
+    mesh = replace(mesh, world_from_scene=scene.world_from_scene)
+    texture = TextureOptions(size=options.texture or "auto")
+    return texture_of_scene(opened, mesh, texture, watch, source=options.source)[0]
+
+
+def with_vertex_colors(
+    scene: Scene | FieldScene, mesh: Mesh, cameras: Sequence[Camera], watch: Watch
+) -> Mesh:
+    """The mesh with colours of its vertices from renders of the scene, as `to_mesh` makes them."""
+    step = -(-len(cameras) // MOST_VIEWS)
+    if mesh.normals is None:
+        mesh = replace(mesh, normals=vertex_normals(mesh.vertices, mesh.faces))
+    views = (
+        render(scene, camera, quick=True) for camera in watch.over(cameras[::step], "colouring")
+    )
+    return color_from_views(mesh, views)[0]
+
+
+def picture_of(scene: Scene | FieldScene, model: Mesh | TexturedMesh) -> Picture:
+    """What renders a mesh as `render(..., exposed=True)` renders its scene: with the scene's
+    background, as bright as a photo from there would be."""
+
+    def picture(camera: Camera) -> Tensor:
+        color = render_mesh(model, camera, scene.background).color
+        if scene.exposures is None:
+            return color
+        matrix = predicted_exposure(scene.exposures, camera.viewmat)
+        return (color @ matrix[:, :3].T + matrix[:, 3]).clamp(0, 1)
+
+    return picture

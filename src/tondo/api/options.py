@@ -10,7 +10,7 @@ from typing import Literal
 
 from tondo.errors import OptionError, check_choices, check_number
 from tondo.mesh.options import MeshOptions
-from tondo.texture.options import TextureOptions, check_texture_size
+from tondo.texture.options import LARGEST, TextureOptions, check_texture_size
 
 Triple = tuple[float, float, float]
 FORMATS = ("glb", "ply", "obj", "stl", "splats", "png", "mp4")  # of generated models
@@ -58,7 +58,7 @@ class SurfaceOptions:
 
     Attributes:
         mesh: true mesh or point cloud, in the world's axes
-        ours: compare this mesh with it; None: the mesh that `tondo export` makes
+        ours: measure this mesh; None: the mesh that `tondo export` makes
         frame: axes of the file of `ours`, as in `tondo export`; None: what the file says, else
             world
         threshold: distance of the F-score in world units; None: 1 % of the diagonal of the true
@@ -96,6 +96,10 @@ class EvaluateOptions:
         features: of a generator: the network to measure over: efficientnet-lite0, resnet50 or
             densenet121 (fetched from PyTorch's hub), resnet50:FILE or densenet121:FILE; None:
             efficientnet-lite0
+        as_mesh: measure the textured mesh that `tondo export` makes, or `ours`, on the photos,
+            beside the same mesh with colours per vertex and the scene itself
+        faces: of that mesh, at most; None: 50000
+        texture: texels along each side of its texture; None: about as many as the photos show
         surface: a mesh against a true one
     """
 
@@ -106,12 +110,17 @@ class EvaluateOptions:
     background: Triple | None = None
     samples: int | None = None
     features: str | None = None
+    as_mesh: bool = False
+    faces: int | None = None
+    texture: int | None = None
     surface: SurfaceOptions = field(default_factory=SurfaceOptions)
 
     def __post_init__(self) -> None:
         check_choices(self)
         check_number("max_size", self.max_size, 1)
         check_number("samples", self.samples, 1)
+        check_number("faces", self.faces, 4)
+        check_number("texture", self.texture, 16, LARGEST)
 
 
 @dataclass(frozen=True)

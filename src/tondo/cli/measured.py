@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Column, Table
 
-from tondo.api.evaluate_surface import SurfaceMetrics
+from tondo.api.evaluate_surface import MeshMetrics, SurfaceMetrics
 from tondo.cli.terminal import result_console
 from tondo.evaluation.evaluate import ImageMetrics, ReconstructionMetrics
 from tondo.gan.evaluation.evaluate import GeneratorMetrics
@@ -25,6 +25,34 @@ def print_photos(metrics: ReconstructionMetrics) -> None:
     table.add_section()
     table.add_row(f"mean of {len(metrics.per_image)}", *_cells(metrics.mean), style="bold")
     result_console().print(table)
+
+
+def print_as_mesh(found: MeshMetrics) -> None:
+    """The mesh with its texture, with colours per vertex, and the scene: means over the photos."""
+    names = ("PSNR dB", "SSIM", "perceptual")
+    heads = [*names, *(f"inside: {name}" for name in names)]
+    count = len(found.pictures.per_image)
+    table = Table(f"mean of {count}", *(Column(name, justify="right") for name in heads))
+    for name, one in found.pictures.mean.items():
+        inside = ("-",) * 3 if one.inside is None else _cells(one.inside)
+        table.add_row(name.replace("_", " "), *_cells(one.whole), *inside)
+    result_console().print(table)
+    texture = "" if found.texture is None else ", texture {}x{}".format(*found.texture)
+    print(f"mesh:     {found.faces:,} faces{texture}")
+    if found.pictures.silhouette is not None:
+        print(f"outline:  {found.pictures.silhouette:.1%} of both silhouettes in common")
+    if found.seams is not None:
+        steps = found.seams
+        print(
+            f"seams:    colours step by {255 * steps.across:.1f} of 255 across them, by "
+            f"{255 * steps.inside:.1f} inside charts: {steps.ratio:.2f} times as far"
+        )
+    if found.uvs is not None:
+        uvs = found.uvs
+        print(
+            f"uvs:      {uvs.charts} charts, {uvs.use:.0%} of the square, stretch "
+            f"{uvs.stretch:.2f}, {uvs.overlaps} overlaps, {uvs.mirrored} mirrored"
+        )
 
 
 def _cells(one: ImageMetrics) -> tuple[str, str, str]:

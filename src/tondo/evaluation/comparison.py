@@ -46,24 +46,40 @@ def side_by_side(truth: Tensor, render: Tensor, mask: Tensor | None, title: str)
         mask: [H, W] bool, where a comparison makes sense, or None.
         title: one line, cut off where it does not fit.
     """
-    times = max(1, math.ceil(_LEAST_PANEL / truth.shape[1]))
+    pictures = (("photo", truth), ("render", render))
+    return in_a_row(pictures, error_map(truth, render, mask), title)
+
+
+def in_a_row(pictures: Sequence[tuple[str, Tensor]], errors: Tensor, title: str) -> Tensor:
+    """[H', W', 3] uint8: pictures with their names and an error map with its scale, below a line of
+    text.
+
+    Args:
+        pictures: names and [H, W, 3] float sRGB 0..1, at least one; small ones are enlarged by a
+            whole number.
+        errors: [H, W, 3], from `error_map`.
+        title: one line, cut off where it does not fit.
+    """
+    names = [*(name for name, _ in pictures), "error"]
+    times = max(1, math.ceil(_LEAST_PANEL / errors.shape[1]))
     panels = [
         Image.fromarray(panel.numpy()).resize(
             (panel.shape[1] * times, panel.shape[0] * times), Image.Resampling.NEAREST
         )
-        for panel in (eight_bits(truth), eight_bits(render), error_map(truth, render, mask))
+        for panel in (*(eight_bits(picture) for _, picture in pictures), errors)
     ]
     width, height = panels[0].size
     top = 2 * (_TEXT + _MARGIN) + _MARGIN
+    right = len(panels) * (width + _MARGIN)
     scale_width = 3 * _TEXT + 2 * _MARGIN
-    page = Image.new("RGB", (3 * (width + _MARGIN) + scale_width, top + height + _MARGIN), _PAPER)
+    page = Image.new("RGB", (right + scale_width, top + height + _MARGIN), _PAPER)
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(_TEXT)
     draw.text((_MARGIN, _MARGIN // 2), _cut(title, font, page.width - _MARGIN), _INK, font)
-    for i, (panel, name) in enumerate(zip(panels, ("photo", "render", "error"), strict=True)):
+    for i, (panel, name) in enumerate(zip(panels, names, strict=True)):
         left = _MARGIN + i * (width + _MARGIN)
         draw.text((left, _TEXT + _MARGIN), name, _INK, font)
         page.paste(panel, (left, top))
-    _draw_scale(page, draw, font, 3 * (width + _MARGIN) + _MARGIN, top, height)
+    _draw_scale(page, draw, font, right + _MARGIN, top, height)
     return torch.from_numpy(np.array(page))
 
 

@@ -63,13 +63,23 @@ def composited(photo: Photo, background: Tensor) -> Tensor:
     return image * alpha + background * (1 - alpha)
 
 
-def compare(photo: Photo, background: Tensor, render: Tensor) -> ImageMetrics:
-    """Measure a render [H, W, 3] float against `photo` on `background` [3], where valid."""
+def compare(
+    photo: Photo, background: Tensor, render: Tensor, within: Tensor | None = None
+) -> ImageMetrics:
+    """Measure a render [H, W, 3] float against `photo` on `background` [3], where valid and, if it
+    is given, `within` [H, W] bool.
+
+    Raises:
+        ValueError: there is nothing to compare.
+    """
     truth = composited(photo, background)
+    mask = photo.valid
+    if within is not None:
+        mask = within if mask is None else within & mask
     return ImageMetrics(
-        psnr=psnr(truth, render, photo.valid),
-        ssim=ssim(truth, render, photo.valid),
-        perceptual=perceptual_distance(truth, render, photo.valid),
+        psnr=psnr(truth, render, mask),
+        ssim=ssim(truth, render, mask),
+        perceptual=perceptual_distance(truth, render, mask),
     )
 
 
@@ -115,7 +125,7 @@ def evaluate_pictures(
         progress(done)
     if out_dir is not None:
         write_png(out_dir / "contact_sheet.png", contact_sheet(pairs, titles))
-    return ReconstructionMetrics(_mean(list(found.values())), found)
+    return ReconstructionMetrics(mean_of(list(found.values())), found)
 
 
 def evaluate_points(ours: Tensor, truth: Tensor, threshold: float) -> GeometryMetrics:
@@ -144,6 +154,7 @@ def metrics_json(metrics: ReconstructionMetrics) -> dict[str, Any]:
     }
 
 
-def _mean(found: Sequence[ImageMetrics]) -> ImageMetrics:
+def mean_of(found: Sequence[ImageMetrics]) -> ImageMetrics:
+    """The mean of at least one."""
     rows = torch.tensor([[m.psnr, m.ssim, m.perceptual] for m in found], dtype=torch.float64)
     return ImageMetrics(*rows.mean(dim=0).tolist())

@@ -1,4 +1,4 @@
-"""`tondo evaluate`: a scene against photos it has not seen, or its mesh against a scan."""
+"""`tondo evaluate`: a scene or its mesh against photos it has not seen, or against a scan."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from tondo.cli.arguments import Flag, Typed, Verb, color
 @dataclass(frozen=True)
 class Command:
     """Measure PSNR, SSIM and perceptual distance on held-out photos, with side-by-side pictures;
-    with --mesh chamfer distance and F-score. Of a run of `tondo train`: Fréchet and kernel
+    with --as-mesh the same of its textured mesh, beside the scene; with --mesh chamfer distance and
+    F-score. Of a run of `tondo train`: Fréchet and kernel
     distance, precision, recall, diversity and 3D checks. Results go to metrics.json.
 
     Attributes:
         run: a run, .safetensors, splat .ply or generator
-        output: folder for pictures and metrics.json; None: RUN and RUN/renders/evaluate
+        output: folder for pictures and metrics.json; None: RUN and RUN/renders/evaluate, or
+            RUN/renders/as_mesh
         options: what is measured
     """
 
@@ -29,12 +31,14 @@ class Command:
 def run(command: Command, typed: Typed) -> None:
     """Measure what was asked for and print it. Raises TondoError."""
     from tondo.api.evaluate import evaluate
-    from tondo.cli.measured import print_generator, print_photos, print_surface
+    from tondo.cli.measured import print_as_mesh, print_generator, print_photos, print_surface
 
     with typed.screen() as screen:
         found = evaluate(command.run, command.options, output=command.output, watch=screen.watch)
     if found.photos is not None:
         print_photos(found.photos)
+    if found.as_mesh is not None:
+        print_as_mesh(found.as_mesh)
     if found.surface is not None:
         print_surface(found.surface)
         if found.surface.hint:
@@ -56,6 +60,7 @@ VERB = Verb(
         "source": Flag(metavar="PHOTOS"),
         "mesh": Flag(metavar="TRUTH"),
         "ours": Flag(metavar="FILE"),
+        "texture": Flag(metavar="SIZE"),
     },
     {"surface": "the surface against a true one"},
 )
