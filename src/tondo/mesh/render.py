@@ -174,9 +174,15 @@ def _textured(
     colors = torch.empty(len(face), 3)
     for k in level.unique().tolist():
         chosen = (level == k).nonzero()[:, 0]
-        height, width = mips[k].shape[:2]
-        colors[chosen] = bilinear(mips[k], uvs[chosen] * torch.tensor([width, height])) / 255
+        colors[chosen] = sampled(mips[k], uvs[chosen])
     return colors
+
+
+def sampled(image: Tensor, uvs: Tensor) -> Tensor:
+    """[M, X] float32 0..1, bilinear, of an image [H, W, X] uint8 at uvs [M, 2], as
+    `TexturedMesh.uvs`."""
+    height, width = image.shape[:2]
+    return bilinear(image, uvs * torch.tensor([width, height])) / 255
 
 
 def _levels(model: TexturedMesh, camera: Camera, count: int) -> Tensor:

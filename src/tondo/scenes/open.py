@@ -23,10 +23,11 @@ from tondo.geometry.look_at import look_at, perpendicular
 from tondo.geometry.placement import unit_of
 from tondo.geometry.up import as_text, cameras_up
 from tondo.geometry.up import settled_up as settled_by_cameras
-from tondo.io.models.mesh_files import UP_AXES, Frame, read_world_mesh
+from tondo.io.models.mesh_files import UP_AXES, Frame, in_world, read_world_mesh
 from tondo.io.models.mesh_frames import read_offset, read_up, says_world
 from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
+from tondo.io.models.textured_files import TEXTURED, read_textured
 from tondo.mesh.render import render_mesh
 from tondo.runs.run_directory import RunDirectory, is_finished, open_run, read_config
 from tondo.scenes.render import render
@@ -138,7 +139,11 @@ def open_shown(
 
 def read_model(path: Path, frame: Frame | None, up: Tensor) -> Mesh | TexturedMesh:
     """As `read_world_mesh`, with the file's texture, if it has one. Raises InputError."""
-    return read_world_mesh(path, frame, up)
+    if path.suffix.lower() not in TEXTURED:
+        return read_world_mesh(path, frame, up)
+    mesh, uvs, texture = read_textured(path)
+    mesh = in_world(mesh, path, frame, up)
+    return mesh if uvs is None or texture is None else TexturedMesh(mesh, uvs, texture)
 
 
 def mesh_of(model: Mesh | TexturedMesh) -> Mesh:

@@ -35,16 +35,16 @@ def photos_of_run(
         InputError: they are gone or cannot be read, or the run's config is damaged.
     """
     config = read_config(run)
+    size, holdout = (whole_number(config, key) for key in ("max_size", "holdout"))
     place = Path(source) if source is not None else _source(run.path, config)
     if not place.exists():
         raise InputError(
             f"the photos of this run were at {place}, where nothing is now: "
             "give their place as `source`, or a transforms.json as `cameras`"
         )
-    holdout = whole_number(config, "holdout")
     found = load_photos(
         place,
-        max_size=max_size or whole_number(config, "max_size"),
+        max_size=max_size or size,
         holdout=HOLDOUT if holdout is None else holdout,
         load_points=False,
         masks=masks or choice_after(masks_of(config), prepared="posed" in config),
