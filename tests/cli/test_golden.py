@@ -51,7 +51,7 @@ def test_messages_below_the_command_line_name_no_flags() -> None:
         (["reconstruct", "{0}", "-o", "{0}/run", "--max-size", "0"], "--max-size must be at"),
         (["reconstruct", "{0}", "-o", "{0}/run", "--masks", "odd"], "--masks must be auto, none"),
         (["train", "{0}", "-o", "{0}/run", "--lora", "4"], "say which with --from"),
-        (["evaluate", "{0}", "--threshold", "1"], "--ours and --threshold go with --mesh"),
+        (["evaluate", "{0}", "--threshold", "1"], "--threshold goes with --mesh"),
         (["train", "{0}", "-o", "{0}/run", "--resume", "--force"], "--resume goes on with a run"),
     ],
 )
