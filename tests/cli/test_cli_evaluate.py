@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_scene import HEIGHT, WIDTH, ring, small_scene, write_photos, write_transforms
 
 from tondo.cli.main import main
 from tondo.data.mesh import Mesh
+from tondo.data.splats import Exposures
 from tondo.io.images import image_size
 from tondo.io.models.mesh_files import write_mesh
 from tondo.io.models.ply import write_splats
@@ -99,6 +101,64 @@ def test_photos_that_moved(
     assert metrics_of(run.path).keys() == {"train_seconds", "steps", "splats", "peak_memory_mb"}
     assert main(["evaluate", str(run.path), "--source", str(moved)]) == 0
     assert metrics_of(run.path)["test"]["images"] == 2
+
+
+def test_the_textured_mesh_on_photos(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = new_run(tmp_path, photos)
+    argv = ["evaluate", str(run.path), "--as-mesh", "--resolution", "40"]
+    assert main([*argv, "--faces", "400", "--texture", "128"]) == 0
+    out = capsys.readouterr().out
+    assert "mean of 2" in out
+    assert "texture 128x128" in out
+    found = metrics_of(run.path)
+    assert found["train_seconds"] == 12.5
+    assert "test" not in found, "the scene alone was not asked for"
+    found = found["as_mesh"]
+    assert 300 < found["faces"] <= 400
+    assert found["texture"] == [128, 128]
+    assert found["images"] == 2
+    assert found["measured_on"] == f"held-out photos of {photos}"
+    assert found["silhouette_iou"] is None, "the photos have no alpha"
+    psnr = {k: found[k]["psnr"] for k in ("textured_mesh", "vertex_colors", "splats")}
+    assert psnr["splats"] > 50
+    assert 50 > psnr["textured_mesh"] > psnr["vertex_colors"] > 12
+    assert found["textured_mesh"]["inside"]["psnr"] > found["vertex_colors"]["inside"]["psnr"]
+    assert found["uvs"]["overlaps"] == found["uvs"]["mirrored"] == 0
+    assert 0 < found["seams"]["ratio"] < 3
+    assert set(found["per_image"]) == {"images/000.png", "images/008.png"}
+    pictures = run.renders_dir / "as_mesh"
+    assert sorted(p.name for p in pictures.iterdir()) == ["000.png", "008.png", "contact_sheet.png"]
+
+
+def test_a_mesh_of_ones_own_on_photos(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As bright as a photo from there would be, as the scene is."""
+    run = new_run(tmp_path, photos)
+    cameras = torch.stack([camera.viewmat for camera in ring()])
+    darker = Exposures(cameras, (0.5 * torch.eye(3, 4)).expand(9, 3, 4).contiguous())
+    save_scene(run.scene_path, replace(small_scene(), exposures=darker))
+    path = tmp_path / "ball.ply"
+    write_mesh(path, sphere(1.0, (0.5, 0, 0)), torch.tensor([0.0, 0, 1]), "world")
+    argv = ["evaluate", str(run.path), "--as-mesh", "--ours", str(path)]
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert "vertex colors" in out
+    assert "textured" not in out
+    found = metrics_of(run.path)["as_mesh"]
+    assert (found["texture"], found["seams"], found["uvs"]) == (None, None, None)
+    picture = np.asarray(Image.open(run.renders_dir / "as_mesh" / "000.png"))
+    width = (picture.shape[1] - 54) // 4  # photo, vertex colours, splats, errors, scale
+    corner = picture[60:64, 12 + width : 30 + width]
+    assert np.abs(corner.astype(int) - 128).max() < 3, "a white background of half the brightness"
+    assert abs(found["splats"]["psnr"] - found["vertex_colors"]["psnr"]) < 3
+    for extra in (["--faces", "9"], ["--texture", "64"]):
+        assert main([*argv, *extra]) == 2
+        assert "leave out --ours" in capsys.readouterr().err
+        assert main(["evaluate", str(run.path), *extra]) == 2
+        assert "go with --as-mesh" in capsys.readouterr().err
 
 
 def test_prepared_photos_inside_the_run(tmp_path: Path, photos: Path) -> None:

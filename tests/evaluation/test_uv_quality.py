@@ -154,7 +154,7 @@ def demo_mesh() -> Mesh:
 def with_an_edge_of_four_faces() -> Mesh:
     """Two boxes that touch along an edge, welded there."""
     a = trimesh.creation.box().subdivide()
-    corners = np.concatenate([a.vertices, a.vertices + [1, 1, 0]])
+    corners = np.concatenate([a.vertices, a.vertices + np.array([1, 1, 0])])
     both = trimesh.Trimesh(corners, np.concatenate([a.faces, a.faces + len(a.vertices)]))
     both.merge_vertices()
     return of(both)
