@@ -12,6 +12,7 @@ from tondo.api.options import LiftOptions
 from tondo.errors import OptionError, OutputError
 from tondo.gan.files.open_generator import open_generator
 from tondo.gan.inversion.lift import Lifted, lift_photo, report_json
+from tondo.gan.inversion.photograph import pictures_of
 from tondo.gan.objects.contact_sheet import views
 from tondo.gan.sampling.write import write_model
 from tondo.geometry.pose_prior import PosePrior
@@ -69,7 +70,8 @@ def lift(
         watch.note("no encoder beside this generator yet: training one (about a minute, once)")
     lifted = lift_photo(opened, photo, (options.latent_steps, options.tuning_steps), watch.stage)
     if output is not None:
-        write_model([output], lifted.model, lifted.generator.shape, options.texture, watch)
+        shape, pictures = lifted.generator.shape, pictures_of(lifted, photo)
+        write_model([output], lifted.model, shape, options.texture, watch, photographs=pictures)
         write_png(output.with_suffix(SHEET), _sheet(lifted, opened.trained.priors))
         write_json(output.with_suffix(REPORT), report_json(lifted, photo, str(generator)))
     return lifted

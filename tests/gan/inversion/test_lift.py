@@ -11,7 +11,7 @@ import torch
 import trimesh
 from PIL import Image
 
-from tiny_generators import tiny_run, tiny_trained
+from tiny_generators import photo_of_sample, tiny_run, tiny_trained
 from tondo.cli.main import main
 from tondo.errors import InputError
 from tondo.gan.files.generator_file import fingerprint
@@ -28,20 +28,9 @@ from tondo.gan.inversion.encoder import (
 )
 from tondo.gan.inversion.fit_latent import Pose
 from tondo.gan.inversion.lift import encoder_of
-from tondo.gan.objects.render import render_styles
 from tondo.geometry.look_at import cameras_at
 from tondo.io.images import image_size, write_png
 from tondo.io.models.mesh_files import read_mesh
-
-
-def photo_of_sample(path: Path) -> Path:
-    """What a camera sees of a sample, as a photo on white."""
-    generator = tiny_trained().generator
-    viewmats, Ks = cameras_at(torch.tensor([[0.7, 0.1, 0.0]]), 20.0, 5.8, 96)
-    z = torch.randn(1, 8, generator=torch.Generator().manual_seed(77))
-    rendered, _ = render_styles(generator, generator.styles(z), viewmats, Ks, 96)
-    write_png(path, rendered.images[0])
-    return path
 
 
 def test_six_numbers_make_a_rotation_and_its_rows_give_it_back() -> None:

@@ -50,8 +50,10 @@ def textured(
     """
     pixels = max(LEAST_PIXELS, shape.size)
     pictures = views_around(scene, pixels, shape.size)
-    size = texture_size(mesh, pictures) if options.size == "auto" else options.size
+    size = options.size
     assert size != "none"
+    if size == "auto":
+        size = texture_size(mesh, photographs or pictures)
     return with_texture(
         mesh,
         photographs,
