@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import ROOT, load
+from texture_table import texture_page
 from tondo.io.atomic import write_text
 
 BEGIN = "<!-- benchmarks: begin (written by benchmarks/table.py) -->"
@@ -446,6 +447,9 @@ def page() -> str:
     ):
         results = load(name)
         parts.append(make(results) if results else f"## {name}\n\nNot measured yet.\n")
+    texture = load("texture")
+    if texture is not None:
+        parts.append(texture_page(texture, table, where(texture)))
     return "\n".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from tondo.io.models.mesh_files import (
 )
 from tondo.io.models.ply import holds_faces, read_points
 from tondo.mesh.options import MeshOptions
-from tondo.mesh.render import render_mesh
+from tondo.mesh.render import mipmaps, render_mesh
 from tondo.mesh.sample import sample_surface
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views, visible_points
@@ -181,11 +181,19 @@ def mesh_json(found: MeshMetrics) -> dict[str, Any]:
         "faces": found.faces,
         "texture": found.texture,
         "images": len(pictures.per_image),
-        **_rows(pictures.mean),
+        **mesh_json_rows(pictures.mean),
         "silhouette_iou": pictures.silhouette,
         "seams": found.seams and {**asdict(found.seams), "ratio": found.seams.ratio},
         "uvs": found.uvs and asdict(found.uvs),
-        "per_image": {name: _rows(one) for name, one in pictures.per_image.items()},
+        "per_image": {name: mesh_json_rows(one) for name, one in pictures.per_image.items()},
+    }
+
+
+def mesh_json_rows(found: Mapping[str, Likeness]) -> dict[str, Any]:
+    """Rows of `MeshPictures` as they stand in metrics.json."""
+    return {
+        name: {**asdict(one.whole), "inside": one.inside and asdict(one.inside)}
+        for name, one in found.items()
     }
 
 
@@ -257,14 +265,6 @@ def _points_on(mesh: Mesh, count: int, path: Path) -> Tensor:
         raise InputError(f"{path}: {error}") from error
 
 
-def _rows(found: Any) -> dict[str, Any]:
-    return {name: _row(one) for name, one in found.items()}
-
-
-def _row(one: Likeness) -> dict[str, Any]:
-    return {**asdict(one.whole), "inside": one.inside and asdict(one.inside)}
-
-
 def _model(
     opened: OpenedScene, options: EvaluateOptions, cameras: Sequence[Camera], watch: Watch
 ) -> Mesh | TexturedMesh:
@@ -300,9 +300,10 @@ def with_vertex_colors(
 def picture_of(scene: Scene | FieldScene, model: Mesh | TexturedMesh) -> Picture:
     """What renders a mesh as `render(..., exposed=True)` renders its scene: with the scene's
     background, as bright as a photo from there would be."""
+    mips = mipmaps(model.texture.color) if isinstance(model, TexturedMesh) else ()
 
     def picture(camera: Camera) -> Tensor:
-        color = render_mesh(model, camera, scene.background).color
+        color = render_mesh(model, camera, scene.background, mips=mips).color
         if scene.exposures is None:
             return color
         matrix = predicted_exposure(scene.exposures, camera.viewmat)

@@ -23,6 +23,6 @@ def bilinear(image: Tensor, pixels: Tensor) -> Tensor:
     right = (column + 1).clamp_max(width - 1)
     above, below = row * width, (row + 1).clamp_max(height - 1) * width
     flat = image.reshape(-1, image.shape[-1])
-    top = torch.lerp(flat[above + column].float(), flat[above + right].float(), x)
-    bottom = torch.lerp(flat[below + column].float(), flat[below + right].float(), x)
-    return torch.lerp(top, bottom, y)
+    four = (above + column, above + right, below + column, below + right)
+    a, b, c, d = (flat.index_select(0, place).float() for place in four)  # faster than indexing
+    return torch.lerp(torch.lerp(a, b, x), torch.lerp(c, d, x), y)

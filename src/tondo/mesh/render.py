@@ -45,6 +45,7 @@ def render_mesh(
     *,
     samples: int = SAMPLES,
     with_normals: bool = False,
+    mips: Sequence[Tensor] = (),
 ) -> View:
     """One picture of a mesh as `camera` sees it, unlit: its texture, the colours of its vertices,
     or grey. Both sides of a face are shown.
@@ -53,11 +54,13 @@ def render_mesh(
         background: [3] sRGB 0..1.
         samples: along each side of a pixel, whose mean it is.
         with_normals: fill `View.normals` too, with the faces'.
+        mips: `mipmaps` of the texture, for many pictures; made here if there are none.
 
     Returns:
         The picture. Depth is the mean over the covered samples, alpha their share.
     """
-    mips = mipmaps(model.texture.color) if isinstance(model, TexturedMesh) else ()
+    if isinstance(model, TexturedMesh):
+        mips = mips or mipmaps(model.texture.color)
     rows = max(1, _AT_ONCE // (samples * samples * camera.width))
     bands = [
         _band(model, _part(camera, top, rows), background, samples, with_normals, mips)
@@ -138,7 +141,7 @@ def _weights(mesh: Mesh, camera: Camera, face: Tensor, pixel: Tensor) -> Tensor:
     column, line = pixel % camera.width, pixel // camera.width
     at = torch.stack([column, line], dim=1).double() + 0.5 - place[row]
     u, v = at.float().split(1, dim=1)
-    slopes = slopes[row]
+    slopes = slopes.index_select(0, row)
     volumes = slopes[..., 0] * u + slopes[..., 1] * v
     volumes[:, 0] += 1
     # a face seen from the edge has no volumes that mean anything
@@ -169,7 +172,7 @@ def _textured(
 ) -> Tensor:
     """[M, 3] sRGB 0..1 of places in faces [M], each from the finest copy of the texture whose
     texels are not smaller than half of the camera's pixels."""
-    uvs = (model.uvs[face] * weights[..., None]).sum(dim=1)
+    uvs = (model.uvs.index_select(0, face) * weights[..., None]).sum(dim=1)
     level = _levels(model, camera, len(mips))[face]
     colors = torch.empty(len(face), 3)
     for k in level.unique().tolist():

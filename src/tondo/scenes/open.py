@@ -28,7 +28,7 @@ from tondo.io.models.mesh_frames import read_offset, read_up, says_world
 from tondo.io.models.ply import read_splat_file
 from tondo.io.models.scene import load_scene
 from tondo.io.models.textured_files import TEXTURED, read_textured
-from tondo.mesh.render import render_mesh
+from tondo.mesh.render import mipmaps, render_mesh
 from tondo.runs.run_directory import RunDirectory, is_finished, open_run, read_config
 from tondo.scenes.render import render
 from tondo.scenes.source import source_of
@@ -260,9 +260,10 @@ def _shown_mesh(
     behind = torch.tensor(background or (0.0, 0.0, 0.0))
     axis = "z" if says_world(path) else UP_AXES[path.suffix.lower()]
     known = up or read_up(path)
+    mips = mipmaps(model.texture.color) if isinstance(model, TexturedMesh) else ()
 
     def view(camera: Camera, *, with_normals: bool = False, exposed: bool = False) -> View:
-        return render_mesh(model, camera, behind, with_normals=with_normals)
+        return render_mesh(model, camera, behind, with_normals=with_normals, mips=mips)
 
     def settled(cameras: Sequence[Camera]) -> tuple[Tensor, str | None]:
         if known is not None:
