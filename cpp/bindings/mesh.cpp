@@ -1,6 +1,7 @@
-// Bindings of depth fusion and of depth pictures of meshes.
+// Bindings of depth fusion, of depth pictures of meshes, and of colours of surfaces from pictures.
 #include "bindings.h"
 
+#include "tondo/mesh/gather_view.h"
 #include "tondo/mesh/mesh_depth.h"
 #include "tondo/mesh/tsdf.h"
 
@@ -37,9 +38,48 @@ void mesh_depth(F3 vertices, Faces faces, float near, FMap depth, FaceMap face) 
                     depth.data(), face.data());
 }
 
+using Flags = Array<uint8_t, nb::shape<-1>>;
+using UseMap = Array<uint8_t, nb::shape<-1, -1>>;
+using Image = Array<uint8_t, nb::shape<-1, -1, 3>>;
+using Row = Array<int64_t, nb::shape<-1>>;
+using F3x4 = Array<float, nb::shape<3, 4>>;
+using SurfaceTuple = std::tuple<F3, F3, Row, Flags>;
+using ViewTuple = std::tuple<F4x4, F3x3, FMap, UseMap, Image, F3x4>;
+using RuleTuple = std::tuple<float, float, float, float, float>;
+
+void gather_view(const SurfaceTuple& surface, const ViewTuple& view, const RuleTuple& rule,
+                 Maybe<F3> mean, F3 total, F1 weights) {
+  const auto& [points, normals, face, facing] = surface;
+  const auto& [viewmat, K, front, use, image, unexposed] = view;
+  const size_t count = points.shape(0), height = image.shape(0), width = image.shape(1);
+  need(normals.shape(0) == count && face.shape(0) == count && total.shape(0) == count &&
+           weights.shape(0) == count && (!mean || mean->shape(0) == count),
+       "points, normals, face, mean, total, weights");
+  need(height > 0 && width > 0 && use.shape(0) == height && use.shape(1) == width, "use, image");
+  const size_t scale = front.shape(0) / height;
+  need(scale > 0 && front.shape(0) == scale * height && front.shape(1) == scale * width,
+       "front, image");
+  for (size_t i = 0; i < count; ++i)
+    need(face(i) >= 0 && face(i) < static_cast<int64_t>(facing.shape(0)),
+         "a point is on a face that is not there");
+  const auto [power, flat, faint, slack, tolerance] = rule;
+  const tondo::SurfacePoints on{points.data(), normals.data(), face.data(),
+                                static_cast<int64_t>(count), facing.data()};
+  const tondo::ViewMaps from{viewmat.data(),   K.data(),
+                             front.data(),     use.data(),
+                             image.data(),     unexposed.data(),
+                             static_cast<int64_t>(width), static_cast<int64_t>(height),
+                             static_cast<int64_t>(scale)};
+  nb::gil_scoped_release release;
+  tondo::gather_view(on, from, {power, flat, faint, slack, tolerance}, data_or_null(mean),
+                     total.data(), weights.data());
+}
+
 }  // namespace
 
 void bind_mesh(nb::module_& m) {
+  m.def("gather_view", &gather_view, "surface"_a, "view"_a, "rule"_a, "mean"_a.none(), "total"_a,
+        "weights"_a);
   m.def("mesh_depth", &mesh_depth, "vertices"_a, "faces"_a, "near"_a, "depth"_a, "face"_a);
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);

@@ -97,6 +97,23 @@ def field_forward(
 ) -> None: ...
 def fma_peak(threads: int) -> float: ...
 def gather_peak(threads: int, bytes: int) -> float: ...
+def gather_view(
+    surface: tuple[
+        Annotated[F32, "*, 3"], Annotated[F32, "*, 3"], Annotated[I64, "*"], Annotated[U8, "*"]
+    ],
+    view: tuple[
+        Annotated[F32, "4, 4"],
+        Annotated[F32, "3, 3"],
+        Annotated[F32, "*, *"],
+        Annotated[U8, "*, *"],
+        Annotated[U8, "*, *, 3"],
+        Annotated[F32, "3, 4"],
+    ],
+    rule: tuple[float, float, float, float, float],
+    mean: Annotated[F32, "*, 3"] | None,
+    total: Annotated[F32, "*, 3"],
+    weights: Annotated[F32, "*"],
+) -> None: ...
 def hash_field(
     tables: Annotated[F32, "*, *, *"],
     resolutions: Annotated[I32, "*"],

@@ -1,5 +1,4 @@
-"""Pictures that a mesh's texture is taken from: the photographs of a run, and renders of its scene.
-"""
+"""Pictures that a mesh takes its texture from: the photographs of a run, and renders of its scene."""
 
 from __future__ import annotations
 
@@ -22,14 +21,15 @@ from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.distil import straight
 from tondo.scenes.open import OpenedScene
 from tondo.scenes.photographs import photos_of_run
-from tondo.scenes.render import render
 from tondo.scenes.to_mesh import cameras_around, surface_view
 from tondo.texture.bake import Picture
 from tondo.texture.make import TextureFacts, with_texture
 from tondo.texture.options import TextureOptions
 
 AROUND, AROUND_SIZE = 48, 400  # renders from all around, and their size in pixels; chosen
-IN_FRONT = 0.03  # share of the distance by which a render may show something before the mesh; chosen
+IN_FRONT = (
+    0.03  # share of the distance by which a render may show something before the mesh; chosen
+)
 
 
 def photographs(
@@ -131,4 +131,3 @@ def renders(scene: Scene | FieldScene, mesh: Mesh, watch: Watch = SILENT) -> lis
         coverage = view.alpha * shown
         found.append(Picture(camera, (own[..., :3] * 255).round().byte(), coverage))
     return found
-

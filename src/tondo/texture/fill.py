@@ -27,9 +27,7 @@ def filled_from_nearest(points: Tensor, colors: Tensor, known: Tensor) -> Tensor
     return out
 
 
-def picture_of(
-    texels: Texels, values: Tensor, mesh: Mesh, uvs: Tensor, padding: int
-) -> Tensor:
+def picture_of(texels: Texels, values: Tensor, mesh: Mesh, uvs: Tensor, padding: int) -> Tensor:
     """[S, S, X] float32: values [T, X] at their texels; within `padding` texels of a chart what
     lies on the surface across the seam; farther away what mipmaps need.
 
@@ -41,9 +39,7 @@ def picture_of(
     flat[texels.index] = values
     inside = torch.zeros(size * size, dtype=torch.bool)
     inside[texels.index] = True
-    away, nearest = distance_transform_edt(
-        ~inside.view(size, size).numpy(), return_indices=True
-    )
+    away, nearest = distance_transform_edt(~inside.view(size, size).numpy(), return_indices=True)
     away, nearest = torch.from_numpy(away).flatten(), torch.from_numpy(nearest).flatten(1)
     around = ((away > 0) & (away <= padding)).nonzero()[:, 0]
     if len(around):

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
+from tondo.mesh.render import surface_samples
 from tondo.runs.watch import SILENT, Watch
 from tondo.texture.bake import OPAQUE, Picture
-from tondo.mesh.render import surface_samples
 
 SWEEPS = 2  # more overfit (docs/notes/texture.md)
 DAMPING = 0.3  # of a step; the trial's
