@@ -38,11 +38,27 @@ for layer in thing.data.color_attributes:
         owner = [loop.vertex_index for loop in thing.data.loops]
     for i, vertex in enumerate(owner):
         colors[vertex] = list(layer.data[i].color_srgb)
+images = {}  # what each picture is for, by the socket of the material that it reaches
+for slot in thing.material_slots:
+    for node in slot.material.node_tree.nodes:
+        if node.type == "TEX_IMAGE" and node.image is not None:
+            ends, left = [], [node]
+            while left:
+                for link in (link for out in left.pop().outputs for link in out.links):
+                    ends.append(link.to_socket.name)
+                    left.append(link.to_node)
+            images[node.image.name] = {"size": list(node.image.size), "ends": ends,
+                                       "space": node.image.colorspace_settings.name}
+layer = thing.data.uv_layers.active
 import bmesh
 whole = bmesh.new()
 whole.from_mesh(thing.data)
 print("RESULT" + json.dumps({"points": points, "faces": len(thing.data.polygons),
                              "volume": whole.calc_volume(signed=True),
+                             "materials": len(thing.material_slots), "images": images,
+                             "uv_layers": len(thing.data.uv_layers),
+                             "uvs": [list(one.uv) for one in layer.data] if layer else [],
+                             "loops": [loop.vertex_index for loop in thing.data.loops],
                              "open": sum(not edge.is_manifold for edge in whole.edges),
                              "colors": [colors[i] for i in sorted(colors)]}))
 """

@@ -15,8 +15,8 @@ SKIPS = {
     "needs the shared photos": 7,
     "needs node and npm": 6,
     "npm could not fetch gltf-validator": 6,
-    "needs Blender": 5,
-    "this Blender has no numpy": 5,
+    "needs Blender": 7,
+    "this Blender has no numpy": 7,
     "needs /proc": 1,  # macOS
     "only Linux tells it": 1,
     "torch's threads: Linux alone": 3,

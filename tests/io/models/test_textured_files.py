@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_mesh_files import FUZZ, Z_UP, glb_parts
 
+from blender import in_blender
 from khronos import khronos_report
 from textured_cube import HEIGHT, SIDES, WIDTH, flat_tangents, textured_cube
 from tondo.data.similarity import Similarity
@@ -363,6 +364,25 @@ def test_polygons_strips_and_nodes_are_read(tmp_path: Path) -> None:
     # the cube is 1 x 2 x 3; its x, twice as long, becomes y, and its y becomes -x
     assert np.allclose(mesh.vertices.amin(dim=0), [8, 0, 0], atol=1e-5)
     assert np.allclose(mesh.vertices.amax(dim=0), [10, 2, 3], atol=1e-5)
+
+
+@every_format
+def test_blender_shows_the_texture_where_it_belongs(tmp_path: Path, suffix: str) -> None:
+    model = textured_cube(maps=True)
+    path = tmp_path / f"a cube{suffix}"
+    write_textured(path, model, Z_UP, tangents=flat_tangents)
+    found = in_blender(path)
+    assert (found["materials"], found["uv_layers"], found["faces"]) == (1, 1, 12)
+    spaces = {end: one["space"] for one in found["images"].values() for end in one["ends"]}
+    assert spaces["Base Color"] == "sRGB"
+    assert spaces.get("Normal") == ("Non-Color" if suffix == ".glb" else None)
+    assert {tuple(one["size"]) for one in found["images"].values()} == {(WIDTH, HEIGHT)}
+    # where Blender has a corner in space and in the texture (whose v is upwards there)
+    points = np.array(found["points"])[found["loops"]]
+    seen = np.concatenate([points, np.array(found["uvs"]) * [1, -1] + [0, 1]], axis=1)
+    corners = model.mesh.vertices[model.mesh.faces].reshape(-1, 3)
+    made = np.concatenate([corners.numpy(), model.uvs.reshape(-1, 2).numpy()], axis=1)
+    assert np.allclose(np.unique(seen.round(4), axis=0), np.unique(made.round(4), axis=0))
 
 
 def test_several_or_repeated_textures_are_refused(tmp_path: Path) -> None:

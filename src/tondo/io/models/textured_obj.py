@@ -102,6 +102,7 @@ def _material(path: Path, texture: Texture) -> bytes:
     lines = [_MARK.decode(), f"newmtl {material_name(path)}"]
     lines += ["Ka 1 1 1", "Kd 1 1 1", "Ks 0 0 0", "illum 1", f"map_Kd {path.stem}.png"]
     if texture.normals is not None:
+        # Blender knows map_Bump alone, and takes it for colours in sRGB, which bends all normals
         lines += ["# normals in tangent space, +Y up", f"norm {path.stem}_normal.png"]
     if texture.occlusion is not None:
         lines.append(f"# MTL has no word for ambient occlusion: {path.stem}_occlusion.png")
