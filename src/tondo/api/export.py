@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 
 from tondo.api.options import ExportOptions
+from tondo.api.retexture import check_textured_place, retextured
+from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Splats
@@ -88,6 +90,8 @@ def export(
     run, output = Path(run), Path(output)
     kind = _kind(output, options.kind)
     _check_place(output, run)
+    if kind == "mesh":
+        check_textured_place(output, options)
     opened = open_scene(run, up=options.up)
     for note in opened.notes:
         watch.note(note)
@@ -114,26 +118,40 @@ def _export_mesh(
         given = read_cameras(Path(options.cameras), scene.world_from_scene)
     around = cameras_around(scene.center, scene.radius * how.reach)
     cameras = given or photo_cameras(opened) or around
-    textured = options.texture.size != "none" and output.suffix.lower() in TEXTURED
-    plan = plan_mesh(scene, cameras, how)
-    _check_memory(volume_bytes(plan.box, how.resolution), how)
-    held_out = held_out_cameras(opened)
-    made = replace(how, faces=None) if textured else how
-    mesh = to_mesh(scene, cameras, made, plan=plan, held_out=held_out, watch=watch)
-    if not len(mesh.faces):
-        raise InputError(
-            f"no surface was found in {run}: what it shows is too transparent, or outside of "
-            f"the part that is looked at (`reach={how.reach:g}`)"
-        )
     up, note = settled_up(opened, given)
     if note is not None and options.frame == "format":
         watch.note(note)
+    if options.onto is not None:
+
+        def surface() -> Mesh:
+            return _surface(run, opened, cameras, replace(how, faces=None), watch)
+
+        done = retextured(opened, output, options, cameras, up, surface, watch)
+        return Exported(output, done[0], np.zeros(3), done[1])
+    textured = options.texture.size != "none" and output.suffix.lower() in TEXTURED
+    mesh = _surface(run, opened, cameras, replace(how, faces=None) if textured else how, watch)
     if not textured:
         return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
     few = simplify(mesh, how.faces or FACES)
     model, facts = texture_of_scene(opened, few, options.texture, watch, source=options.source)
     write_textured(output, model, up, options.frame)
     return Exported(output, model, np.zeros(3), facts)
+
+
+def _surface(
+    run: Path, opened: OpenedScene, cameras: list[Camera], how: MeshOptions, watch: Watch
+) -> Mesh:
+    """The mesh of a scene. Raises InputError where there is none, OptionError."""
+    plan = plan_mesh(opened.scene, cameras, how)
+    _check_memory(volume_bytes(plan.box, how.resolution), how)
+    held_out = held_out_cameras(opened)
+    mesh = to_mesh(opened.scene, cameras, how, plan=plan, held_out=held_out, watch=watch)
+    if not len(mesh.faces):
+        raise InputError(
+            f"no surface was found in {run}: what it shows is too transparent, or outside of "
+            f"the part that is looked at (`reach={how.reach:g}`)"
+        )
+    return mesh
 
 
 def _kind(output: Path, asked: Literal["mesh", "splats"] | None) -> Literal["mesh", "splats"]:

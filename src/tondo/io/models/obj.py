@@ -83,7 +83,8 @@ def parsed(text: str) -> Obj:
         elif head == "vt":
             uvs.append(words[1:3])
         elif head == "f":
-            polygons.append((number, len(points), len(uvs), words[1:]))
+            corners_of = line.partition("#")[0].split()[1:] if "#" in line else words[1:]
+            polygons.append((number, len(points), len(uvs), corners_of))
             materials.add(material)
         elif head == "usemtl":
             material = line.strip()[len(head) :].strip()

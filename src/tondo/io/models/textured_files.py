@@ -75,18 +75,32 @@ def write_levels(
     """As `write_textured`, of levels of detail that share the first one's texture: nodes of a GLB
     or objects of an OBJ, NAME_LOD0 with the first, NAME_LOD1 and so on. One alone is NAME."""
     path = Path(path)
-    first = models[0]
-    if not all(len(model.mesh.faces) for model in models):
-        raise ValueError("a mesh without faces cannot be written")
     turn = format_from_world(up, UP_AXES[path.suffix.lower()]) if frame == "format" else np.eye(3)
     words = frame_words(up.double().numpy() if frame == "format" else None)
-    stem = path.stem
+    _write(path, models, turn, words, tangents)
+
+
+def write_as_is(path: Path, model: TexturedMesh, words: str, tangents: Tangents | None) -> None:
+    """As `write_textured`, of a mesh in the file's axes, and their `words` (`mesh_frames`)."""
+    _write(path, [model], np.eye(3), words, tangents)
+
+
+def _write(
+    path: Path,
+    models: Sequence[TexturedMesh],
+    turn: np.ndarray,
+    words: str,
+    tangents: Tangents | None,
+) -> None:
+    first, stem = models[0], path.stem
+    if not all(len(model.mesh.faces) for model in models):
+        raise ValueError("a mesh without faces cannot be written")
     names = [f"{stem}_LOD{k}" for k in range(len(models))] if len(models) > 1 else [stem]
     named = list(zip(names, models, strict=True))
     if path.suffix.lower() == ".obj":
         parts = [_obj_part("_".join(name.split()), model, turn) for name, model in named]
-        digits = digits_of(parts[0].points)
-        write_obj_files(path, obj_text(path, parts, words, digits).encode("utf-8"), first.texture)
+        text = obj_text(path, parts, words, digits_of(parts[0].points))
+        write_obj_files(path, text.encode("utf-8"), first.texture)
         return
     if first.texture.normals is not None and tangents is None:
         raise ValueError("a GLB with a normal map needs `tangents`")
