@@ -37,11 +37,6 @@ def gather_view(
     if surface.points.device.type != "cpu":
         gather_view_torch(surface, view, rule, mean, total, weights)
         return
-    _native.gather_view(
-        tuple(x.contiguous() for x in surface),
-        tuple(x.contiguous() for x in view),
-        tuple(rule),
-        mean,
-        total,
-        weights,
-    )
+    on = SurfacePoints(*(x.contiguous() for x in surface))
+    of = ViewMaps(*(x.contiguous() for x in view))
+    _native.gather_view(on, of, rule, mean, total, weights)

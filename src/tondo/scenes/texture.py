@@ -1,4 +1,4 @@
-"""Pictures that a mesh takes its texture from: the photographs of a run, and renders of its scene."""
+"""Pictures to take a mesh's texture from: the photographs of a run, and renders of its scene."""
 
 from __future__ import annotations
 
