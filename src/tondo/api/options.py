@@ -135,7 +135,8 @@ class ExportOptions:
         source: where the photos of the run are, if they moved
         onto: mesh to put the texture on (.glb or .obj), such as an edited one, with its own UVs if
             it has some; None: the mesh that is made
-        frame_of_onto: axes of that file, as `frame`; None: what the file says, else world
+        frame_of_onto: axes of that file, as `frame`; None: what the file says, else those with
+            which it lies on the surface
         mesh: how the mesh is made
         texture: how it gets its texture, of .glb and .obj
     """

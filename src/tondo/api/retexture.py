@@ -22,7 +22,7 @@ from tondo.geometry.cameras import fitted
 from tondo.geometry.mesh import vertex_normals
 from tondo.io.models.file_mesh import welded
 from tondo.io.models.mesh_files import UP_AXES, Frame, format_from_world, in_scene, turned
-from tondo.io.models.mesh_frames import frame_words, read_up
+from tondo.io.models.mesh_frames import frame_words, read_up, says_world
 from tondo.io.models.onto_files import Onto, OwnMesh, read_own, write_onto
 from tondo.io.models.textured_files import TEXTURED
 from tondo.io.models.textured_obj import check_beside
@@ -35,6 +35,9 @@ from tondo.texture.make import TextureFacts
 from tondo.texture.own_uvs import check_uvs
 
 MOST_OFF = 0.02  # of its size, half of a mesh may be off the surface; simplified ones are 0.003
+# Of a mesh whose file says no axes those of its format are taken, as `export` writes them, unless
+# it is so many times farther off with them; chosen.
+NO_WORSE = 1.5
 _VIEWS, _VIEW_SIZE = 24, 200  # that tell where the surface is, and their pixels; chosen
 _POINTS = 4000  # of the mesh, that are measured; chosen
 
@@ -106,7 +109,7 @@ def retextured(
         uvs = uvs.clamp(0, 1)
     elif own.found.some_uvs:
         watch.note(f"some parts of {path.name} have no UVs: all of it is unwrapped")
-    placed = _placed(own, opened, options, cameras, up)
+    placed = _placed(own, opened, options, cameras, up, watch)
     if placed.off > MOST_OFF:
         raise InputError(
             f"{path} lies away from what the run shows: half of it is {placed.off:.0%} of its size "
@@ -144,16 +147,19 @@ def _placed(
     options: ExportOptions,
     cameras: Sequence[Camera],
     up: Tensor,
+    watch: Watch,
 ) -> Placed:
-    """The mesh in the scene, in the axes that it has by `frame_of_onto` or its own words; where
-    nothing says so, in those that bring it closest to the surface."""
+    """The mesh in the scene, by the axes that it has by `frame_of_onto` or its own words; where
+    nothing says so, by those that bring it close to the surface."""
     said = read_up(own.path)
-    frames: list[Frame] = ["world", "format"]
+    frames: list[Frame] = ["format", "world"]
     if options.frame_of_onto is not None:
         frames = [options.frame_of_onto]
-    elif said is not None:
-        frames = ["format"]
+    elif said is not None or says_world(own.path):
+        frames = ["world" if said is None else "format"]
     direction = up if said is None else torch.tensor(said)
+    if not float(triangle_areas(own.mesh).sum()) > 0:
+        raise InputError(f"{own.path} has no area: all of its faces are points or lines")
     surface = cKDTree(surface_points(opened.scene, cameras).numpy())
     found = []
     for frame in frames:
@@ -164,7 +170,17 @@ def _placed(
         mesh, became = welded(in_scene(mesh, opened.scene.world_from_scene))
         off = distance_off(mesh, surface)
         found.append(Placed(mesh, became, direction if frame == "format" else None, off))
-    return min(found, key=lambda one: one.off)
+    best = min(found, key=lambda one: one.off * (1 if one.up is not None else NO_WORSE))
+    if len(found) > 1 and best.off <= MOST_OFF:
+        which = "the world's" if best.up is None else "its format's"
+        watch.note(f"{own.path.name} does not say its axes: {which} fit (`frame_of_onto`)")
+    return best
+
+
+def triangle_areas(mesh: Mesh) -> Tensor:
+    """[F] float64."""
+    a, b, c = mesh.vertices[mesh.faces].double().unbind(1)
+    return 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=1)
 
 
 def distance_off(mesh: Mesh, surface: cKDTree) -> float:
