@@ -1,4 +1,4 @@
-# make demo   photographs a small object, reconstructs it, measures and exports it
+# make demo   photographs a small object, reconstructs it, measures it, exports a textured mesh
 # make test   runs the tests
 # make venv   installs into .venv, which the other targets do by themselves when it is needed
 # make lint   ruff and mypy

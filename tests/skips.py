@@ -13,8 +13,8 @@ SKIPS = {
     "needs gsplat": 23,  # of those 80, which run where a GPU is
     "needs the CUDA toolkit": 23,
     "needs the shared photos": 7,
-    "needs node and npm": 6,
-    "npm could not fetch gltf-validator": 6,
+    "needs node and npm": 7,
+    "npm could not fetch gltf-validator": 7,
     "needs Blender": 7,
     "this Blender has no numpy": 7,
     "needs /proc": 1,  # macOS
