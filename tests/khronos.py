@@ -25,7 +25,7 @@ def khronos_report(path: Path) -> dict[str, Any]:
     folder = _folder()
     if isinstance(folder, str):
         pytest.skip(folder)
-    command = ["node", "-e", VALIDATE, str(path)]
+    command = ["node", "-e", VALIDATE, str(path.resolve())]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report

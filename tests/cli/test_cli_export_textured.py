@@ -161,6 +161,7 @@ def test_a_mesh_elsewhere_is_one_sentence(
         ("new.glb", ["--texture", "3"], "--texture must be from 16"),
         ("new.glb", ["--texture", "big"], "expected a number of texels, auto or none"),
         ("new.glb", ["--faces", "3"], "at least 4"),
+        ("new.glb", ["--faces", "5000000"], "--faces 5000000 is more than the 2,000,000"),
         ("new.glb", ["--texture", "none", "--mesh", "mine.glb"], "--texture none"),
         ("new.ply", ["--mesh", "mine.glb"], ".glb, .obj"),
         ("new.glb", ["--mesh", "new.glb"], "choose another name"),

@@ -23,7 +23,7 @@ from tondo.geometry.mesh import vertex_normals
 from tondo.io.models.file_mesh import welded
 from tondo.io.models.mesh_files import UP_AXES, Frame, format_from_world, in_scene, turned
 from tondo.io.models.mesh_frames import frame_words, read_up, says_world
-from tondo.io.models.onto_files import Onto, OwnMesh, read_own, write_onto
+from tondo.io.models.onto_files import MOST_FACES, Onto, OwnMesh, read_own, write_onto
 from tondo.io.models.textured_files import TEXTURED
 from tondo.io.models.textured_obj import check_beside
 from tondo.mesh.sample import sample_surface
@@ -63,8 +63,14 @@ class Placed:
 def check_textured_place(output: Path, options: ExportOptions) -> None:
     """Find out before the work, not after it, that a texture cannot be written, or not on the mesh
     of `onto`. Raises OptionError or OutputError."""
-    suffix = output.suffix.lower()
-    if suffix == ".obj" and options.texture.size != "none":
+    suffix, faces = output.suffix.lower(), options.mesh.faces or 0
+    textured = suffix in TEXTURED and options.texture.size != "none"
+    if textured and faces > MOST_FACES:
+        raise OptionError(
+            f"`faces={faces}` is more than the {MOST_FACES:,} that can have a texture: choose "
+            "fewer, or `size=none`"
+        )
+    if suffix == ".obj" and textured:
         check_beside(output)
     if options.onto is None:
         return

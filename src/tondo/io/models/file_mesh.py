@@ -11,6 +11,8 @@ from torch import Tensor
 from tondo.data.mesh import Mesh
 from tondo.data.similarity import nearby
 
+MOST_FACES = 20_000_000  # of a file that is read; bounds memory; chosen
+
 
 @dataclass(frozen=True)
 class FileMesh:

@@ -12,12 +12,11 @@ import torch
 
 from tondo.data.textured import Texture
 from tondo.io.images import decode_image
-from tondo.io.models.file_mesh import FileMesh
+from tondo.io.models.file_mesh import MOST_FACES, FileMesh
 from tondo.io.models.glb import Glb, Tree, as_float, bytes_of, count_of, entry, numbers
 from tondo.io.srgb import srgb_from_linear
 
-# Of a file that is read: it takes some bytes to show a mesh once more. Chosen.
-MOST_FACES, MOST_PARTS = 20_000_000, 100_000
+MOST_PARTS = 100_000  # of a file: it takes some bytes to show a mesh once more; chosen
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6  # glTF's numbers for what indices mean
 
 

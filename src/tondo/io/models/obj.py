@@ -10,7 +10,7 @@ import numpy as np
 from tondo.data.textured import Texture
 from tondo.errors import InputError
 from tondo.io.images import read_image
-from tondo.io.models.file_mesh import FileMesh
+from tondo.io.models.file_mesh import MOST_FACES, FileMesh
 
 MOST_BYTES = 2 << 30  # of an OBJ; bounds memory; chosen
 _MOST_MTL_BYTES = 1 << 20  # chosen
@@ -44,11 +44,11 @@ class Obj:
     materials: set[str]
 
 
-def read_obj(path: Path) -> Obj:
+def read_obj(path: Path, most: int = MOST_FACES) -> Obj:
     """Read an OBJ file; nothing beside it is opened.
 
     Raises:
-        InputError: missing, too large, or a line of it is damaged.
+        InputError: missing, too large, with more than `most` faces, or a line of it is damaged.
     """
     try:
         if path.stat().st_size > MOST_BYTES:
@@ -56,10 +56,18 @@ def read_obj(path: Path) -> Obj:
         text = path.read_bytes().decode("latin-1")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    # before anything is made of them
+    if (count := text.count("\nf ")) > most:
+        raise InputError(too_many(path, count, most))
     try:
         return parsed(text)
     except ValueError as error:
         raise InputError(f"{path} is not a readable mesh: {error}.") from None
+
+
+def too_many(path: Path, count: int, most: int) -> str:
+    """The sentence on a file of more faces than can be."""
+    return f"{path} has {count:,} faces, more than the {most:,} that are possible here: simplify it"
 
 
 def parsed(text: str) -> Obj:

@@ -18,12 +18,12 @@ from tondo.io.models.file_mesh import FileMesh, as_mesh
 from tondo.io.models.glb import Glb, Tree, add_numbers, as_float, encode_glb, numbers, read_glb
 from tondo.io.models.glb_mesh import Part, glb_parts, joined
 from tondo.io.models.mesh_files import unit_normals
-from tondo.io.models.obj import Obj, file_mesh, read_obj, triangles
+from tondo.io.models.obj import Obj, file_mesh, read_obj, too_many, triangles
 from tondo.io.models.textured_files import Split, split_at_seams, write_as_is
 from tondo.io.models.textured_glb import add_material, indices_of
 from tondo.io.models.textured_obj import distinct, material_name, uv_lines, write_obj_files
 
-MOST_FACES = 2_000_000  # half an hour of baking on two cores; chosen
+MOST_FACES = 2_000_000  # that get a texture: unwrapping so many takes some minutes; chosen
 _OF_NODES = ("name", "translation", "rotation", "scale", "matrix")  # what is kept of them
 
 
@@ -76,7 +76,7 @@ def read_own(path: Path, most: int = MOST_FACES) -> OwnMesh:
     if suffix == ".glb":
         source = read_glb(path)
     elif suffix == ".obj":
-        source = read_obj(path)
+        source = read_obj(path, most)
     else:
         raise InputError(f"{path}: a texture can be put on .glb and .obj")
     parts: list[Part] = []
@@ -90,10 +90,7 @@ def read_own(path: Path, most: int = MOST_FACES) -> OwnMesh:
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise InputError(f"{path} is not a readable mesh: {error}.") from None
     if len(mesh.faces) > most:
-        raise InputError(
-            f"{path} has {len(mesh.faces):,} faces, and at most {most:,} can have a texture: "
-            "simplify it, or export a mesh of so many `faces`"
-        )
+        raise InputError(too_many(path, len(mesh.faces), most))
     return OwnMesh(path, found, mesh, source, parts)
 
 

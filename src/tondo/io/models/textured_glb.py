@@ -15,6 +15,7 @@ from tondo.io.images import picture_png
 from tondo.io.models.glb import Tree, add_numbers, add_view, encode_glb
 
 JPEG_QUALITY = 95  # with colours at full resolution: JPEG's errors stay below 1 of 255; chosen
+PNG_LEVEL = 4  # of zlib: 6 takes three times as long and saves nothing (docs/notes/texture.md)
 _LINEAR, _LINEAR_MIPMAP, _CLAMP = 9729, 9987, 33071  # glTF's numbers for samplers
 _ROUGH, _METALLIC = 255, 0  # of 255: photographs do not tell, so all is matte
 _MOST_SHORT = 65_535  # vertices that two bytes can name; the last number restarts strips
@@ -83,9 +84,9 @@ def add_material(tree: Tree, body: bytearray, texture: Texture, name: str) -> No
     """Give a tree its one material: matte, colours as JPEG, normals and occlusion as PNG."""
     pictures = {"color": ("image/jpeg", jpeg(texture.color))}
     if texture.normals is not None:
-        pictures["normal"] = "image/png", picture_png(texture.normals.numpy())
+        pictures["normal"] = "image/png", picture_png(texture.normals.numpy(), PNG_LEVEL)
     if texture.occlusion is not None:
-        pictures["occlusion"] = "image/png", picture_png(packed(texture.occlusion))
+        pictures["occlusion"] = "image/png", picture_png(packed(texture.occlusion), PNG_LEVEL)
     tree["samplers"] = [
         {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP, "wrapS": _CLAMP, "wrapT": _CLAMP}
     ]

@@ -13,9 +13,9 @@ from tondo.data.textured import Texture
 from tondo.errors import OutputError
 from tondo.io.atomic import atomic_path
 from tondo.io.images import picture_png
+from tondo.io.models.textured_glb import PNG_LEVEL
 
 _MARK = b"# Tondo material"  # how a file of materials is known to be ours
-_PNG_LEVEL = 4  # of zlib: 6 takes twice the time for 3 % less (docs/notes/texture.md)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def write_obj_files(path: Path, text: bytes, texture: Texture) -> None:
         _write(stack, path, text)
         _write(stack, path.with_name(f"{path.stem}.mtl"), _material(path, texture))
         for name, picture in pictures.items():
-            _write(stack, path.with_name(name), picture_png(picture, _PNG_LEVEL))
+            _write(stack, path.with_name(name), picture_png(picture, PNG_LEVEL))
 
 
 def _write(stack: contextlib.ExitStack, path: Path, data: bytes) -> None:
