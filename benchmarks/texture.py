@@ -136,7 +136,7 @@ def by_xatlas(mesh: Mesh) -> torch.Tensor:
     _, faces, uvs = atlas.get_mesh(0)
     if len(faces) != len(mesh.faces):
         raise ValueError(f"{len(faces)} of {len(mesh.faces)} faces")
-    return upwards(torch.from_numpy(uvs[faces.astype(np.int64)]))
+    return upright(torch.from_numpy(uvs[faces.astype(np.int64)]))
 
 
 def by_geotex(mesh: Mesh) -> torch.Tensor:
@@ -146,13 +146,16 @@ def by_geotex(mesh: Mesh) -> torch.Tensor:
     points = np.empty((int(corners.max()) + 1, 3))
     points[corners.ravel()] = mesh.vertices.numpy()[mesh.faces.numpy().ravel()]
     uvs = geotex.make_atlas(points, corners.astype(np.uint32))
-    found = torch.from_numpy(np.asarray(uvs, np.float32).reshape(-1, 3, 2))
-    return upwards(found)
+    return upright(torch.from_numpy(np.asarray(uvs, np.float32).reshape(-1, 3, 2)))
 
 
-def upwards(uvs: torch.Tensor) -> torch.Tensor:
-    """As glTF has them, of libraries whose v runs upwards."""
-    return torch.stack([uvs[..., 0], 1 - uvs[..., 1]], dim=-1).float()
+def upright(uvs: torch.Tensor) -> torch.Tensor:
+    """With the direction of v, which libraries do not say, by which fewer faces are mirrored."""
+    p, q = (uvs[:, k] - uvs[:, 0] for k in (1, 2))
+    signed = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+    if int((signed > 0).sum()) > int((signed < 0).sum()):
+        return torch.stack([uvs[..., 0], 1 - uvs[..., 1]], dim=-1)
+    return uvs
 
 
 UNWRAPS: dict[str, Callable[[Mesh], torch.Tensor]] = {
