@@ -56,7 +56,7 @@ void gather_point(const SurfacePoints& surface, const ViewMaps& view, const Gath
       view.front[static_cast<int64_t>(v * scale) * fine + static_cast<int64_t>(u * scale)];
   const float pixel = z / K[0];
   const float slope =
-      std::sqrt(std::max(0.0f, 1 - cosine * cosine)) / std::max(cosine, 0.05f);
+      std::sqrt(std::max(0.0f, 1 - cosine * cosine)) / std::max(cosine, rule.flat);
   if (!(depth > 0 && std::fabs(z - depth) < pixel * (rule.slack + slope / scale))) return;
   float raw[3], color[3];
   bilinear(view, u, v, raw);

@@ -52,7 +52,8 @@ class GatherRule(NamedTuple):
 
     Attributes:
         power: of its sharpness, pixels per world unit times cosine.
-        flat: cosine below which it counts only where nothing else shows the point.
+        flat: cosine below which it counts only where nothing else shows the point, and below which
+            a surface's slope allows no more depth within a pixel.
         faint: factor of the weight of what counts only there.
         slack: pixels by which a point may be off the frontmost surface.
         tolerance: root mean square over r, g, b by which its colour may be off the mean before it
@@ -92,7 +93,7 @@ def gather_view_torch(
     fine_u, fine_v = (pixels * scale).long().unbind(-1)
     depth = view.front[fine_v, fine_u]
     pixel = z / view.K[0, 0]
-    slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(0.05)
+    slope = (1 - cosine.square()).clamp_min(0).sqrt() / cosine.clamp_min(rule.flat)
     close = (z - depth).abs() < pixel * (rule.slack + slope / scale)
     kept = ((use > NOT) & (depth > 0) & close).nonzero()[:, 0]
     index, cosine, pixel, use = index[kept], cosine[kept], pixel[kept], use[kept]

@@ -124,6 +124,13 @@ def bake(
     return Baked(total / again.clamp_min(1e-30)[:, None], weights)
 
 
+def well_seen(weights: Tensor) -> Tensor:
+    """[T] bool of weights [T] of `bake`: pictures show the point, and not only from the side or
+    beside an edge, where they count by `FAINT`."""
+    seen = weights[weights > 0]
+    return weights > (FAINT**0.5 * float(seen.median()) if len(seen) else 0.0)
+
+
 def _points(surface: Surface, view: ViewMaps) -> SurfacePoints:
     a, b, c = surface.mesh.vertices[surface.mesh.faces].unbind(1)
     eye = -view.viewmat[:3, :3].T @ view.viewmat[:3, 3]

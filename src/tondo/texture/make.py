@@ -14,7 +14,7 @@ from tondo.data.textured import Texture, TexturedMesh
 from tondo.geometry.cameras import camera_position
 from tondo.geometry.mesh import vertex_normals
 from tondo.runs.watch import SILENT, Watch
-from tondo.texture.bake import Baked, Picture, Surface, bake
+from tondo.texture.bake import Baked, Picture, Surface, bake, well_seen
 from tondo.texture.fill import filled_from_nearest, picture_of
 from tondo.texture.fit import fitted
 from tondo.texture.options import TextureOptions
@@ -105,18 +105,20 @@ def _colors(
     renders: Callable[[], Sequence[Picture]],
     watch: Watch,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """[T, 3] colours of the texels; [T] bool: shown by photographs, or renders where there are
-    none; [T] bool: shown by either."""
+    """[T, 3] colours of the texels; [T] bool: shown well by photographs, or renders where there are
+    none; [T] bool: shown by either, if only from the side."""
     if photographs:
         baked = bake(surface, photographs, watch)
     else:  # renders agree with each other: nothing is to be left out
         baked = bake(surface, renders(), watch, tolerance=None)
-    shown = baked.weights > 0
-    colors, known = baked.colors, shown.clone()
-    if photographs and not bool(known.all()):
-        more = _baked_rest(surface, ~known, renders(), watch)
-        colors[~shown] = more.colors
-        known[~shown] = more.weights > 0
+    shown, known = well_seen(baked.weights), baked.weights > 0
+    colors = baked.colors
+    if photographs and not bool(shown.all()):
+        rest = (~shown).nonzero()[:, 0]
+        more = _baked_rest(surface, rest, renders(), watch)
+        better = well_seen(more.weights) | ((more.weights > 0) & ~known[rest])
+        colors[rest[better]] = more.colors[better]
+        known[rest[better]] = True
     mesh = surface.mesh
     if mesh.colors is None:
         return filled_from_nearest(surface.points, colors, known), shown, known
