@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_mesh_files import Z_UP, glb_parts
+from hypothesis import given
+from hypothesis import strategies as st
+from test_mesh_files import FUZZ, Z_UP, glb_parts
 from test_textured_files import edited_glb, messages
 
 from textured_cube import flat_tangents, textured_cube
@@ -225,6 +228,47 @@ def test_meshes_that_cannot_be_used_are_one_sentence(
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=expected):
         read_own(tmp_path / name, most=10)
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+@FUZZ
+@given(edits=st.lists(st.tuples(st.integers(0, 6000), st.integers(0, 255)), max_size=6))
+def test_any_damage_gives_a_file_or_an_input_error(
+    tmp_path: Path, suffix: str, edits: list[tuple[int, int]]
+) -> None:
+    path, whole = tmp_path / f"mine{suffix}", tmp_path / "whole"
+    if not whole.exists():
+        if suffix == ".glb":
+            two_parts(path)
+        else:
+            path.write_text(QUADS)
+        shutil.copy(path, whole)
+    data = bytearray(whole.read_bytes())
+    for place, value in edits:
+        data[place % len(data)] = value
+    path.write_bytes(data)
+    try:
+        own = read_own(path)
+    except InputError:
+        return
+    faces = len(own.mesh.faces)
+    write_onto(tmp_path / f"new{suffix}", own, onto(own, torch.rand(faces, 3, 2)), WORDS)
+    mesh, _, texture = read_textured(tmp_path / f"new{suffix}")
+    assert len(mesh.faces) == faces
+    assert texture is not None
+
+
+def test_nodes_outside_of_the_scene_are_left_out(tmp_path: Path) -> None:
+    write_textured(tmp_path / "mine.glb", textured_cube(), Z_UP)
+
+    def change(tree: dict[str, Any]) -> None:
+        tree["nodes"] += [5, {"children": [[]]}, {"children": [0]}]
+
+    edited_glb(tmp_path / "mine.glb", change)
+    own = read_own(tmp_path / "mine.glb")
+    write_onto(tmp_path / "new.glb", own, onto(own), WORDS)
+    tree, _ = glb_parts(tmp_path / "new.glb")
+    assert tree["nodes"] == [{"name": "mine", "mesh": 0}]
 
 
 def test_another_picture_is_not_replaced(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Part:
         positions: [V, 3] float32, as in the file.
         faces: [F, 3] int64.
         uvs: [V, 2] float32, or None.
+        normals: [V, 3] float32, or None.
         colors: [V, 3] uint8 sRGB, or None.
     """
 
@@ -39,6 +40,7 @@ class Part:
     positions: np.ndarray
     faces: np.ndarray
     uvs: np.ndarray | None
+    normals: np.ndarray | None
     colors: np.ndarray | None
 
 
@@ -49,7 +51,7 @@ def glb_parts(glb: Glb, most: int = MOST_FACES) -> list[Part]:
         ValueError: what is there cannot be read, or has more than `most` faces.
     """
     shown = []
-    for n, matrix in _places(glb.tree):
+    for n, _, matrix in places(glb.tree):
         shown += [(n, matrix, one) for one in _primitives(glb, n)]
         if len(shown) > MOST_PARTS:
             raise ValueError(f"it has more than {MOST_PARTS:,} parts")
@@ -85,24 +87,30 @@ def _moved(positions: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return moved
 
 
-def _places(tree: Tree) -> Iterator[tuple[int, np.ndarray]]:
-    """The nodes of the scene and where they are. Raises ValueError: a node is its own parent."""
+def places(tree: Tree) -> Iterator[tuple[int, int | None, np.ndarray]]:
+    """The nodes of the scene, their parents, and [4, 4] where they are.
+
+    Raises:
+        ValueError: a node is not there, or in two places.
+    """
     scenes = tree.get("scenes")
     if scenes:
         roots = entry(tree, "scenes", tree.get("scene", 0)).get("nodes", [])
     else:
         roots = list(range(len(_list(tree.get("nodes", [])))))
-    left = [(index, np.eye(4)) for index in reversed(_list(roots))]
+    left: list[tuple[int, int | None, np.ndarray]] = [
+        (index, None, np.eye(4)) for index in reversed(_list(roots))
+    ]
     seen = set()
     while left:
-        index, parent = left.pop()
+        index, parent, above = left.pop()
         node = entry(tree, "nodes", index)
         if index in seen:
             raise ValueError("a node of it is in two places")
         seen.add(index)
-        matrix = parent @ _matrix(node)
-        yield index, matrix
-        left.extend((child, matrix) for child in reversed(_list(node.get("children", []))))
+        matrix = above @ _matrix(node)
+        yield index, parent, matrix
+        left.extend((child, index, matrix) for child in reversed(_list(node.get("children", []))))
 
 
 def _list(value: object) -> list[int]:
@@ -177,11 +185,13 @@ def _part(glb: Glb, node: int, matrix: np.ndarray, primitive: Tree) -> Part:
         raise ValueError("a face of it names a vertex that is not there")
     faces = _triangles(index, primitive.get("mode", _TRIANGLES))
     uvs = _attribute(glb, attributes, f"TEXCOORD_{_uv_set(glb, primitive)}", (2,), count)
+    normals = _attribute(glb, attributes, "NORMAL", (3,), count)
     colors = _attribute(glb, attributes, "COLOR_0", (3, 4), count)
     if colors is not None:
         srgb = srgb_from_linear(colors[:, :3].astype(np.float64).clip(0, 1))
         colors = (srgb * 255).round().astype(np.uint8)
-    return Part(node, primitive, matrix, np.ascontiguousarray(positions), faces, uvs, colors)
+    positions = np.ascontiguousarray(positions)
+    return Part(node, primitive, matrix, positions, faces, uvs, normals, colors)
 
 
 def _triangles(index: np.ndarray, mode: int) -> np.ndarray:

@@ -15,8 +15,8 @@ from tondo.data.textured import Texture, TexturedMesh
 from tondo.errors import InputError
 from tondo.io.atomic import write_bytes
 from tondo.io.models.file_mesh import FileMesh, as_mesh
-from tondo.io.models.glb import Glb, Tree, add_numbers, as_float, encode_glb, numbers, read_glb
-from tondo.io.models.glb_mesh import Part, glb_parts, joined
+from tondo.io.models.glb import Glb, Tree, add_numbers, encode_glb, read_glb
+from tondo.io.models.glb_mesh import Part, glb_parts, joined, places
 from tondo.io.models.mesh_files import unit_normals
 from tondo.io.models.obj import Obj, file_mesh, read_obj, too_many, triangles
 from tondo.io.models.textured_files import Split, split_at_seams, write_as_is
@@ -131,7 +131,7 @@ def _glb_onto(output: Path, own: OwnMesh, onto: Onto, words: str) -> bytes:
         inside = slice(vertices, vertices + len(part.positions))
         of_part = slice(faces, faces + len(part.faces))
         if len(part.faces):
-            one = _primitive(tree, body, own.source, part, _part_of(onto, inside, of_part))
+            one = _primitive(tree, body, part, _part_of(onto, inside, of_part))
             primitives.setdefault(part.node, []).append(one)
         vertices, faces = inside.stop, of_part.stop
     mesh_of = {}
@@ -153,17 +153,15 @@ def _named(node: Tree, rest: Tree) -> Tree:
     return {"name": name, **rest} if isinstance(name, str) else rest
 
 
-def _primitive(tree: Tree, body: bytearray, source: Glb, part: Part, onto: Onto) -> Tree:
+def _primitive(tree: Tree, body: bytearray, part: Part, onto: Onto) -> Tree:
     """One part with its own positions, split only where its texture is."""
     split = split_at_seams(
         torch.from_numpy(part.faces), onto.uvs, onto.tangents, len(part.positions)
     )
     local = part.matrix[:3, :3]
     normals = unit_normals(onto.normals.double().numpy() @ local)
-    if onto.tangents is None and "NORMAL" in part.primitive["attributes"]:
-        own = as_float(numbers(source, part.primitive["attributes"]["NORMAL"], (3,)))
-        if len(own) == len(normals):
-            normals = unit_normals(np.nan_to_num(own.astype(np.float64)))
+    if onto.tangents is None and part.normals is not None:
+        normals = unit_normals(part.normals.astype(np.float64))
     attributes = {
         "POSITION": add_numbers(tree, body, part.positions[split.owner], bounds=True),
         "NORMAL": add_numbers(tree, body, normals.astype(np.float32)[split.owner]),
@@ -187,7 +185,7 @@ def _local_tangents(split: Split, local: np.ndarray) -> np.ndarray:
 def _add_nodes(tree: Tree, source: Tree, mesh_of: dict[int, int]) -> None:
     """Those nodes of a file that have or lead to one of the meshes, in their order."""
     nodes = source["nodes"]
-    parent = {child: k for k, one in enumerate(nodes) for child in one.get("children", [])}
+    parent = {node: above for node, above, _ in places(source)}
     kept = set()
     for one in mesh_of:
         node: int | None = one
@@ -200,7 +198,7 @@ def _add_nodes(tree: Tree, source: Tree, mesh_of: dict[int, int]) -> None:
         found: dict[str, Any] = {key: nodes[node][key] for key in _OF_NODES if key in nodes[node]}
         if node in mesh_of:
             found["mesh"] = mesh_of[node]
-        children = [number[c] for c in nodes[node].get("children", []) if c in number]
+        children = [number[child] for child in nodes[node].get("children", []) if child in number]
         tree["nodes"].append({**found, "children": children} if children else found)
     roots = [number[node] for node in sorted(kept) if parent.get(node) not in number]
     tree["scenes"] = [{"nodes": roots}]
