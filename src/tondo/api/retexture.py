@@ -65,7 +65,7 @@ def check_textured_place(output: Path, options: ExportOptions) -> None:
     of `onto`. Raises OptionError or OutputError."""
     suffix, faces = output.suffix.lower(), options.mesh.faces or 0
     textured = suffix in TEXTURED and options.texture.size != "none"
-    if textured and faces > MOST_FACES:
+    if textured and options.onto is None and faces > MOST_FACES:
         raise OptionError(
             f"`faces={faces}` is more than the {MOST_FACES:,} that can have a texture: choose "
             "fewer, or `size=none`"
@@ -82,8 +82,6 @@ def check_textured_place(output: Path, options: ExportOptions) -> None:
         )
     if options.texture.size == "none":
         raise OptionError("`onto` takes a texture, and `size=none` has none: leave one of them out")
-    if options.texture.lod:
-        raise OptionError("`lod` makes coarser meshes, and that of `onto` stays as it is: use one")
 
 
 def retextured(
@@ -109,6 +107,8 @@ def retextured(
     assert options.onto is not None
     path = Path(options.onto)
     own = read_own(path)
+    if options.mesh.faces is not None or options.texture.lod:
+        watch.note(f"{path.name} stays as it is: `faces` and `lod` are of the mesh that is made")
     uvs = None if own.found.uvs is None else torch.from_numpy(own.found.uvs)
     if uvs is not None:
         check_uvs(uvs, str(path))
