@@ -73,15 +73,16 @@ def _python_with_bpy() -> str | None:
     return str(python) if tried.returncode == 0 else None
 
 
-def in_blender(path: Path) -> dict[str, Any]:
-    """What Blender has after it imported the file; skips where there is no Blender."""
-    script = path.parent / "look.py"
-    script.write_text(BLENDER)
+def in_blender(path: Path, script: str = BLENDER) -> Any:
+    """What Blender has after it imported the file, or what another script finds there; skips where
+    there is no Blender."""
+    place = path.parent / "look.py"
+    place.write_text(script)
     program, module = shutil.which("blender"), _python_with_bpy()
     if module:
-        command = [module, str(script), "--", str(path)]
+        command = [module, str(place), "--", str(path)]
     elif program:
-        command = [program, "-b", "--factory-startup", "-P", str(script), "--", str(path)]
+        command = [program, "-b", "--factory-startup", "-P", str(place), "--", str(path)]
     else:
         pytest.skip("needs Blender: neither `blender` nor bpy is here")
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
