@@ -17,6 +17,8 @@ from tondo.runs.watch import SILENT, Watch
 from tondo.texture.bake import Baked, Picture, Surface, bake, well_seen
 from tondo.texture.fill import filled_from_nearest, picture_of
 from tondo.texture.fit import fitted
+from tondo.texture.normal_map import normal_map
+from tondo.texture.occlusion import ambient_occlusion
 from tondo.texture.options import TextureOptions
 from tondo.texture.texels import Texels, texels_of
 from tondo.texture.unwrap import Unwrapped, padding_of, unwrap
@@ -55,6 +57,7 @@ def with_texture(
     watch: Watch = SILENT,
     *,
     uvs: Tensor | None = None,
+    dense: Mesh | None = None,
 ) -> tuple[TexturedMesh, TextureFacts]:
     """The mesh with a texture from photographs; what none of them shows from renders; what these do
     not show either has the colours of the mesh's vertices, or of the nearest point where it has
@@ -64,6 +67,8 @@ def with_texture(
         renders: makes the renders, where they are needed.
         options: `size` is not "none".
         uvs: [F, 3, 2] of the mesh's own; None: it is unwrapped.
+        dense: what the normal map and ambient occlusion are baked from, in the mesh's frame; None:
+            the mesh itself.
 
     Raises:
         ValueError: the mesh has no faces. OptionError: it cannot be unwrapped.
@@ -95,7 +100,22 @@ def with_texture(
         is_fitted,
     )
     color = (image * 255).round().clamp(0, 255).to(torch.uint8)
-    return TexturedMesh(replace(mesh, colors=None), found.uvs, Texture(color)), facts
+    mesh = replace(mesh, colors=None)
+    normals, occlusion = _maps(mesh, found.uvs, texels, dense or mesh, options, watch)
+    return TexturedMesh(mesh, found.uvs, Texture(color, normals, occlusion)), facts
+
+
+def _maps(
+    mesh: Mesh, uvs: Tensor, texels: Texels, dense: Mesh, options: TextureOptions, watch: Watch
+) -> tuple[Tensor | None, Tensor | None]:
+    """The normal map and the ambient occlusion that are asked for."""
+    normals = occlusion = None
+    if options.normal_map:
+        watch.stage("baking the normal map", 0, 1)
+        normals = normal_map(mesh, uvs, texels, dense, padding_of(texels.size))
+    if options.ao:
+        occlusion = ambient_occlusion(mesh, uvs, texels.size, dense, watch)
+    return normals, occlusion
 
 
 def _colors(
