@@ -15,8 +15,8 @@ SKIPS = {
     "needs the shared photos": 7,
     "needs node and npm": 7,
     "npm could not fetch gltf-validator": 7,
-    "needs Blender": 7,
-    "this Blender has no numpy": 7,
+    "needs Blender": 8,
+    "this Blender has no numpy": 8,
     "needs /proc": 1,  # macOS
     "only Linux tells it": 1,
     "torch's threads: Linux alone": 3,

@@ -36,6 +36,7 @@ from tondo.scenes.open import (
 from tondo.scenes.texture import texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
 from tondo.texture.make import TextureFacts
+from tondo.texture.tangents import corner_tangents
 
 SPLAT_ENDINGS = (".ply",)
 _OTHER_SPLAT_ENDINGS = (".splat", ".spz", ".ksplat", ".sog")
@@ -133,8 +134,10 @@ def _export_mesh(
     if not textured:
         return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
     few = simplify(mesh, how.faces or FACES)
-    model, facts = texture_of_scene(opened, few, options.texture, watch, source=options.source)
-    write_textured(output, model, up, options.frame)
+    model, facts = texture_of_scene(
+        opened, few, options.texture, watch, source=options.source, dense=mesh
+    )
+    write_textured(output, model, up, options.frame, tangents=corner_tangents)
     return Exported(output, model, np.zeros(3), facts)
 
 

@@ -33,6 +33,7 @@ from tondo.scenes.texture import texture_of_scene
 from tondo.scenes.to_mesh import surface_view
 from tondo.texture.make import TextureFacts
 from tondo.texture.own_uvs import check_uvs
+from tondo.texture.tangents import corner_tangents
 
 MOST_OFF = 0.02  # of its size, half of a mesh may be off the surface; simplified ones are 0.003
 # Of a mesh whose file says no axes those of its format are taken, as `export` writes them, unless
@@ -98,7 +99,7 @@ def retextured(
 
     Args:
         cameras: that see the surface. up: [3] the world's up direction.
-        dense: makes what a normal map is baked from, in the scene's frame.
+        dense: makes what a normal map and ambient occlusion are baked from, in the scene's frame.
 
     Raises:
         InputError: the mesh cannot be read, has UVs that cannot be used, or lies elsewhere.
@@ -122,8 +123,10 @@ def retextured(
             f"or more off that surface, and {MOST_OFF:.0%} is the most that a texture is put on: "
             "move it to where it was exported, or name its axes by `frame_of_onto`"
         )
+    how = options.texture
+    surface = dense() if how.normal_map or how.ao else None
     model, facts = texture_of_scene(
-        opened, placed.mesh, options.texture, watch, source=options.source, uvs=uvs
+        opened, placed.mesh, how, watch, source=options.source, uvs=uvs, dense=surface
     )
     axes = np.eye(3)
     if placed.up is not None:
@@ -142,7 +145,8 @@ def _onto(model: TexturedMesh, placed: Placed, own: OwnMesh, axes: Tensor) -> On
     of_file[used] = (normals[placed.became[used]].double() @ axes.T).float()
     tangents = None
     if model.texture.normals is not None:
-        raise NotImplementedError
+        tangents = corner_tangents(mesh, model.uvs)
+        tangents[..., :3] = (tangents[..., :3].double() @ axes.T).float()
     uvs = model.uvs if own.found.uvs is None else torch.from_numpy(own.found.uvs)
     return Onto(model.texture, uvs, of_file, tangents)
 

@@ -88,6 +88,7 @@ def texture_of_scene(
     *,
     source: str | Path | None = None,
     uvs: Tensor | None = None,
+    dense: Mesh | None = None,
 ) -> tuple[TexturedMesh, TextureFacts]:
     """The mesh, in the frame of a scene, with a texture from the photographs of its run; where
     there are none, from renders of the scene.
@@ -95,6 +96,7 @@ def texture_of_scene(
     Args:
         source: where the photographs are now, if they moved.
         uvs: [F, 3, 2] of the mesh's own; None: it is unwrapped.
+        dense: what a normal map and ambient occlusion are baked from; None: the mesh.
 
     Raises:
         OptionError: the mesh cannot be unwrapped. InputError: `source` has no such photographs.
@@ -114,7 +116,7 @@ def texture_of_scene(
             made.extend(renders(opened.scene, mesh, watch))
         return made
 
-    return with_texture(mesh, taken, rendered, options, watch, uvs=uvs)
+    return with_texture(mesh, taken, rendered, options, watch, uvs=uvs, dense=dense)
 
 
 def renders(scene: Scene | FieldScene, mesh: Mesh, watch: Watch = SILENT) -> list[Picture]:
