@@ -74,7 +74,7 @@ def generate(
         generator: a run's folder, a generator's file, or the name of an installed generator.
         seeds: one model for each, at least 0.
         output: folder for the files that `options` asks for, seed0000.glb and so on, and grid.png
-            with pictures of all models; None: no files.
+            with pictures of all models; .glb and .obj have a texture. None: no files.
 
     Returns:
         A sequence of `Model`: .splats, and .mesh, closed, with colours, +y up, within about the

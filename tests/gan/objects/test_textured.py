@@ -79,7 +79,7 @@ def test_a_photograph_goes_before_renders(ball: tuple[Scene, Mesh]) -> None:
     photo = Picture(render.camera, torch.full_like(render.image, 77), render.coverage)
     options = TextureOptions(size=128)
     model, facts = textured(scene, mesh, SHAPE, options, photographs=[photo])
-    assert 0.2 < facts.photographed < 0.5
+    assert 0.15 < facts.photographed < 0.5
     assert facts.photographed + facts.rendered > 0.95
     mine = render_mesh(model, photo.camera, scene.background)
     center = mine.color[24:40, 24:40]

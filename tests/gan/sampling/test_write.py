@@ -8,6 +8,7 @@ import pytest
 import torch
 import trimesh
 
+from khronos import khronos_report
 from tiny_generators import SHAPE, tiny_generator
 from tondo.errors import OptionError
 from tondo.gan.objects.contact_sheet import latents
@@ -33,6 +34,19 @@ def test_a_texture_for_formats_that_hold_one(model: Model, tmp_path: Path) -> No
     plain = read_mesh(paths[1])
     assert plain.colors is not None
     assert torch.equal(plain.colors, model.mesh.colors)
+
+
+def test_the_validator_says_nothing_of_it(model: Model, tmp_path: Path) -> None:
+    write_model([tmp_path / "a.glb"], model, SHAPE, 64)
+    assert khronos_report(tmp_path / "a.glb")["issues"]["messages"] == []
+
+
+def test_an_obj_has_the_vertices_of_the_mesh(model: Model, tmp_path: Path) -> None:
+    """One at the seam, where a GLB has two: it stays closed."""
+    write_model([tmp_path / "a.obj"], model, SHAPE, 64)
+    lines = (tmp_path / "a.obj").read_text().splitlines()
+    assert sum(line.startswith("v ") for line in lines) == len(model.mesh.vertices)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.obj", "a.mtl", "a.png"}
 
 
 def test_none_keeps_colours_per_vertex(model: Model, tmp_path: Path) -> None:
