@@ -29,7 +29,12 @@ import torch
 from common import load, save, shared_data
 from quality import SETS, reconstruct
 from tondo import _native
-from tondo.api.evaluate_surface import mesh_json_rows, picture_of, with_vertex_colors
+from tondo.api.evaluate_surface import (
+    mesh_json_rows,
+    picture_of,
+    seams_json,
+    with_vertex_colors,
+)
 from tondo.data.mesh import Mesh
 from tondo.data.textured import TexturedMesh
 from tondo.evaluation.as_mesh import evaluate_mesh_pictures
@@ -96,7 +101,7 @@ def quality(run: Path, folder: Path) -> dict[str, Any]:
             None,
         )
         steps = [seam_steps(model) for model in models]
-        seams = {s: step and round(step.ratio, 3) for s, step in zip(SIZES, steps, strict=True)}
+        seams = {str(s): step and seams_json(step) for s, step in zip(SIZES, steps, strict=True)}
         rows.append(
             {
                 "faces": len(mesh.faces),

@@ -26,12 +26,12 @@ def quality_text(quality: dict[str, Any], table: Table) -> str:
             of = [key for key, one in row.items() if isinstance(one, dict) and "psnr" in one]
             for key in of:
                 size = key.removeprefix("texture ")
-                ratio = row["seams"].get(size) if key.startswith("texture") else None
+                seams = row["seams"].get(size) if key.startswith("texture") else None
                 faces = "" if key == "splats" else f"{row['faces']:,}"
-                rows.append((f"`{name}`", faces, key, *_cells(row[key]), _ratio(ratio)))
+                rows.append((f"`{name}`", faces, key, *_cells(row[key]), *_ratios(seams)))
     head = (
         "photos", "faces", "with", "PSNR dB", "SSIM", "perceptual", "inside: PSNR dB",
-        "inside: SSIM", "inside: perceptual", "seams",
+        "inside: SSIM", "inside: perceptual", "seams", "alike",
     )  # fmt: skip
     counts = ", ".join(f"{found['photos']} of `{name}`" for name, found in quality.items())
     likeness = ", ".join(
@@ -42,7 +42,8 @@ def quality_text(quality: dict[str, Any], table: Table) -> str:
     return (
         f"Held-out photos ({counts}) through meshes of the same run. Inside: inside the mesh's "
         "silhouette and, where it is known, the photo's. Seams: steps of colour across seams over "
-        f"those inside charts. Silhouettes in common at the most faces: {likeness}.\n\n"
+        "those inside charts; alike: over those at places inside charts that fold as sharply. "
+        f"Silhouettes in common at the most faces: {likeness}.\n\n"
         f"{table(head, rows)}\n\n"
     )
 
@@ -54,8 +55,10 @@ def _cells(one: dict[str, Any]) -> list[str]:
     return cells
 
 
-def _ratio(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}"
+def _ratios(seams: dict[str, float] | None) -> tuple[str, str]:
+    if seams is None:
+        return "", ""
+    return f"{seams['ratio']:.2f}", f"{seams['ratio_alike']:.2f}"
 
 
 def unwrap_text(unwraps: Sequence[dict[str, Any]], table: Table) -> str:

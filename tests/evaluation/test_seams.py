@@ -6,6 +6,7 @@ import pytest
 import torch
 from test_uv_quality import grid
 
+from tondo.data.mesh import Mesh
 from tondo.data.textured import Texture, TexturedMesh
 from tondo.evaluation.seams import seam_steps, shared_edges
 
@@ -42,6 +43,27 @@ def test_a_step_at_the_seam_is_measured() -> None:
     assert found is not None
     assert found.across == pytest.approx(22 / 255, rel=0.02)
     assert found.ratio > 10
+
+
+def test_steps_are_compared_with_those_of_places_that_fold_alike() -> None:
+    """A surface with ridges along x, whose slopes differ by 40 of 255; a seam along one of them."""
+    mesh, uvs = grid(24)
+    height = 0.05 * (mesh.vertices[:, 1] * 24).round().remainder(2)
+    folded = Mesh(mesh.vertices + torch.stack([0 * height, 0 * height, height], 1), mesh.faces)
+    size = 24 * 16
+    apart = uvs.clone()
+    apart[24 * 24 :, :, 1] -= 16 / size
+    row = torch.arange(size)[:, None].expand(size, size)
+    row = torch.where(row < size // 2 - 8, row + 16, row)
+    slope = (row // 8) % 2  # a strip of the surface is 8 rows high
+    color = (100 + 40 * slope)[..., None].expand(-1, -1, 3).to(torch.uint8)
+    found = seam_steps(TexturedMesh(folded, apart, Texture(color.contiguous())))
+    assert found is not None
+    assert found.edges == 24
+    assert found.across == pytest.approx(40 / 255, rel=0.05)
+    assert found.inside_alike == pytest.approx(40 / 255, rel=0.05)
+    assert found.ratio_alike == pytest.approx(1, rel=0.05)
+    assert found.ratio > 2
 
 
 def test_one_chart_has_no_seam() -> None:

@@ -183,10 +183,15 @@ def mesh_json(found: MeshMetrics) -> dict[str, Any]:
         "images": len(pictures.per_image),
         **mesh_json_rows(pictures.mean),
         "silhouette_iou": pictures.silhouette,
-        "seams": found.seams and {**asdict(found.seams), "ratio": found.seams.ratio},
+        "seams": found.seams and seams_json(found.seams),
         "uvs": found.uvs and asdict(found.uvs),
         "per_image": {name: mesh_json_rows(one) for name, one in pictures.per_image.items()},
     }
+
+
+def seams_json(found: SeamSteps) -> dict[str, Any]:
+    """Steps across seams as they stand in metrics.json."""
+    return {**asdict(found), "ratio": found.ratio, "ratio_alike": found.ratio_alike}
 
 
 def mesh_json_rows(found: Mapping[str, Likeness]) -> dict[str, Any]:

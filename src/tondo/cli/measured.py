@@ -45,7 +45,8 @@ def print_as_mesh(found: MeshMetrics) -> None:
         steps = found.seams
         print(
             f"seams:    colours step by {255 * steps.across:.1f} of 255 across them, by "
-            f"{255 * steps.inside:.1f} inside charts: {steps.ratio:.2f} times as far"
+            f"{255 * steps.inside:.1f} inside charts: {steps.ratio:.2f} times as far, "
+            f"{steps.ratio_alike:.2f} where the surface folds alike"
         )
     if found.uvs is not None:
         uvs = found.uvs
