@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
+from tondo.api.asset_checks import purpose_checks
 from tondo.api.options import ExportOptions
+from tondo.api.presets import for_purpose
 from tondo.api.retexture import check_textured_place, retextured
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
@@ -20,7 +23,7 @@ from tondo.data.textured import TexturedMesh
 from tondo.errors import InputError, OptionError, OutputError
 from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.io.models.ply import write_splats
-from tondo.io.models.textured_files import TEXTURED, write_textured
+from tondo.io.models.textured_files import TEXTURED, write_levels
 from tondo.mesh.fuse import volume_bytes
 from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
@@ -35,6 +38,7 @@ from tondo.scenes.open import (
 )
 from tondo.scenes.texture import texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
+from tondo.texture.lod import levels
 from tondo.texture.make import TextureFacts
 from tondo.texture.tangents import corner_tangents
 
@@ -51,15 +55,19 @@ class Exported:
     Attributes:
         path: the file.
         model: the mesh, in the scene's frame, or the splats.
-        texture: how the texture came to be, of a mesh that has one.
         offset: [3] float64, world units, what is to be added to the file's coordinates, because its
             32-bit numbers cannot hold them; usually 0.
+        texture: how the texture came to be, of a mesh that has one.
+        coarser: meshes of fewer faces with the same texture.
+        checks: sentences on whether it is what its `purpose` needs.
     """
 
     path: Path
     model: Mesh | TexturedMesh | Splats
     offset: np.ndarray
     texture: TextureFacts | None = None
+    coarser: tuple[TexturedMesh, ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 def export(
@@ -68,6 +76,7 @@ def export(
     options: ExportOptions = DEFAULTS,
     *,
     watch: Watch = SILENT,
+    typed: frozenset[str] = frozenset(),
 ) -> Exported:
     """Write the surface of a scene as a mesh, or its splats.
 
@@ -75,6 +84,8 @@ def export(
         run: a run, a scene's .safetensors or a .ply of splats.
         output: its ending chooses the format: .glb and .obj are +y up, .ply and .stl +z up; splats
             keep the scene's own axes. Sizes are the world's.
+        typed: fields that `purpose` does not change though they have their default, such as
+            "texture.lod".
 
     Raises:
         InputError: the scene or cameras cannot be read, or no surface is seen.
@@ -90,15 +101,20 @@ def export(
     """
     run, output = Path(run), Path(output)
     kind = _kind(output, options.kind)
+    _check_use(output, kind, options)
     _check_place(output, run)
     if kind == "mesh":
         check_textured_place(output, options)
+    options = for_purpose(options, typed)
     opened = open_scene(run, up=options.up)
     for note in opened.notes:
         watch.note(note)
     if kind == "splats":
         return _export_splats(run, output, opened)
-    return _export_mesh(run, output, options, opened, watch)
+    done = _export_mesh(run, output, options, opened, watch)
+    if options.purpose is None or isinstance(done.model, Splats):
+        return done
+    return replace(done, checks=purpose_checks(options.purpose, done.model, output))
 
 
 def _export_splats(run: Path, output: Path, opened: OpenedScene) -> Exported:
@@ -129,16 +145,30 @@ def _export_mesh(
 
         done = retextured(opened, output, options, cameras, up, surface, watch)
         return Exported(output, done[0], np.zeros(3), done[1])
-    textured = options.texture.size != "none" and output.suffix.lower() in TEXTURED
+    textured = _has_texture(output, options)
     mesh = _surface(run, opened, cameras, replace(how, faces=None) if textured else how, watch)
     if not textured:
         return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
-    few = simplify(mesh, how.faces or FACES)
+    return _export_textured(output, opened, mesh, up, options, watch)
+
+
+def _export_textured(
+    output: Path,
+    opened: OpenedScene,
+    mesh: Mesh,
+    up: Tensor,
+    options: ExportOptions,
+    watch: Watch,
+) -> Exported:
+    """Of the dense mesh."""
+    asked = options.mesh.faces
+    few = simplify(mesh, FACES) if asked is None else simplify(mesh, asked, watch.note)
     model, facts = texture_of_scene(
         opened, few, options.texture, watch, source=options.source, dense=mesh
     )
-    write_textured(output, model, up, options.frame, tangents=corner_tangents)
-    return Exported(output, model, np.zeros(3), facts)
+    chain = levels(model, options.texture.lod, watch)
+    write_levels(output, chain, up, options.frame, tangents=corner_tangents)
+    return Exported(output, model, np.zeros(3), facts, chain[1:])
 
 
 def _surface(
@@ -173,6 +203,23 @@ def _kind(output: Path, asked: Literal["mesh", "splats"] | None) -> Literal["mes
             f"{output}: splats can be written as {', '.join(SPLAT_ENDINGS)}, not as {suffix}"
         )
     return asked or "mesh"
+
+
+def _has_texture(output: Path, options: ExportOptions) -> bool:
+    return options.texture.size != "none" and output.suffix.lower() in TEXTURED
+
+
+def _check_use(output: Path, kind: Literal["mesh", "splats"], options: ExportOptions) -> None:
+    """That what was asked for goes together. Raises OptionError."""
+    if kind == "splats" and options.purpose is not None:
+        raise OptionError(f"`purpose={options.purpose}` is of a mesh: leave out `kind=splats`")
+    if kind == "mesh" and _has_texture(output, options):
+        return
+    for name in ("normal_map", "ao", "lod"):
+        if getattr(options.texture, name):
+            raise OptionError(
+                f"`{name}` needs a texture: write {' or '.join(TEXTURED)}, and not `size=none`"
+            )
 
 
 def _check_place(output: Path, source: Path) -> None:

@@ -129,6 +129,8 @@ class ExportOptions:
 
     Attributes:
         kind: what a .ply holds; None: mesh
+        purpose: what the model is for, which chooses faces, texture, maps and coarser meshes where
+            they are not given, and what is checked (docs/assets.md); None: nothing in particular
         frame: axes of the mesh: the format's up axis, or the scene's own axes
         up: the scene's up direction; None: as stored
         cameras: transforms.json with the cameras to look through; None: the run's own
@@ -142,6 +144,7 @@ class ExportOptions:
     """
 
     kind: Literal["mesh", "splats"] | None = None
+    purpose: Literal["quick-look", "game", "vr", "film", "print"] | None = None
     frame: Literal["format", "world"] = "format"
     up: Triple | None = None
     cameras: str | Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import fast_simplification
@@ -22,23 +23,32 @@ _AGGRESSIVENESS = (7.0, 8.5, 10.0)
 _TRIES = 4  # to come close to the budget; chosen
 
 
-def simplify(mesh: Mesh, faces: int) -> Mesh:
+def simplify(mesh: Mesh, faces: int, note: Callable[[str], None] = lambda text: None) -> Mesh:
     """Reduce to at most `faces` faces by quadric edge collapse (Garland & Heckbert 1997).
 
     Where more than two faces meet at an edge afterwards the surface is parted there, and faces that
     were folded over are pulled flat. Colours come from the nearest vertex before, normals are made
     anew. The mesh itself is returned where it has no more faces than that.
 
-    More faces than that are left only where every further collapse would fold the surface over;
-    `shortfall` says so.
+    More faces than that are left only where every further collapse would fold the surface over or
+    lose a part of it.
+
+    Args:
+        note: is told where the mesh has not about so many faces, and why.
 
     Raises:
         ValueError: faces < 4.
     """
     if faces < 4:
         raise ValueError(f"a mesh needs a budget of at least 4 faces, got {faces}")
-    if len(mesh.faces) <= faces:
-        return mesh
+    few = mesh if len(mesh.faces) <= faces else _fewer(mesh, faces)
+    why = shortfall(mesh, few, faces)
+    if why is not None:
+        note(why)
+    return few
+
+
+def _fewer(mesh: Mesh, faces: int) -> Mesh:
     found = _collapsed(mesh, faces)
     flat = unfolded(found.vertices, found.faces)
     vertices = torch.where(on_border(found)[:, None], found.vertices, flat)

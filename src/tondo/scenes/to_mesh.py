@@ -112,7 +112,7 @@ def to_mesh(
     if options.fill_holes:
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
     if options.faces is not None:
-        mesh = simplify(mesh, options.faces)
+        mesh = simplify(mesh, options.faces, watch.note)
     if not len(mesh.faces):
         return mesh
     mesh, seen = color_from_views(mesh, pictures)

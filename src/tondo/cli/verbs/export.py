@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tondo.api.export import Exported
 
 
+_LEAST_SHARE = 0.005  # of the texels, of what is told: it would be 0 %
+
+
 @dataclass(frozen=True)
 class Command:
     """Write the surface of a scene as a mesh, or its splats. The ending of FILE chooses the format:
@@ -37,9 +40,16 @@ def run(command: Command, typed: Typed) -> None:
 
     started = time.perf_counter()
     with typed.screen() as screen:
-        done = export(command.run, command.output, command.options, watch=screen.watch)
+        done = export(
+            command.run, command.output, command.options, watch=screen.watch, typed=typed.options
+        )
     size = f"{done.path.stat().st_size / 1e6:.1f} MB"
-    print(f"{done.path}: {_described(done)}, {size}, {time.perf_counter() - started:.1f} s")
+    said = [_described(done), *_textured(done), f"{size}, {time.perf_counter() - started:.1f} s"]
+    print(f"{done.path}: {'; '.join(said)}")
+    if done.coarser:
+        print(_levels(done))
+    for sentence in done.checks:
+        print(typed.respelled(sentence))
     if done.path.suffix.lower() == ".stl":
         print("STL has no colours: use .glb, .obj or .ply to keep them")
     _print_offset(done)
@@ -51,10 +61,28 @@ def _described(done: Exported) -> str:
     from tondo.mesh.clean import is_closed
 
     if isinstance(done.model, Splats):
-        return f"{len(done.model.means)} splats"
+        return f"{len(done.model.means):,} splats"
     mesh = done.model.mesh if isinstance(done.model, TexturedMesh) else done.model
     closed = "watertight" if is_closed(mesh) else "open"
-    return f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, {closed}"
+    return f"{len(mesh.vertices):,} vertices, {len(mesh.faces):,} faces, {closed}"
+
+
+def _textured(done: Exported) -> list[str]:
+    """What is said of the texture, if there is one."""
+    facts = done.texture
+    if facts is None:
+        return []
+    charts = f"{facts.charts:,} charts" if facts.charts else "the mesh's own UVs"
+    rest = 1 - facts.photographed - facts.rendered
+    shares = ((facts.photographed, "photos"), (facts.rendered, "renders"), (rest, "nearest"))
+    text = [f"{share:.0%} from {what}" for share, what in shares if share >= _LEAST_SHARE]
+    return [", ".join([f"texture {facts.size}x{facts.size}", charts, *text])]
+
+
+def _levels(done: Exported) -> str:
+    name = done.path.stem
+    counts = [f"{name}_LOD{k} {len(one.mesh.faces):,}" for k, one in enumerate(done.coarser, 1)]
+    return f"coarser meshes with the same texture: {', '.join(counts)} faces"
 
 
 def _print_offset(done: Exported) -> None:
@@ -87,6 +115,7 @@ VERB = Verb(
     {
         "output": Flag(("-o", "--output"), "FILE"),
         "kind": Flag(("--as",)),
+        "purpose": Flag(("--for",)),
         "onto": Flag(("--mesh",), "FILE"),
         "frame_of_onto": Flag(("--mesh-frame",)),
         "size": Flag(("--texture",), "SIZE", parse=texture_size),
