@@ -64,7 +64,7 @@ def test_a_run_becomes_a_watertight_mesh(
     out = capsys.readouterr().out
     assert "watertight" in out
     mesh = read_mesh(target)
-    assert f"{len(mesh.faces)} faces" in out
+    assert f"{len(mesh.faces):,} faces" in out
     model = trimesh.Trimesh(mesh.vertices.numpy(), mesh.faces.numpy(), process=False)
     assert model.is_watertight
     assert model.volume == pytest.approx(4 / 3 * torch.pi, rel=0.12)
@@ -80,8 +80,8 @@ def test_a_run_becomes_a_watertight_mesh(
 @pytest.mark.parametrize(
     ("name", "words", "center"),
     [
-        ("a.glb", [], (0.5, 0.0, 0.0)),
-        ("a.OBJ", ["--up", "1,0,0"], (0.0, 0.5, 0.0)),
+        ("a.glb", ["--texture", "64"], (0.5, 0.0, 0.0)),
+        ("a.OBJ", ["--up", "1,0,0", "--texture", "none"], (0.0, 0.5, 0.0)),
         ("a.stl", ["--up", "1,0,0"], (0.0, 0.0, 0.5)),
         ("a.stl", ["--frame", "world"], (0.5, 0.0, 0.0)),
     ],
@@ -95,9 +95,42 @@ def test_formats_frames_and_up(
     assert torch.allclose(middle, torch.tensor(center), atol=0.1)
 
 
-def test_faces_are_kept_to_their_budget(run: Path, tmp_path: Path) -> None:
-    assert export(run, "-o", tmp_path / "a.glb", "--resolution", 40, "--faces", 500) == 0
-    assert 400 < len(read_mesh(tmp_path / "a.glb").faces) <= 500
+def test_faces_are_kept_to_their_budget(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [run, "-o", tmp_path / "a.glb", "--resolution", 40, "--texture", "none"]
+    assert export(*words, "--faces", 500) == 0
+    assert len(read_mesh(tmp_path / "a.glb").faces) in (498, 499, 500)
+    assert "all there are" not in capsys.readouterr().out
+    assert export(*words, "--faces", 100_000) == 0
+    assert "faces, which is all there are: 100,000 were allowed" in capsys.readouterr().out
+
+
+def test_a_purpose_and_its_levels(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--resolution", 32, "--faces", 1000, "--texture", 128, "--for", "vr", "--lod", 1]
+    assert export(run, "-o", tmp_path / "ball.glb", *words) == 0
+    first, second, third = capsys.readouterr().out.splitlines()[-3:]
+    assert "vertices, 1,000 faces, watertight; texture 128x128, " in first
+    assert " charts, 100% from renders; 0.0 MB, " in first
+    assert second == "coarser meshes with the same texture: ball_LOD1 250 faces"
+    assert third == "vr: 1,000 triangles of at most 100,000; 0.0 MB of at most 30 MB"
+    scene = trimesh.load_scene(tmp_path / "ball.glb")
+    assert {name: len(mesh.faces) for name, mesh in scene.geometry.items()} == {
+        "ball_LOD0": 1000,
+        "ball_LOD1": 250,
+    }
+
+
+def test_a_print_is_checked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--resolution", 40, "--for", "print"]
+    assert export(run, "-o", tmp_path / "ball.stl", *words) == 0
+    out = capsys.readouterr().out
+    assert "print: watertight, manifold, 1 part, no thin walls; " in out
+    assert "the scene has no unit: its longest side is 2." in out
+    assert export(run, "-o", tmp_path / "ball.glb", *words) == 0
+    assert "texture" not in capsys.readouterr().out
 
 
 def test_an_open_surface_and_its_holes(run: Path, tmp_path: Path) -> None:
@@ -139,7 +172,11 @@ def test_other_cameras_can_be_given(run: Path, tmp_path: Path) -> None:
         ("a.glb", ["--as", "splats"], "splats can be written as .ply"),
         ("a.glb", ["--resolution", "3"], "16 to 2048"),
         ("a.glb", ["--resolution", "-1"], "--resolution must be from 16 to 2048, got -1"),
-        ("a.glb", ["--faces", "2"], "at least 4"),
+        ("a.glb", ["--faces", "3"], "--faces must be at least 4, got 3"),
+        ("a.stl", ["--lod", "2"], "--lod needs a texture: write .glb or .obj"),
+        ("a.glb", ["--texture", "none", "--ao"], "and not --texture none"),
+        ("a.ply", ["--as", "splats", "--for", "vr"], "--for vr is of a mesh"),
+        ("a.glb", ["--for", "cinema"], "invalid choice: 'cinema'"),
         ("a.glb", ["--smoothing", "nan"], "0 to 10"),
         ("a.glb", ["--up", "0,0,0"], "direction"),
         ("a.glb", ["--up", "nan,0,1"], "direction"),

@@ -39,7 +39,7 @@ def test_a_small_thin_part_counts_and_a_speck_does_not() -> None:
     slab = trimesh.creation.box([1, 0.5, 0.06]).apply_translation([3, 0, 0])
     assert thinnest_wall(mesh_of(cube + slab)) == pytest.approx(0.06, rel=0.02)
     speck = trimesh.creation.box([0.2, 0.2, 0.02]).apply_translation([3, 0, 0])
-    assert thinnest_wall(mesh_of(cube + speck)) == pytest.approx(2.0)
+    assert thinnest_wall(mesh_of(cube + speck)) is None
 
 
 def test_what_cannot_be_printed() -> None:
@@ -54,5 +54,4 @@ def test_an_edge_is_no_wall() -> None:
     wedge = trimesh.Trimesh(
         [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]
     )
-    wall = thinnest_wall(mesh_of(wedge))
-    assert wall is None or wall > 0.3
+    assert thinnest_wall(mesh_of(wedge)) is None

@@ -26,6 +26,10 @@ _OPPOSITE = -0.8
 # Share of a ball's radius by which its far end may be off the surface: in a rod a ball touches all
 # around, and the point that it was found to touch may be anywhere; chosen.
 _NEAR = 0.25
+_THICK = 0.3  # share of the mesh's size; thicker walls are none: no printer asks; chosen
+# Share by which the point that a ball touches may be farther away than another: around the middle
+# of a rod all are nearly as near, and to find the nearest of them takes a minute.
+_LOOSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def thinnest_wall(mesh: Mesh, quantile: float = WALL_QUANTILE) -> float | None:
 
     At a point of the surface it is the diameter of the largest ball inside that touches the surface
     there and opposite of it: a ball shrinks until no point lies in it (Ma et al. 2012), and touches
-    the plane of the nearest. None where less of the area than that has an opposite side.
+    the plane of the nearest. None where less of the area than that has a side opposite, and near.
     """
     thickness = wall_thickness(mesh)
     rank = int(quantile * len(thickness))
@@ -78,18 +82,18 @@ def thinnest_wall(mesh: Mesh, quantile: float = WALL_QUANTILE) -> float | None:
 
 def wall_thickness(mesh: Mesh) -> np.ndarray:
     """[N] float64 in the mesh's units, at points spread evenly over the surface; infinite where
-    no side is opposite."""
+    no side is opposite, or it is far away."""
     points, normals = _spread(mesh, _POINTS)
     tree = cKDTree(points)
     step = max(1, len(points) // _MEASURED)
     start, inward = points[::step], -normals[::step]
     low, high = points.min(axis=0), points.max(axis=0)
-    radius = np.full(len(start), float(np.linalg.norm(high - low)))
+    radius = np.full(len(start), _THICK / 2 * float(np.linalg.norm(high - low)))
     touched = np.full(len(start), -1)
     active = np.arange(len(start))
     for _ in range(_ROUNDS):
         centre = start[active] + radius[active, None] * inward[active]
-        _, nearest = tree.query(centre, workers=-1)
+        _, nearest = tree.query(centre, eps=_LOOSE)
         off = points[nearest] - start[active]
         ahead = (off * inward[active]).sum(axis=1)
         smaller = (off**2).sum(axis=1) / (2 * np.maximum(ahead, 1e-30))
@@ -100,7 +104,7 @@ def wall_thickness(mesh: Mesh) -> np.ndarray:
         if not len(active):
             break
     across = start + 2 * radius[:, None] * inward
-    away, opposite = tree.query(across, workers=-1)
+    away, opposite = tree.query(across)
     opposite = np.where(away < _NEAR * radius, opposite, -1)
     return np.minimum(
         *(_between_planes(points, normals, start, inward, one) for one in (touched, opposite))
