@@ -11,9 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from tondo.api.asset_checks import purpose_checks
-from tondo.api.options import ExportOptions
-from tondo.api.presets import for_purpose
+from tondo.api.options import ExportOptions, for_purpose
 from tondo.api.retexture import check_textured_place, retextured
 from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
@@ -24,6 +22,7 @@ from tondo.errors import InputError, OptionError, OutputError
 from tondo.io.models.mesh_files import UP_AXES, write_mesh
 from tondo.io.models.ply import write_splats
 from tondo.io.models.textured_files import TEXTURED, write_levels
+from tondo.mesh.asset_checks import purpose_checks
 from tondo.mesh.fuse import volume_bytes
 from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify

@@ -4,12 +4,14 @@ command line answers `--help` from these records."""
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tondo.errors import OptionError, check_choices, check_number
 from tondo.mesh.options import MeshOptions
+from tondo.mesh.presets import PRESETS
 from tondo.texture.options import LARGEST, TextureOptions, check_texture_size
 
 Triple = tuple[float, float, float]
@@ -156,6 +158,42 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         check_choices(self)
+
+
+def for_purpose(options: ExportOptions, typed: frozenset[str] = frozenset()) -> ExportOptions:
+    """The options with what the preset of `options.purpose` says, wherever they have their
+    defaults.
+
+    Args:
+        typed: dotted names of fields that stay as they are though they have their default, such as
+            "texture.lod".
+    """
+    if options.purpose is None:
+        return options
+    preset, plain = PRESETS[options.purpose], ExportOptions()
+    mesh = {name: getattr(preset, name) for name in ("faces", "resolution", "surface")}
+    texture = {name: getattr(preset, name) for name in ("size", "normal_map", "lod")}
+    if options.onto is not None:  # that mesh stays as it is, and is there for its texture
+        texture = {"normal_map": preset.normal_map}
+        if preset.size != "none":
+            texture["size"] = preset.size
+    return replace(
+        options,
+        mesh=_filled(options.mesh, plain.mesh, mesh, "mesh.", typed),
+        texture=_filled(options.texture, plain.texture, texture, "texture.", typed),
+    )
+
+
+def _filled(
+    own: Any, plain: Any, wanted: Mapping[str, Any], path: str, typed: frozenset[str]
+) -> Any:
+    """The record `own` with the values wanted where it has those of `plain`."""
+    free = {
+        name: value
+        for name, value in wanted.items()
+        if path + name not in typed and getattr(own, name) == getattr(plain, name)
+    }
+    return replace(own, **free)
 
 
 @dataclass(frozen=True)

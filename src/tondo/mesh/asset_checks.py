@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tondo.api.presets import PRESETS, Preset
 from tondo.data.mesh import Mesh
 from tondo.data.textured import TexturedMesh
 from tondo.mesh.check import WALL_QUANTILE, PrintCheck, print_check
+from tondo.mesh.presets import PRESETS, Preset
 
 LONGEST_MM = 100.0  # of a print, for which a wall is told in millimetres: a hand's width; chosen
 # What printers make: 0.4 mm is the usual nozzle, and a wall is two lines of it (docs/assets.md).

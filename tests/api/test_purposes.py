@@ -9,12 +9,12 @@ import pytest
 import torch
 import trimesh
 
-from tondo.api.asset_checks import purpose_checks
-from tondo.api.options import ExportOptions
-from tondo.api.presets import PRESETS, for_purpose
+from tondo.api.options import ExportOptions, for_purpose
 from tondo.data.mesh import Mesh
 from tondo.data.textured import Texture, TexturedMesh
+from tondo.mesh.asset_checks import purpose_checks
 from tondo.mesh.options import MeshOptions
+from tondo.mesh.presets import PRESETS
 from tondo.texture.options import TextureOptions
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-from tondo.api.options import ExportOptions
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -55,39 +53,3 @@ PRESETS: Mapping[str, Preset] = {
     # slicers take millions of triangles, and no colours
     "print": Preset(faces=None, size="none", surface="closed", printable=True),
 }
-
-
-def for_purpose(options: ExportOptions, typed: frozenset[str] = frozenset()) -> ExportOptions:
-    """The options with what the preset of `options.purpose` says, wherever they have their
-    defaults.
-
-    Args:
-        typed: dotted names of fields that stay as they are though they have their default, such as
-            "texture.lod".
-    """
-    if options.purpose is None:
-        return options
-    preset, plain = PRESETS[options.purpose], ExportOptions()
-    mesh = {name: getattr(preset, name) for name in ("faces", "resolution", "surface")}
-    texture = {name: getattr(preset, name) for name in ("size", "normal_map", "lod")}
-    if options.onto is not None:  # that mesh stays as it is, and is there for its texture
-        texture = {"normal_map": preset.normal_map}
-        if preset.size != "none":
-            texture["size"] = preset.size
-    return replace(
-        options,
-        mesh=_filled(options.mesh, plain.mesh, mesh, "mesh.", typed),
-        texture=_filled(options.texture, plain.texture, texture, "texture.", typed),
-    )
-
-
-def _filled(
-    own: Any, plain: Any, wanted: Mapping[str, Any], path: str, typed: frozenset[str]
-) -> Any:
-    """The record `own` with the values wanted where it has those of `plain`."""
-    free = {
-        name: value
-        for name, value in wanted.items()
-        if path + name not in typed and getattr(own, name) == getattr(plain, name)
-    }
-    return replace(own, **free)
