@@ -25,9 +25,10 @@ from tondo.kernels.gather_view_torch import (
 from tondo.kernels.mesh_depth import mesh_depth
 from tondo.runs.watch import SILENT, Watch
 
-# Pictures count by (pixels per world unit times cosine) to this power: the trial's best, and softer
-# than the single best picture, which shows seams and loses 1.2 dB (docs/notes/texture.md).
+# Pictures count by (pixels per world unit times cosine) to this power, and less where their colour
+# is off the mean by more than this (sRGB 0..1): measured on photographs (docs/notes/texture.md).
 SHARPNESS_POWER = 2.0
+TOLERANCE = 0.2
 FLAT = 0.2  # cosine; pictures that see a surface flatter count only where no other does; chosen
 OPAQUE = 0.98  # coverage of all pixels around; less has some of the background in it; chosen
 FAINT = 1e-6  # weight of what counts only where nothing else does
