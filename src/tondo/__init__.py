@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tondo.api.convert import convert
     from tondo.api.directions import FoundDirections, directions
     from tondo.api.evaluate import Evaluation, evaluate
-    from tondo.api.evaluate_surface import SurfaceMetrics
+    from tondo.api.evaluate_surface import MeshMetrics, SurfaceMetrics
     from tondo.api.explain import Explanation, explain
     from tondo.api.export import Exported, export
     from tondo.api.generate import Models, generate
@@ -72,7 +72,7 @@ _ROOMS = {
     "tondo.api.convert": "convert",
     "tondo.api.directions": "FoundDirections directions",
     "tondo.api.evaluate": "Evaluation evaluate",
-    "tondo.api.evaluate_surface": "SurfaceMetrics",
+    "tondo.api.evaluate_surface": "MeshMetrics SurfaceMetrics",
     "tondo.api.explain": "Explanation explain",
     "tondo.api.export": "Exported export",
     "tondo.api.generate": "Models generate",
