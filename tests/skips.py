@@ -13,8 +13,8 @@ SKIPS = {
     "needs gsplat": 23,  # of those 80, which run where a GPU is
     "needs the CUDA toolkit": 23,
     "needs the shared photos": 7,
-    "needs node and npm": 9,
-    "npm could not fetch gltf-validator": 9,
+    "needs node and npm": 13,
+    "npm could not fetch gltf-validator": 13,
     "needs Blender": 8,
     "this Blender has no numpy": 8,
     "needs /proc": 1,  # macOS

@@ -3,6 +3,7 @@ the input."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from small_scene import write_transforms
 from test_cli_export import CENTER, ball_scene, export
 
 import tondo.scenes.texture
+from khronos import khronos_report
 from tondo.data.mesh import Mesh
 from tondo.io.models.glb import read_glb
 from tondo.io.models.glb_mesh import glb_parts
@@ -85,10 +87,19 @@ def test_an_obj_that_says_no_axes_is_put_where_it_fits(
     assert "gone" in printed.out + printed.err  # the photographs are, which is said
     assert "mine.obj does not say its axes: its format's fit" in printed.out + printed.err
     assert "320 faces" in printed.out
-    # a second time, with the UVs that it has now, as GLB
+    # a second time, with the UVs that it has now, as GLB with all maps
     argv = [run, "-o", tmp_path / "new.glb", "--mesh", tmp_path / "new.obj", "--texture", "64"]
-    assert export(*argv) == 0
+    assert export(*argv, "--normal-map", "--ao", "--resolution", "24") == 0
     check_colors(tmp_path / "new.glb")
+    assert khronos_report(tmp_path / "new.glb")["issues"]["messages"] == []
+    _, uvs, texture = read_textured(tmp_path / "new.glb")
+    before_uvs = read_textured(tmp_path / "new.obj")[1]
+    assert uvs is not None
+    assert before_uvs is not None
+    assert torch.allclose(uvs, before_uvs, atol=1e-6)
+    assert texture is not None
+    assert texture.normals is not None
+    assert texture.occlusion is not None
 
 
 def test_a_glb_keeps_the_bytes_of_its_positions(
@@ -155,6 +166,15 @@ def test_a_mesh_elsewhere_is_one_sentence(
     write_mesh(tmp_path / "mine.obj", Mesh(box @ turn.T, torch.tensor(model.faces)), UP, "world")
     refused(run, tmp_path / "new.obj", *words)
     assert "lies away" in capsys.readouterr().err
+
+
+def test_a_texture_that_does_not_fit_into_memory_is_one_sentence(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = {"SC_PHYS_PAGES": 4 * 2**18, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", pages.get)
+    refused(run, tmp_path / "new.glb", "--texture", "8192")
+    assert "--texture 8192 needs 9.4 GiB here, and this machine has 4.0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from tondo.mesh.asset_checks import purpose_checks
 from tondo.mesh.fuse import volume_bytes
 from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
+from tondo.runs.memory import check_memory
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.open import (
     OpenedScene,
@@ -175,7 +176,7 @@ def _surface(
 ) -> Mesh:
     """The mesh of a scene. Raises InputError where there is none, OptionError."""
     plan = plan_mesh(opened.scene, cameras, how)
-    _check_memory(volume_bytes(plan.box, how.resolution), how)
+    check_memory(volume_bytes(plan.box, how.resolution), f"resolution={how.resolution}")
     held_out = held_out_cameras(opened)
     mesh = to_mesh(opened.scene, cameras, how, plan=plan, held_out=held_out, watch=watch)
     if not len(mesh.faces):
@@ -230,14 +231,3 @@ def _check_place(output: Path, source: Path) -> None:
     folder = next(parent for parent in output.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OutputError(f"cannot write {output}: {folder} is not a folder that can be written to")
-
-
-def _check_memory(needed: int, how: MeshOptions) -> None:
-    total = 8 << 30
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > 0.6 * total:
-        raise OptionError(
-            f"`resolution={how.resolution}` needs {needed / 2**30:.1f} GiB here, and this "
-            f"machine has {total / 2**30:.1f} GiB: choose a smaller one"
-        )

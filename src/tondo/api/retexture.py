@@ -27,6 +27,7 @@ from tondo.io.models.onto_files import MOST_FACES, Onto, OwnMesh, read_own, writ
 from tondo.io.models.textured_files import TEXTURED
 from tondo.io.models.textured_obj import check_beside
 from tondo.mesh.sample import sample_surface
+from tondo.runs.memory import check_memory
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.open import OpenedScene
 from tondo.scenes.texture import texture_of_scene
@@ -39,6 +40,7 @@ MOST_OFF = 0.02  # of its size, half of a mesh may be off the surface; simplifie
 # Of a mesh whose file says no axes those of its format are taken, as `export` writes them, unless
 # it is so many times farther off with them; chosen.
 NO_WORSE = 1.5
+TEXEL_BYTES = 150  # that baking takes for each texel: 137 at 4096 x 4096 (docs/notes/texture.md)
 _VIEWS, _VIEW_SIZE = 24, 200  # that tell where the surface is, and their pixels; chosen
 _POINTS = 4000  # of the mesh, that are measured; chosen
 
@@ -71,6 +73,9 @@ def check_textured_place(output: Path, options: ExportOptions) -> None:
             f"`faces={faces}` is more than the {MOST_FACES:,} that can have a texture: choose "
             "fewer, or `size=none`"
         )
+    if textured and isinstance(options.texture.size, int):
+        size = options.texture.size
+        check_memory(TEXEL_BYTES * size**2, f"size={size}")
     if suffix == ".obj" and textured:
         check_beside(output)
     if options.onto is None:
