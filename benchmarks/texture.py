@@ -57,7 +57,7 @@ NAMES = ("chair", "fox")
 FACES, SIZES = (3_000, 10_000, 50_000), (1024, 2048)
 PHOTOS = 9  # held-out ones of each set, evenly chosen
 UNWRAPPED = (10_000, 50_000, 200_000)
-LONGEST = 300  # CPU-seconds of an unwrap
+LONGEST = 120  # CPU-seconds of an unwrap
 COST_FACES, COST_SIZE = 50_000, 2048
 TRAINING = 120  # seconds
 

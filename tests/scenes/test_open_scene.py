@@ -6,14 +6,23 @@ from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 
 from small_photos import cameras, known_scene
+from textured_cube import textured_cube
 from tondo.errors import InputError
+from tondo.io.models.mesh_files import write_mesh
 from tondo.io.models.ply import write_splats
 from tondo.io.models.scene import save_scene
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.runs.run_directory import create_run
-from tondo.scenes.open import held_out_cameras, open_scene, photo_cameras, settled_up
+from tondo.scenes.open import (
+    held_out_cameras,
+    open_scene,
+    open_shown,
+    photo_cameras,
+    settled_up,
+)
 
 
 @pytest.fixture
@@ -92,3 +101,22 @@ def test_what_is_no_scene_is_said(name: str, words: str, tmp_path: Path) -> None
     (tmp_path / "note.txt").write_text("?")
     with pytest.raises(InputError, match=words):
         open_scene(tmp_path / name)
+
+
+def test_up_of_a_mesh_is_what_its_file_says_or_its_formats(tmp_path: Path) -> None:
+    cube, said = textured_cube().mesh, torch.tensor([0.6, 0.0, 0.8])
+    write_mesh(tmp_path / "a.glb", cube, said)
+    write_mesh(tmp_path / "b.glb", cube, said, "world")
+    foreign = trimesh.Trimesh(cube.vertices.numpy(), cube.faces.numpy())
+    foreign.export(tmp_path / "c.glb")
+    ups = {"a": said, "b": torch.tensor([0.0, 0, 1]), "c": torch.tensor([0.0, 1, 0])}
+    for name, expected in ups.items():
+        shown = open_shown(tmp_path / f"{name}.glb")
+        torch.testing.assert_close(shown.up(())[0], expected)
+        torch.testing.assert_close(shown.center, torch.tensor([0.5, 1.0, 1.5]))
+        assert shown.photo_cameras is None
+    turned = open_shown(tmp_path / "c.glb", up=(1.0, 0.0, 0.0))
+    assert turned.up(())[0].tolist() == [1.0, 0.0, 0.0]
+    up, sentence = open_shown(tmp_path / "c.glb").up(cameras(9))
+    torch.testing.assert_close(up, torch.tensor([0.0, 0.0, 1.0]), atol=0.2, rtol=0)
+    assert sentence is not None, "cameras that contradict the format's axis go before it"

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from small_photos import known_scene, write_photos
+from textured_cube import textured_cube
 from tiny_generators import tiny_run
 from tondo.errors import InputError
 from tondo.gan.files.open_generator import shipped_names
+from tondo.io.models.mesh_files import write_mesh
 from tondo.io.models.ply import write_splats
 from tondo.io.models.scene import save_scene
 from tondo.runs.run_directory import create_run
@@ -32,6 +34,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_scene(create_run(top / "finished", {"tondo": "1"}).scene_path, scene)
     save_scene(top / "scene.safetensors", scene)
     write_splats(top / "splats.ply", scene.splats, up=scene.up)
+    for name in ("model.GLB", "model.obj", "faces.ply", "model.stl"):
+        write_mesh(top / name, textured_cube().mesh, scene.up)
     create_run(top / "begun", {"tondo": "1", "command": "reconstruct"})
     create_run(top / "training", {"tondo": "1", "command": "train"})
     tiny_run(top / "trained")
@@ -52,6 +56,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("finished/scene.safetensors", "scene"),
         ("scene.safetensors", "scene"),
         ("splats.ply", "scene"),
+        ("faces.ply", "mesh"),
+        ("model.GLB", "mesh"),
+        ("model.obj", "mesh"),
+        ("model.stl", "mesh"),
         ("broken.safetensors", "scene"),  # whose reader says what is wrong with it
         ("begun", "run"),
         ("training", "generator"),
