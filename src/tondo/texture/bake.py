@@ -32,7 +32,6 @@ TOLERANCE = 0.2
 FLAT = 0.2  # cosine; pictures that see a surface flatter count only where no other does; chosen
 OPAQUE = 0.98  # coverage of all pixels around; less has some of the background in it; chosen
 FAINT = 1e-6  # weight of what counts only where nothing else does
-TOLERANCE = 0.1  # sRGB 0..1; chosen
 _DEPTH_SCALE = 2  # the depths that tell what is hidden are of pictures so many times larger
 _SLACK_PIXELS = 1.0  # of the photograph, beside what the surface slopes within a pixel; chosen
 _STEP_PIXELS = (
