@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tondo.gan.sampling.generate import Model
     from tondo.gan.training.session import train_generator
     from tondo.io.models.mesh_files import write_mesh
+    from tondo.io.models.textured_files import read_textured, write_textured
     from tondo.io.posed.photos import load_photos
     from tondo.kernels.splats.rasterize import rasterize
     from tondo.mesh.options import MeshOptions
@@ -96,6 +97,7 @@ _ROOMS = {
     "tondo.gan.options": "TrainOptions",
     "tondo.gan.training.session": "train_generator",
     "tondo.io.models.mesh_files": "write_mesh",
+    "tondo.io.models.textured_files": "read_textured write_textured",
     "tondo.io.posed.photos": "load_photos",
     "tondo.kernels.splats.rasterize": "rasterize",
     "tondo.mesh.options": "MeshOptions",

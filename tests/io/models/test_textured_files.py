@@ -251,6 +251,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "compressed": lambda t: t["meshes"][0]["primitives"][0].update(
         extensions={"KHR_draco_mesh_compression": {}}
     ),
+    "moved texture": lambda t: t["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"].update(
+        extensions={"KHR_texture_transform": {"scale": [2, 2]}}
+    ),
     "no list": lambda t: t.update(nodes={}),
     "words": lambda t: t["accessors"][0].update(type=["VEC3"]),
 }

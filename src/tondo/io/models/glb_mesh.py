@@ -262,6 +262,9 @@ def _image(path: Path, glb: Glb, parts: list[Part], name: str) -> torch.Tensor |
     index = next(iter(found), None)
     if index is None:
         return None
+    infos = [_texture_info(glb, part.primitive, name) or {} for part in parts]
+    if any("KHR_texture_transform" in str(info.get("extensions")) for info in infos):
+        raise ValueError("its texture is moved (KHR_texture_transform), which is not read")
     image = entry(glb.tree, "images", index)
     if "bufferView" not in image:
         return None

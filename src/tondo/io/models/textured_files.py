@@ -60,6 +60,14 @@ def write_textured(
     Raises:
         OutputError: a file cannot be written, or one beside an OBJ would replace another's picture.
         ValueError: the mesh has no faces, or a GLB a normal map but no `tangents`.
+
+    Example:
+        >>> import torch, tondo
+        >>> mesh = tondo.Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
+        >>> uvs = torch.tensor([[[0.0, 0], [0, 1], [1, 1]]])
+        >>> grey = tondo.Texture(torch.full((8, 8, 3), 128, dtype=torch.uint8))
+        >>> up = torch.tensor([0.0, 0, 1])
+        >>> tondo.write_textured("grey.glb", tondo.TexturedMesh(mesh, uvs, grey), up)
     """
     write_levels(path, [model], up, frame, tangents=tangents)
 
@@ -215,8 +223,14 @@ def read_textured(path: str | Path) -> tuple[Mesh, Tensor | None, Texture | None
             finite, with several textures, or one that is repeated over the surface.
 
     Example:
-        >>> import tondo
-        >>> mesh, uvs, texture = tondo.io.models.textured_files.read_textured("model.glb")
+        >>> import torch, tondo
+        >>> mesh = tondo.Mesh(torch.eye(3), torch.tensor([[0, 1, 2]]))
+        >>> grey = tondo.Texture(torch.full((8, 8, 3), 128, dtype=torch.uint8))
+        >>> model = tondo.TexturedMesh(mesh, torch.eye(3)[None, :, :2].contiguous(), grey)
+        >>> tondo.write_textured("grey.obj", model, torch.tensor([0.0, 0, 1]))
+        >>> mesh, uvs, texture = tondo.read_textured("grey.obj")
+        >>> mesh, texture
+        (Mesh(3 vertices, 1 faces), Texture(8x8))
     """
     path = Path(path)
     suffix = path.suffix.lower()
