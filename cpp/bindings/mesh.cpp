@@ -3,6 +3,7 @@
 
 #include "tondo/mesh/gather_view.h"
 #include "tondo/mesh/mesh_depth.h"
+#include "tondo/mesh/texture_residuals.h"
 #include "tondo/mesh/tsdf.h"
 
 namespace {
@@ -75,12 +76,29 @@ void gather_view(const SurfaceTuple& surface, const ViewTuple& view, const RuleT
                      total.data(), weights.data());
 }
 
+using Places = Array<float, nb::shape<-1, -1, 2>>;
+using Picture = Array<float, nb::shape<-1, -1, 3>>;
+
+double texture_residuals(Places at, F3 colors, Picture image, Picture up, FMap down) {
+  const size_t height = image.shape(0), width = image.shape(1);
+  need(colors.shape(0) == at.shape(0) && at.shape(1) > 0, "at, colors");
+  need(height > 0 && width > 0 && up.shape(0) == height && up.shape(1) == width &&
+           down.shape(0) == height && down.shape(1) == width,
+       "image, up, down");
+  nb::gil_scoped_release release;
+  return tondo::texture_residuals(at.data(), colors.data(), static_cast<int64_t>(at.shape(0)),
+                                  static_cast<int64_t>(at.shape(1)), image.data(),
+                                  static_cast<int64_t>(height), static_cast<int64_t>(width),
+                                  up.data(), down.data());
+}
+
 }  // namespace
 
 void bind_mesh(nb::module_& m) {
   m.def("gather_view", &gather_view, "surface"_a, "view"_a, "rule"_a, "mean"_a.none(), "total"_a,
         "weights"_a);
   m.def("mesh_depth", &mesh_depth, "vertices"_a, "faces"_a, "near"_a, "depth"_a, "face"_a);
+  m.def("texture_residuals", &texture_residuals, "at"_a, "colors"_a, "image"_a, "up"_a, "down"_a);
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);
 }

@@ -338,6 +338,13 @@ def ssim_l1(
     v_image: Annotated[F32, "*, *, *"] | None,
     v_exposure: Annotated[F32, "*, *"] | None,
 ) -> float: ...
+def texture_residuals(
+    at: Annotated[F32, "*, *, 2"],
+    colors: Annotated[F32, "*, 3"],
+    image: Annotated[F32, "*, *, 3"],
+    up: Annotated[F32, "*, *, 3"],
+    down: Annotated[F32, "*, *"],
+) -> float: ...
 def tri_planes_backward(
     planes: tuple[
         Annotated[F32, "*, 3, *, *, 8"],

@@ -10,24 +10,46 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
+from tondo.kernels.texture_residuals import texture_residuals
 from tondo.mesh.render import surface_samples
 from tondo.runs.watch import SILENT, Watch
 from tondo.texture.bake import OPAQUE, Picture
 
 SWEEPS = 2  # more overfit (docs/notes/texture.md)
-DAMPING = 0.3  # of a step; the trial's
+DAMPING = 0.3  # of a step (docs/notes/texture.md)
 CHECKED_EVERY = 8  # photographs; these do not take part and tell whether it helps; chosen
+KEPT = 64_000_000  # samples whose places are kept from sweep to sweep, 8 bytes each; chosen
 _SAMPLES = 2  # along each side of a pixel
 
 
 @dataclass(frozen=True)
-class _Taps:
-    """Where the samples of a photograph's pixels lie in the picture: of P pixels with N samples
-    each, 4 texels [P, N, 4] int64 with weights [P, N, 4], and the photograph's colours [P, 3]."""
+class _Pixels:
+    """P pixels of a photograph that show the mesh and nothing else: where their N samples lie in
+    the texture, [P, N, 2] texels, and the photograph's colours [P, 3]."""
 
-    index: Tensor
-    weights: Tensor
+    at: Tensor
     colors: Tensor
+
+
+class _Photographs:
+    """The pixels of photographs, made once where there are not too many."""
+
+    def __init__(self, size: int, mesh: Mesh, uvs: Tensor, pictures: Sequence[Picture]) -> None:
+        self._of = (size, mesh, uvs)
+        self._pictures = pictures
+        count = sum(one.coverage.numel() for one in pictures) * _SAMPLES**2
+        self._kept: list[_Pixels | None] | None = [None] * len(pictures) if count < KEPT else None
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def pixels(self, index: int) -> _Pixels:
+        if self._kept is None:
+            return _pixels(*self._of, self._pictures[index])
+        found = self._kept[index]
+        if found is None:
+            found = self._kept[index] = _pixels(*self._of, self._pictures[index])
+        return found
 
 
 def fitted(
@@ -46,62 +68,45 @@ def fitted(
     texel by the inverse of how much the pixels see of it (Landweber iteration with a diagonal
     scale, as of SIRT), and damped.
     """
-    checked = list(pictures[CHECKED_EVERY // 2 :: CHECKED_EVERY])
-    used = [one for k, one in enumerate(pictures) if k % CHECKED_EVERY != CHECKED_EVERY // 2]
+    photographs = _Photographs(image.shape[0], mesh, uvs, pictures)
+    checked = range(CHECKED_EVERY // 2, len(pictures), CHECKED_EVERY)
+    used = [index for index in range(len(pictures)) if index not in checked]
     if not checked or not used:
         return image
-    after = _swept(image, mesh, uvs, used, sweeps, watch)
-    before_error, after_error = (
-        sum(_error(one, mesh, uvs, picture) for picture in checked) for one in (image, after)
-    )
-    if after_error >= before_error:
-        return image
+    error, after = _error(image, photographs, checked), image
+    for sweep in range(sweeps):
+        after = _swept(after, photographs, used, watch, f"fitting the texture, sweep {sweep + 1}")
+        now = _error(after, photographs, checked)
+        if now >= error:
+            return image
+        error = now
     return after
 
 
 def _swept(
-    image: Tensor, mesh: Mesh, uvs: Tensor, pictures: Sequence[Picture], sweeps: int, watch: Watch
+    image: Tensor, photographs: _Photographs, used: Sequence[int], watch: Watch, what: str
 ) -> Tensor:
-    flat = image.reshape(-1, 3).clone()
-    for sweep in range(sweeps):
-        up, down = torch.zeros_like(flat), torch.zeros(len(flat))
-        for picture in watch.over(pictures, f"fitting the texture, sweep {sweep + 1}"):
-            taps = _taps(image.shape[0], mesh, uvs, picture)
-            off = taps.colors - _rendered(flat, taps)
-            share = taps.weights / taps.weights.shape[1]
-            index = taps.index.flatten()
-            for channel in range(3):
-                value = (share * off[:, channel, None, None]).flatten()
-                up[:, channel].index_add_(0, index, value)
-            down.index_add_(0, index, share.flatten())
-        flat += DAMPING * up / down.clamp_min(1e-6)[:, None]
-        flat.clamp_(0, 1)
-    return flat.view_as(image)
+    up, down = torch.zeros_like(image), torch.zeros(image.shape[:2])
+    for index in watch.over(used, what):
+        pixels = photographs.pixels(index)
+        texture_residuals(pixels.at, pixels.colors, image, up, down)
+    return (image + DAMPING * up / down.clamp_min(1e-6)[..., None]).clamp(0, 1)
 
 
-def _rendered(flat: Tensor, taps: _Taps) -> Tensor:
-    """[P, 3] the pixels' colours."""
-    return (flat[taps.index] * taps.weights[..., None]).sum(dim=2).mean(dim=1)
+def _error(image: Tensor, photographs: _Photographs, checked: Sequence[int]) -> float:
+    up, down = torch.zeros_like(image), torch.zeros(image.shape[:2])
+    total = 0.0
+    for index in checked:
+        pixels = photographs.pixels(index)
+        total += texture_residuals(pixels.at, pixels.colors, image, up, down)
+    return total
 
 
-def _error(image: Tensor, mesh: Mesh, uvs: Tensor, picture: Picture) -> float:
-    taps = _taps(image.shape[0], mesh, uvs, picture)
-    return float((taps.colors - _rendered(image.reshape(-1, 3), taps)).square().sum())
-
-
-def _taps(size: int, mesh: Mesh, uvs: Tensor, picture: Picture) -> _Taps:
-    """Of the pixels that show the mesh and nothing else."""
+def _pixels(size: int, mesh: Mesh, uvs: Tensor, picture: Picture) -> _Pixels:
     samples = surface_samples(mesh, picture.camera, _SAMPLES)
     whole = (samples.face >= 0).all(dim=-1)
     covered = -F.max_pool2d(-picture.coverage[None, None], 3, 1, 1)[0, 0] > OPAQUE
     chosen = whole & covered
-    face, weights = samples.face[chosen], samples.weights[chosen]
-    at = (uvs[face] * weights[..., None]).sum(dim=-2) * size - 0.5
-    at = at.clamp(0, size - 1)
-    low = at.floor().clamp_max(max(0, size - 2))
-    x, y = (at - low).unbind(-1)
-    column, row = low.long().unbind(-1)
-    first = row * size + column
-    index = torch.stack([first, first + 1, first + size, first + size + 1], dim=-1)
-    tap = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=-1)
-    return _Taps(index, tap, picture.colors(picture.image[chosen].float()))
+    corners = uvs[samples.face[chosen]]
+    at = (corners * samples.weights[chosen][..., None]).sum(dim=-2) * size
+    return _Pixels(at, picture.colors(picture.image[chosen].float()))
