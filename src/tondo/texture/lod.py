@@ -16,9 +16,9 @@ from tondo.texture.unwrap import padding_of
 
 RATIO = 4  # each level has this part of the faces of the one before: its edges are twice as long
 LEAST = 4  # faces of the last level
-# Gutters by which a seam may move in the texture. With 1 the coarser meshes of `chair` are less like
-# the first (31.9 dB instead of 33.7 at a quarter of 10,000 faces): seams keep faces that the inside
-# of the charts then lacks (docs/notes/texture.md).
+# Gutters by which a seam may move in the texture. With 1 the coarser meshes of `chair` are less
+# like the first (31.9 dB instead of 33.7 at a quarter of 10,000 faces): seams keep faces that the
+# inside of the charts then lacks (docs/notes/texture.md).
 _GUTTERS = 2
 _CLOSE = 0.99  # share of its faces by which a level counts as reached
 

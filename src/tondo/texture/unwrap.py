@@ -22,6 +22,11 @@ _POLL = 0.02  # seconds; chosen
 _PADDING_OF, _LEAST_PADDING = 256, 2
 
 
+# Degrees by which the faces of a chart may look away from its middle. With the library's 70 `chair`
+# has a quarter more charts, and with them seams, for a stretch of 1.001 instead of 1.003.
+_CHART_ANGLE = 88.0
+
+
 @dataclass(frozen=True)
 class Unwrapped:
     """Where faces are in a square picture.
@@ -61,6 +66,7 @@ def unwrap(mesh: Mesh, size: int, watch: Watch = SILENT) -> Unwrapped:
         [uvunwrap.Mesh(points, parts.astype(np.uint32))],
         page_size=size,
         padding=padding_of(size),
+        max_chart_angle=_CHART_ANGLE,
         packing="shape" if len(mesh.faces) <= _FAST_ABOVE else "fast",
     )
     _wait(job, len(mesh.faces), watch)
