@@ -22,7 +22,7 @@ from tondo.data.textured import TexturedMesh
 from tondo.errors import InputError, OutputError
 from tondo.io.models.glb import read_glb
 from tondo.io.models.glb_mesh import glb_parts as glb_parts_of
-from tondo.io.models.mesh_files import in_world
+from tondo.io.models.mesh_files import in_world, read_mesh
 from tondo.io.models.textured_files import (
     read_textured,
     split_at_seams,
@@ -185,14 +185,15 @@ def test_levels_share_one_texture(tmp_path: Path, suffix: str) -> None:
         assert [node["name"] for node in tree["nodes"]] == names
         assert len(tree["materials"]) == len(tree["images"]) == 1
         assert {m["primitives"][0]["material"] for m in tree["meshes"]} == {0}
+        assert len(read_mesh(tmp_path / "fish.glb").faces) == 12
     else:
         lines = (tmp_path / "fish.obj").read_text().splitlines()
         assert [line for line in lines if line.startswith("o ")] == [f"o {n}" for n in names]
     mesh, uvs, _ = read_textured(tmp_path / f"fish{suffix}")
-    assert len(mesh.faces) == 24
+    assert len(mesh.faces) == 12  # the finest
     assert uvs is not None
-    assert torch.allclose(uvs, torch.cat([one.uvs for one in levels]), atol=1e-7)
-    assert torch.allclose(mesh.vertices[mesh.faces[12:]].amax(dim=(0, 1)), torch.ones(3))
+    assert torch.allclose(uvs, levels[0].uvs, atol=1e-7)
+    assert torch.allclose(mesh.vertices[mesh.faces], levels[0].mesh.vertices[mesh.faces], atol=1e-6)
 
 
 def test_a_picture_beside_an_obj_is_not_replaced_unless_it_is_ours(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,16 @@ from tondo.data.mesh import Mesh
 from tondo.data.similarity import nearby
 
 MOST_FACES = 20_000_000  # of a file that is read; bounds memory; chosen
+
+
+_LEVEL = re.compile(r"(.+)_LOD([0-9]{1,2})")
+
+
+def is_coarser(name: object, names: Container[object]) -> bool:
+    """Whether the part of that name is a coarser level of detail (NAME_LOD1 and so on) of one among
+    `names` (NAME_LOD0): both are in the same place, and one of them is shown."""
+    found = _LEVEL.fullmatch(name) if isinstance(name, str) else None
+    return found is not None and int(found[2]) > 0 and f"{found[1]}_LOD0" in names
 
 
 @dataclass(frozen=True)

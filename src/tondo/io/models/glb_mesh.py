@@ -12,7 +12,7 @@ import torch
 
 from tondo.data.textured import Texture
 from tondo.io.images import decode_image
-from tondo.io.models.file_mesh import MOST_FACES, FileMesh
+from tondo.io.models.file_mesh import MOST_FACES, FileMesh, is_coarser
 from tondo.io.models.glb import Glb, Tree, as_float, bytes_of, count_of, entry, numbers
 from tondo.io.srgb import srgb_from_linear
 
@@ -45,13 +45,18 @@ class Part:
 
 
 def glb_parts(glb: Glb, most: int = MOST_FACES) -> list[Part]:
-    """All triangles of a file's scene.
+    """All triangles of a file's scene, without coarser levels of detail.
 
     Raises:
         ValueError: what is there cannot be read, or has more than `most` faces.
     """
     shown = []
-    for n, _, matrix in places(glb.tree):
+    nodes = list(places(glb.tree))
+    names = {n: entry(glb.tree, "nodes", n).get("name") for n, _, _ in nodes}
+    known = {name for name in names.values() if isinstance(name, str)}
+    for n, _, matrix in nodes:
+        if is_coarser(names[n], known):
+            continue
         shown += [(n, matrix, one) for one in _primitives(glb, n)]
         if len(shown) > MOST_PARTS:
             raise ValueError(f"it has more than {MOST_PARTS:,} parts")

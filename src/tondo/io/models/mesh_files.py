@@ -22,6 +22,7 @@ from tondo.data.mesh import Mesh
 from tondo.data.similarity import Similarity, nearby
 from tondo.errors import InputError, OptionError
 from tondo.io.atomic import write_bytes
+from tondo.io.models.file_mesh import is_coarser
 from tondo.io.models.glb import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
 from tondo.io.models.mesh_frames import frame_words, read_offset, read_up, write_offset
 from tondo.io.models.ply import read_header
@@ -193,12 +194,15 @@ def in_scene(mesh: Mesh, world_from_scene: Similarity) -> Mesh:
 
 
 def _joined(scene: trimesh.Scene, linear: bool, offset: np.ndarray) -> Mesh:
-    """One mesh of all parts, each where the file's nodes put it, moved by `offset`; with colours if
-    every part has some."""
+    """One mesh of all parts but coarser levels of detail, each where the file's nodes put it, moved
+    by `offset`; with colours if every part has some."""
     parts, points = [], []
+    names = set(scene.graph.nodes_geometry)
     for node in scene.graph.nodes_geometry:
         transform, name = scene.graph[node]
         part = scene.geometry[name]
+        if is_coarser(node, names):
+            continue
         if isinstance(part, trimesh.Trimesh) and len(part.faces):
             parts.append(part)
             points.append(trimesh.transform_points(part.vertices, transform))

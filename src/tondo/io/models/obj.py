@@ -10,7 +10,7 @@ import numpy as np
 from tondo.data.textured import Texture
 from tondo.errors import InputError
 from tondo.io.images import read_image
-from tondo.io.models.file_mesh import MOST_FACES, FileMesh
+from tondo.io.models.file_mesh import MOST_FACES, FileMesh, is_coarser
 
 MOST_BYTES = 2 << 30  # of an OBJ; bounds memory; chosen
 _MOST_MTL_BYTES = 1 << 20  # chosen
@@ -71,7 +71,7 @@ def too_many(path: Path, count: int, most: int) -> str:
 
 
 def parsed(text: str) -> Obj:
-    """The OBJ of a text. Raises ValueError."""
+    """The OBJ of a text, without the polygons of coarser levels of detail. Raises ValueError."""
     if "\\\n" in text or "\\\r\n" in text:  # a line that goes on in the next
         text = text.replace("\\\r\n", " ").replace("\\\n", " ")
     lines = text.split("\n")
@@ -80,7 +80,7 @@ def parsed(text: str) -> Obj:
     polygons: list[tuple[int, int, int, list[str]]] = []
     libraries: list[str] = []
     materials: set[str] = set()
-    material = ""
+    material, objects, coarser = "", set[str](), False
     for number, line in enumerate(lines):
         words = line.split()
         if not words:
@@ -90,7 +90,11 @@ def parsed(text: str) -> Obj:
             points.append(words[1:])
         elif head == "vt":
             uvs.append(words[1:3])
-        elif head == "f":
+        elif head == "o":
+            name = line.strip()[len(head) :].strip()
+            objects.add(name)
+            coarser = is_coarser(name, objects)
+        elif head == "f" and not coarser:
             corners_of = line.partition("#")[0].split()[1:] if "#" in line else words[1:]
             polygons.append((number, len(points), len(uvs), corners_of))
             materials.add(material)
