@@ -54,7 +54,7 @@ from tondo.texture.options import TextureOptions
 from tondo.texture.unwrap import padding_of, unwrap
 
 NAMES = ("chair", "fox")
-FACES, SIZES = (3_000, 10_000, 50_000), (1024, 2048)
+FACES, SIZES = (10_000, 3_000, 50_000), (1024, 2048)
 PHOTOS = 9  # held-out ones of each set, evenly chosen
 UNWRAPPED = (10_000, 50_000, 200_000)
 LONGEST = 120  # CPU-seconds of an unwrap
@@ -81,7 +81,8 @@ def quality(run: Path, folder: Path) -> dict[str, Any]:
     assert opened.run is not None
     test = photos_of_run(opened, opened.run)[0].test
     photos = [test[i * len(test) // min(PHOTOS, len(test))] for i in range(min(PHOTOS, len(test)))]
-    rows = []
+    rows: list[dict[str, Any]] = []
+    result = {"photos": len(photos), "dense_faces": len(dense.faces), "rows": rows}
     for faces in FACES:
         models = [textured(opened, simplify(dense, faces), size) for size in SIZES]
         mesh = models[0].mesh
@@ -116,7 +117,8 @@ def quality(run: Path, folder: Path) -> dict[str, Any]:
             if isinstance(v, dict) and "psnr" in v
         }
         print(f"{run.name} {faces:,} faces: {shown}", flush=True)
-    return {"photos": len(photos), "dense_faces": len(dense.faces), "rows": rows}
+        keep({"quality": {run.name: result}})
+    return result
 
 
 def textured(
@@ -293,20 +295,27 @@ def main() -> None:
         found = unwrap_here(one, Path(two)) if what == "unwrap" else cost_here(Path(one), Path(two))
         print(json.dumps(found))
         return
-    results = load("texture") or {}
-    results.pop("machine", None)
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
         runs = {name: found_run(name, args.runs, folder) for name in args.sets}
         for part in args.parts:
             if part == "unwrap":
-                results["unwrap"] = unwraps(next(iter(runs.values())), folder)
-            else:
-                make = quality if part == "quality" else cost
-                made_of = {name: make(run, folder) for name, run in runs.items()}
-                results[part] = {**results.get(part, {}), **made_of}
-            save("texture", {**results, "threads": _native.num_threads()})
+                keep({"unwrap": unwraps(next(iter(runs.values())), folder)})
+                continue
+            make = quality if part == "quality" else cost
+            for name, run in runs.items():
+                keep({part: {name: make(run, folder)}})
+
+
+def keep(found: dict[str, Any]) -> None:
+    """Beside what other parts and sets were measured before."""
+    results = load("texture") or {}
+    results.pop("machine", None)
+    for part, one in found.items():
+        before = results.get(part)
+        results[part] = {**before, **one} if isinstance(before, dict) else one
+    save("texture", {**results, "threads": _native.num_threads()})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def texture_page(results: dict[str, Any], table: Table, where: str) -> str:
 def quality_text(quality: dict[str, Any], table: Table) -> str:
     rows = []
     for name, found in quality.items():
-        for row in found["rows"]:
+        for row in sorted(found["rows"], key=lambda row: row["faces"]):
             of = [key for key, one in row.items() if isinstance(one, dict) and "psnr" in one]
             for key in of:
                 size = key.removeprefix("texture ")
