@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import trimesh
 
@@ -75,3 +76,16 @@ def test_a_manifold_and_an_empty_mesh_stay_as_they_are() -> None:
     assert parted(empty) is empty
     assert defects(empty.faces).is_closed_manifold
     assert defects(mesh.faces[1:]).open_edges == 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_triangles_at_all_become_a_manifold(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    faces = torch.randint(0, 8 + 4 * seed, (60, 3), generator=generator)
+    mesh = Mesh(torch.rand(8 + 4 * seed, 3, generator=generator), faces)
+    found = parted(mesh)
+    assert defects(found.faces).is_manifold
+    before = {tuple(sorted(face)) for face in mesh.vertices[faces].flatten(1).tolist()}
+    assert {
+        tuple(sorted(face)) for face in found.vertices[found.faces].flatten(1).tolist()
+    } <= before

@@ -297,7 +297,7 @@ def _from_segment(point: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray
 
 def _keeps_topology(links: _Links, moves: _Moves, vertices: int) -> np.ndarray:
     """[M] bool: the two ends have no more neighbours in common than the edge has faces (link
-    condition; Dey et al. 1999)."""
+    condition; Dey et al. 1999), and they are not all of a tetrahedron or a single triangle."""
     ones = np.ones(2 * len(links.a), np.int32)
     ends = (np.concatenate([links.a, links.b]), np.concatenate([links.b, links.a]))
     linked = csr_matrix((ones, ends), shape=(vertices, vertices))
@@ -305,7 +305,10 @@ def _keeps_topology(links: _Links, moves: _Moves, vertices: int) -> np.ndarray:
     if not len(rows):
         return np.zeros(0, bool)
     common = np.asarray((linked[rows] @ linked)[row.ravel(), moves.to]).ravel()
-    return np.asarray(common == (links.halves[moves.edge] >= 0).sum(axis=1))
+    sides = (links.halves[moves.edge] >= 0).sum(axis=1)
+    degree = np.bincount(ends[0], minlength=vertices)
+    last = (degree[moves.vertex] == sides + 1) & (degree[moves.to] == sides + 1)
+    return np.asarray((common == sides) & ~last)
 
 
 def _keeps_shape(surface: Charted, links: _Links, moves: _Moves) -> np.ndarray:
