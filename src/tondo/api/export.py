@@ -40,6 +40,7 @@ from tondo.scenes.texture import texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
 from tondo.texture.lod import levels
 from tondo.texture.make import TextureFacts
+from tondo.texture.report import write_texture_report
 from tondo.texture.tangents import corner_tangents
 
 SPLAT_ENDINGS = (".ply",)
@@ -144,6 +145,7 @@ def _export_mesh(
             return _surface(run, opened, cameras, replace(how, faces=None), watch)
 
         done = retextured(opened, output, options, cameras, up, surface, watch)
+        _report(output, options, *done, up)
         return Exported(output, done[0], np.zeros(3), done[1])
     textured = _has_texture(output, options)
     mesh = _surface(run, opened, cameras, replace(how, faces=None) if textured else how, watch)
@@ -168,7 +170,15 @@ def _export_textured(
     )
     chain = levels(model, options.texture.lod, watch)
     write_levels(output, chain, up, options.frame, tangents=corner_tangents)
+    _report(output, options, model, facts, up)
     return Exported(output, model, np.zeros(3), facts, chain[1:])
+
+
+def _report(
+    output: Path, options: ExportOptions, model: TexturedMesh, facts: TextureFacts, up: Tensor
+) -> None:
+    if options.report is not None:
+        write_texture_report(Path(options.report), output.name, model, facts, up)
 
 
 def _surface(
@@ -215,8 +225,9 @@ def _check_use(output: Path, kind: Literal["mesh", "splats"], options: ExportOpt
         raise OptionError(f"`purpose={options.purpose}` is of a mesh: leave out `kind=splats`")
     if kind == "mesh" and _has_texture(output, options):
         return
-    for name in ("normal_map", "ao", "lod"):
-        if getattr(options.texture, name):
+    asked = {name: getattr(options.texture, name) for name in ("normal_map", "ao", "lod")}
+    for name, value in {**asked, "report": options.report}.items():
+        if value:
             raise OptionError(
                 f"`{name}` needs a texture: write {' or '.join(TEXTURED)}, and not `size=none`"
             )

@@ -141,6 +141,7 @@ class ExportOptions:
             it has some; None: the mesh that is made
         frame_of_onto: axes of that file, as `frame`; None: what the file says, else those with
             which it lies on the surface
+        report: folder for a report that shows which colours of the texture are from photographs
         mesh: how the mesh is made
         texture: how it gets its texture, of .glb and .obj
     """
@@ -153,6 +154,7 @@ class ExportOptions:
     source: str | Path | None = None
     onto: str | Path | None = None
     frame_of_onto: Literal["format", "world"] | None = None
+    report: str | Path | None = None
     mesh: MeshOptions = field(default_factory=MeshOptions)
     texture: TextureOptions = field(default_factory=TextureOptions)
 

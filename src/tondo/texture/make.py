@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
+from tondo.data.records import summary
 from tondo.data.textured import Texture, TexturedMesh
 from tondo.geometry.cameras import camera_position
 from tondo.geometry.mesh import vertex_normals
@@ -25,6 +26,7 @@ from tondo.texture.unwrap import Unwrapped, padding_of, unwrap
 
 LEAST_AUTO, MOST_AUTO = 256, 4096  # texels along a side; chosen
 _USE = 0.6  # share of the square that charts fill, about
+BETWEEN, PHOTOGRAPHED, RENDERED, NEAREST = 0, 1, 2, 3  # what texels are (`TextureFacts.origin`)
 _SOUGHT = 1000  # faces that the texels' number is judged by; chosen
 
 
@@ -39,6 +41,8 @@ class TextureFacts:
         rendered: of renders of the scene. The rest has colours of vertices, or of the nearest
             point.
         fitted: whether fitting it to the photographs brought it closer to others.
+        origin: [S, S] uint8, which each texel is: `BETWEEN` charts, `PHOTOGRAPHED`, `RENDERED` or
+            `NEAREST`.
     """
 
     size: int
@@ -47,6 +51,11 @@ class TextureFacts:
     photographed: float
     rendered: float
     fitted: bool
+    origin: Tensor
+
+    def __repr__(self) -> str:
+        shares = f"{self.photographed:.0%} photographed", f"{self.rendered:.0%} rendered"
+        return summary(self, f"{self.size}x{self.size}", f"{self.charts} charts", *shares)
 
 
 def with_texture(
@@ -98,11 +107,19 @@ def with_texture(
         share,
         float(known.float().mean()) - share,
         is_fitted,
+        _origin(texels, photographed & bool(photographs), known),
     )
     color = (image * 255).round().clamp(0, 255).to(torch.uint8)
     mesh = replace(mesh, colors=None)
     normals, occlusion = _maps(mesh, found.uvs, texels, dense or mesh, options, watch)
     return TexturedMesh(mesh, found.uvs, Texture(color, normals, occlusion)), facts
+
+
+def _origin(texels: Texels, photographed: Tensor, known: Tensor) -> Tensor:
+    origin = torch.full((texels.size**2,), BETWEEN, dtype=torch.uint8)
+    rest = torch.where(known, RENDERED, NEAREST)
+    origin[texels.index] = torch.where(photographed, PHOTOGRAPHED, rest).to(torch.uint8)
+    return origin.view(texels.size, texels.size)
 
 
 def _maps(
