@@ -17,8 +17,9 @@ def main(generator: str, out: str, count: int = 8) -> None:
     # In memory. A seed always gives the same model, which is made when it is asked for.
     models = tondo.generate(generator, range(count))
     print(models, models[0].mesh, models[0].splats)
+    print(models.textured(0))  # a picture over the mesh, as .glb and .obj have it
 
-    # As files: a mesh, splats and a strip of pictures for each seed, and a grid of all.
+    # As files: a textured mesh, splats and a strip of pictures for each seed, and a grid of all.
     options = tondo.GenerateOptions(format=("glb", "splats", "png"), truncation=0.7)
     tondo.generate(generator, range(count), options, output=out)
     print(sorted(path.name for path in Path(out).iterdir()))

@@ -95,6 +95,18 @@ def test_weights_that_are_finite_but_too_large(
     assert not (tmp_path / "a").exists()
 
 
+def test_a_textured_model_in_memory_is_that_of_the_file(run: Path, tmp_path: Path) -> None:
+    models = tondo.generate(run, [4], tondo.GenerateOptions(format=("obj",), texture=64))
+    made = models.textured(0, 64)
+    assert made.texture.color.shape == (64, 64, 3)
+    assert generate(run, "-o", tmp_path, "--seeds", 4, "--format", "obj", "--texture", 64) == 0
+    _, uvs, texture = tondo.read_textured(tmp_path / "seed0004.obj")
+    assert uvs is not None
+    assert texture is not None
+    assert torch.allclose(uvs, made.uvs, atol=1e-5)
+    assert torch.equal(texture.color, made.texture.color)
+
+
 def test_truncation_and_moves_do_something(run: Path) -> None:
     plain = tondo.generate(run, [4], tondo.GenerateOptions(1.0))[0]
     mean = tondo.generate(run, [4, 5], tondo.GenerateOptions(0.0))

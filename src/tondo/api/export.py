@@ -97,7 +97,7 @@ def export(
         >>> import tondo
         >>> options = tondo.ExportOptions(mesh=tondo.MeshOptions(resolution=32))
         >>> done = tondo.export("run", "model.glb", options)
-        >>> done.path.stat().st_size > 1000, len(done.model.faces) > 100
+        >>> done.path.stat().st_size > 1000, len(done.model.mesh.faces) > 100
         (True, True)
     """
     run, output = Path(run), Path(output)

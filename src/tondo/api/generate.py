@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
 
 from tondo.api.options import GenerateOptions
+from tondo.data.textured import TexturedMesh
 from tondo.errors import OptionError
 from tondo.gan.files.open_generator import Opened, open_generator
 from tondo.gan.objects.contact_sheet import grid, turning_angles, views
 from tondo.gan.objects.render import render_styles
+from tondo.gan.objects.textured import textured
 from tondo.gan.sampling.generate import Model, model_of, styles_of
 from tondo.gan.sampling.write import write_model
 from tondo.geometry.pose_prior import cameras_by
@@ -23,6 +25,7 @@ from tondo.io.models.mesh_files import UP_AXES
 from tondo.io.models.ply import write_splats
 from tondo.io.video import write_video
 from tondo.runs.watch import SILENT, Watch
+from tondo.texture.options import TextureOptions
 
 GRID_ROWS = 16  # seeds that are shown; chosen
 FRAMES, FPS = 72, 24  # of a turn: 3 seconds; chosen
@@ -55,6 +58,11 @@ class Models(Sequence[Model]):
             return Models(self._opened, self.seeds[index], self.styles[index])
         generator, seed = self._opened.trained.generator, self.seeds[index]
         return model_of(generator, self.styles[index], seed, self._opened.path)
+
+    def textured(self, index: int, size: int | Literal["auto"] = "auto") -> TexturedMesh:
+        """Model `index` with a texture of `size` x `size` texels, as its .glb has it."""
+        model, shape = self[index], self._opened.trained.generator.shape
+        return textured(model.splats, model.mesh, shape, TextureOptions(size=size))[0]
 
     def __repr__(self) -> str:
         return f"Models({len(self)} of {self.name})"
