@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _ONE_OF = ("splats", "nerf", "hash", "dct", "frequency")
 
 
+def plan_of(command: Any, typed: Typed) -> dict[str, Any]:
+    """How a plan is asked for, by the record of a command that trains."""
+    return {"force": command.force, "resume": command.resume, "given": typed.options}
+
+
 def print_plan(plan: Plan[Any], typed: Typed) -> None:
     """What was found, and every option with its value; of those that the input decides, which."""
     for sentence in plan.found:

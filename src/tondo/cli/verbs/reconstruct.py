@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tondo.cli.arguments import Flag, Typed, Verb, color
-from tondo.cli.plan import print_plan
+from tondo.cli.plan import plan_of, print_plan
 from tondo.errors import OptionError, check_number
 from tondo.scenes.options import ReconstructOptions
 
@@ -48,15 +48,8 @@ def run(command: Command, typed: Typed) -> None:
         from tondo.api.plan import plan_reconstruct
 
         check_method(command, typed)
-        plan = plan_reconstruct(
-            command.photos,
-            command.output,
-            command.options,
-            force=command.force,
-            resume=command.resume,
-            given=typed.options,
-        )
-        print_plan(plan, typed)
+        at = (command.photos, command.output)
+        print_plan(plan_reconstruct(*at, command.options, **plan_of(command, typed)), typed)
         return
     from tondo.scenes.reconstruct import reconstruct
 

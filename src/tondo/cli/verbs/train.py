@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tondo.cli.arguments import Flag, Typed, Verb
-from tondo.cli.plan import print_plan
+from tondo.cli.plan import plan_of, print_plan
 from tondo.errors import check_number
 from tondo.gan.options import TrainOptions
 
@@ -57,15 +57,8 @@ def run(command: Command, typed: Typed) -> None:
     if command.dry_run:
         from tondo.api.plan import plan_train
 
-        plan = plan_train(
-            command.pictures,
-            command.output,
-            command.options,
-            force=command.force,
-            resume=command.resume,
-            given=typed.options,
-        )
-        print_plan(plan, typed)
+        at = (command.pictures, command.output)
+        print_plan(plan_train(*at, command.options, **plan_of(command, typed)), typed)
         return
     check_options(command.options)
     distributed.start()
