@@ -11,6 +11,7 @@ import trimesh
 
 from tondo.api.options import ExportOptions, for_purpose
 from tondo.data.mesh import Mesh
+from tondo.data.similarity import Similarity
 from tondo.data.textured import Texture, TexturedMesh
 from tondo.mesh.asset_checks import purpose_checks
 from tondo.mesh.options import MeshOptions
@@ -69,12 +70,18 @@ def test_limits_of_faces_and_bytes(tmp_path: Path) -> None:
 
 def test_prints_are_measured(tmp_path: Path) -> None:
     (found,) = purpose_checks("print", box(), tmp_path)
-    assert found.startswith("print: watertight, manifold, 1 part, walls of 0.5 units and more")
-    assert "25.00% of the longest side, 25 mm where that is 100 mm" in found
-    assert found.endswith("the scene has no unit: its longest side is 2 units")
+    assert found == (
+        "print: watertight, manifold, 1 part; the thinnest 1% of its walls are thinner than 0.5 "
+        "units, 25.00% of its longest side, which is 25 mm of 100 mm; the scene has no unit: its "
+        "longest side is 2 units"
+    )
+    placed = replace(box(), world_from_scene=Similarity(1000.0, (5.0, 0.0, 0.0)))
+    (found,) = purpose_checks("print", placed, tmp_path)
+    assert "thinner than 500 units, 25.00% of" in found
+    assert found.endswith("its longest side is 2000 units")
     (torn,) = purpose_checks("print", box(-1), tmp_path)
-    assert "NOT watertight (3 edges)" in torn
+    assert torn.startswith("print: NOT watertight (3 edges), manifold, 1 part; the scene has no")
     thin = box()
     flat = Mesh(thin.vertices * torch.tensor([1, 1, 0.02]), thin.faces)
     (found,) = purpose_checks("print", flat, tmp_path)
-    assert "0.5 mm where that is 100 mm (printers need 0.8 mm: print it 160 mm long" in found
+    assert "0.5 mm of 100 mm (printers need 0.8 mm: print it 160 mm long or more)" in found

@@ -25,7 +25,7 @@ def purpose_checks(purpose: str, model: Mesh | TexturedMesh, path: Path) -> tupl
     mesh = model.mesh if isinstance(model, TexturedMesh) else model
     found = _limits(preset, mesh, path)
     if preset.printable:
-        found += _print(print_check(mesh))
+        found += _print(print_check(mesh), mesh.world_from_scene.scale)
     if preset.size != "none" and not isinstance(model, TexturedMesh):
         found.append("no texture")
     out = [f"{purpose}: {'; '.join(found)}"] if found else []
@@ -49,7 +49,7 @@ def _limits(preset: Preset, mesh: Mesh, path: Path) -> list[str]:
     return found
 
 
-def _print(found: PrintCheck) -> list[str]:
+def _print(found: PrintCheck, scale: float) -> list[str]:
     state = found.defects
     closed = (
         "watertight" if not state.open_edges else f"NOT watertight ({state.open_edges:,} edges)"
@@ -59,19 +59,19 @@ def _print(found: PrintCheck) -> list[str]:
     if found.inside_out:
         said.append("inside out")
     said.append("1 part" if found.parts == 1 else f"{found.parts:,} parts")
+    size = f"the scene has no unit: its longest side is {scale * found.longest:.4g} units"
     if found.wall is not None:
-        said.append(_wall(found.wall, found.longest))
-    elif not state.open_edges:
+        return [", ".join(said), _wall(found.wall, found.longest, scale), size]
+    if not state.open_edges and not found.inside_out:
         said.append("no thin walls")
-    units = f"the scene has no unit: its longest side is {found.longest:.4g} units"
-    return [", ".join(said), units]
+    return [", ".join(said), size]
 
 
-def _wall(wall: float, longest: float) -> str:
+def _wall(wall: float, longest: float, scale: float) -> str:
     in_print = wall / longest * LONGEST_MM
     text = (
-        f"walls of {wall:.3g} units and more but for {WALL_QUANTILE:.0%} of the surface, which is "
-        f"{wall / longest:.2%} of the longest side, {in_print:.2g} mm where that is "
+        f"the thinnest {WALL_QUANTILE:.0%} of its walls are thinner than {scale * wall:.3g} units, "
+        f"{wall / longest:.2%} of its longest side, which is {in_print:.2g} mm of "
         f"{LONGEST_MM:.0f} mm"
     )
     if in_print < LEAST_WALL_MM:
