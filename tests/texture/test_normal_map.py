@@ -11,7 +11,7 @@ from tondo.geometry.mesh import vertex_normals
 from tondo.mesh.render import sampled, surface_samples
 from tondo.mesh.simplify import simplify
 from tondo.scenes.to_mesh import cameras_around
-from tondo.texture.normal_map import Frames, encoded, frames_at, normal_map
+from tondo.texture.normal_map import Frames, encoded, normal_map, shading_of
 from tondo.texture.texels import texels_of
 from tondo.texture.unwrap import padding_of, unwrap
 
@@ -31,7 +31,7 @@ def shaded_normals(
         values = (normals[mesh.faces[face]] * weights[..., None]).sum(dim=1)
     else:
         at = (uvs[face] * weights[..., None]).sum(dim=1)
-        values = frames_at(mesh, uvs, face, weights).outside(2 * sampled(map_, at) - 1)
+        values = shading_of(mesh, uvs).frames(face, weights).outside(2 * sampled(map_, at) - 1)
     image = torch.zeros(*covered.shape, 3)
     image[covered] = F.normalize(values, dim=1)
     return image, covered
@@ -72,7 +72,7 @@ def test_seams_do_not_show() -> None:
     weights = (weights / weights.sum(dim=2, keepdim=True)).view(-1, 3)
     face = torch.arange(len(low.faces)).repeat_interleave(9)
     at = (uvs[face] * weights[..., None]).sum(dim=1)
-    values = frames_at(low, uvs, face, weights).outside(2 * sampled(found, at) - 1)
+    values = shading_of(low, uvs).frames(face, weights).outside(2 * sampled(found, at) - 1)
     points = (low.vertices[low.faces[face]] * weights[..., None]).sum(dim=1)
     off = (F.normalize(points, dim=1) * values).sum(dim=1).clamp(-1, 1).arccos().rad2deg()
     assert float(off.median()) < 0.4  # 8 bits are half of that

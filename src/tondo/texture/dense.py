@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from tondo.kernels.threads import torch_threads
 from tondo.texture.tangents import normals_of
 from tondo.texture.texels import interpolated
 
-_CHUNK = 1 << 15  # points at a time, so that what is reckoned stays in the cache
+_PART = 1 << 15  # chosen
 _MORE = 24  # vertices to look at where the nearest one's surface looks away; chosen
 
 
@@ -33,7 +34,7 @@ class OnDense:
 
 
 @dataclass(frozen=True)
-class _Search:
+class Search:
     """A dense mesh as it is searched.
 
     Attributes:
@@ -70,7 +71,7 @@ class _Best:
     weights: Tensor
 
 
-def on_dense(dense: Mesh, points: Tensor, normals: Tensor) -> OnDense:
+def on_dense(search: Search, points: Tensor, normals: Tensor) -> OnDense:
     """About the nearest place on a dense mesh that looks the same way, for points [T, 3] with unit
     normals [T, 3].
 
@@ -78,18 +79,23 @@ def on_dense(dense: Mesh, points: Tensor, normals: Tensor) -> OnDense:
     other side of something thin) around the next nearest ones. A point that finds none keeps what
     it has.
     """
-    if not len(dense.faces):
+    if not search.tree.n:
         return OnDense(points, normals)
-    search = _search(dense)
     at, unit = torch.empty_like(points), torch.empty_like(normals)
     with torch_threads(1):  # the tensors are too small for more
-        for first in range(0, len(points), _CHUNK):
-            part = slice(first, first + _CHUNK)
+        for part in parts(len(points)):
             at[part], unit[part] = _nearest(search, points[part], normals[part])
     return OnDense(at, unit)
 
 
-def _search(dense: Mesh) -> _Search:
+def parts(count: int) -> Iterator[slice]:
+    """`count` things, some at a time, so that what is reckoned stays in the cache."""
+    for first in range(0, count, _PART):
+        yield slice(first, first + _PART)
+
+
+def search_of(dense: Mesh) -> Search:
+    """What `on_dense` looks in."""
     mesh = Mesh(dense.vertices, dense.faces, normals=normals_of(dense))
     corners = dense.faces.flatten()
     count = torch.bincount(corners, minlength=len(dense.vertices))
@@ -103,10 +109,10 @@ def _search(dense: Mesh) -> _Search:
     normals = F.normalize(torch.linalg.cross(p, q), dim=1, eps=1e-30)
     planes = torch.cat([a, p, q, along_p, along_q, normals], dim=1).T.contiguous()
     tree = cKDTree(dense.vertices[used].numpy())
-    return _Search(mesh, tree, used, corners.argsort(stable=True) // 3, start, planes)
+    return Search(mesh, tree, used, corners.argsort(stable=True) // 3, start, planes)
 
 
-def _nearest(search: _Search, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
+def _nearest(search: Search, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
     """Points [C, 3] and normals [C, 3] on the dense mesh."""
     count = len(points)
     distance, face = torch.full((count,), torch.inf), torch.full((count,), -1)
@@ -128,7 +134,7 @@ def _nearest(search: _Search, points: Tensor, normals: Tensor) -> tuple[Tensor, 
     return torch.where(there, at, points), torch.where(there, unit, normals)
 
 
-def _look_around(search: _Search, best: _Best, rows: Tensor, vertex: Tensor) -> None:
+def _look_around(search: Search, best: _Best, rows: Tensor, vertex: Tensor) -> None:
     """At the faces around one vertex [M] each, for the points `rows` [M]."""
     first, count = search.start[vertex], search.start[vertex + 1] - search.start[vertex]
     for k in range(int(count.max())):
@@ -138,7 +144,7 @@ def _look_around(search: _Search, best: _Best, rows: Tensor, vertex: Tensor) -> 
         _look_at(search, best, rows, search.around[first + k])
 
 
-def _look_at(search: _Search, best: _Best, rows: Tensor, face: Tensor) -> None:
+def _look_at(search: Search, best: _Best, rows: Tensor, face: Tensor) -> None:
     """At one face [M] each, for the points `rows` [M].
 
     The place is the point's projection; where that is outside of the face, drawn to its border. A

@@ -10,10 +10,11 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
-from tondo.texture.dense import on_dense
+from tondo.kernels.threads import torch_threads
+from tondo.texture.dense import on_dense, parts, search_of
 from tondo.texture.fill import picture_of
 from tondo.texture.tangents import corner_tangents, normals_of
-from tondo.texture.texels import Texels
+from tondo.texture.texels import Texels, interpolated
 
 LEAST_Z = 0.05  # of a unit normal in its frame; what looks farther away is turned back; chosen
 
@@ -51,17 +52,31 @@ class Frames:
         return F.normalize(flat, dim=1, eps=1e-20)
 
 
-def frames_at(mesh: Mesh, uvs: Tensor, face: Tensor, weights: Tensor) -> Frames:
-    """The frames at places with barycentric coordinates [T, 3] in faces [T] of a mesh with corners
-    uvs [F, 3, 2]."""
-    tangents = corner_tangents(mesh, uvs)
-    normals = normals_of(mesh)
-    tangent, normal = torch.zeros(len(face), 3), torch.zeros(len(face), 3)
-    for k in range(3):
-        tangent += tangents[face, k, :3] * weights[:, k : k + 1]
-        normal += normals[mesh.faces[face, k]] * weights[:, k : k + 1]
-    sign = tangents[face, 0, 3:]
-    return Frames(tangent, sign * torch.linalg.cross(normal, tangent), normal)
+@dataclass(frozen=True)
+class Shading:
+    """What the frames of a mesh are interpolated from.
+
+    Attributes:
+        mesh: with normals.
+        tangents: [F, 3, 4] float32, as `corner_tangents`.
+    """
+
+    mesh: Mesh
+    tangents: Tensor
+
+    def frames(self, face: Tensor, weights: Tensor) -> Frames:
+        """At places with barycentric coordinates [T, 3] in faces [T]."""
+        normal = interpolated(normals_of(self.mesh), self.mesh.faces[face], weights)
+        tangent = sum(self.tangents[face, k, :3] * weights[:, k : k + 1] for k in range(3))
+        tangent = torch.as_tensor(tangent)
+        bitangent = self.tangents[face, 0, 3:] * torch.linalg.cross(normal, tangent)
+        return Frames(tangent, bitangent, normal)
+
+
+def shading_of(mesh: Mesh, uvs: Tensor) -> Shading:
+    """Of a mesh with corners uvs [F, 3, 2]."""
+    whole = Mesh(mesh.vertices, mesh.faces, normals=normals_of(mesh))
+    return Shading(whole, corner_tangents(whole, uvs))
 
 
 def normal_map(low: Mesh, uvs: Tensor, texels: Texels, dense: Mesh, padding: int) -> Tensor:
@@ -73,16 +88,25 @@ def normal_map(low: Mesh, uvs: Tensor, texels: Texels, dense: Mesh, padding: int
     Args:
         low: the coarse mesh. uvs: [F, 3, 2] its corners in the picture. texels: those on it.
     """
-    frames = frames_at(low, uvs, texels.face, texels.weights)
-    points = texels.interpolated(low.vertices, low.faces)
-    found = on_dense(dense, points, F.normalize(frames.normals, dim=1, eps=1e-20))
-    around = picture_of(texels, found.normals, low, uvs, padding).view(-1, 3)
-    image = torch.tensor([0.0, 0.0, 1.0]).repeat(texels.size**2, 1)
-    image[texels.index] = frames.inside(found.normals)
+    search, shading = search_of(dense), shading_of(low, uvs)
+    normals = torch.empty(len(texels.face), 3)
+    image = encoded(torch.tensor([0.0, 0.0, 1.0])).repeat(texels.size**2, 1)
+    with torch_threads(1):  # the parts are too small for more
+        for part in parts(len(normals)):
+            face, weights = texels.face[part], texels.weights[part]
+            frames = shading.frames(face, weights)
+            points = interpolated(low.vertices, low.faces[face], weights)
+            towards = F.normalize(frames.normals, dim=1, eps=1e-20)
+            normals[part] = on_dense(search, points, towards).normals
+            image[texels.index[part]] = encoded(frames.inside(normals[part]))
+    around = picture_of(texels, normals, low, uvs, padding).view(-1, 3)
     gutter, owner = _gutter(texels, padding)
-    beside = Frames(frames.tangents[owner], frames.bitangents[owner], frames.normals[owner])
-    image[gutter] = beside.inside(around[gutter])
-    return encoded(image).view(texels.size, texels.size, 3)
+    with torch_threads(1):
+        for part in parts(len(gutter)):
+            beside = owner[part]
+            frames = shading.frames(texels.face[beside], texels.weights[beside])
+            image[gutter[part]] = encoded(frames.inside(around[gutter[part]]))
+    return image.view(texels.size, texels.size, 3)
 
 
 def encoded(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from tondo.kernels.mesh_depth import mesh_depth
 from tondo.kernels.threads import torch_threads
 from tondo.mesh.simplify import simplify
 from tondo.runs.watch import SILENT, Watch
-from tondo.texture.dense import on_dense
+from tondo.texture.dense import on_dense, parts, search_of
 from tondo.texture.fill import picture_of
 from tondo.texture.tangents import normals_of
 from tondo.texture.texels import texels_of
@@ -26,7 +26,6 @@ DEPTH_SIZE = 1024  # pixels along each side of the pictures that tell what is hi
 MOST_FACES = 100_000  # of what is looked at: finer ones are below those pixels; chosen
 _FAR = 50.0  # radii of the mesh between it and the cameras: rays are parallel within a degree
 _SLACK = 1.5  # pixels before a place that hide nothing of it, lest a surface hides itself; chosen
-_CHUNK = 1 << 15  # points at a time, so that what is reckoned stays in the cache
 _LEAST_COSINE = 0.1  # of what the slope within a pixel is reckoned with; chosen
 
 
@@ -46,7 +45,7 @@ def ambient_occlusion(
     texels = texels_of(uvs, half)
     normals = F.normalize(texels.interpolated(normals_of(low), low.faces), dim=1, eps=1e-20)
     points = texels.interpolated(low.vertices, low.faces)
-    places = on_dense(dense, points, normals)
+    places = on_dense(search_of(dense), points, normals)
     sky = open_sky(dense, places.points, places.normals, watch)
     image = picture_of(texels, sky[:, None], low, uvs, max(1, padding_of(size) // 2))
     large = F.interpolate(
@@ -72,8 +71,7 @@ def open_sky(mesh: Mesh, points: Tensor, normals: Tensor, watch: Watch = SILENT)
                 mesh.vertices, mesh.faces, camera.viewmat, camera.K, camera.width, camera.height
             )
             depth = torch.where(depth > 0, depth, torch.inf).flatten()
-            for first in range(0, len(points), _CHUNK):
-                part = slice(first, first + _CHUNK)
+            for part in parts(len(points)):
                 cosine = (normals[part] @ direction).clamp_min_(0)
                 whole[part] += cosine
                 reached[part] += cosine * _open(depth, camera, lifted[part], cosine)
