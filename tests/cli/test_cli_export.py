@@ -10,14 +10,17 @@ import torch.nn.functional as F
 import trimesh
 from small_scene import ring, small_scene, write_transforms
 
+from tondo.api.options import ExportOptions, for_purpose
 from tondo.cli.main import main
 from tondo.data.splats import Scene, Splats
+from tondo.errors import OptionError
 from tondo.geometry.cameras import camera_position
 from tondo.io.models.mesh_files import read_mesh
 from tondo.io.models.ply import read_header, read_splat_file, write_splats
 from tondo.io.models.scene import save_scene
 from tondo.mesh.clean import boundary_loops
 from tondo.runs.run_directory import create_run
+from tondo.runs.watch import Watch
 from tondo.scenes.to_mesh import cameras_around
 
 CENTER = torch.tensor([0.5, 0.0, 0.0])
@@ -80,7 +83,7 @@ def test_a_run_becomes_a_watertight_mesh(
 @pytest.mark.parametrize(
     ("name", "words", "center"),
     [
-        ("a.glb", ["--texture", "64"], (0.5, 0.0, 0.0)),
+        ("a.glb", ["--texture", "none"], (0.5, 0.0, 0.0)),
         ("a.OBJ", ["--up", "1,0,0", "--texture", "none"], (0.0, 0.5, 0.0)),
         ("a.stl", ["--up", "1,0,0"], (0.0, 0.0, 0.5)),
         ("a.stl", ["--frame", "world"], (0.5, 0.0, 0.0)),
@@ -121,16 +124,36 @@ def test_a_purpose_and_its_levels(
         "ball_LOD0": 1000,
         "ball_LOD1": 250,
     }
+    assert scene.bounds.mean(axis=0) == pytest.approx([0.5, 0, 0], abs=0.1)
+
+
+def test_what_is_typed_goes_before_a_purpose(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[ExportOptions] = []
+
+    def stopped(
+        run: Path, output: Path, options: ExportOptions, *, watch: Watch, typed: frozenset[str]
+    ) -> None:
+        found.append(for_purpose(options, typed))
+        raise OptionError("enough")
+
+    monkeypatch.setattr("tondo.api.export.export", stopped)
+    target = tmp_path / "a.glb"
+    assert export(run, "-o", target, "--for", "game", "--lod", 0, "--texture", "auto") == 2
+    assert export(run, "-o", target, "--for", "game", "--faces", 500) == 2
+    sizes = [(one.mesh.faces, one.texture.size, one.texture.lod) for one in found]
+    assert sizes == [(10_000, "auto", 0), (500, 2048, 2)]
+    assert all(one.texture.normal_map for one in found)
 
 
 def test_a_print_is_checked(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--resolution", 40, "--for", "print"]
+    words = ["--resolution", 24, "--for", "print"]
     assert export(run, "-o", tmp_path / "ball.stl", *words) == 0
     out = capsys.readouterr().out
     assert "print: watertight, manifold, 1 part, no thin walls; " in out
     assert "the scene has no unit: its longest side is 2." in out
-    assert export(run, "-o", tmp_path / "ball.glb", *words) == 0
-    assert "texture" not in capsys.readouterr().out
+    assert "texture" not in out
 
 
 def test_an_open_surface_and_its_holes(run: Path, tmp_path: Path) -> None:
