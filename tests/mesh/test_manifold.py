@@ -16,6 +16,7 @@ def cubes(*shifts: tuple[float, float, float]) -> Mesh:
     """Cubes of side 1, welded where corners coincide."""
     moved = [CUBE.copy().apply_translation(shift) for shift in shifts]
     model = trimesh.util.concatenate(moved)
+    assert isinstance(model, trimesh.Trimesh)
     model.merge_vertices()
     vertices = torch.tensor(model.vertices, dtype=torch.float32)
     return Mesh(vertices, torch.tensor(model.faces))
@@ -25,9 +26,9 @@ def pinched_tube() -> Mesh:
     """A tube closed at both ends, whose waist, once a triangle, is collapsed to the edge 0-1."""
     top = [[1, 0, 2], [0, 1, 3], [2, 0, 4], [1, 2, 4], [3, 1, 4], [0, 3, 4]]
     bottom = [[a, c, b] for a, b, c in ([[i if i < 2 else i + 3 for i in face] for face in top])]
-    points = [[0.0, 0, 0], [1, 0, 0], [0.5, 1, 1], [0.5, -1, 1], [0.5, 0, 2]]
-    mirrored = [[x, y, -z] for x, y, z in points[2:]]
-    return Mesh(torch.tensor(points + mirrored), torch.tensor(top + bottom))
+    above = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0.5, 1, 1], [0.5, -1, 1], [0.5, 0, 2]])
+    below = above[2:] * torch.tensor([1, 1, -1.0])
+    return Mesh(torch.cat([above, below]), torch.tensor(top + bottom))
 
 
 def test_cubes_that_share_an_edge_become_two_closed_ones() -> None:
@@ -89,3 +90,12 @@ def test_any_triangles_at_all_become_a_manifold(seed: int) -> None:
     assert {
         tuple(sorted(face)) for face in found.vertices[found.faces].flatten(1).tolist()
     } <= before
+
+
+def test_edges_of_very_many_faces_are_parted_in_no_time() -> None:
+    count = 50_000
+    fan = torch.stack([torch.zeros(count), torch.ones(count), torch.arange(2, count + 2)], dim=1)
+    mesh = Mesh(torch.rand(count + 2, 3), torch.cat([fan.long(), fan.long(), fan.long().flip(1)]))
+    found = parted(mesh)
+    assert len(found.faces) == count  # each pair back to back is left out
+    assert defects(found.faces).is_manifold

@@ -92,6 +92,7 @@ def test_budgets_that_are_not_used_say_why() -> None:
     cubes = trimesh.util.concatenate(
         [trimesh.creation.box().apply_translation([3 * k, 0, 0]) for k in range(20)]
     )
+    assert isinstance(cubes, trimesh.Trimesh)
     parts = Mesh(torch.tensor(cubes.vertices).float(), torch.tensor(cubes.faces))
     few = simplify(parts, 20)
     assert "not at most 20: fewer would" in (shortfall(parts, few, 20) or "")

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from tondo.data.mesh import Mesh
 
+_MOST_PAIRED = 16  # faces at an edge that are paired: of a file there may be any number; chosen
+
 
 @dataclass(frozen=True)
 class Defects:
@@ -158,7 +160,7 @@ def _paired(faces: np.ndarray, edges: Edges, fans: np.ndarray) -> np.ndarray:
     start, end = _ends(faces)
     of_start, of_end = fans.ravel(), np.roll(fans, -1, axis=1).ravel()
     found = []
-    for at in np.flatnonzero(edges.sizes > 2):
+    for at in np.flatnonzero((edges.sizes > 2) & (edges.sizes <= _MOST_PAIRED)):
         members = edges.order[edges.first[at] : edges.first[at] + edges.sizes[at]]
         ahead = [int(one) for one in members if start[one] < end[one]]
         back = [int(one) for one in members if start[one] > end[one]]
@@ -181,17 +183,18 @@ def _without_flat_pairs(faces: np.ndarray) -> np.ndarray:
     faces = faces[(a != b) & (b != c) & (c != a)]
     if not len(faces):
         return faces
-    low = np.sort(faces, axis=1)
     turned = np.take_along_axis(faces, (faces.argmin(1)[:, None] + [1, 2]) % 3, axis=1)
-    side = np.where(turned[:, 0] < turned[:, 1], 1, -1)
-    _, group, counts = np.unique(low, axis=0, return_inverse=True, return_counts=True)
+    ahead = (turned[:, 0] < turned[:, 1]).astype(np.int64)
+    _, group, counts = np.unique(
+        np.sort(faces, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
     if counts.max() == 1:
         return faces
+    side = 2 * group.ravel() + ahead
+    of_side = np.bincount(side, minlength=2 * len(counts))
+    paired = np.repeat(of_side.reshape(-1, 2).min(axis=1), 2)  # of each side, how many go
+    order = np.argsort(side, kind="stable")
+    rank = np.arange(len(order)) - (np.cumsum(of_side) - of_side)[side[order]]
     keep = np.ones(len(faces), bool)
-    group = group.ravel()
-    for one in np.flatnonzero(counts > 1):
-        members = np.flatnonzero(group == one)
-        ahead, back = members[side[members] > 0], members[side[members] < 0]
-        fewer = min(len(ahead), len(back))
-        keep[ahead[:fewer]] = keep[back[:fewer]] = False
+    keep[order] = rank >= paired[side[order]]
     return faces[keep]
