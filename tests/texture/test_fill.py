@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 import trimesh
+from scipy.ndimage import label
 
 from tondo.data.mesh import Mesh
-from tondo.texture.fill import filled_from_nearest, picture_of
+from tondo.data.textured import Texture, TexturedMesh
+from tondo.evaluation.seams import seam_steps
+from tondo.texture.fill import filled_from_nearest, levelled, picture_of
 from tondo.texture.texels import texels_of
 from tondo.texture.unwrap import padding_of, unwrap
 
@@ -19,6 +22,32 @@ def test_the_nearest_known_point_lends_its_colour() -> None:
     assert found[3].tolist() == colors[2].tolist()
     assert found[1].tolist() in (colors[0].tolist(), colors[2].tolist())
     assert filled_from_nearest(points, colors, torch.zeros(4) > 0).equal(colors)
+
+
+def test_seams_are_levelled_and_the_rest_stays() -> None:
+    """Each chart of a ball is a little brighter than the one before."""
+    model = trimesh.creation.icosphere(3)
+    mesh = Mesh(torch.tensor(model.vertices).float(), torch.tensor(model.faces).long())
+    size = 128
+    uvs = unwrap(mesh, size).uvs
+    texels = texels_of(uvs, size)
+    inside = torch.zeros(size * size)
+    inside[texels.index] = 1.0
+    charts, count = label(inside.view(size, size).numpy())
+    assert count > 2
+    of_chart = torch.from_numpy(charts).flatten()[texels.index]
+    bright = 0.3 + 0.05 * of_chart[:, None].float().expand(-1, 3)
+    found = levelled(texels, bright, mesh)
+    steps = []
+    for values in (bright, found):
+        image = picture_of(texels, values, mesh, uvs, padding_of(size))
+        measured = seam_steps(TexturedMesh(mesh, uvs, Texture((image * 255).round().byte())))
+        assert measured is not None
+        steps.append(measured.across)
+    assert steps[1] < 0.6 * steps[0]
+    assert float((found == bright).all(dim=1).float().mean()) > 0.8
+    even = torch.full_like(bright, 0.4)
+    torch.testing.assert_close(levelled(texels, even, mesh), even)
 
 
 def test_beside_a_chart_is_what_lies_across_its_seam() -> None:

@@ -12,6 +12,9 @@ from torch import Tensor
 from tondo.data.mesh import Mesh
 from tondo.texture.texels import Texels, barycentric, centres, interpolated
 
+# Texels at the edge of a chart are blended with so many around them, most of all with as many as
+# are next to a texel (`levelled`): what is measured of seams is in docs/notes/texture.md.
+_EDGE, _AROUND, _ALIKE = 1.5, 16, 9
 _BORDER = 3.0  # texels; so near to its border a chart is what lies across a seam; chosen
 
 
@@ -25,6 +28,37 @@ def filled_from_nearest(points: Tensor, colors: Tensor, known: Tensor) -> Tensor
     out = colors.clone()
     out[~known] = colors[known][torch.from_numpy(nearest)]
     return out
+
+
+def levelled(texels: Texels, values: Tensor, mesh: Mesh) -> Tensor:
+    """Values [T, X] of texels with those at the edges of charts blended with what lies around them
+    on the surface, on either side of the seam: means by exp(-(distance / h)^2), h the distance to
+    the `_ALIKE`th nearest texel."""
+    within = _within(texels)
+    edge = (within <= _EDGE).nonzero()[:, 0]
+    border = (within <= _BORDER).nonzero()[:, 0]
+    if not len(edge) or len(border) < _AROUND:
+        return values
+    points = texels.interpolated(mesh.vertices, mesh.faces)
+    away, found = cKDTree(points[border].numpy()).query(points[edge].numpy(), _AROUND, workers=-1)
+    distances, index = torch.from_numpy(away).float(), border[torch.from_numpy(found)]
+    a, b, c = mesh.vertices[mesh.faces].unbind(1)
+    normals = F.normalize(torch.linalg.cross(b - a, c - a), dim=1)[texels.face]
+    same_side = (normals[index] * normals[edge][:, None]).sum(dim=2) > 0
+    scale = distances[:, _ALIKE - 1 : _ALIKE].clamp_min(1e-20)
+    weights = torch.exp(-((distances / scale) ** 2)) * same_side
+    out = values.clone()
+    out[edge] = (values[index] * weights[..., None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+    return out
+
+
+def _within(texels: Texels) -> Tensor:
+    """[T] how many texels each is from the nearest one outside of its chart."""
+    inside = np.zeros(texels.size**2, bool)
+    inside[texels.index.numpy()] = True
+    square = np.pad(inside.reshape(texels.size, texels.size), 1)
+    away = distance_transform_edt(square)[1:-1, 1:-1].reshape(-1)
+    return torch.from_numpy(away)[texels.index]
 
 
 def picture_of(texels: Texels, values: Tensor, mesh: Mesh, uvs: Tensor, padding: int) -> Tensor:
@@ -49,10 +83,7 @@ def picture_of(texels: Texels, values: Tensor, mesh: Mesh, uvs: Tensor, padding:
         face = texels.face[row_of[owner]]
         weights = barycentric(uvs, face, centres(around, size))
         places = interpolated(mesh.vertices, mesh.faces[face], weights)
-        within = torch.from_numpy(
-            distance_transform_edt(np.pad(inside.view(size, size).numpy(), 1))[1:-1, 1:-1]
-        ).flatten()[texels.index]
-        border = (within <= padding + _BORDER).nonzero()[:, 0]
+        border = (_within(texels) <= padding + _BORDER).nonzero()[:, 0]
         of_border = Texels(size, texels.index[border], texels.face[border], texels.weights[border])
         tree = cKDTree(of_border.interpolated(mesh.vertices, mesh.faces).numpy())
         _, found = tree.query(places.numpy(), workers=-1)

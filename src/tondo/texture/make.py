@@ -16,7 +16,7 @@ from tondo.geometry.cameras import camera_position
 from tondo.geometry.mesh import vertex_normals
 from tondo.runs.watch import SILENT, Watch
 from tondo.texture.bake import Baked, Picture, Surface, bake, well_seen
-from tondo.texture.fill import filled_from_nearest, picture_of
+from tondo.texture.fill import filled_from_nearest, levelled, picture_of
 from tondo.texture.fit import fitted
 from tondo.texture.normal_map import normal_map
 from tondo.texture.occlusion import ambient_occlusion
@@ -91,14 +91,13 @@ def with_texture(
     surface = surface_of(mesh, texels)
     colors, photographed, known = _colors(surface, texels, photographs, renders, watch)
     padding = padding_of(size)
-    image = picture_of(texels, colors, mesh, found.uvs, padding)
     is_fitted = False
     if photographs:
+        image = picture_of(texels, colors, mesh, found.uvs, padding)
         after = fitted(image, mesh, found.uvs, photographs, watch)
         is_fitted = after is not image
-        if is_fitted:
-            values = after.view(-1, 3)[texels.index]
-            image = picture_of(texels, values, mesh, found.uvs, padding)
+        colors = after.view(-1, 3)[texels.index]
+    image = picture_of(texels, levelled(texels, colors, mesh), mesh, found.uvs, padding)
     share = float(photographed.float().mean()) if photographs else 0.0
     facts = TextureFacts(
         size,
@@ -177,8 +176,8 @@ def _baked_rest(surface: Surface, rest: Tensor, renders: Sequence[Picture], watc
 
 
 def texture_size(mesh: Mesh, pictures: Sequence[Picture]) -> int:
-    """The power of two whose texels are about the pixels of the pictures that see the surface best,
-    in the middle of some of its faces."""
+    """The least power of two whose texels are no larger than the pixels of the pictures that see
+    the surface best, in the middle of some of its faces."""
     a, b, c = mesh.vertices[mesh.faces].unbind(1)
     cross = torch.linalg.cross(b - a, c - a)
     area = 0.5 * cross.norm(dim=1)
@@ -200,4 +199,4 @@ def texture_size(mesh: Mesh, pictures: Sequence[Picture]) -> int:
     if not len(found):
         return LEAST_AUTO
     side = math.sqrt(float(area.double().sum()) / _USE) * float(found.median())
-    return int(min(MOST_AUTO, max(LEAST_AUTO, 2 ** round(math.log2(max(side, 1.0))))))
+    return int(min(MOST_AUTO, max(LEAST_AUTO, 2 ** math.ceil(math.log2(max(side, 1.0))))))
