@@ -104,9 +104,9 @@ def export(
     kind = _kind(output, options.kind)
     _check_use(output, kind, options)
     _check_place(output, run)
+    options = for_purpose(options, typed)
     if kind == "mesh":
         check_textured_place(output, options)
-    options = for_purpose(options, typed)
     opened = open_scene(run, up=options.up)
     for note in opened.notes:
         watch.note(note)
