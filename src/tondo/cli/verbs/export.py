@@ -74,8 +74,12 @@ def _textured(done: Exported) -> list[str]:
         return []
     charts = f"{facts.charts:,} charts" if facts.charts else "the mesh's own UVs"
     rest = 1 - facts.photographed - facts.rendered
-    shares = ((facts.photographed, "photos"), (facts.rendered, "renders"), (rest, "nearest"))
-    text = [f"{share:.0%} from {what}" for share, what in shares if share >= _LEAST_SHARE]
+    shares = (
+        (facts.photographed, "from photos"),
+        (facts.rendered, "from renders"),
+        (rest, "seen by neither"),
+    )
+    text = [f"{share:.0%} {what}" for share, what in shares if share >= _LEAST_SHARE]
     return [", ".join([f"texture {facts.size}x{facts.size}", charts, *text])]
 
 
