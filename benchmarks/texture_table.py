@@ -83,7 +83,7 @@ def unwrap_text(unwraps: Sequence[dict[str, Any]], table: Table) -> str:
         "even density", "overlaps", "mirrored", "flat",
     )  # fmt: skip
     return (
-        "Unwraps of the first run's mesh for 2,048 texels, each on one core. Stretch: L2 (Sander "
+        "Unwraps of the mesh of `chair` for 2,048 texels, each on one core. Stretch: L2 (Sander "
         "et al. 2001), 1 is the least. Angles: mean of (s/t + t/s)/2 of the two stretches, 1 is "
         "the least. Even density: share of the surface whose texels are within a factor of 2 of "
         "the mean's side. Overlaps: pairs of faces. Mirrored, flat: faces. Edges of more "
@@ -115,6 +115,7 @@ def cost_text(costs: dict[str, Any], table: Table) -> str:
     )  # fmt: skip
     return (
         "All that comes after the dense mesh, in a process of its own; the memory before is that "
-        "of the program, the scene and the dense mesh.\n\n"
+        "of the program, the scene and the dense mesh. Other work ran on the two cores meanwhile: "
+        "CPU-seconds compare, seconds do not.\n\n"
         f"{table(head, rows)}\n\n"
     )
