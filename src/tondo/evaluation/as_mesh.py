@@ -16,7 +16,9 @@ from tondo.evaluation.evaluate import ImageMetrics, compare, composited, mean_of
 from tondo.io.file_names import unique_names
 from tondo.io.images import write_png
 
-_COVERED = 0.5  # of a pixel, of what counts as inside a silhouette; chosen
+# Inside a silhouette are pixels that it covers wholly: others show some of the background. The IoU
+# takes those that are covered by more than half.
+_WHOLLY, _COVERED = 0.99, 0.5  # chosen
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ def evaluate_mesh_pictures(
     stems = unique_names([str(PurePosixPath(photo.name).with_suffix("")) for photo in photos])
     for done, (photo, stem) in enumerate(zip(photos, stems, strict=True), start=1):
         pictures = {name: render(photo.camera) for name, render in renders.items()}
-        inside = coverage(photo.camera) > _COVERED
+        of_mesh = coverage(photo.camera)
+        inside = of_mesh > _WHOLLY
         if photo.alpha is not None:
-            shown = photo.alpha.float() / 255 > _COVERED
-            both += int((inside & shown).sum())
-            either += int((inside | shown).sum())
-            inside = inside & shown
+            of_photo = photo.alpha.float() / 255
+            both += int(((of_mesh > _COVERED) & (of_photo > _COVERED)).sum())
+            either += int(((of_mesh > _COVERED) | (of_photo > _COVERED)).sum())
+            inside = inside & (of_photo > _WHOLLY)
         found[photo.name] = {
             name: Likeness(
                 compare(photo, background, picture), _inside(photo, background, picture, inside)
