@@ -46,8 +46,8 @@ def quality_text(quality: dict[str, Any], table: Table) -> str:
         f"Silhouettes in common at the most faces: {likeness}.\n\n"
         f"{table(head, rows)}\n\n"
         "Vertex colours are those that `export` writes, from renders: a vertex that no render "
-        "covers by 90 % is grey. Of `fox`, whose splats let the background through in places, these "
-        "are many, and part of what vertex colours lose there.\n\n"
+        "covers by 90 % is grey. Of `fox`, whose splats let the background through in places, "
+        "these are many, and part of what vertex colours lose there.\n\n"
     )
 
 
