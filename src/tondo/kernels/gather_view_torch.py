@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tondo.geometry.bilinear import bilinear
+
 NOT, FAINTLY, FULLY = 0, 1, 2  # what a pixel counts (`ViewMaps.use`)
 
 
@@ -106,19 +108,3 @@ def gather_view_torch(
         weight = weight * torch.exp(-0.5 * off).clamp_min(rule.faint)
     total.index_add_(0, index, colors * weight[:, None])
     weights.index_add_(0, index, weight)
-
-
-def bilinear(image: Tensor, pixels: Tensor) -> Tensor:
-    """[M, X] float32 values of an image [H, W, X] at pixel coordinates [M, 2] (x, y; centres at
-    +0.5), its border repeated."""
-    height, width = image.shape[:2]
-    x = (pixels[:, 0] - 0.5).clamp(0, width - 1)
-    y = (pixels[:, 1] - 0.5).clamp(0, height - 1)
-    left = x.floor().long().clamp_max(max(0, width - 2))
-    top = y.floor().long().clamp_max(max(0, height - 2))
-    fx, fy = (x - left)[:, None], (y - top)[:, None]
-    flat, at = image.reshape(-1, image.shape[-1]), top * width + left
-    right, down = min(1, width - 1), min(1, height - 1) * width
-    upper = flat[at] * (1 - fx) + flat[at + right] * fx
-    lower = flat[at + down] * (1 - fx) + flat[at + down + right] * fx
-    return upper * (1 - fy) + lower * fy
