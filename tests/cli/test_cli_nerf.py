@@ -17,6 +17,7 @@ import torch
 import trimesh
 from PIL import Image
 
+import tondo.scenes.texture
 from run_events import read_events
 from small_photos import write_photos
 from tondo.cli.main import main
@@ -62,8 +63,14 @@ def test_a_run_has_all_that_the_contract_says(run: Path) -> None:
 
 
 def test_it_is_rendered_measured_and_exported(
-    run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tondo.scenes.texture, "AROUND_FIELD", 3)
+    monkeypatch.setattr(tondo.scenes.texture, "FIELD_SIZE", 40)
     cameras = str(photos / "transforms.json")
     out = tmp_path / "pictures"
     more = ["--depth", "--normals"]

@@ -26,7 +26,10 @@ from tondo.texture.bake import Picture
 from tondo.texture.make import TextureFacts, with_texture
 from tondo.texture.options import TextureOptions
 
-AROUND, AROUND_SIZE = 48, 400  # renders from all around, and their size in pixels; chosen
+# Renders from all around, and their size in pixels; fewer and smaller of a field, each of which
+# takes far longer. Chosen.
+AROUND, AROUND_SIZE = 48, 400
+AROUND_FIELD, FIELD_SIZE = 24, 256
 IN_FRONT = (
     0.03  # share of the distance by which a render may show something before the mesh; chosen
 )
@@ -121,7 +124,9 @@ def texture_of_scene(
 
 def renders(scene: Scene | FieldScene, mesh: Mesh, watch: Watch = SILENT) -> list[Picture]:
     """Renders of a scene from all around, where they show the mesh and nothing before it."""
-    cameras = cameras_around(scene.center, scene.radius, AROUND, AROUND_SIZE)
+    is_field = isinstance(scene, FieldScene)
+    how = (AROUND_FIELD, FIELD_SIZE) if is_field else (AROUND, AROUND_SIZE)
+    cameras = cameras_around(scene.center, scene.radius, *how)
     found = []
     for camera in watch.over(cameras, "rendering what no photo shows"):
         view = surface_view(scene, camera)
