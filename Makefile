@@ -1,5 +1,5 @@
 # make demo   photographs a small object, reconstructs it, measures it, exports a textured mesh
-# make test   runs the tests
+# make test   runs the tests, in two processes: each keeps hardly more than one core busy
 # make venv   installs into .venv, which the other targets do by themselves when it is needed
 # make lint   ruff and mypy
 # make stub   writes the types of the native code (src/tondo/_native.pyi) from the module
@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python examples/demo.py demo
 
 test: $(VENV)/.installed-test $(VENV)/blender/.tried
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 venv: $(VENV)/.installed
 
