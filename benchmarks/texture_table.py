@@ -118,7 +118,6 @@ def cost_text(costs: dict[str, Any], table: Table) -> str:
     )  # fmt: skip
     return (
         "All that comes after the dense mesh, in a process of its own; the memory before is that "
-        "of the program, the scene and the dense mesh. Other work ran on the two cores meanwhile: "
-        "CPU-seconds compare, seconds do not.\n\n"
+        "of the program, the scene and the dense mesh.\n\n"
         f"{table(head, rows)}\n\n"
     )
