@@ -46,7 +46,7 @@ using Row = Array<int64_t, nb::shape<-1>>;
 using F3x4 = Array<float, nb::shape<3, 4>>;
 using SurfaceTuple = std::tuple<F3, F3, Row, Flags>;
 using ViewTuple = std::tuple<F4x4, F3x3, FMap, UseMap, Image, F3x4>;
-using RuleTuple = std::tuple<float, float, float, float, float>;
+using RuleTuple = std::tuple<float, float, float, float, float, float>;
 
 void gather_view(const SurfaceTuple& surface, const ViewTuple& view, const RuleTuple& rule,
                  Maybe<F3> mean, F3 total, F1 weights) {
@@ -63,7 +63,7 @@ void gather_view(const SurfaceTuple& surface, const ViewTuple& view, const RuleT
   for (size_t i = 0; i < count; ++i)
     need(face(i) >= 0 && face(i) < static_cast<int64_t>(facing.shape(0)),
          "a point is on a face that is not there");
-  const auto [power, flat, faint, slack, tolerance] = rule;
+  const auto [power, flat, faint, slack, weight, tolerance] = rule;
   const tondo::SurfacePoints on{points.data(), normals.data(), face.data(),
                                 static_cast<int64_t>(count), facing.data()};
   const tondo::ViewMaps from{viewmat.data(),   K.data(),
@@ -72,7 +72,7 @@ void gather_view(const SurfaceTuple& surface, const ViewTuple& view, const RuleT
                              static_cast<int64_t>(width), static_cast<int64_t>(height),
                              static_cast<int64_t>(scale)};
   nb::gil_scoped_release release;
-  tondo::gather_view(on, from, {power, flat, faint, slack, tolerance}, data_or_null(mean),
+  tondo::gather_view(on, from, {power, flat, faint, slack, weight, tolerance}, data_or_null(mean),
                      total.data(), weights.data());
 }
 

@@ -109,7 +109,7 @@ def gather_view(
         Annotated[U8, "*, *, 3"],
         Annotated[F32, "3, 4"],
     ],
-    rule: tuple[float, float, float, float, float],
+    rule: tuple[float, float, float, float, float, float],
     mean: Annotated[F32, "*, 3"] | None,
     total: Annotated[F32, "*, 3"],
     weights: Annotated[F32, "*"],

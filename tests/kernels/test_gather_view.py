@@ -22,7 +22,7 @@ from tondo.kernels.mesh_depth import mesh_depth
 WIDTH, HEIGHT, SCALE = 43, 31, 2
 VIEWMAT = torch.tensor([[0.8, 0, 0.6, 0.1], [0, 1, 0, -0.05], [-0.6, 0, 0.8, 3.0], [0, 0, 0, 1.0]])
 K = torch.tensor([[40.0, 0.0, 19.0], [0.0, 44.0, 14.5], [0.0, 0.0, 1.0]])
-RULE = GatherRule(power=2.0, flat=0.2, faint=1e-6, slack=1.0, tolerance=0.1)
+RULE = GatherRule(power=2.0, flat=0.2, faint=1e-6, slack=1.0, weight=1.5, tolerance=0.1)
 
 
 def ball() -> tuple[SurfacePoints, Tensor]:

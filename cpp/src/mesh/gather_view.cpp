@@ -65,7 +65,7 @@ void gather_point(const SurfacePoints& surface, const ViewMaps& view, const Gath
     color[k] = std::clamp((e[0] * raw[0] + e[1] * raw[1] + e[2] * raw[2]) / 255.0f + e[3], 0.0f,
                           1.0f);
   }
-  float weight = std::pow(cosine / pixel, rule.power);
+  float weight = rule.weight * std::pow(cosine / pixel, rule.power);
   if (use < 2 || !(cosine > rule.flat)) weight *= rule.faint;
   if (mean != nullptr) {
     float off = 0;

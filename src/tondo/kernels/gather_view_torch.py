@@ -58,6 +58,7 @@ class GatherRule(NamedTuple):
             a surface's slope allows no more depth within a pixel.
         faint: factor of the weight of what counts only there.
         slack: pixels by which a point may be off the frontmost surface.
+        weight: factor of the weights of the whole picture.
         tolerance: root mean square over r, g, b by which its colour may be off the mean before it
             counts less: the weight falls by exp(-off^2 / (2 tolerance^2)), down to `faint`.
     """
@@ -66,6 +67,7 @@ class GatherRule(NamedTuple):
     flat: float
     faint: float
     slack: float
+    weight: float
     tolerance: float
 
 
@@ -101,7 +103,7 @@ def gather_view_torch(
     index, cosine, pixel, use = index[kept], cosine[kept], pixel[kept], use[kept]
     colors = bilinear(view.image, pixels[kept]) / 255
     colors = (colors @ view.unexposed[:, :3].T + view.unexposed[:, 3]).clamp(0, 1)
-    weight = (cosine / pixel) ** rule.power
+    weight = rule.weight * (cosine / pixel) ** rule.power
     weight = torch.where((use == FULLY) & (cosine > rule.flat), weight, rule.faint * weight)
     if mean is not None:
         off = (colors - mean[index]).square().mean(dim=1) / rule.tolerance**2

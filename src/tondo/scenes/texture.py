@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -22,6 +25,7 @@ from tondo.scenes.distil import straight
 from tondo.scenes.open import OpenedScene
 from tondo.scenes.photographs import photos_of_run
 from tondo.scenes.to_mesh import cameras_around, surface_view
+from tondo.sfm.photos.quality import measure_quality
 from tondo.texture.bake import Picture
 from tondo.texture.make import TextureFacts, with_texture
 from tondo.texture.options import TextureOptions
@@ -30,6 +34,9 @@ from tondo.texture.options import TextureOptions
 # takes far longer. Chosen.
 AROUND, AROUND_SIZE = 48, 400
 AROUND_FIELD, FIELD_SIZE = 24, 256
+# A photograph counts by its sharpness (variance of the Laplacian) over the usual one, within this
+# range: measured on hand-held photographs (docs/notes/texture.md).
+SHARPNESS_RANGE = (0.1, 3.0)
 IN_FRONT = (
     0.03  # share of the distance by which a render may show something before the mesh; chosen
 )
@@ -58,7 +65,22 @@ def photographs(
         viewmat = refined.get(str(PurePosixPath(photo.name).with_suffix("")))
         unexposed = _unexposed(opened.scene.exposures, index, len(photos.train))
         found.append(_picture(photo, viewmat, unexposed))
-    return found
+    return by_sharpness(found)
+
+
+def by_sharpness(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures with weights by how sharp they are beside the others. What they show counts,
+    too; but those that show one place all show it."""
+    found = []
+    for one in pictures:
+        grey, mask = one.image.float().mean(dim=-1), 255 * one.coverage
+        found.append(measure_quality(grey.byte().numpy(), mask.byte().numpy()).sharpness)
+    usual = median(found) if found else 0.0
+    if usual <= 0:
+        return list(pictures)
+    low, high = SHARPNESS_RANGE
+    weights = [min(high, max(low, sharpness / usual)) for sharpness in found]
+    return [replace(one, weight=weight) for one, weight in zip(pictures, weights, strict=True)]
 
 
 def _picture(photo: Photo, viewmat: Tensor | None, unexposed: Tensor | None) -> Picture:

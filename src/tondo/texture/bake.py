@@ -49,12 +49,14 @@ class Picture:
         coverage: [H, W] float32 0..1: less than 1 where pixels show something else, or nothing.
         unexposed: [3, 4] float32, from its colours (r, g, b, 1) to those of the scene, sRGB 0..1;
             None: they are those.
+        weight: how much it counts, > 0; less than 1 for one that is blurred.
     """
 
     camera: Camera
     image: Tensor
     coverage: Tensor
     unexposed: Tensor | None = None
+    weight: float = 1.0
 
     def colors(self, values: Tensor) -> Tensor:
         """[M, 3] float32 sRGB 0..1 in the scene, of values [M, 3] 0..255 of the image."""
@@ -109,18 +111,20 @@ def bake(
             others' mean before it loses half of its weight or so: people who walked by and
             highlights do; None: all count. It costs a second pass.
     """
-    rule = GatherRule(power, FLAT, FAINT, _SLACK_PIXELS, tolerance or 0.0)
+    rule = GatherRule(power, FLAT, FAINT, _SLACK_PIXELS, 1.0, tolerance or 0.0)
     total, weights = torch.zeros(len(surface.points), 3), torch.zeros(len(surface.points))
     for picture in watch.over(pictures, "baking the texture"):
         view = _maps(surface.mesh, picture)  # made twice: all together would take gigabytes
-        gather_view(_points(surface, view), view, rule, None, total, weights)
+        of_it = rule._replace(weight=picture.weight)
+        gather_view(_points(surface, view), view, of_it, None, total, weights)
     mean = total / weights.clamp_min(1e-30)[:, None]
     if tolerance is None:
         return Baked(mean, weights)
     total, again = torch.zeros_like(total), torch.zeros_like(weights)
     for picture in watch.over(pictures, "leaving out what differs"):
         view = _maps(surface.mesh, picture)
-        gather_view(_points(surface, view), view, rule, mean, total, again)
+        of_it = rule._replace(weight=picture.weight)
+        gather_view(_points(surface, view), view, of_it, mean, total, again)
     return Baked(total / again.clamp_min(1e-30)[:, None], weights)
 
 

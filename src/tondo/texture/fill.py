@@ -14,7 +14,7 @@ from tondo.texture.texels import Texels, barycentric, centres, interpolated
 
 # Texels at the edge of a chart are blended with so many around them, most of all with as many as
 # are next to a texel (`levelled`): what is measured of seams is in docs/notes/texture.md.
-_EDGE, _AROUND, _ALIKE = 1.5, 16, 9
+_EDGE, _AROUND, _ALIKE = 1.5, 24, 12
 _BORDER = 3.0  # texels; so near to its border a chart is what lies across a seam; chosen
 
 

@@ -28,6 +28,7 @@ struct GatherRule {
   float flat;       // cosine below which a picture counts only where nothing else shows the point
   float faint;      // the factor of what counts only there
   float slack;      // pixels by which a point may be behind the surface and count as seen
+  float weight;     // of the whole picture
   float tolerance;  // colours that are so far off `mean` count less; without `mean` not used
 };
 
