@@ -30,13 +30,13 @@ def commands(what: str, data: Path, out: Path) -> list[list[str]]:
     made = {
         "fox": [["reconstruct", str(data / "fox"), *SCENE, "-o", str(out / "fox")]],
         "chair": [["reconstruct", str(data / "chair"), *NERF, "-o", str(out / "chair")]],
-        "fish": [["generate", "fish", "--seeds", "0-7", "--format", "ply,obj"]],
+        "fish": [["generate", "fish", "--seeds", "0-7", "--format", "ply"]],
         "train": [[*train, "--kimg", "0.2"]],
         "axial": [[*train, "--kimg", "0.1", "--axial"]],
         "field": [[*train, "--kimg", "0.1", "--representation", "field"]],
         "lift": [["lift", str(out / "apple.jpg"), "--generator", "fish"]],
         "export": [
-            ["export", str(out / scene), "--faces", "20000", "-o", str(out / f"{scene}.ply")]
+            ["export", str(out / scene), "-o", str(out / f"{scene}.ply")]
             for scene in ("fox", "chair")
         ],
     }[what]
