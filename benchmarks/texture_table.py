@@ -42,7 +42,8 @@ def quality_text(quality: dict[str, Any], table: Table) -> str:
     return (
         f"Held-out photos ({counts}) through meshes of the same run. Inside: pixels that the "
         "mesh's silhouette and, where it is known, the photo's cover wholly. Seams: steps of "
-        "colour across seams over those inside charts; alike: over those at places inside charts that fold as sharply. "
+        "colour across seams over those inside charts; alike: over those at places inside charts "
+        "that fold as sharply. "
         f"Silhouettes in common at the most faces: {likeness}.\n\n"
         f"{table(head, rows)}\n\n"
         "Vertex colours are those that `export` writes, from renders: a vertex that no render "
