@@ -50,6 +50,15 @@ def test_seams_are_levelled_and_the_rest_stays() -> None:
     torch.testing.assert_close(levelled(texels, even, mesh), even)
 
 
+def test_levelling_a_face_without_area_gives_colours_still() -> None:
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 1]])
+    mesh = Mesh(corners, torch.tensor([[0, 1, 2], [3, 3, 3]]))
+    uvs = torch.tensor([[[0.1, 0.1], [0.4, 0.1], [0.1, 0.4]], [[0.6, 0.6], [0.9, 0.6], [0.6, 0.9]]])
+    texels = texels_of(uvs, 64)
+    values = torch.full((len(texels.index), 3), 0.25)
+    torch.testing.assert_close(levelled(texels, values, mesh), values)
+
+
 def test_beside_a_chart_is_what_lies_across_its_seam() -> None:
     """Colours that are the places on a ball: bilinear samples at seams and mipmaps stay near it."""
     model = trimesh.creation.icosphere(3)

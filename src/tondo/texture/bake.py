@@ -100,18 +100,16 @@ def bake(
     pictures: Sequence[Picture],
     watch: Watch = SILENT,
     *,
-    power: float = SHARPNESS_POWER,
     tolerance: float | None = TOLERANCE,
 ) -> Baked:
     """The mean colour of each point over the pictures that show it, by how sharply they do.
 
     Args:
-        power: of the sharpness.
         tolerance: how far (root mean square over r, g, b, sRGB 0..1) a picture may be off the
             others' mean before it loses half of its weight or so: people who walked by and
             highlights do; None: all count. It costs a second pass.
     """
-    rule = GatherRule(power, FLAT, FAINT, _SLACK_PIXELS, 1.0, tolerance or 0.0)
+    rule = GatherRule(SHARPNESS_POWER, FLAT, FAINT, _SLACK_PIXELS, 1.0, tolerance or 0.0)
     total, weights = torch.zeros(len(surface.points), 3), torch.zeros(len(surface.points))
     for picture in watch.over(pictures, "baking the texture"):
         view = _maps(surface.mesh, picture)  # made twice: all together would take gigabytes

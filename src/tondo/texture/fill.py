@@ -48,7 +48,9 @@ def levelled(texels: Texels, values: Tensor, mesh: Mesh) -> Tensor:
     scale = distances[:, _ALIKE - 1 : _ALIKE].clamp_min(1e-20)
     weights = torch.exp(-((distances / scale) ** 2)) * same_side
     out = values.clone()
-    out[edge] = (values[index] * weights[..., None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+    total = weights.sum(dim=1, keepdim=True)
+    blended = (values[index] * weights[..., None]).sum(dim=1) / total.clamp_min(1e-20)
+    out[edge] = torch.where(total > 0, blended, values[edge])  # a face without area has no normal
     return out
 
 

@@ -141,20 +141,21 @@ def _colors(
     renders: Callable[[], Sequence[Picture]],
     watch: Watch,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """[T, 3] colours of the texels; [T] bool: shown well by photographs, or renders where there are
-    none; [T] bool: shown by either, if only from the side."""
+    """[T, 3] colours of the texels; [T] bool: they are those of photographs, or of renders where
+    there are none; [T] bool: of either."""
     if photographs:
         baked = bake(surface, photographs, watch)
     else:  # renders agree with each other: nothing is to be left out
         baked = bake(surface, renders(), watch, tolerance=None)
-    shown, known = well_seen(baked.weights), baked.weights > 0
-    colors = baked.colors
-    if photographs and not bool(shown.all()):
-        rest = (~shown).nonzero()[:, 0]
+    shown, known = baked.weights > 0, baked.weights > 0
+    colors, well = baked.colors, well_seen(baked.weights)
+    if photographs and not bool(well.all()):
+        rest = (~well).nonzero()[:, 0]
         more = _baked_rest(surface, rest, renders(), watch)
         better = well_seen(more.weights) | ((more.weights > 0) & ~known[rest])
         colors[rest[better]] = more.colors[better]
         known[rest[better]] = True
+        shown[rest[better]] = False
     mesh = surface.mesh
     if mesh.colors is None:
         return filled_from_nearest(surface.points, colors, known), shown, known

@@ -20,8 +20,7 @@ _POLL = 0.02  # seconds; chosen
 # Empty texels around each chart, of a picture of so many: two charts stay apart in the mipmap that
 # is 16 times smaller, and a small picture is not all gutter.
 _PADDING_OF, _LEAST_PADDING = 256, 2
-
-
+_FAST_ABOVE = 150_000  # faces; packing by shape takes longer than all the rest there
 # Degrees by which the faces of a chart may look away from its middle. With the library's 70 `chair`
 # has a quarter more charts, and with them seams, for a stretch of 1.001 instead of 1.003.
 _CHART_ANGLE = 88.0
@@ -80,9 +79,6 @@ def unwrap(mesh: Mesh, size: int, watch: Watch = SILENT) -> Unwrapped:
     uvs = np.array(atlas.meshes[0].corner_uvs, np.float32).reshape(-1, 3, 2)
     uvs[..., 1] = 1 - uvs[..., 1]  # its v runs upwards; as glTF's it would mirror the picture
     return Unwrapped(torch.from_numpy(uvs), atlas.chart_count, atlas.utilization)
-
-
-_FAST_ABOVE = 150_000  # faces; packing by shape takes longer than all the rest there
 
 
 def _wait(job: uvunwrap.Job, faces: int, watch: Watch) -> None:
