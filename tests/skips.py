@@ -12,7 +12,7 @@ SKIPS = {
     "needs an NVIDIA GPU": 80,
     "needs gsplat": 23,  # of those 80, which run where a GPU is
     "needs the CUDA toolkit": 23,
-    "needs the shared photos": 7,
+    "needs the shared photos": 8,
     "needs node and npm": 13,
     "npm could not fetch gltf-validator": 13,
     "needs Blender": 8,

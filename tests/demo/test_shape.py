@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from tondo.demo.grid import build_grid, interpolated, lower_bound
-from tondo.demo.shape import RADIUS, Part, distance, part_distances
+from tondo.demo.shape import Part, distance, part_distances
+from tondo.demo.solid import RADIUS
 
 
 def test_inside_and_outside() -> None:

@@ -1,4 +1,4 @@
-"""The object's distances on a grid: a fast, coarse answer where the exact one is not needed."""
+"""An object's distances on a grid: a fast, coarse answer where the exact one is not needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tondo.demo.shape import RADIUS, distance
+from tondo.demo.solid import RADIUS, Solid
+from tondo.demo.surface import LANTERN
 
 # Tensors of about this many rows stay in the cache.
 CHUNK = 10_920
@@ -31,10 +32,10 @@ class DistanceGrid:
     rough_cell: float
 
 
-def build_grid(resolution: int = 320, coarse: int = 81) -> DistanceGrid:
+def build_grid(resolution: int = 320, coarse: int = 81, solid: Solid = LANTERN) -> DistanceGrid:
     """Distances on a coarse grid, refined exactly only where the surface may pass."""
     axis = torch.linspace(-RADIUS, RADIUS, coarse)
-    rough = _on_grid(axis, axis, axis)
+    rough = _on_grid(solid, axis)
     fine_axis = torch.linspace(-RADIUS, RADIUS, resolution)
     nearest = torch.round((fine_axis + RADIUS) * ((coarse - 1) / (2 * RADIUS))).long()
     half_diagonal = RADIUS / (coarse - 1) * 3**0.5
@@ -44,15 +45,15 @@ def build_grid(resolution: int = 320, coarse: int = 81) -> DistanceGrid:
     flat = values.view(-1)
     for block in close.split(CHUNK):
         ix, iy, iz = block // resolution**2, block // resolution % resolution, block % resolution
-        flat[block] = distance(fine_axis[ix], fine_axis[iy], fine_axis[iz])
+        flat[block] = solid.distance(fine_axis[ix], fine_axis[iy], fine_axis[iz])
     return DistanceGrid(values, 2 * RADIUS / (resolution - 1), rough, 2 * RADIUS / (coarse - 1))
 
 
-def _on_grid(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """[X, Y, Z] exact distances at all combinations of three axes."""
-    corners = torch.cartesian_prod(x, y, z)
-    found = [distance(*block.T.contiguous()) for block in corners.split(CHUNK)]
-    return torch.cat(found).view(len(x), len(y), len(z))
+def _on_grid(solid: Solid, axis: Tensor) -> Tensor:
+    """[S, S, S] exact distances at all combinations of three places on an axis [S]."""
+    corners = torch.cartesian_prod(axis, axis, axis)
+    found = [solid.distance(*block.T.contiguous()) for block in corners.split(CHUNK)]
+    return torch.cat(found).view(len(axis), len(axis), len(axis))
 
 
 def lower_bound(grid: DistanceGrid, x: Tensor, y: Tensor, z: Tensor) -> Tensor:

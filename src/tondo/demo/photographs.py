@@ -1,4 +1,4 @@
-"""Photographs of the demonstration object in the Blender (NeRF-synthetic) layout, and its truth."""
+"""Photographs of an object made by code in the Blender (NeRF-synthetic) layout, and its truth."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.demo.grid import DistanceGrid, build_grid
-from tondo.demo.shape import RADIUS
-from tondo.demo.tracer import shoot
+from tondo.demo.solid import RADIUS, Solid
+from tondo.demo.surface import LANTERN
+from tondo.demo.tracer import Shot, shoot
 from tondo.errors import OptionError
 from tondo.geometry.look_at import look_at
 from tondo.io.atomic import write_json
@@ -37,6 +38,7 @@ Progress = Callable[[int, int], None]
 def photograph_object(
     out: Path,
     *,
+    solid: Solid = LANTERN,
     count: int = 40,
     test_count: int = 8,
     size: int = 320,
@@ -44,13 +46,14 @@ def photograph_object(
     grid_resolution: int = 320,
     progress: Progress | None = None,
 ) -> None:
-    """Photograph the demonstration object from all around and write what a scan would know.
+    """Photograph an object from all around and write what a scan would know.
 
     Writes `out`/train/*.png and `out`/test/*.png (RGBA, straight alpha),
     `out`/transforms_train.json and `out`/transforms_test.json, and `out`/truth.ply: the mesh of
     the surface that at least one photograph shows, in the photographs' world.
 
     Args:
+        solid: what is photographed: the demonstration object, or another.
         count, test_count: photographs to train on and to hold out.
         size: width of a photograph in pixels; the height is the same.
         samples: rays along each side of a pixel.
@@ -67,8 +70,12 @@ def photograph_object(
     cameras += [(f"test/r_{i:03d}", c) for i, c in enumerate(hemisphere(test_count, size, 0.37))]
     # Whole pictures are shared out among threads: sharing out each small step costs more.
     with torch_threads(1):
-        grid = build_grid(grid_resolution)
-        depths = _take(out, cameras, grid, samples, progress)
+        grid = build_grid(grid_resolution, solid=solid)
+
+        def shot(camera: Camera) -> Shot:
+            return shoot(camera, grid, samples, solid)
+
+        depths = _take(out, cameras, shot, progress)
         seen_by = [camera for _, camera in cameras[:count]]
         truth = truth_mesh(grid, seen_by, depths[:count])
     for split in ("train", "test"):
@@ -80,14 +87,13 @@ def photograph_object(
 def _take(
     out: Path,
     cameras: list[tuple[str, Camera]],
-    grid: DistanceGrid,
-    samples: int,
+    shot_by: Callable[[Camera], Shot],
     progress: Progress | None,
 ) -> list[Tensor]:
     """Write the photographs, several at a time; returns their depths [H, W]."""
 
     def take(named: tuple[str, Camera]) -> Tensor:
-        shot = shoot(named[1], grid, samples)
+        shot = shot_by(named[1])
         write_png(out / f"{named[0]}.png", torch.cat((shot.color, shot.alpha[..., None]), -1))
         return shot.depth
 
@@ -139,17 +145,22 @@ def truth_mesh(grid: DistanceGrid, cameras: list[Camera], depths: list[Tensor]) 
     Args:
         depths: [H, W] each, what the cameras measured; infinite where nothing is.
     """
+    mesh = whole_mesh(grid)
+    seen = torch.zeros(len(mesh.vertices), dtype=torch.bool)
+    for camera, depth in zip(cameras, depths, strict=True):
+        seen |= _visible(mesh.vertices, camera, depth)
+    kept = mesh.faces[seen[mesh.faces].all(1)]
+    used, renumbered = torch.unique(kept, return_inverse=True)
+    return Mesh(mesh.vertices[used], renumbered.view(-1, 3))
+
+
+def whole_mesh(grid: DistanceGrid) -> Mesh:
+    """All of the surface as triangles, closed."""
     values = grid.values.numpy()
     close = np.abs(values) < 4.0 * grid.cell
     corners, faces, _, _ = marching_cubes(values, 0.0, spacing=(grid.cell,) * 3, mask=close)
     vertices = torch.from_numpy(corners.astype(np.float32) - RADIUS)
-    seen = torch.zeros(len(vertices), dtype=torch.bool)
-    for camera, depth in zip(cameras, depths, strict=True):
-        seen |= _visible(vertices, camera, depth)
-    triangles = torch.from_numpy(faces.astype(np.int64))
-    kept = triangles[seen[triangles].all(1)]
-    used, renumbered = torch.unique(kept, return_inverse=True)
-    return Mesh(vertices[used], renumbered.view(-1, 3))
+    return Mesh(vertices, torch.from_numpy(faces.astype(np.int64)))
 
 
 def _visible(vertices: Tensor, camera: Camera, depth: Tensor) -> Tensor:

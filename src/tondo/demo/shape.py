@@ -1,8 +1,8 @@
 """The shape of the demonstration object: a pierced lantern pot, as a signed distance function.
 
-World: z up, the object stands around the origin and fits a ball of radius `RADIUS`. Distances
+World: z up, the object stands around the origin and fits a ball of radius `solid.RADIUS`. Distances
 are lower bounds close to the surface (scaled by `CAUTION` where a part is bent), so that sphere
-tracing (Hart 1996) does not step through it. Primitives after I. Quilez, "distance functions".
+tracing (Hart 1996) does not step through it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-RADIUS = 1.12  # of a ball round the object, world units; chosen
-CAUTION = 0.85  # of distances that bending makes too long; chosen by eye
+from tondo.demo.primitives import CAUTION, ellipsoid, fold, smooth_min, torus
 
 # Places and sizes in world units, and counts; all chosen by eye.
 BODY_CENTER_Z = -0.05
@@ -56,7 +55,7 @@ def part_distances(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, ...]:
     phi = torch.atan2(y, x)
     lidded = torch.minimum(_lid(rho, phi, z), _neck(rho, z))
     spout, bore = _spout(x, y, z)
-    pot = _smooth_min(_body(rho, phi, z), spout, 0.05)
+    pot = smooth_min(_body(rho, phi, z), spout, 0.05)
     glaze = torch.minimum(torch.maximum(pot, -bore), lidded)
     core = torch.sqrt(x * x + y * y + (z - BODY_CENTER_Z) ** 2) - 0.24
     brass = torch.minimum(_handle(x, y, z), _finial(rho, phi, z))
@@ -64,39 +63,15 @@ def part_distances(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, ...]:
     return glaze, core, brass, _scroll(x, y, z), _plinth(rho, z), _beads(rho, phi, z)
 
 
-def _smooth_min(a: Tensor, b: Tensor, width: float) -> Tensor:
-    """Polynomial smooth minimum: a fillet of about `width` where two surfaces meet."""
-    blend = torch.clamp(width - torch.abs(a - b), min=0.0)
-    return torch.minimum(a, b) - blend * blend * (0.25 / width)
-
-
-def _ellipsoid(rho: Tensor, z: Tensor, across: float, up: float) -> Tensor:
-    """Ellipsoid of revolution; exact to first order at the surface."""
-    a2, u2 = (rho / across) ** 2, (z / up) ** 2
-    k0 = torch.sqrt(a2 + u2)
-    k1 = torch.sqrt(a2 / across**2 + u2 / up**2).clamp(min=1e-6)
-    return k0 * (k0 - 1.0) / k1
-
-
-def _torus(rho: Tensor, z: Tensor, ring: float, tube: float) -> Tensor:
-    return torch.sqrt((rho - ring) ** 2 + z * z) - tube
-
-
-def _fold(phi: Tensor, count: int, shift: Tensor | float = 0.0) -> Tensor:
-    """The angle to the middle of the nearest of `count` sectors, in radians."""
-    turns = phi * (count / (2 * math.pi)) - shift
-    return (turns - torch.round(turns)) * (2 * math.pi / count)
-
-
 def _body(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
     """A hollow pot with three staggered rows of holes and gadroons below them."""
     height = z - BODY_CENTER_Z
     low = torch.clamp(-height - 0.22, 0.0, 0.12) * (1 / 0.12)
     gadroons = torch.abs(torch.cos(phi * 11.0)) * low * 0.022
-    solid = _ellipsoid(rho, height, *BODY_AXES) - gadroons
+    solid = ellipsoid(rho, height, *BODY_AXES) - gadroons
     shell = torch.abs(solid + 0.03) - 0.03
     row = torch.round(height / HOLE_ROW_HEIGHT).clamp(-1.0, 1.0)
-    u = rho * torch.sin(_fold(phi, HOLE_COLUMNS, row * 0.5))
+    u = rho * torch.sin(fold(phi, HOLE_COLUMNS, row * 0.5))
     v = height - row * HOLE_ROW_HEIGHT
     # A hole is an octagonal-round opening; the term in rho keeps it away from the far wall.
     hole = torch.sqrt(u * u + v * v) - 0.062 + 0.012 * torch.abs(row)
@@ -107,15 +82,15 @@ def _body(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
 
 
 def _neck(rho: Tensor, z: Tensor) -> Tensor:
-    collar = _torus(rho, z - 0.385, 0.235, 0.032)
-    foot = _torus(rho, z + 0.475, 0.22, 0.04)
+    collar = torus(rho, z - 0.385, 0.235, 0.032)
+    foot = torus(rho, z + 0.475, 0.22, 0.04)
     return torch.minimum(collar, foot)
 
 
 def _lid(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
     """A melon-ribbed dome."""
     ribs = torch.abs(torch.sin(phi * 8.0)) * (rho * 0.10)
-    return (_ellipsoid(rho, z - 0.41, 0.23, 0.12) - ribs * 0.6) * CAUTION
+    return (ellipsoid(rho, z - 0.41, 0.23, 0.12) - ribs * 0.6) * CAUTION
 
 
 def _finial(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
@@ -125,7 +100,7 @@ def _finial(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
     lobes = waist * (1.0 + 0.28 * torch.cos(5.0 * phi + 34.0 * z))
     stem = torch.maximum(rho - lobes, torch.abs(height) - 0.10) * 0.6
     ball = torch.sqrt(rho * rho + (z - 0.745) ** 2) - 0.055
-    return torch.minimum(stem, torch.minimum(ball, _torus(rho, z - 0.695, 0.052, 0.014)))
+    return torch.minimum(stem, torch.minimum(ball, torus(rho, z - 0.695, 0.052, 0.014)))
 
 
 def _spout(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,7 +146,7 @@ def _scroll(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
 
 def _legs(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
     """Three bowed legs with ball feet."""
-    bend = _fold(phi, 3, 0.25)
+    bend = fold(phi, 3, 0.25)
     side = rho * torch.sin(bend)
     out = rho * torch.cos(bend)
     t = ((z + 0.40) * (-1 / 0.27)).clamp(0.0, 1.0)
@@ -187,11 +162,11 @@ def _plinth(rho: Tensor, z: Tensor) -> Tensor:
     dr, dz = rho - 0.66, torch.abs(z - (PLINTH_TOP_Z - 0.075)) - 0.055
     outside = torch.sqrt(dr.clamp(min=0.0) ** 2 + dz.clamp(min=0.0) ** 2)
     disc = outside + torch.maximum(dr, dz).clamp(max=0.0) - 0.02
-    return torch.maximum(disc, -_torus(rho, z - PLINTH_TOP_Z, 0.60, 0.018))
+    return torch.maximum(disc, -torus(rho, z - PLINTH_TOP_Z, 0.60, 0.018))
 
 
 def _beads(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
     """A ring of beads standing free of each other around the plinth."""
-    bend = _fold(phi, BEADS)
+    bend = fold(phi, BEADS)
     side, out = rho * torch.sin(bend), rho * torch.cos(bend) - 0.605
     return torch.sqrt(side * side + out * out + (z - (PLINTH_TOP_Z + 0.012)) ** 2) - 0.034

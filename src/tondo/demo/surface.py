@@ -7,7 +7,16 @@ import math
 import torch
 from torch import Tensor
 
-from tondo.demo.shape import BEADS, BODY_CENTER_Z, PLINTH_TOP_Z, Part
+from tondo.demo.paint import band, flat, hash01, mix, noise, painted, speckles, step
+from tondo.demo.shape import (
+    BEADS,
+    BODY_CENTER_Z,
+    PLINTH_TOP_Z,
+    Part,
+    distance,
+    part_distances,
+)
+from tondo.demo.solid import Solid
 
 # sRGB of the materials, chosen by eye.
 CELADON = (0.36, 0.62, 0.57)
@@ -27,77 +36,8 @@ TURQUOISE = (0.16, 0.62, 0.66)
 
 def albedo(part: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """[N, 3] float32 sRGB reflectance of surface points; `part` [N] int64 holds `Part` values."""
-    color = torch.zeros(len(x), 3)
-    paint = {
-        Part.GLAZE: _glaze,
-        Part.CORE: _core,
-        Part.BRASS: _brass,
-        Part.IRON: _iron,
-        Part.WOOD: _wood,
-        Part.BEAD: _bead,
-    }
-    for which, texture in paint.items():
-        chosen = (part == int(which)).nonzero()[:, 0]
-        if len(chosen):
-            color[chosen] = texture(x[chosen], y[chosen], z[chosen])
-    return color
-
-
-def _mix(a: Tensor, b: Tensor | tuple[float, float, float], t: Tensor) -> Tensor:
-    """`a` [N, 3] towards `b` by t [N] in 0..1."""
-    target = b if isinstance(b, Tensor) else a.new_tensor(b)
-    return a + (target - a) * t[:, None]
-
-
-def _flat(color: tuple[float, float, float], like: Tensor) -> Tensor:
-    return like.new_tensor(color).expand(len(like), 3)
-
-
-def _step(low: float, high: float, value: Tensor) -> Tensor:
-    """Smooth 0..1 ramp between two values."""
-    t = ((value - low) / (high - low)).clamp(0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
-
-
-def _band(value: Tensor, middle: float, half: float, soft: float = 0.004) -> Tensor:
-    """1 within `half` of `middle`, 0 outside, with a soft edge."""
-    return 1.0 - _step(half - soft, half + soft, torch.abs(value - middle))
-
-
-def hash01(*cells: Tensor) -> Tensor:
-    """[N] in 0..1, a fixed pseudo-random number for each integer cell (int64 tensors)."""
-    mixed = torch.zeros_like(cells[0])
-    for cell, prime in zip(cells, (374761393, 668265263, 1442695041), strict=False):
-        mixed = mixed + cell * prime
-    mixed = (mixed ^ (mixed >> 13)) * 1274126177
-    return ((mixed ^ (mixed >> 16)) & 0xFFFF).float() / 0xFFFF
-
-
-def noise(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """[N] in 0..1, value noise: trilinear with smooth weights between the hashes of cells."""
-    coordinates = torch.stack((x, y, z))
-    floor = torch.floor(coordinates)
-    part = coordinates - floor
-    weight = part * part * (3.0 - 2.0 * part)
-    ix, iy, iz = floor.long()
-    total = torch.zeros_like(x)
-    for corner in range(8):
-        dx, dy, dz = corner & 1, corner >> 1 & 1, corner >> 2
-        w = (weight[0] if dx else 1 - weight[0]) * (weight[1] if dy else 1 - weight[1])
-        w = w * (weight[2] if dz else 1 - weight[2])
-        total = total + w * hash01(ix + dx, iy + dy, iz + dz)
-    return total
-
-
-def _speckles(x: Tensor, y: Tensor, z: Tensor, size: float, share: float) -> Tensor:
-    """[N] 0..1, round spots of radius about size / 4 in a `share` of the cells of `size`."""
-    cells = [torch.floor(c / size).long() for c in (x, y, z)]
-    away = torch.zeros_like(x)
-    for axis, (c, cell) in enumerate(zip((x, y, z), cells, strict=True)):
-        shift = 0.3 + 0.4 * hash01(cells[0] + 17 * axis, cells[1], cells[2])
-        away = away + (c / size - cell - shift) ** 2
-    there = hash01(cells[0] + 101, cells[1] + 7, cells[2] + 53) < share
-    return there * (1.0 - _step(0.05, 0.09, away))
+    textures = (_glaze, _core, _brass, _iron, _wood, _bead)  # as `Part` has them
+    return painted(textures, part, x, y, z)
 
 
 def _glyphs(u: Tensor, v: Tensor) -> Tensor:
@@ -115,52 +55,50 @@ def _glaze(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     phi, height = torch.atan2(y, x), z - BODY_CENTER_Z
     rho = torch.sqrt(x * x + y * y)
     cloud = noise(x * 5, y * 5, z * 5)
-    color = _mix(_flat(CELADON, x), IVORY, 0.35 * cloud)
-    color = _mix(color, DEEP_TEAL, _step(-0.20, -0.30, height + 0.03 * (cloud - 0.5)))
+    color = mix(flat(CELADON, x), IVORY, 0.35 * cloud)
+    color = mix(color, DEEP_TEAL, step(-0.20, -0.30, height + 0.03 * (cloud - 0.5)))
     on_pot = ((rho < 0.60) & (y < 0.57)).float()
     letters = _glyphs(phi * (40 / (2 * math.pi)), (height - 0.255) / 0.075)
-    shoulder = _band(height, 0.2925, 0.0375) * on_pot
-    color = _mix(color, IVORY, shoulder * 0.9)
-    color = _mix(color, COBALT, shoulder * letters)
+    shoulder = band(height, 0.2925, 0.0375) * on_pot
+    color = mix(color, IVORY, shoulder * 0.9)
+    color = mix(color, COBALT, shoulder * letters)
     for level in (0.238, 0.347, 0.362, -0.205, -0.222):
-        color = _mix(color, COBALT, _band(height, level, 0.0045, 0.002) * on_pot)
-    lid = _step(0.392, 0.400, z) * (rho < 0.40).float()
+        color = mix(color, COBALT, band(height, level, 0.0045, 0.002) * on_pot)
+    lid = step(0.392, 0.400, z) * (rho < 0.40).float()
     leaves = 0.5 + 0.5 * torch.cos(phi * 16.0 + 60.0 * rho)
-    lid_color = _mix(_flat(IVORY, x), COBALT, _step(0.45, 0.6, leaves))
-    lid_color = _mix(lid_color, CORAL, _band(rho, 0.115, 0.012))
-    color = _mix(color, lid_color, lid * (y < 0.5).float())
+    lid_color = mix(flat(IVORY, x), COBALT, step(0.45, 0.6, leaves))
+    lid_color = mix(lid_color, CORAL, band(rho, 0.115, 0.012))
+    color = mix(color, lid_color, lid * (y < 0.5).float())
     rings = 0.5 + 0.5 * torch.sin(z * 150.0)
-    spout = _step(0.66, 0.72, y) * (rings > 0.55).float() * _step(-0.05, 0.0, z)
-    color = _mix(color, COBALT, 0.85 * spout)
-    inside = _step(0.50, 0.47, rho / torch.sqrt((1 - (height / 0.46) ** 2).clamp(min=0.04)))
-    color = _mix(color, AMBER, inside * (torch.abs(height) < 0.3).float() * on_pot * 0.7)
-    color = _mix(color, DEEP_TEAL, 0.75 * _speckles(x, y, z, 0.035, 0.30) * on_pot * (1 - lid))
-    return _mix(
-        color, IVORY, 0.8 * _speckles(x + 3, y + 5, z, 0.05, 0.2) * _step(-0.3, -0.34, height)
-    )
+    spout = step(0.66, 0.72, y) * (rings > 0.55).float() * step(-0.05, 0.0, z)
+    color = mix(color, COBALT, 0.85 * spout)
+    inside = step(0.50, 0.47, rho / torch.sqrt((1 - (height / 0.46) ** 2).clamp(min=0.04)))
+    color = mix(color, AMBER, inside * (torch.abs(height) < 0.3).float() * on_pot * 0.7)
+    color = mix(color, DEEP_TEAL, 0.75 * speckles(x, y, z, 0.035, 0.30) * on_pot * (1 - lid))
+    return mix(color, IVORY, 0.8 * speckles(x + 3, y + 5, z, 0.05, 0.2) * step(-0.3, -0.34, height))
 
 
 def _core(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """A glowing ball with spiral stripes."""
     phi = torch.atan2(y, x)
     stripes = 0.5 + 0.5 * torch.sin(phi * 6.0 + (z - BODY_CENTER_Z) * 40.0)
-    color = _mix(_flat(AMBER, x), EMBER, _step(0.45, 0.6, stripes))
-    return _mix(color, IVORY, 0.6 * noise(x * 24, y * 24, z * 24) ** 2)
+    color = mix(flat(AMBER, x), EMBER, step(0.45, 0.6, stripes))
+    return mix(color, IVORY, 0.6 * noise(x * 24, y * 24, z * 24) ** 2)
 
 
 def _brass(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     worn = noise(x * 22, y * 22, z * 22)
-    color = _mix(_flat(BRASS, x), BRASS_DARK, 0.55 * worn * worn)
+    color = mix(flat(BRASS, x), BRASS_DARK, 0.55 * worn * worn)
     notches = (torch.sin(torch.atan2(z - 0.16, x) * 120.0) > 0.55).float() * (z > 0.2).float()
     away = (torch.sqrt(x * x + y * y) > 0.12).float()
-    return _mix(color, BRASS_DARK, 0.55 * notches * away)
+    return mix(color, BRASS_DARK, 0.55 * notches * away)
 
 
 def _iron(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     rust = noise(x * 30, y * 30, z * 30)
-    color = _mix(_flat(IRON, x), EMBER, 0.5 * _step(0.6, 0.9, rust))
+    color = mix(flat(IRON, x), EMBER, 0.5 * step(0.6, 0.9, rust))
     wound = (torch.sin(torch.atan2(z - 0.06, -(y + 0.745)) * 28.0) > 0.7).float()
-    return _mix(color, BRASS, 0.8 * wound)
+    return mix(color, BRASS, 0.8 * wound)
 
 
 def _wood(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
@@ -169,20 +107,36 @@ def _wood(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     wavy = x + 0.05 * noise(x * 4, y * 4, z * 4) + 0.01 * noise(x * 3, y * 40, z * 40)
     grain = 0.5 + 0.5 * torch.sin(wavy * 95.0)
     fibre = noise(x * 160, y * 7, z * 160)
-    color = _mix(_flat(WALNUT, x), WALNUT_DARK, 0.65 * grain * grain + 0.3 * fibre * (1 - grain))
+    color = mix(flat(WALNUT, x), WALNUT_DARK, 0.65 * grain * grain + 0.3 * fibre * (1 - grain))
     side = (rho > 0.665).float()
     across, up = phi * (96 / (2 * math.pi)), (z - (PLINTH_TOP_Z - 0.075)) / 0.022
     checks = torch.remainder(torch.floor(across) + torch.floor(up), 2.0)
-    color = _mix(color, IVORY, side * checks * (torch.abs(up) < 2.0).float() * 0.95)
+    color = mix(color, IVORY, side * checks * (torch.abs(up) < 2.0).float() * 0.95)
     top = (z > PLINTH_TOP_Z - 0.01).float()
     letters = _glyphs(phi * (36 / (2 * math.pi)), (rho - 0.39) / 0.085)
-    ring = _band(rho, 0.4325, 0.0425)
-    return _mix(color, IVORY, 0.9 * top * ring * letters)
+    ring = band(rho, 0.4325, 0.0425)
+    return mix(color, IVORY, 0.9 * top * ring * letters)
 
 
 def _bead(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     turns = torch.atan2(y, x) * (BEADS / (2 * math.pi))
     kind = torch.remainder(torch.round(turns), 3.0)
-    color = _mix(_flat(CORAL, x), TURQUOISE, (kind == 1).float())
-    color = _mix(color, IVORY, (kind == 2).float())
-    return _mix(color, COBALT, 0.7 * _speckles(x, y, z, 0.018, 0.35))
+    color = mix(flat(CORAL, x), TURQUOISE, (kind == 1).float())
+    color = mix(color, IVORY, (kind == 2).float())
+    return mix(color, COBALT, 0.7 * speckles(x, y, z, 0.018, 0.35))
+
+
+def glow(points: Tensor, normal: Tensor, part: Tensor) -> Tensor:
+    """[N] light of the glowing core: on itself, and on the pot's inner wall."""
+    center = points.new_tensor((0.0, 0.0, BODY_CENTER_Z))
+    towards = center - points
+    away = torch.sqrt((towards * towards).sum(-1)).clamp(min=1e-3)
+    received = ((normal * towards).sum(-1) / away).clamp(min=0.0)
+    falloff = (0.30 / away) ** 2 * (away < 0.62)
+    return torch.where(
+        part == int(Part.CORE), torch.full_like(away, 0.62), 1.6 * received * falloff
+    )
+
+
+SHINE = 36  # chosen by eye
+LANTERN = Solid(distance, part_distances, albedo, POLISH, SHINE, glow)

@@ -1,4 +1,4 @@
-"""Sphere tracing and shading of the demonstration object, on the CPU."""
+"""Sphere tracing and shading of things given by their distances, on the CPU."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tondo.data.cameras import Camera
 from tondo.demo.grid import CHUNK, DistanceGrid, interpolated, lower_bound
-from tondo.demo.shape import BODY_CENTER_Z, RADIUS, Part, distance, part_distances
-from tondo.demo.surface import albedo
+from tondo.demo.solid import RADIUS, Solid
+from tondo.demo.surface import LANTERN
 from tondo.geometry.cameras import camera_position
 
 HIT = 1e-3  # world units from the surface; chosen, not measured
@@ -44,8 +44,12 @@ class Shot:
     depth: Tensor
 
 
-def shoot(camera: Camera, grid: DistanceGrid, samples: int = 2) -> Shot:
-    """Photograph the object: samples x samples rays a pixel, averaged with their alpha."""
+def shoot(camera: Camera, grid: DistanceGrid, samples: int = 2, solid: Solid = LANTERN) -> Shot:
+    """Photograph an object: samples x samples rays a pixel, averaged with their alpha.
+
+    Args:
+        grid: the distances of `solid`.
+    """
     size = camera.height * camera.width
     total, hits = torch.zeros(size, 3), torch.zeros(size)
     depth = torch.full((size,), float("inf"))
@@ -59,7 +63,7 @@ def shoot(camera: Camera, grid: DistanceGrid, samples: int = 2) -> Shot:
             start = _start_of_neighbours(camera, index, reach)
         for pixels, near in zip(index.split(CHUNK), reach.split(CHUNK), strict=True):
             rays = directions[pixels]
-            total[pixels] += shade(origin + rays * near[:, None], rays, grid)
+            total[pixels] += shade(origin + rays * near[:, None], rays, grid, solid)
             hits[pixels] += 1.0
             depth[pixels] = torch.minimum(depth[pixels], near * (rays @ forward))
     color = total / hits.clamp(min=1.0)[:, None]
@@ -167,33 +171,44 @@ def _advance(start: Tensor, flight: Flight, grid: DistanceGrid) -> tuple[Flight,
     return near.select(gap < HIT), _join([near.select(gap >= HIT), rest])
 
 
-def normals(points: Tensor) -> Tensor:
+def normals(points: Tensor, solid: Solid = LANTERN) -> Tensor:
     """[N, 3] outward unit normals: central differences on the corners of a tetrahedron."""
     corners = torch.tensor([[1.0, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
     slope = torch.zeros_like(points)
     for corner in corners:
-        slope += corner * distance(*(points + corner * 7e-4).T.contiguous())[:, None]
+        slope += corner * solid.distance(*(points + corner * 7e-4).T.contiguous())[:, None]
     return torch.nn.functional.normalize(slope, dim=-1)
 
 
-def shade(points: Tensor, rays: Tensor, grid: DistanceGrid) -> Tensor:
+def seen_normals(camera: Camera, grid: DistanceGrid, solid: Solid = LANTERN) -> Tensor:
+    """[H, W, 3] outward unit normals, world axes, of what the middle of each pixel shows; 0 where
+    nothing is."""
+    directions, origin = _directions(camera, 0.5, 0.5), camera_position(camera)
+    index, reach = trace(origin, directions, grid)
+    found = torch.zeros(len(directions), 3)
+    for pixels, near in zip(index.split(CHUNK), reach.split(CHUNK), strict=True):
+        found[pixels] = normals(origin + directions[pixels] * near[:, None], solid)
+    return found.view(camera.height, camera.width, 3)
+
+
+def shade(points: Tensor, rays: Tensor, grid: DistanceGrid, solid: Solid) -> Tensor:
     """[N, 3] sRGB 0..1 of surface points [N, 3] seen along unit rays [N, 3].
 
     Wrapped key light with a soft shadow, sky and ground light, ambient occlusion from distances
-    along the normal, a soft Blinn-Phong highlight, a reflected sky, and the core's glow.
+    along the normal, a soft Blinn-Phong highlight, a reflected sky, and the object's own glow.
     """
-    normal = normals(points)
+    normal = normals(points, solid)
     key = torch.nn.functional.normalize(points.new_tensor(KEY_LIGHT), dim=0)
     x, y, z = points.T.contiguous()
-    part = torch.stack(part_distances(x, y, z)).argmin(0)
-    base = albedo(part, x, y, z)
+    part = torch.stack(solid.parts(x, y, z)).argmin(0)
+    base = solid.albedo(part, x, y, z)
     open_sky = _occlusion(points, normal, grid)
     lit = (normal @ key).clamp(min=0.0)
     bright = (lit > 0).nonzero()[:, 0]
     lit[bright] *= _shadow(points[bright] + normal[bright] * 0.01, key, grid)
     half = torch.nn.functional.normalize(key - rays, dim=-1)
-    polish = points.new_tensor([0.30, 0.05, 0.42, 0.22, 0.10, 0.35])[part]
-    spark = polish * (normal * half).sum(-1).clamp(min=0.0) ** 36 * lit.sqrt()
+    polish = points.new_tensor(solid.polish)[part]
+    spark = polish * (normal * half).sum(-1).clamp(min=0.0) ** solid.shine * lit.sqrt()
     facing = -(normal * rays).sum(-1).clamp(max=0.0)
     mirrored = rays + 2 * facing[:, None] * normal
     fresnel = polish * (0.25 + 0.75 * (1 - facing).clamp(0, 1) ** 4) * open_sky
@@ -203,7 +218,8 @@ def shade(points: Tensor, rays: Tensor, grid: DistanceGrid) -> Tensor:
     fill = torch.nn.functional.normalize(points.new_tensor(FILL_LIGHT), dim=0)
     soft = (0.3 + 0.7 * (normal @ fill)).clamp(min=0.0) * open_sky
     light = light + soft[:, None] * points.new_tensor(FILL_COLOR)
-    light = light + _glow(points, normal, part)[:, None] * points.new_tensor(GLOW)
+    if solid.glow is not None:
+        light = light + solid.glow(points, normal, part)[:, None] * points.new_tensor(GLOW)
     color = base * light + (spark + sky_seen)[:, None]
     return color.clamp(0.0, 1.0)
 
@@ -230,15 +246,3 @@ def _shadow(points: Tensor, light: Tensor, grid: DistanceGrid) -> Tensor:
         open_share = torch.minimum(open_share, 12.0 * gap / reach)
         reach = reach + gap.clamp(0.03, 0.25)
     return open_share.clamp(0.0, 1.0)
-
-
-def _glow(points: Tensor, normal: Tensor, part: Tensor) -> Tensor:
-    """[N] light of the glowing core: on itself, and on the pot's inner wall."""
-    center = points.new_tensor((0.0, 0.0, BODY_CENTER_Z))
-    towards = center - points
-    away = torch.sqrt((towards * towards).sum(-1)).clamp(min=1e-3)
-    received = ((normal * towards).sum(-1) / away).clamp(min=0.0)
-    falloff = (0.30 / away) ** 2 * (away < 0.62)
-    return torch.where(
-        part == int(Part.CORE), torch.full_like(away, 0.62), 1.6 * received * falloff
-    )
