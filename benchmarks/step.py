@@ -30,6 +30,7 @@ from tondo.splats import densify, from_points, train
 from tondo.splats.initial_points import starting_points
 from tondo.splats.method import scene_of
 from tondo.splats.options import SplatDensity, SplatOptions, SplatSchedule
+from tondo.splats.step import Workspace
 
 MAX_SIZE = 480
 WANTED_PSNR = 23.4  # dB
@@ -66,11 +67,11 @@ def inputs_of(photos: PhotoSet, config: SplatOptions, horizon: Horizon) -> train
     return train.TrainInputs(photos.train, config, horizon, Background(torch.zeros(3)), reach)
 
 
-def run(state: train.TrainState, inputs: train.TrainInputs, scratch: train.Scratch) -> None:
+def run(state: train.TrainState, inputs: train.TrainInputs, work: Workspace) -> None:
     """Train until the horizon."""
     state.clock.run()
     while (fraction := inputs.horizon.fraction(state.step, state.clock.seconds())) < 1:
-        train.advance(state, inputs, scratch, fraction)
+        train.advance(state, inputs, work, fraction)
 
 
 def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[
     state = train.begin(splats, photos.train, 0)
     with timed_steps() as timed, timed_densification(timed):
         cpu, wall = time.process_time(), time.perf_counter()
-        run(state, inputs, train.Scratch())
+        run(state, inputs, Workspace())
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     spent = {name: sum(calls) for name, calls in timed.calls.items()}
     spent["everything else"] = wall - sum(spent.values())
@@ -108,10 +109,10 @@ def fixed_cost(photos: PhotoSet, cloud: PointCloud, steps: int) -> dict[str, Any
     splats = from_points.splats_from_points(chosen, sh_degree=config.sh_degree)
     inputs = inputs_of(photos, config, Horizon(steps, None))
     state = train.begin(splats, photos.train, 0)
-    scratch = train.Scratch()
-    train.advance(state, inputs, scratch, 0.0)  # scales the photos and makes the buffers
+    work = Workspace()
+    train.advance(state, inputs, work, 0.0)  # makes the buffers
     cpu, wall = time.process_time(), time.perf_counter()
-    run(state, inputs, scratch)
+    run(state, inputs, work)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     size = photos.train[0].camera
     return {
@@ -133,7 +134,7 @@ def cost_to_reach(photos: PhotoSet, cloud: PointCloud) -> list[dict[str, float]]
         splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
         state = train.begin(splats, photos.train, 0)
         cpu, wall = time.process_time(), time.perf_counter()
-        run(state, inputs, train.Scratch())
+        run(state, inputs, Workspace())
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         measured = evaluate_scene(scene_of(state, inputs, photos), photos.test, None).mean
         found.append({"seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)})

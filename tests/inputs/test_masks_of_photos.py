@@ -420,6 +420,6 @@ def test_what_a_mask_keeps_stays_in_coarse_pictures() -> None:
     valid[21:24, 31] = True
     masked = replace(photo, valid=valid)
     for divisor in (1, 2):
-        target = make_target(masked, divisor, torch.zeros(3), keep_alpha=False)
+        target = make_target(masked, divisor, torch.zeros(3))
         assert target.valid is not None
         assert 1 <= int((target.valid > 0).sum()) <= 3

@@ -84,15 +84,30 @@ def test_targets_are_smaller_and_over_the_background() -> None:
     alpha = torch.zeros(56, 72, dtype=torch.uint8)
     alpha[:, 36:] = 255
     cut = Photo(photo.name, photo.camera, photo.image, alpha)
-    small = targets.make_target(cut, 2, torch.tensor([1.0, 0.0, 0.0]), keep_alpha=False)
+    small = targets.make_target(cut, 2, torch.tensor([1.0, 0.0, 0.0]))
     assert small.image.shape == (28, 36, 3)
     assert small.camera.width == 36
     torch.testing.assert_close(small.camera.K[0, 2], photo.camera.K[0, 2] / 2)
     assert small.image[:, :18].reshape(-1, 3).unique(dim=0).tolist() == [[255, 0, 0]]
-    kept = targets.make_target(cut, 1, torch.zeros(3), keep_alpha=True)
-    shown, background = targets.over_random(kept, torch.Generator().manual_seed(1))
+    background = torch.tensor([0.1, 0.4, 0.7])
+    shown = targets.make_target(cut, 1, background)
     torch.testing.assert_close(shown.image[0, 0].float() / 255, background, rtol=0, atol=0.5 / 255)
     assert torch.equal(shown.image[:, 36:], photo.image[:, 36:])
+
+
+def test_targets_of_opaque_photos_take_no_memory_of_their_own() -> None:
+    photo = photos(1)[0]
+    valid = torch.ones(56, 72, dtype=torch.bool)
+    valid[3, 5] = False
+    masked = replace(photo, valid=valid)
+    target = targets.make_target(masked, 1, torch.zeros(3))
+    assert target.image.data_ptr() == photo.image.data_ptr()
+    assert target.valid is not None
+    assert target.valid.data_ptr() == valid.data_ptr()
+    assert target.valid.dtype == torch.uint8
+    assert (target.valid == 0).nonzero().tolist() == [[3, 5]]
+    whole = replace(photo, valid=torch.ones_like(valid))
+    assert targets.make_target(whole, 1, torch.zeros(3)).valid is None
 
 
 def test_pixels_touched_by_invalid_ones_are_left_out() -> None:
@@ -100,7 +115,7 @@ def test_pixels_touched_by_invalid_ones_are_left_out() -> None:
     valid = torch.ones(56, 72, dtype=torch.bool)
     valid[0, 0] = False
     masked = Photo(photo.name, photo.camera, photo.image, None, valid)
-    small = targets.make_target(masked, 2, torch.zeros(3), keep_alpha=False)
+    small = targets.make_target(masked, 2, torch.zeros(3))
     assert small.valid is not None
     assert int((small.valid == 0).sum()) == 1
 

@@ -31,9 +31,9 @@ def inputs_of(steps: int, behind: torch.Tensor, *, learn: bool) -> train.TrainIn
 def trained(inputs: train.TrainInputs) -> train.TrainState:
     first = from_points.splats_from_points(points(), sh_degree=1)
     state = train.begin(first, inputs.photos, 0)
-    scratch, fraction = train.Scratch(), 0.0
+    work, fraction = step_.Workspace(), 0.0
     while fraction < 1:
-        fraction = train.advance(state, inputs, scratch, fraction).fraction
+        fraction = train.advance(state, inputs, work, fraction).fraction
     return state
 
 
@@ -41,7 +41,7 @@ def test_the_background_gradient_is_that_of_finite_differences() -> None:
     inputs = inputs_of(1, torch.tensor([0.2, 0.5, 0.7]), learn=True)
     first = from_points.splats_from_points(points(), sh_degree=1)
     state = train.begin(first, inputs.photos, 0)
-    target = make_target(inputs.photos[1], 1, inputs.background.color, keep_alpha=False)
+    target = make_target(inputs.photos[1], 1, inputs.background.color)
     work = step_.Workspace()
 
     def loss_at(behind: torch.Tensor) -> float:

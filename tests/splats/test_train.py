@@ -37,9 +37,9 @@ def begin(inputs: train.TrainInputs, seed: int = 0) -> train.TrainState:
 
 def reports_of(state: train.TrainState, inputs: train.TrainInputs) -> Iterator[Report]:
     """Train until the horizon, with a report after every step."""
-    scratch, fraction = train.Scratch(), inputs.horizon.fraction(state.step, 0.0)
+    work, fraction = step_.Workspace(), inputs.horizon.fraction(state.step, 0.0)
     while fraction < 1:
-        report = train.advance(state, inputs, scratch, fraction)
+        report = train.advance(state, inputs, work, fraction)
         fraction = report.fraction
         yield report
 
@@ -61,7 +61,7 @@ def mean_psnr(state: train.TrainState, inputs: train.TrainInputs) -> float:
     work = step_.Workspace()
     found = []
     for photo in inputs.photos:
-        target = make_target(photo, 1, inputs.background.color, keep_alpha=False)
+        target = make_target(photo, 1, inputs.background.color)
         step_.render(
             work,
             state.parameters,

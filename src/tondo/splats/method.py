@@ -16,6 +16,7 @@ from tondo.splats import from_points, train
 from tondo.splats.initial_points import Start, starting_points
 from tondo.splats.options import SplatOptions
 from tondo.splats.per_photo import background, corrected
+from tondo.splats.step import Workspace
 from tondo.splats.train import TrainInputs, TrainState
 
 
@@ -25,10 +26,10 @@ class SplatFitting(Fitting[Scene]):
     def __init__(self, state: TrainState, inputs: TrainInputs, photos: PhotoSet) -> None:
         super().__init__(state, inputs.horizon)
         self._state, self._inputs, self._photos = state, inputs, photos
-        self._scratch = train.Scratch()
+        self._work = Workspace()
 
     def advance(self, fraction: float) -> Report:
-        return train.advance(self._state, self._inputs, self._scratch, fraction)
+        return train.advance(self._state, self._inputs, self._work, fraction)
 
     def tensors(self) -> dict[str, Tensor]:
         return train.to_tensors(self._state)

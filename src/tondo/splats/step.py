@@ -29,13 +29,11 @@ class Target:
         camera: of the picture's size.
         image: [H, W, 3] uint8 sRGB, over the background.
         valid: [H, W] uint8, 0 where there is no measurement, or None.
-        alpha: [H, W, 1] float32 0..1 or None; only kept where the background changes every step.
     """
 
     camera: Camera
     image: Tensor
     valid: Tensor | None
-    alpha: Tensor | None = None
 
 
 @dataclass(frozen=True)

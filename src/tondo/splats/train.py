@@ -19,7 +19,7 @@ from tondo.splats import step as step_
 from tondo.splats.options import SplatOptions
 from tondo.splats.parameters import Parameters
 from tondo.splats.per_photo import Corrections
-from tondo.splats.targets import make_target, over_random
+from tondo.splats.targets import make_target
 
 PSNR_EVERY = 25  # steps; chosen, not measured
 
@@ -65,15 +65,6 @@ class TrainInputs:
     exposure: bool = True
 
 
-@dataclass
-class Scratch:
-    """What is kept from step to step and can be made again: the photos `divisor` times smaller."""
-
-    work: step_.Workspace = field(default_factory=step_.Workspace)
-    divisor: int = 0
-    targets: list[step_.Target] = field(default_factory=list)
-
-
 def begin(splats: Splats, photos: Sequence[Photo], seed: int) -> TrainState:
     """A training at step 0."""
     rng = Generator().manual_seed(seed)
@@ -106,20 +97,15 @@ def from_tensors(tensors: dict[str, Tensor]) -> TrainState:
     )
 
 
-def advance(state: TrainState, inputs: TrainInputs, scratch: Scratch, fraction: float) -> Report:
+def advance(
+    state: TrainState, inputs: TrainInputs, work: step_.Workspace, fraction: float
+) -> Report:
     """One step, `fraction` of the training being over.
 
     The same `state` and a horizon in steps give the same splats bit for bit, for any number of
     threads.
     """
-    divisor = schedule.divisor_at(inputs.config, fraction)
-    if divisor != scratch.divisor:
-        scratch.divisor = divisor
-        color, keep_alpha = inputs.background.color, inputs.background.is_random
-        scratch.targets = [
-            make_target(photo, divisor, color, keep_alpha=keep_alpha) for photo in inputs.photos
-        ]
-    loss, psnr = _one_step(state, inputs, scratch, fraction)
+    loss, psnr = _one_step(state, inputs, work, fraction)
     _change_set(state, inputs.config, fraction)
     seconds = state.clock.seconds()
     event = Step(state.step, loss, psnr, len(state.parameters), seconds)
@@ -133,16 +119,17 @@ def _next_photo(state: TrainState, count: int) -> int:
 
 
 def _one_step(
-    state: TrainState, inputs: TrainInputs, scratch: Scratch, fraction: float
+    state: TrainState, inputs: TrainInputs, work: step_.Workspace, fraction: float
 ) -> tuple[float, float | None]:
     config, params, fixes = inputs.config, state.parameters, state.corrections
-    photo = _next_photo(state, len(scratch.targets))
-    work, target = scratch.work, scratch.targets[photo]
+    photo = _next_photo(state, len(inputs.photos))
     degree = schedule.degree_at(config, fraction)
     rates = schedule.rates_at(config, fraction, inputs.reach)
     background = corrections_.background(fixes, inputs.background.color)
     if inputs.background.is_random:
-        target, background = over_random(target, state.rng)
+        background = torch.rand(3, generator=state.rng)
+    divisor = schedule.divisor_at(config, fraction)
+    target = make_target(inputs.photos[photo], divisor, background)
     camera = target.camera
     if config.refine_poses:
         camera = corrections_.corrected(camera, fixes, photo)
