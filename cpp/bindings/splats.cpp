@@ -3,6 +3,7 @@
 
 #include "tondo/splats/batch.h"
 #include "tondo/splats/median_depth.h"
+#include "tondo/splats/planes.h"
 #include "tondo/splats/project.h"
 #include "tondo/splats/rasterize.h"
 
@@ -184,6 +185,45 @@ void median_depth(tondo::Bins& bins, const Screen& splats, float level, FMap dep
   tondo::median_depth(s, s.colors, bins, level, depth.data());
 }
 
+void splat_planes_forward(const Gaussians& gaussians, const Camera& camera, I2 radii, F4 planes) {
+  const auto& [means, quats, scales, opacities] = gaussians;
+  const size_t n = means.shape(0);
+  need(quats.shape(0) == n && scales.shape(0) == n && radii.shape(0) == n && planes.shape(0) == n,
+       "splat_planes_forward");
+  const auto seen_by = camera_of(camera);
+  nb::gil_scoped_release release;
+  tondo::splat_planes_forward(static_cast<int64_t>(n), means.data(), quats.data(), scales.data(),
+                              seen_by, radii.data(), planes.data());
+}
+
+void splat_planes_backward(const Gaussians& gaussians, const Camera& camera, I2 radii, F4 v_planes,
+                           const std::tuple<F3, F4>& out) {
+  const auto& [means, quats, scales, opacities] = gaussians;
+  const auto& [v_means, v_quats] = out;
+  const size_t n = means.shape(0);
+  need(quats.shape(0) == n && scales.shape(0) == n && radii.shape(0) == n &&
+           v_planes.shape(0) == n && v_means.shape(0) == n && v_quats.shape(0) == n,
+       "splat_planes_backward");
+  const auto seen_by = camera_of(camera);
+  nb::gil_scoped_release release;
+  tondo::splat_planes_backward(static_cast<int64_t>(n), means.data(), quats.data(), scales.data(),
+                               seen_by, radii.data(), v_planes.data(), v_means.data(),
+                               v_quats.data());
+}
+
+double depth_normal_loss(tondo::PlaneScratch& scratch, F3x3 K, FImage planes, FMap alphas,
+                         FImage v_planes) {
+  const size_t height = alphas.shape(0), width = alphas.shape(1);
+  const auto fits = [&](const FImage& a) {
+    return a.shape(0) == height && a.shape(1) == width && a.shape(2) == tondo::kPlane;
+  };
+  need(fits(planes) && fits(v_planes), "depth_normal_loss: planes of the picture");
+  const float eye[16] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+  const auto seen_by = camera_of(eye, K.data(), width, height);
+  nb::gil_scoped_release release;
+  return tondo::depth_normal_loss(seen_by, planes.data(), alphas.data(), scratch, v_planes.data());
+}
+
 // The scenes of the last forward pass and what their backward pass needs.
 struct SceneBatch {
   std::vector<tondo::SceneState> states;
@@ -273,6 +313,14 @@ void bind_splats(nb::module_& m) {
   m.def("rasterize_backward", &rasterize_backward, "bins"_a, "splats"_a, "image"_a, "v_image"_a,
         "v_alphas"_a.none(), "out"_a, "v_background"_a.none());
   m.def("median_depth", &median_depth, "bins"_a, "splats"_a, "level"_a, "depth"_a);
+
+  nb::class_<tondo::PlaneScratch>(m, "PlaneScratch").def(nb::init<>());
+  m.def("splat_planes_forward", &splat_planes_forward, "gaussians"_a, "camera"_a, "radii"_a,
+        "planes"_a);
+  m.def("splat_planes_backward", &splat_planes_backward, "gaussians"_a, "camera"_a, "radii"_a,
+        "v_planes"_a, "out"_a);
+  m.def("depth_normal_loss", &depth_normal_loss, "scratch"_a, "K"_a, "planes"_a, "alphas"_a,
+        "v_planes"_a);
 
   nb::class_<SceneBatch>(m, "SceneBatch").def(nb::init<>());
   m.def("scenes_forward", &scenes_forward, "batch"_a, "scenes"_a, "viewmats"_a, "Ks"_a,

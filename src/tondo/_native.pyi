@@ -31,6 +31,9 @@ class FieldRays:
 class LossScratch:
     def __init__(self) -> None: ...
 
+class PlaneScratch:
+    def __init__(self) -> None: ...
+
 class Remembering:
     def __init__(
         self,
@@ -65,6 +68,13 @@ def bin_splats(
     width: int,
     height: int,
 ) -> None: ...
+def depth_normal_loss(
+    scratch: PlaneScratch,
+    K: Annotated[F32, "3, 3"],
+    planes: Annotated[F32, "*, *, *"],
+    alphas: Annotated[F32, "*, *"],
+    v_planes: Annotated[F32, "*, *, *"],
+) -> float: ...
 def field_backward(
     kept: FieldRays,
     field: FieldArrays,
@@ -327,6 +337,23 @@ def sphere_padded_backward(
     v_out: Annotated[F32, "*, *, *, *"],
     v_x: Annotated[F32, "*, *, *, *"],
     v_style: Annotated[F32, "*, *"] | None,
+) -> None: ...
+def splat_planes_backward(
+    gaussians: tuple[
+        Annotated[F32, "*, 3"], Annotated[F32, "*, 4"], Annotated[F32, "*, 3"], Annotated[F32, "*"]
+    ],
+    camera: tuple[Annotated[F32, "4, 4"], Annotated[F32, "3, 3"], int, int],
+    radii: Annotated[I32, "*, 2"],
+    v_planes: Annotated[F32, "*, 4"],
+    out: tuple[Annotated[F32, "*, 3"], Annotated[F32, "*, 4"]],
+) -> None: ...
+def splat_planes_forward(
+    gaussians: tuple[
+        Annotated[F32, "*, 3"], Annotated[F32, "*, 4"], Annotated[F32, "*, 3"], Annotated[F32, "*"]
+    ],
+    camera: tuple[Annotated[F32, "4, 4"], Annotated[F32, "3, 3"], int, int],
+    radii: Annotated[I32, "*, 2"],
+    planes: Annotated[F32, "*, 4"],
 ) -> None: ...
 def ssim_l1(
     scratch: LossScratch,

@@ -69,11 +69,24 @@ class SplatLoss:
         opacity: weight of the mean opacity (Kheradmand et al. 2024); 0.003 for both is 0.2 dB worse
             (measured).
         scale: weight of the mean scale in scene radii (the same).
+        normals: weight of what the depth's normals differ from the splats' (Huang et al. 2024,
+            2DGS, equation 14, with its weight); 0 leaves that out.
+        normals_from: share of the training after which that counts; 0.15 and 0.3 are alike, 0.6 is
+            worse (measured).
+        normals_every: steps from one that compares normals to the next, which has that much more
+            weight: 3 are as good as 1 (measured).
     """
 
     ssim: float = 0.2
     opacity: float = 0.01
     scale: float = 0.01
+    normals: float = 0.05
+    normals_from: float = 0.2
+    normals_every: int = 3
+
+    def __post_init__(self) -> None:
+        check_number("normals", self.normals, 0)
+        check_number("normals_every", self.normals_every, 1)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ class Workspace:
         screen: the splats of the last step; radii are 0 where one was not seen.
         picture: [H, W, 3] of the last step, before exposure. alphas: [H, W].
         v_screen, v_splats, v_picture: the loss's gradients.
+        planes: what `PlaneWork` says, in steps that compare normals; else None.
     """
 
     bins: _native.Bins = field(default_factory=_native.Bins)
@@ -84,6 +85,25 @@ class Workspace:
     v_screen: ScreenGrads = field(default_factory=lambda: ScreenGrads(*[_EMPTY] * 4))
     v_splats: SplatGrads = field(default_factory=lambda: SplatGrads(*[_EMPTY] * 4))
     v_picture: Tensor = _EMPTY
+    planes: PlaneWork | None = None
+
+
+@dataclass
+class PlaneWork:
+    """The same for a step that compares the normals of the depth with those of the splats: each
+    splat's colour and plane (`kernels.splats.planes`) are seven channels of one picture.
+
+    Attributes:
+        screen: the splats with all channels; v_screen: gradients, in the memory of the workspace's
+            but for the channels.
+        sums, v_sums: [H, W, 7] of the picture and its gradient.
+    """
+
+    screen: ScreenGaussians
+    v_screen: ScreenGrads
+    sums: Tensor
+    v_sums: Tensor
+    scratch: _native.PlaneScratch = field(default_factory=_native.PlaneScratch)
 
 
 def _resize(work: Workspace, parameters: Parameters, camera: Camera) -> None:
@@ -106,7 +126,13 @@ def _resize(work: Workspace, parameters: Parameters, camera: Camera) -> None:
 
 
 def render(
-    work: Workspace, parameters: Parameters, camera: Camera, degree: int, background: Tensor
+    work: Workspace,
+    parameters: Parameters,
+    camera: Camera,
+    degree: int,
+    background: Tensor,
+    *,
+    with_planes: bool = False,
 ) -> None:
     """Fill `work` with the picture that `camera` sees (colour not clamped)."""
     _resize(work, parameters, camera)
@@ -120,7 +146,17 @@ def render(
         degree, p["means"], _position(camera), p["sh"], screen.radii, screen.channels
     )
     _native.bin_splats(work.bins, screen, camera.width, camera.height)
-    _native.rasterize_forward(work.bins, screen, background, work.picture, work.alphas)
+    if not with_planes:
+        work.planes = None
+        _native.rasterize_forward(work.bins, screen, background, work.picture, work.alphas)
+        return
+    planes = work.planes = _plane_work(work)
+    of_splats = torch.empty(len(parameters), 4)
+    _native.splat_planes_forward(gaussians, _seen_by(camera), screen.radii, of_splats)
+    torch.cat([screen.channels, of_splats], dim=1, out=planes.screen.channels)
+    behind = torch.cat([background, torch.zeros(4)])
+    _native.rasterize_forward(work.bins, planes.screen, behind, planes.sums, work.alphas)
+    work.picture.copy_(planes.sums[..., :3])
 
 
 def compare(
@@ -141,6 +177,43 @@ def compare(
     return loss, v_exposure
 
 
+def _plane_work(work: Workspace) -> PlaneWork:
+    height, width, _ = work.picture.shape
+    channels = torch.empty(len(work.scales), 7)
+    screen = work.screen._replace(channels=channels)
+    v_screen = work.v_screen._replace(channels=torch.empty_like(channels))
+    sums, v_sums = torch.empty(height, width, 7), torch.empty(height, width, 7)
+    return PlaneWork(screen, v_screen, sums, v_sums)
+
+
+def compare_normals(work: Workspace, camera: Camera, weight: float) -> float:
+    """The depth-normal loss of a picture that was rendered with planes (`depth_normal_loss`), times
+    `weight`; its gradient is kept for `backward`."""
+    planes = work.planes
+    if planes is None:
+        raise ValueError("the picture was rendered without planes")
+    summed = planes.sums[..., 3:].contiguous()
+    v_summed = torch.empty_like(summed)
+    loss = _native.depth_normal_loss(planes.scratch, camera.K, summed, work.alphas, v_summed)
+    torch.mul(v_summed, weight, out=planes.v_sums[..., 3:])
+    return weight * loss
+
+
+def _rasterize_backward(work: Workspace) -> None:
+    """Gradients on the screen, of the colours and, where there are planes, of those."""
+    planes = work.planes
+    if planes is None:
+        _native.rasterize_backward(
+            work.bins, work.screen, work.picture, work.v_picture, None, work.v_screen, None
+        )
+        return
+    planes.v_sums[..., :3] = work.v_picture
+    _native.rasterize_backward(
+        work.bins, planes.screen, planes.sums, planes.v_sums, None, planes.v_screen, None
+    )
+    work.v_screen.channels.copy_(planes.v_screen.channels[:, :3])
+
+
 def backward(
     work: Workspace, parameters: Parameters, camera: Camera, degree: int, v_view: Tensor | None
 ) -> None:
@@ -149,9 +222,7 @@ def backward(
     v_view: [3, 4] filled with the gradient of the camera's world-to-camera matrix, or None.
     """
     p, screen, v_screen, v = parameters.values, work.screen, work.v_screen, work.v_splats
-    _native.rasterize_backward(
-        work.bins, screen, work.picture, work.v_picture, None, v_screen, None
-    )
+    _rasterize_backward(work)
     v_position = None if v_view is None else torch.zeros(3)
     _native.sh_backward(
         degree,
@@ -172,6 +243,14 @@ def backward(
         (v.means, v.quats, v.scales),
         v_view,
     )
+    if work.planes is not None:  # turns with the camera: nothing for its pose
+        _native.splat_planes_backward(
+            _gaussians(work, parameters),
+            _seen_by(camera),
+            screen.radii,
+            work.planes.v_screen.channels[:, 3:].contiguous(),
+            (v.means, v.quats),
+        )
     if v_view is not None and v_position is not None:
         # position = -R^T t
         R, t = camera.viewmat[:3, :3], camera.viewmat[:3, 3]

@@ -118,6 +118,12 @@ def _next_photo(state: TrainState, count: int) -> int:
     return state.queue.pop()
 
 
+def _compares_normals(config: SplatOptions, step: int, fraction: float) -> bool:
+    loss = config.loss
+    now = fraction >= loss.normals_from and step % loss.normals_every == 0
+    return now and loss.normals > 0
+
+
 def _one_step(
     state: TrainState, inputs: TrainInputs, work: step_.Workspace, fraction: float
 ) -> tuple[float, float | None]:
@@ -134,9 +140,13 @@ def _one_step(
     if config.refine_poses:
         camera = corrections_.corrected(camera, fixes, photo)
 
-    step_.render(work, params, camera, degree, background)
+    with_planes = _compares_normals(config, state.step, fraction)
+    step_.render(work, params, camera, degree, background, with_planes=with_planes)
     exposure = fixes.exposures[photo] if inputs.exposure else None
     loss, v_exposure = step_.compare(work, target, config.loss.ssim, exposure)
+    if with_planes:
+        weight = config.loss.normals * config.loss.normals_every
+        step_.compare_normals(work, camera, weight)
     v_view = torch.zeros(3, 4) if config.refine_poses else None
     step_.backward(work, params, camera, degree, v_view)
 
