@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import ROOT, load
+from surface_table import surface_page
 from texture_table import texture_page
 from tondo.io.atomic import write_text
 
@@ -447,9 +448,10 @@ def page() -> str:
     ):
         results = load(name)
         parts.append(make(results) if results else f"## {name}\n\nNot measured yet.\n")
-    texture = load("texture")
-    if texture is not None:
-        parts.append(texture_page(texture, table, where(texture)))
+    for name, write in (("surface", surface_page), ("texture", texture_page)):
+        results = load(name)
+        if results is not None:
+            parts.append(write(results, table, where(results)))
     return "\n".join(parts)
 
 
