@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import tondo
@@ -35,7 +36,7 @@ from tondo.data.mesh import Mesh
 from tondo.data.photos import Photo
 from tondo.data.similarity import IDENTITY
 from tondo.demo.grid import build_grid
-from tondo.demo.photographs import photograph_object
+from tondo.demo.photographs import UP, photograph_object
 from tondo.demo.ribbed import RIBBED
 from tondo.demo.solid import Solid
 from tondo.demo.surface import LANTERN
@@ -266,7 +267,7 @@ def row_of(
         "training": training,
         "export": export,
         "scene": angles(views, normals_of_scene(opened, views)),
-        "mesh": angles(views, normals_of_mesh(mesh, opened, views)),
+        "mesh": angles(views, normals_of_mesh(mesh, views)),
     }
     if (data / "truth.ply").is_file():
         cameras = photo_cameras(opened) or []
@@ -285,11 +286,10 @@ def normals_of_scene(opened: OpenedScene, views: Sequence[TrueView]) -> list[Ten
     return [normals for normals in seen if normals is not None]
 
 
-def normals_of_mesh(mesh: Mesh, opened: OpenedScene, views: Sequence[TrueView]) -> list[Tensor]:
-    background = opened.scene.background
+def normals_of_mesh(mesh: Mesh, views: Sequence[TrueView]) -> list[Tensor]:
+    black = torch.zeros(3)
     seen = [
-        render_mesh(mesh, view.photo.camera, background, with_normals=True).normals
-        for view in views
+        render_mesh(mesh, view.photo.camera, black, with_normals=True).normals for view in views
     ]
     return [normals for normals in seen if normals is not None]
 
@@ -329,6 +329,9 @@ def benchmark(args: argparse.Namespace, folder: Path) -> None:
         views = true_views(subject, data)
         below = floor(views)
         about = {"photos": len(views), "size": subject.size, "floor": below}
+        if subject.solid is not None:
+            true_mesh = read_world_mesh(data / "truth.ply", None, torch.tensor(UP))
+            about["true_mesh"] = angles(views, normals_of_mesh(true_mesh, views))["true"]
         print(f"{name}: moved by one pixel, {below['mean']:.2f}°", flush=True)
         for length in lengths:
             for way in args.ways:

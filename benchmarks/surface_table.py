@@ -51,10 +51,16 @@ def normals_text(subjects: dict[str, Any], table: Table) -> str:
     floors = ", ".join(
         f"{found['floor']['mean']:.1f} on `{name}`" for name, found in subjects.items()
     )
+    meshes = ", ".join(
+        f"{found['true_mesh']['mean']:.1f} on `{name}`"
+        for name, found in subjects.items()
+        if "true_mesh" in found
+    )
     return (
         "Normals, in degrees off the true ones, over the opaque pixels of the held-out photos. "
-        f"The truth against itself, moved by one pixel: {floors}. The pictures of `chair`'s "
-        "normals are sRGB values of them: only decoded do all-positive normals have a length of 1 "
+        f"The truth against itself, moved by one pixel: {floors}"
+        f"{'; the true mesh: ' if meshes else ''}{meshes}. The pictures of `chair`'s normals are "
+        "sRGB values of them: only decoded do all-positive normals have a length of 1 "
         "(0.99 in the median, 1.17 as they are stored). As stored: against the values that the "
         "pictures hold, as figures of earlier versions were taken.\n\n"
         f"{table(head, rows)}\n\n"
