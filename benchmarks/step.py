@@ -29,7 +29,7 @@ from tondo.scenes.evaluate import evaluate_scene
 from tondo.splats import densify, from_points, train
 from tondo.splats.initial_points import starting_points
 from tondo.splats.method import scene_of
-from tondo.splats.options import SplatDensity, SplatOptions, SplatSchedule
+from tondo.splats.options import SplatDensity, SplatOptions, SplatSchedule, suited
 from tondo.splats.step import Workspace
 
 MAX_SIZE = 480
@@ -75,7 +75,7 @@ def run(state: train.TrainState, inputs: train.TrainInputs, work: Workspace) -> 
 
 
 def whole_schedule(photos: PhotoSet, cloud: PointCloud, seconds: float) -> dict[str, Any]:
-    config = SplatOptions()
+    config = suited(SplatOptions(), photos.pixels)
     splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
     inputs = inputs_of(photos, config, Horizon(None, seconds))
     state = train.begin(splats, photos.train, 0)
@@ -129,7 +129,7 @@ def cost_to_reach(photos: PhotoSet, cloud: PointCloud) -> list[dict[str, float]]
     """Trainings of growing length, until one reaches `WANTED_PSNR`."""
     found = []
     for seconds in LENGTHS:
-        config = SplatOptions()
+        config = suited(SplatOptions(), photos.pixels)
         inputs = inputs_of(photos, config, Horizon(None, seconds))
         splats = from_points.splats_from_points(cloud, sh_degree=config.sh_degree)
         state = train.begin(splats, photos.train, 0)

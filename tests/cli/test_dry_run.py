@@ -42,9 +42,10 @@ def said(words: str, place: Path, capsys: pytest.CaptureFixture[str]) -> list[st
 
 def test_photos_with_poses(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = said("reconstruct {0}/posed --max-size 32 --background black", place, capsys)
-    assert "7 photos to train on, 2 held out, 32x" in lines[0]
-    assert {"max_size = 32", "background = black", "splats.max_splats = 60000"} < set(lines)
+    assert "7 photos to train on, 2 held out, 32x25 (of 72x56)" in lines[0]
+    assert {"max_size = 32", "background = black", "splats.sh_degree = 3"} < set(lines)
     assert "minutes = 3 (not given: chosen)" in lines
+    assert "splats.max_splats = 60000 (not given: chosen)" in lines
     assert "poses = those of the photos (not given: chosen)" in lines
     assert any(line.startswith("exposure = o") for line in lines)
     assert not any(line.startswith("nerf.") for line in lines)
@@ -64,6 +65,29 @@ def test_photos_without_poses(place: Path, capsys: pytest.CaptureFixture[str]) -
         assert lines[0] == f"{place}/shelf: 2 photos without poses, 40x30"
         assert "seed = 0" in lines
     assert "feature_size = 960" in lines
+
+
+def test_length_and_splats_follow_the_pixels(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "large").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (1200, 900), "blue").save(tmp_path / "large" / name)
+
+    def chosen(words: str) -> dict[str, str]:
+        lines = said(f"reconstruct {tmp_path}/large {words}", place, capsys)
+        pairs = (line.split(" = ") for line in lines if line.endswith("(not given: chosen)"))
+        return {name: text.removesuffix(" (not given: chosen)") for name, text in pairs}
+
+    found = chosen("")
+    assert (found["minutes"], found["splats.max_splats"]) == ("3", "60000")
+    found = chosen("--max-size 960")  # 960x720: three times 480x480
+    assert (found["minutes"], found["splats.max_splats"]) == ("9", "180000")
+    found = chosen("--max-size 960 --steps 9 --max-splats 500")
+    assert not {"minutes", "splats.max_splats"} & set(found)
+    found = chosen("--max-size 960 --method nerf")
+    assert found["minutes"] == "3"
+    assert "splats.max_splats" not in found
 
 
 def test_pictures(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,3 +86,19 @@ def test_exposure_has_words(old: bool | None, new: str) -> None:
 def test_configs_of_today_stay_as_they_are() -> None:
     config = {"command": "reconstruct", **dataclasses.asdict(ReconstructOptions())}
     assert migrated("config", config, {})[0] == config
+
+
+def test_length_and_splats_that_were_the_defaults_stay() -> None:
+    """Today's follow the pixels; a run that began with three minutes goes on with them."""
+    old = {"steps": None, "minutes": None, "steps_done": 9, "splats": {"max_splats": 60_000}}
+    found = of_today(**old)
+    assert found["minutes"] == 3.0
+    assert restored(SplatOptions, found["splats"]).max_splats == 60_000
+    assert of_today(**{**old, "steps": 7})["minutes"] is None
+    assert of_today(steps=None, minutes=None)["minutes"] is None  # begun, but not trained yet
+
+
+def test_runs_that_compared_no_normals_go_on_without() -> None:
+    assert of_today(splats=SPLATS)["splats"]["loss"]["normals"] == 0.0
+    assert of_today(splats={"loss": {"ssim": 0.3}})["splats"]["loss"]["normals"] == 0.0
+    assert of_today(splats={"loss": {"normals": 0.1}})["splats"]["loss"] == {"normals": 0.1}

@@ -67,7 +67,10 @@ def test_what_is_found_and_what_is_left_out_is_told(tmp_path: Path) -> None:
     notes: list[str] = []
     found = posed.load_told(photos, "auto", OPTIONS, Watch(note=notes.append))
     assert [photo.name for photo in found.train] == ["000.png", "004.png"]
-    assert "2 photos to train on, 0 held out, 24x19; 3 left out (the first: 001.png" in notes[0]
+    assert (
+        "2 photos to train on, 0 held out, 24x19 (of 72x56); 3 left out (the first: 001.png"
+        in notes[0]
+    )
     assert [text.split(":")[1] for text in notes if text.startswith("left out")] == [
         " 002.png",
         " 003.png",

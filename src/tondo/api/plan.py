@@ -3,7 +3,8 @@ written, rendered or trained."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_low
@@ -14,6 +15,7 @@ from tondo.data.pictures import of_classes
 from tondo.gan.options import TrainOptions
 from tondo.gan.training.options import OF_NOW as TRAIN_OF_NOW
 from tondo.gan.training.options import check_options
+from tondo.geometry.cameras import fitted_size
 from tondo.io.collections.picture_files import list_pictures
 from tondo.io.collections.picture_shards import MANIFEST, is_prepared, load_pictures
 from tondo.io.images import image_size
@@ -27,7 +29,7 @@ from tondo.runs.method import background_for
 from tondo.runs.run_directory import check_run_target, open_run
 from tondo.runs.stored_options import ignored_options, stored_options
 from tondo.runs.watch import Watch
-from tondo.scenes.options import OF_NOW, ReconstructOptions
+from tondo.scenes.options import OF_NOW, ReconstructOptions, settled
 from tondo.scenes.posed import load_told, masks_of
 from tondo.scenes.source import check_photos, source_of
 from tondo.sfm.options import PrepareOptions
@@ -70,21 +72,40 @@ def plan_reconstruct(
         asked = options
         options, _ = stored_options(open_run(Path(output)), "reconstruct", asked, OF_NOW)
         ignored = ignored_options(asked, options, OF_NOW, given)
-    chosen = {} if options.steps or options.minutes else {"minutes": "3"}
     if source.kind == "posed photos":
         found = ignored
         masks = masks_of(source, options)
         loaded = load_told(source.path, masks, options, Watch(note=found.append))
-        return Plan(tuple(found), options, chosen | _chosen(loaded, options))
+        chosen = _length(options, loaded.pixels) | _chosen(loaded, options)
+        return Plan(tuple(found), options, chosen)
     if source.kind == "scene":
         text = f"{photos} is a scene: pictures of it are rendered, in the place of photos"
-        return Plan((*ignored, text), options, chosen)
-    chosen |= {"poses": "found by structure from motion"}
+        return Plan((*ignored, text), options, _length(options, None))
+    sentences, size = _photos(source.path, options.masks)
+    pixels = None if size is None else math.prod(fitted_size(*size, options.max_size))
+    chosen = _length(options, pixels) | {"poses": "found by structure from motion"}
     if options.background is None:
         chosen["background"] = "random with transparency, the photos' mean colour without"
     if options.exposure == "auto":
         chosen["exposure"] = "on"
-    return Plan((*ignored, *_photos(source.path, options.masks)), options, chosen)
+    return Plan((*ignored, *sentences), options, chosen)
+
+
+def _length(options: ReconstructOptions, pixels: int | None) -> dict[str, str]:
+    """Length and number of splats for pictures of so many pixels; None: not known before."""
+    sizes = [1, options.max_size**2] if pixels is None else [pixels]
+    found = [settled(options, size) for size in sizes]
+    chosen = {}
+    if options.steps is None and options.minutes is None:
+        chosen["minutes"] = _range(f"{one.minutes:g}" for one in found)
+    if options.method == "splats" and options.splats.max_splats is None:
+        chosen["splats.max_splats"] = _range(str(one.splats.max_splats) for one in found)
+    return chosen
+
+
+def _range(texts: Iterable[str]) -> str:
+    both = tuple(dict.fromkeys(texts))
+    return both[0] if len(both) == 1 else f"{' to '.join(both)}, as the pictures are large"
 
 
 def _chosen(photos: PhotoSet, options: ReconstructOptions) -> dict[str, str]:
@@ -103,10 +124,10 @@ def _chosen(photos: PhotoSet, options: ReconstructOptions) -> dict[str, str]:
     return found
 
 
-def _photos(source: Path, masks: str) -> tuple[str, ...]:
-    """Sentences on photos without poses."""
+def _photos(source: Path, masks: str) -> tuple[tuple[str, ...], tuple[int, int] | None]:
+    """Sentences on photos without poses; width and height of the middle one, if it is known."""
     if is_video(source):
-        return (f"{source}: a video",)
+        return (f"{source}: a video",), None
     items, left_out, notes = photo_items(source, masks)
     sizes = [image_size(item.path) for item in items]
     width, height = median_low(sizes)
@@ -114,7 +135,8 @@ def _photos(source: Path, masks: str) -> tuple[str, ...]:
     masked = sum(item.mask is not None for item in items)
     text = f"{source}: {len(items)} photos without poses, {width}x{height}{same}"
     text += f"; {masked} with a mask" if masked else ""
-    return (text, *notes, *(f"left out: {one.name}: {one.reason}" for one in left_out))
+    said = (text, *notes, *(f"left out: {one.name}: {one.reason}" for one in left_out))
+    return said, (width, height)
 
 
 def plan_train(
@@ -192,4 +214,4 @@ def plan_prepare(
         return Plan(found, options, {})
     check_choice(options.masks)
     check_free(output, mark="prepare.json", maker="tondo prepare", force=force)
-    return Plan(_photos(source, options.masks), options, {})
+    return Plan(_photos(source, options.masks)[0], options, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median_low
 
 import torch
 from torch import Tensor
@@ -87,6 +88,8 @@ class PhotoSet:
         masks: which masks were found and what they do, one sentence for the user, or "".
         world_from_scene: cameras and points are in the scene; this brings them into the files'
             world. The identity, unless the world's numbers would suffer in 32 bits.
+        full_size: width and height of the photos before they were scaled down, of the middle one if
+            they differ; None where none was.
     """
 
     train: tuple[Photo, ...]
@@ -99,11 +102,17 @@ class PhotoSet:
     notes: tuple[str, ...] = ()
     masks: str = ""
     world_from_scene: Similarity = IDENTITY
+    full_size: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         counts = f"{len(self.train)} to train on", f"{len(self.test)} held out"
         points = "" if self.points is None else f"{len(self.points.points):,} points"
         return summary(self, self.source, *counts, points)
+
+    @property
+    def pixels(self) -> int:
+        """Of a training photo: of the middle one, where their sizes differ."""
+        return median_low(photo.camera.width * photo.camera.height for photo in self.train)
 
     @property
     def has_alpha(self) -> bool:

@@ -17,12 +17,18 @@ def scaled(camera: Camera, width: int, height: int) -> Camera:
 
 def fitted(camera: Camera, max_size: int | None) -> Camera:
     """The same camera with its longest side at most `max_size` pixels; never enlarged."""
-    longest = max(camera.width, camera.height)
+    size = (camera.width, camera.height)
+    fitting = fitted_size(*size, max_size)
+    return camera if fitting == size else scaled(camera, *fitting)
+
+
+def fitted_size(width: int, height: int, max_size: int | None) -> tuple[int, int]:
+    """Width and height with the longer one at most `max_size`; never enlarged."""
+    longest = max(width, height)
     if max_size is None or longest <= max_size:
-        return camera
+        return width, height
     ratio = max_size / longest
-    width, height = (max(1, round(s * ratio)) for s in (camera.width, camera.height))
-    return scaled(camera, width, height)
+    return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
 def camera_position(camera: Camera) -> Tensor:

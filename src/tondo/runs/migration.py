@@ -195,17 +195,24 @@ def _config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reconstruct_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Options of splats and fields were flat; exposure was true, false or null."""
+    """Options of splats and fields were flat; exposure was true, false or null; the length could
+    be null to the end."""
     config = dict(config)
     if "holdout" in config:
         config.setdefault("masks", "auto")  # 168e698 knew no masks
     if isinstance(splats := config.get("splats"), dict) and "lr_means" in splats:
-        config["splats"] = _nested(splats, _SPLATS)
+        config["splats"] = splats = _nested(splats, _SPLATS)
+    if isinstance(splats, dict) and isinstance(loss := splats.get("loss", {}), dict):
+        # Runs that began before normals were compared go on without.
+        config["splats"] = {**splats, "loss": {"normals": 0.0, **loss}}
     if isinstance(nerf := config.get("nerf"), dict) and "lr_tables" in nerf:
         used = nerf.get("encoding")
         rates = {old: f"{used}.rates.{new}" for old, new in _NERF_RATES.items()}
         hidden = {"hidden": "dct.hidden" if used == "dct" else "hash.hidden"}
         config["nerf"] = _nested(nerf, _NERF | rates | hidden)
+    told = (config.get("steps"), config.get("minutes"))
+    if told == (None, None) and "steps_done" in config:
+        config["minutes"] = 3.0  # what was not given was not stored
     exposure = config.get("exposure", "")
     if exposure is None or isinstance(exposure, bool):
         config["exposure"] = "auto" if exposure is None else "on" if exposure else "off"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tondo.errors import OptionError, check_choices, check_holdout, check_number
 from tondo.nerf.options import NerfOptions
+from tondo.splats import options as splats_
 from tondo.splats.options import SplatOptions
 
 # What belongs to the machine and the moment, not to the run
 OF_NOW = ("checkpoint_seconds", "evaluate_at")
+DEFAULT_MINUTES = 3.0  # fox: 32.3 dB after 2, 32.9 after 5 (docs/notes/splats.md)
+MINUTES_UNASKED = 30.0  # at most: what one lets run through a break; chosen
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class ReconstructOptions:
             slow.
         steps: training steps: the same number and seed give the same scene every time; instead of
             `minutes`.
-        minutes: training time in minutes; None: 3, if `steps` is not given.
+        minutes: training time in minutes; None: 3, if `steps` is not given; for splats of pictures
+            larger than 480x480 as many times that as they have more pixels, up to 30.
         seed: random seed.
         holdout: keep every Nth photo, by sorted name, for measuring; 0 keeps none.
         background: what is behind photos with transparency, and behind the scene: white, black,
@@ -67,3 +71,16 @@ class ReconstructOptions:
         check_number("minutes", self.minutes, 0, 1e6, above=True)
         check_number("checkpoint_seconds", self.checkpoint_seconds, 0)
         check_number("seed", self.seed, 0, 2**63 - 1)
+
+
+def settled(options: ReconstructOptions, pixels: int) -> ReconstructOptions:
+    """`options` with the length and the number of splats decided, for pictures of so many pixels.
+
+    Steps on larger pictures take longer by as much: splats get as many steps at any size. A step on
+    a field takes as long at any size.
+    """
+    minutes = options.minutes
+    if minutes is None and options.steps is None:
+        times = splats_.times_base(pixels) if options.method == "splats" else 1.0
+        minutes = min(MINUTES_UNASKED, round(DEFAULT_MINUTES * times, 1))
+    return replace(options, minutes=minutes, splats=splats_.suited(options.splats, pixels))

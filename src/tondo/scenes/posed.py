@@ -70,6 +70,8 @@ def _found(photos: PhotoSet) -> str:
         f"{photos.source}: {len(photos.train)} photos to train on, {len(photos.test)} held out, "
         f"{size.width}x{size.height}"
     )
+    if photos.full_size is not None:
+        text += f" (of {photos.full_size[0]}x{photos.full_size[1]})"
     if photos.skipped:
         text += f"; {len(photos.skipped)} left out (the first: {photos.skipped[0].name}: "
         text += f"{photos.skipped[0].reason})"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tondo.data.cameras import Camera
 from tondo.data.field import FieldScene
 from tondo.data.photos import PhotoSet
 from tondo.data.splats import Scene
@@ -29,12 +31,12 @@ from tondo.runs.stored_options import METHODS, config_of, ignored_options, store
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes import fitting
 from tondo.scenes.evaluate import evaluate_scene
-from tondo.scenes.options import OF_NOW, ReconstructOptions
+from tondo.scenes.options import OF_NOW, ReconstructOptions, settled
 from tondo.scenes.posed import PREPARED, load_told, masks_of, posed_folder
 from tondo.scenes.same_photos import same_photos, source_to_go_on
 from tondo.scenes.source import Source, check_photos, source_of
+from tondo.splats.options import BASE_PIXELS
 
-DEFAULT_MINUTES = 3.0  # fox: 32.3 dB after 2, 32.9 after 5 (docs/notes/splats.md)
 DEFAULTS = ReconstructOptions()
 
 
@@ -86,9 +88,7 @@ def reconstruct(
         posed, masks = posed_folder(found, run, options, watch), masks_of(found, options)
         photos = load_told(posed, masks, options, watch)
         same_photos(run, found, photos, watch, is_new=not resume)
-        if resume:
-            length = {"steps": options.steps, "minutes": options.minutes}
-            change_config(run, {**length, "source": str(found.path.absolute())})
+        options = _settled(run, found, photos, options, watch)
         request = _request(photos, posed, masks, options)
         method = _begin_or_resume(run, request, options, watch, resume=resume)
     for note in (*(f"left out {one.name}: {one.reason}" for one in photos.skipped), *photos.notes):
@@ -98,6 +98,33 @@ def reconstruct(
     pace = {"checkpoint_seconds": options.checkpoint_seconds}
     loop.train(run, method, watch, **pace, evaluate_at=options.evaluate_at)
     return _finish(run, method, watch)
+
+
+def _settled(
+    run: RunDirectory,
+    source: Source,
+    photos: PhotoSet,
+    options: ReconstructOptions,
+    watch: Watch,
+) -> ReconstructOptions:
+    """`options` with all of it decided, told and stored in the run."""
+    found = settled(options, photos.pixels)
+    if options.method == "splats" and found != options and photos.pixels > BASE_PIXELS:
+        watch.note(_chosen(options, found, photos.train[0].camera))
+    decided: dict[str, Any] = {"steps": found.steps, "minutes": found.minutes}
+    if options.method == "splats":
+        decided["splats"] = asdict(found.splats)
+    change_config(run, {**decided, "source": str(source.path.absolute())})
+    return found
+
+
+def _chosen(given: ReconstructOptions, found: ReconstructOptions, camera: Camera) -> str:
+    values = []
+    if found.minutes != given.minutes:
+        values.append(f"`minutes={found.minutes:g}`")
+    if found.splats != given.splats:
+        values.append(f"`max_splats={found.splats.max_splats}`")
+    return f"chosen for pictures of {camera.width}x{camera.height}: {' and '.join(values)}"
 
 
 def _config(source: Source, options: ReconstructOptions) -> dict[str, Any]:
@@ -123,7 +150,7 @@ def _go_on(
 
 
 def _request(photos: PhotoSet, posed: Path, masks: str, options: ReconstructOptions) -> Request:
-    seconds = None if options.steps is not None else 60 * (options.minutes or DEFAULT_MINUTES)
+    seconds = None if options.minutes is None else 60 * options.minutes
     return Request(
         photos,
         posed,

@@ -14,7 +14,7 @@ from tondo.geometry.focus import camera_reach, focus
 from tondo.runs.method import Fitting, Report, Request, check_photo_count
 from tondo.splats import from_points, train
 from tondo.splats.initial_points import Start, starting_points
-from tondo.splats.options import SplatOptions
+from tondo.splats.options import SplatOptions, suited
 from tondo.splats.per_photo import background, corrected
 from tondo.splats.step import Workspace
 from tondo.splats.train import TrainInputs, TrainState
@@ -58,6 +58,7 @@ def train_inputs(request: Request, config: SplatOptions) -> TrainInputs:
 
 def begin(request: Request, config: SplatOptions) -> tuple[SplatFitting, Start]:
     """A fitting at step 0, and where its first points came from."""
+    config = suited(config, request.photos.pixels)
     start = starting_points(
         request.posed, request.photos, request.max_size, request.seed, request.masks
     )
@@ -75,6 +76,7 @@ def resume(request: Request, config: SplatOptions, tensors: dict[str, Tensor]) -
         KeyError, ValueError: they are not those of splats.
     """
     state = train.from_tensors(tensors)
+    config = suited(config, request.photos.pixels)
     check_photo_count(len(state.corrections.visits), len(request.photos.train))
     return SplatFitting(state, train_inputs(request, config), request.photos)
 
@@ -82,6 +84,7 @@ def resume(request: Request, config: SplatOptions, tensors: dict[str, Tensor]) -
 def _first_splats(start: Start, config: SplatOptions, seed: int) -> Splats:
     cloud = start.cloud
     most = config.max_splats
+    assert most is not None  # `suited` decides
     if len(cloud.points) > most:
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randperm(len(cloud.points), generator=generator)[:most].sort().values

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tondo.errors import check_choices, check_number
+
+# Pixels of a picture up to which the defaults are the same: 480 x 480, at which they were measured
+BASE_PIXELS = 480 * 480
+# Most splats for such pictures. 30,000 are 0.6 dB worse after 25 s, 100,000 are 0.3 dB better after
+# 7,000 steps (measured).
+BASE_SPLATS = 60_000
+# Most that larger pictures get unasked: 0.3 GB of moments and gradients beside them; chosen
+SPLATS_UNASKED = 300_000
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,8 @@ class SplatOptions:
     """How splats are fitted.
 
     Attributes:
-        max_splats: most splats: more show finer detail and cost time.
+        max_splats: most splats: more show finer detail and cost time; None: 60000 for pictures of
+            up to 480x480 pixels, for larger ones as many more as they have pixels, up to 300000.
         sh_degree: highest degree of the colours' spherical harmonics.
         refine_poses: fit the cameras' poses too.
         rates: learning rates.
@@ -117,8 +126,7 @@ class SplatOptions:
         schedule: what changes over a training.
     """
 
-    # 30,000 are 0.6 dB worse after 25 s, 100,000 are 0.3 dB better after 7,000 steps (measured).
-    max_splats: int = 60_000
+    max_splats: int | None = None
     # 2 is 0.45 dB worse and hardly faster (measured).
     sh_degree: Literal[0, 1, 2, 3] = 3
     refine_poses: bool = False
@@ -130,3 +138,15 @@ class SplatOptions:
     def __post_init__(self) -> None:
         check_choices(self)
         check_number("max_splats", self.max_splats, 1)
+
+
+def times_base(pixels: int) -> float:
+    """How many times larger than `BASE_PIXELS` a picture of so many pixels is, at least 1."""
+    return max(1.0, pixels / BASE_PIXELS)
+
+
+def suited(config: SplatOptions, pixels: int) -> SplatOptions:
+    """`config` with all of it decided, for pictures of so many pixels: detail follows them."""
+    if config.max_splats is not None:
+        return config
+    return replace(config, max_splats=min(SPLATS_UNASKED, round(BASE_SPLATS * times_base(pixels))))

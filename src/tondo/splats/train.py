@@ -51,7 +51,7 @@ class TrainInputs:
 
     Attributes:
         photos: the training photos.
-        config, horizon: how and how long.
+        config, horizon: how and how long, all of it decided (`splats.options.suited`).
         background: behind the scene; learned only for photos without alpha.
         reach: the scene's length unit, world units.
         exposure: fit a colour correction per photo.
@@ -177,13 +177,14 @@ def _one_step(
 
 def _change_set(state: TrainState, config: SplatOptions, fraction: float) -> None:
     """Relocation and growth, every few steps."""
-    density = config.density
+    density, most = config.density, config.max_splats
+    assert most is not None
     if state.step % density.every or fraction >= density.until:
         return
     params = state.parameters
     weights = params.values["opacity_logits"].sigmoid()
     densify.relocate(params, weights, density.min_opacity, state.rng)
-    room = config.max_splats - len(params)
+    room = most - len(params)
     count = min(room, int(density.growth * len(params)))
     weights = params.values["opacity_logits"].sigmoid()
     densify.grow(params, weights, count, density.min_opacity, state.rng)

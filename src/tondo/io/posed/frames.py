@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 import torch
@@ -145,6 +146,18 @@ def load_masked(
     photos, unreadable = load_frames(masked, max_size)
     photos, empty = without_masked(photos, held_out)
     return photos, unreadable + empty
+
+
+def full_size(frames: Sequence[Frame], photos: Sequence[Photo]) -> tuple[int, int] | None:
+    """Width and height before they were scaled down of the middle one of those `photos` that were;
+    None where none was."""
+    cameras = {photo.name: photo.camera for photo in photos}
+    larger = [
+        (frame.lens.width, frame.lens.height)
+        for frame in frames
+        if (camera := cameras.get(frame.name)) is not None and camera.width < frame.lens.width
+    ]
+    return median_low(larger) if larger else None
 
 
 def check_rigid(

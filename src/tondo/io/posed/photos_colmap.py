@@ -22,6 +22,7 @@ from tondo.io.posed.frames import (
     Frame,
     NamedCamera,
     Reading,
+    full_size,
     lens_for,
     load_masked,
     name_without_ending,
@@ -83,6 +84,7 @@ def load_model(source: Path, folder: Path, how: Reading) -> PhotoSet:
         masks=masks.note,
         notes=(*found.notes, *notes, *dropped),
         world_from_scene=found.world_from_scene,
+        full_size=full_size(found.frames, photos),
     )
 
 

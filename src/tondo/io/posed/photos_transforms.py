@@ -22,6 +22,7 @@ from tondo.io.posed.frames import (
     Frame,
     NamedCamera,
     Reading,
+    full_size,
     lens_for,
     load_masked,
     name_without_ending,
@@ -102,6 +103,7 @@ def load_transforms(files: list[Path], how: Reading) -> PhotoSet:
         masks=masks.note,
         notes=(*there_now.notes, *up_note, *_rounding_note(found), *dropped),
         world_from_scene=there_now.world_from_scene,
+        full_size=full_size(there_now.frames, photos),
     )
 
 
