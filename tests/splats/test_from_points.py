@@ -93,6 +93,12 @@ def test_targets_are_smaller_and_over_the_background() -> None:
     shown = targets.make_target(cut, 1, background)
     torch.testing.assert_close(shown.image[0, 0].float() / 255, background, rtol=0, atol=0.5 / 255)
     assert torch.equal(shown.image[:, 36:], photo.image[:, 36:])
+    alpha = torch.arange(56 * 72).view(56, 72).to(torch.uint8)
+    veiled = targets.make_target(replace(cut, alpha=alpha), 1, background).image.double()
+    cover = alpha.double()[..., None] / 255
+    wanted = photo.image.double() * cover + 255 * background.double() * (1 - cover)
+    torch.testing.assert_close(veiled, wanted, rtol=0, atol=1.0)  # rounded twice
+    assert abs(float((veiled - wanted).mean())) < 0.02
 
 
 def test_targets_of_opaque_photos_take_no_memory_of_their_own() -> None:

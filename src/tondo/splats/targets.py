@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ def make_target(photo: Photo, divisor: int, background: Tensor) -> Target:
     """`photo` over `background`, `divisor` times smaller (area filter).
 
     Made anew for each step, so that a training holds each photo once. An opaque photo's picture is
-    the photo's own memory; one with alpha takes 1 ms at 400x400, 17 ms at 1600x1200 (measured).
+    the photo's own memory; one with alpha takes 0.3 ms at 400x400, 5 ms at 1600x1600 (measured).
 
     Args:
         background: [3] float32 0..1.
@@ -31,8 +32,6 @@ def make_target(photo: Photo, divisor: int, background: Tensor) -> Target:
         image = _over(image, photo.alpha, background)
     if divisor > 1:
         image = torch.from_numpy(cv2.resize(image.numpy(), size, interpolation=cv2.INTER_AREA))
-    if image.is_floating_point():
-        image = image.round_().clamp_(0, 255).to(torch.uint8)
     if valid is not None and bool(valid.all()):
         valid = None
     if valid is None:
@@ -45,10 +44,13 @@ def make_target(photo: Photo, divisor: int, background: Tensor) -> Target:
 
 
 def _over(image: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
-    """[H, W, 3] float32 0..255: straight colours [H, W, 3] uint8 over `background` [3] 0..1.
+    """[H, W, 3] uint8: straight colours [H, W, 3] uint8 over `background` [3] 0..1.
 
-    In place, and with as many covers as colours: twice as fast as with broadcasting.
+    Both parts are rounded, so that a value may be off by one. With floats it takes five times as
+    long, which is 3 % of a step (measured).
     """
-    cover = torch.from_numpy(cv2.merge([alpha.numpy()] * 3)).float().div_(255)
-    shown = image.float().mul_(cover)
-    return shown.add_(cover.neg_().add_(1).mul_(background * 255))
+    cover = alpha.numpy()
+    shown = cv2.multiply(image.numpy(), cv2.merge([cover] * 3), scale=1 / 255)
+    left = np.arange(255, -1, -1, dtype=np.float32)  # of what is behind, by alpha
+    behind = [cv2.LUT(cover, np.rint(left * x).astype(np.uint8)) for x in background.tolist()]
+    return torch.from_numpy(cv2.add(shown, cv2.merge(behind)))
