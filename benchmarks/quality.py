@@ -32,11 +32,20 @@ def reconstruct(
     out: Path,
     method: str = "splats",
     at: Sequence[float] = (),
+    more: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """A run in a process of its own; its figures, with CPU-seconds of the whole command, and PSNR
-    `at` some seconds on the way."""
+    """A run in a process of its own, with `more` options; its figures, with CPU-seconds of the
+    whole command, and PSNR `at` some seconds on the way."""
     command = [sys.executable, "-m", "tondo.cli.main", "reconstruct", str(data), "-o", str(out)]
-    command += ["--minutes", str(seconds / 60), "--max-size", str(max_size), "--method", method]
+    command += [
+        "--minutes",
+        str(seconds / 60),
+        "--max-size",
+        str(max_size),
+        "--method",
+        method,
+        *more,
+    ]
     if at:
         command += ["--evaluate-at", ",".join(f"{x:g}" for x in at)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

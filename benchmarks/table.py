@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import ROOT, load
+from detail_table import detail_page
 from surface_table import surface_page
 from texture_table import texture_page
 from tondo.io.atomic import write_text
@@ -448,6 +449,9 @@ def page() -> str:
     ):
         results = load(name)
         parts.append(make(results) if results else f"## {name}\n\nNot measured yet.\n")
+    detail = load("detail")
+    if detail is not None:
+        parts.insert(3, detail_page(detail, table, where(detail)))  # below quality
     for name, write in (("surface", surface_page), ("texture", texture_page)):
         results = load(name)
         if results is not None:
