@@ -74,6 +74,7 @@ class Workspace:
         picture: [H, W, 3] of the last step, before exposure. alphas: [H, W].
         v_screen, v_splats, v_picture: the loss's gradients.
         planes: what `PlaneWork` says, in steps that compare normals; else None.
+        kept_planes: that of the last such step.
     """
 
     bins: _native.Bins = field(default_factory=_native.Bins)
@@ -86,6 +87,7 @@ class Workspace:
     v_splats: SplatGrads = field(default_factory=lambda: SplatGrads(*[_EMPTY] * 4))
     v_picture: Tensor = _EMPTY
     planes: PlaneWork | None = None
+    kept_planes: PlaneWork | None = None
 
 
 @dataclass
@@ -97,13 +99,16 @@ class PlaneWork:
         screen: the splats with all channels; v_screen: gradients, in the memory of the workspace's
             but for the channels.
         sums, v_sums: [H, W, 7] of the picture and its gradient.
+        planes, v_planes: [H, W, 4] the planes among them.
     """
 
     screen: ScreenGaussians
     v_screen: ScreenGrads
     sums: Tensor
     v_sums: Tensor
-    scratch: _native.PlaneScratch = field(default_factory=_native.PlaneScratch)
+    planes: Tensor
+    v_planes: Tensor
+    scratch: _native.PlaneScratch
 
 
 def _resize(work: Workspace, parameters: Parameters, camera: Camera) -> None:
@@ -178,12 +183,19 @@ def compare(
 
 
 def _plane_work(work: Workspace) -> PlaneWork:
-    height, width, _ = work.picture.shape
-    channels = torch.empty(len(work.scales), 7)
-    screen = work.screen._replace(channels=channels)
-    v_screen = work.v_screen._replace(channels=torch.empty_like(channels))
-    sums, v_sums = torch.empty(height, width, 7), torch.empty(height, width, 7)
-    return PlaneWork(screen, v_screen, sums, v_sums)
+    """Buffers for the last step's size; those of before where they fit: new ones cost as much as
+    the comparison (measured at 1600x1600)."""
+    (height, width, _), n, kept = work.picture.shape, len(work.scales), work.kept_planes
+    if kept is None or kept.sums.shape != (height, width, 7):
+        sums, v_sums = torch.empty(height, width, 7), torch.empty(height, width, 7)
+        planes, v_planes = torch.empty(height, width, 4), torch.empty(height, width, 4)
+    else:
+        sums, v_sums, planes, v_planes = kept.sums, kept.v_sums, kept.planes, kept.v_planes
+    screen = work.screen._replace(channels=torch.empty(n, 7))
+    v_screen = work.v_screen._replace(channels=torch.empty(n, 7))
+    scratch = _native.PlaneScratch() if kept is None else kept.scratch
+    work.kept_planes = PlaneWork(screen, v_screen, sums, v_sums, planes, v_planes, scratch)
+    return work.kept_planes
 
 
 def compare_normals(work: Workspace, camera: Camera, weight: float) -> float:
@@ -192,8 +204,8 @@ def compare_normals(work: Workspace, camera: Camera, weight: float) -> float:
     planes = work.planes
     if planes is None:
         raise ValueError("the picture was rendered without planes")
-    summed = planes.sums[..., 3:].contiguous()
-    v_summed = torch.empty_like(summed)
+    summed, v_summed = planes.planes, planes.v_planes
+    summed.copy_(planes.sums[..., 3:])
     loss = _native.depth_normal_loss(planes.scratch, camera.K, summed, work.alphas, v_summed)
     torch.mul(v_summed, weight, out=planes.v_sums[..., 3:])
     return weight * loss
@@ -293,10 +305,10 @@ def psnr(work: Workspace, target: Target, exposure: Tensor | None) -> float:
     picture = work.picture
     if exposure is not None:
         picture = picture @ exposure[:, :3].T + exposure[:, 3]
-    square = (picture.clamp(0, 1) - target.image.float() / 255).square().mean(dim=2)
+    squares = picture.clamp(0, 1).sub_(target.image / 255).square_()
     if target.valid is not None:
-        square = square[target.valid > 0]
-    return -10 * math.log10(max(float(square.mean()), 1e-12))
+        squares = squares[target.valid > 0]
+    return -10 * math.log10(max(float(squares.mean()), 1e-12))
 
 
 def _position(camera: Camera) -> Tensor:
