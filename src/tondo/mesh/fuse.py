@@ -18,9 +18,9 @@ MIN_ALPHA = 0.5  # chosen
 # over an edge.
 _MIN_COSINE = 0.15
 _BYTES_PER_VOXEL = 24  # six float32 planes: distance, weight, red, green, blue, their weight
-# Reach of the distance field on both sides of the surface: 3 % of the box, which bridges the
+# Reach of the distance field on both sides of the surface: 1.5 % of the box, which bridges the
 # disagreement of splat depths seen from different sides, and at least 4 voxels.
-_TRUNCATION_SHARE, _TRUNCATION_VOXELS = 0.03, 4.0
+_TRUNCATION_SHARE, _TRUNCATION_VOXELS = 0.015, 4.0
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class MeshOptions:
     resolution: int = 256
     surface: Literal["auto", "closed", "open"] = "auto"
     reach: float = 1.0
-    smoothing: float = 1.0
+    smoothing: float = 0.5
     min_part: float = 0.02
     fill_holes: bool = False
     faces: int | None = None

@@ -14,7 +14,7 @@ from tondo.kernels.splats.rasterize import rasterize
 
 # The surface is where this much of the light is left. Photometric training leaves surfaces a little
 # transparent, so that half of the light is gone only behind them.
-_LIGHT_LEFT = 0.75
+_LIGHT_LEFT = 0.7
 
 
 def sh_degree(splats: Splats) -> int:
