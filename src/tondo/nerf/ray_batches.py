@@ -54,26 +54,35 @@ class Rays(NamedTuple):
 
 def pixels_of(photos: Sequence[Photo]) -> Pixels:
     """The pixels of `photos` (at least one) where they are valid."""
-    with_alpha = any(photo.alpha is not None for photo in photos)
-    partial = any(photo.valid is not None for photo in photos)
-    colors, alphas, places = [], [], []
-    for photo in photos:
-        count = photo.camera.width * photo.camera.height
-        kept = torch.arange(count)
-        if photo.valid is not None:
-            kept = photo.valid.flatten().nonzero().squeeze(1)
-        colors.append(photo.image.view(count, 3)[kept])
-        opaque = torch.full((count,), 255, dtype=torch.uint8)
-        alphas.append((opaque if photo.alpha is None else photo.alpha.flatten())[kept])
-        places.append(kept.to(torch.int32))
-    firsts = torch.tensor([0, *(len(one) for one in colors)]).cumsum(0)
+    sizes = [photo.camera.width * photo.camera.height for photo in photos]
+    counts = [
+        size if photo.valid is None else int(photo.valid.sum())
+        for photo, size in zip(photos, sizes, strict=True)
+    ]
+    firsts = torch.tensor([0, *counts]).cumsum(0)
+    total = int(firsts[-1])
+    # Filled in place: beside the photos there is one copy of their pixels.
+    colors = torch.empty(total, 3, dtype=torch.uint8)
+    alphas = places = None
+    if any(photo.alpha is not None for photo in photos):
+        alphas = torch.full((total,), 255, dtype=torch.uint8)
+    if any(photo.valid is not None for photo in photos):
+        places = torch.empty(total, dtype=torch.int32)
+    for photo, size, first, count in zip(photos, sizes, firsts[:-1].tolist(), counts, strict=True):
+        mine = slice(first, first + count)
+        kept = slice(None) if photo.valid is None else photo.valid.flatten()
+        colors[mine] = photo.image.view(size, 3)[kept]
+        if alphas is not None and photo.alpha is not None:
+            alphas[mine] = photo.alpha.flatten()[kept]
+        if places is not None:
+            places[mine] = torch.arange(size, dtype=torch.int32)[kept]
     viewmats = torch.stack([photo.camera.viewmat for photo in photos])
     rotations = viewmats[:, :3, :3].mT.contiguous()
     return Pixels(
-        torch.cat(colors),
-        torch.cat(alphas) if with_alpha else None,
+        colors,
+        alphas,
         firsts,
-        torch.cat(places) if partial else None,
+        places,
         torch.tensor([photo.camera.width for photo in photos]),
         rotations,
         -(rotations @ viewmats[:, :3, 3:]).squeeze(2),
