@@ -14,7 +14,7 @@ from tondo.data.field import FieldScene
 from tondo.kernels.fields.rays import ends_of, render_rays
 from tondo.nerf.bounds import range_of
 from tondo.nerf.ray_batches import camera_rays
-from tondo.nerf.render import render_field
+from tondo.nerf.render import _normals, render_field
 
 
 def camera() -> Camera:
@@ -78,6 +78,18 @@ def test_a_picture_of_one_row_has_normals_too() -> None:
     view = render_field(ball_scene(), strip, with_normals=True)
     assert view.normals is not None
     assert float(view.normals.norm(dim=2).max()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_normal_does_not_look_over_an_edge() -> None:
+    """Two planes, one behind the other, their normals known: beside the edge as elsewhere."""
+    near, far = torch.tensor([0.0, 0.6, -0.8]), torch.tensor([-0.48, 0.36, -0.8])
+    rays_d = camera_rays(camera())[1]
+    is_far = (torch.arange(23) > 9).expand(17, 23)
+    normals = torch.where(is_far[..., None], far, near)
+    lines = rays_d.view(17, 23, 3)
+    distances = torch.where(is_far, 9.0, 3.0) * far[2] / (lines * normals).sum(dim=2)
+    found = _normals(lines * distances[..., None], rays_d)
+    torch.testing.assert_close(found, normals, atol=1e-4, rtol=0)
 
 
 def test_rays_of_a_contracted_space_begin_near_and_end_far_away() -> None:

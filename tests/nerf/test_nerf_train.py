@@ -24,8 +24,10 @@ from tondo.nerf.options import (
     HashGrid,
     NerfOptions,
     Sampling,
+    Smoothness,
     suited,
 )
+from tondo.nerf.patches import bends_of, draw_patches
 from tondo.nerf.ray_batches import pixels_of, rays_at
 from tondo.nerf.train import TrainInputs, TrainState, psnr_of
 from tondo.runs.horizon import Horizon
@@ -38,6 +40,7 @@ CONFIG = NerfOptions(
     dct=CosinePlanes(frequencies=12, features=8, cells=24, first_band=2.0, hidden=16, rates=RATES),
     frequency=Frequencies(5, 2, width=32, depth=4, coarse_samples=16, fine_samples=24, rates=RATES),
     sampling=Sampling(cells=16, steps_across=192, occupancy_every=3),
+    smoothness=Smoothness(1e-3, start=0.1),
 )
 
 
@@ -228,7 +231,11 @@ def test_settings_suit_the_space_unless_they_were_chosen() -> None:
     few = suited(NerfOptions(), bounded=False, photos=9)
     assert (few.sampling.cells, few.distortion.weight) == (192, 0.0)
     assert suited(NerfOptions("frequency"), bounded=False, photos=50).distortion.weight == 0.0
-    chosen = NerfOptions(sampling=Sampling(cells=16), distortion=Distortion(0.0))
+    assert suited(NerfOptions("frequency"), bounded=True, photos=50).smoothness.weight == 0.0
+    assert (without.smoothness.weight, within.smoothness.weight) == (2e-3, 5e-3)
+    chosen = NerfOptions(
+        sampling=Sampling(cells=16), distortion=Distortion(0.0), smoothness=Smoothness(0.1)
+    )
     assert suited(chosen, bounded=False, photos=50) == chosen
     assert NerfOptions("dct").rates.batch > NerfOptions("hash").rates.batch == FieldRates().batch
     first = NerfOptions(
@@ -243,6 +250,10 @@ def test_settings_suit_the_space_unless_they_were_chosen() -> None:
         (lambda: NerfOptions("hsah"), "`encoding` must be one of hash, dct, frequency, got 'hsah'"),
         (lambda: HashGrid(levels=0), "`levels` must be at least 1, got 0"),
         (lambda: Sampling(occupancy_every=0), "`occupancy_every` must be at least 1, got 0"),
+        (lambda: Smoothness(-1.0), "`weight` must be at least 0, got -1"),
+        (lambda: Smoothness(share=1.5), "`share` must be from 0 to 1, got 1.5"),
+        (lambda: Smoothness(spacing=0), "`spacing` must be at least 1, got 0"),
+        (lambda: Smoothness(start=2.0), "`start` must be from 0 to 1, got 2"),
         (lambda: Sampling(by_error=1.0), "`by_error` must be from 0 to 0.999, got 1"),
     ],
 )
@@ -263,6 +274,29 @@ def test_the_distortion_condenses_fog() -> None:
         return float(found.distortions.mean())
 
     assert spread(0.05) < 0.7 * spread(0.0)
+
+
+def test_smoothness_begins_late_and_rises() -> None:
+    late = Smoothness(0.4, start=0.25)
+    weights = [late.weight_at(fraction) for fraction in (0.0, 0.2, 0.25, 0.375, 0.5, 1.0)]
+    assert weights == [0.0, 0.0, 0.0, 0.2, 0.4, 0.4]
+    assert Smoothness(0.4, start=0.0).weight_at(0.0) == 0.4
+    assert Smoothness(0.0).weight_at(1.0) == Smoothness().weight_at(1.0) == 0.0
+
+
+def test_smoothness_takes_bumps_away() -> None:
+    def bend(weight: float) -> float:
+        config = replace(CONFIG, smoothness=Smoothness(weight, start=0.1))
+        wanted = setting(150, config)
+        training, _ = trained(wanted)
+        rng, corners = torch.Generator().manual_seed(3), torch.arange(0, 30_000, 61)
+        patches = draw_patches(wanted.pixels, corners, 1, rng)
+        rays = rays_at(wanted.pixels, patches.rows.flatten())
+        ends = ends_of(training.field.space, rays.origins, rays.directions, 0.1, 30.0)
+        found = render_rays(training.field, rays.origins, rays.directions, ends, wanted.marching)
+        return float(bends_of(patches, rays, found, training.field.space.radius))
+
+    assert bend(0.05) < 0.7 * bend(0.0)
 
 
 def test_frequencies_come_in_one_after_another() -> None:

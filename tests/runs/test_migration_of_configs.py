@@ -102,3 +102,10 @@ def test_runs_that_compared_no_normals_go_on_without() -> None:
     assert of_today(splats=SPLATS)["splats"]["loss"]["normals"] == 0.0
     assert of_today(splats={"loss": {"ssim": 0.3}})["splats"]["loss"]["normals"] == 0.0
     assert of_today(splats={"loss": {"normals": 0.1}})["splats"]["loss"] == {"normals": 0.1}
+
+
+def test_fields_that_had_no_loss_against_bumps_go_on_without() -> None:
+    assert of_today(nerf=NERF)["nerf"]["smoothness"] == {"weight": 0.0}
+    assert of_today(nerf={"encoding": "dct"})["nerf"]["smoothness"] == {"weight": 0.0}
+    kept = {"weight": None, "share": 0.2}
+    assert of_today(nerf={"smoothness": kept})["nerf"]["smoothness"] == kept

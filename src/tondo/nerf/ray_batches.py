@@ -27,7 +27,7 @@ class Pixels:
         colors: [P, 3] uint8 sRGB, straight. alphas: [P] uint8, or None where all are opaque.
         firsts: [N + 1] int64, where each photo's pixels begin; the last is P.
         places: [P] int32 index within its photo, row by row, or None where all pixels are used.
-        widths: [N] int64. rotations: [N, 3, 3] world from camera. positions: [N, 3].
+        widths, heights: [N] int64. rotations: [N, 3, 3] world from camera. positions: [N, 3].
         Ks: [N, 3, 3].
     """
 
@@ -36,6 +36,7 @@ class Pixels:
     firsts: Tensor
     places: Tensor | None
     widths: Tensor
+    heights: Tensor
     rotations: Tensor
     positions: Tensor
     Ks: Tensor
@@ -84,6 +85,7 @@ def pixels_of(photos: Sequence[Photo]) -> Pixels:
         firsts,
         places,
         torch.tensor([photo.camera.width for photo in photos]),
+        torch.tensor([photo.camera.height for photo in photos]),
         rotations,
         -(rotations @ viewmats[:, :3, 3:]).squeeze(2),
         torch.stack([photo.camera.K for photo in photos]),

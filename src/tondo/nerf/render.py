@@ -14,6 +14,9 @@ from tondo.nerf.bounds import range_of
 from tondo.nerf.ray_batches import camera_rays
 
 LEAST_ALPHA = 1e-3  # below it a pixel has no depth; chosen
+# Of a pixel's ways to its two neighbours' points, the longer over the shorter, above which the
+# longer one leads over an edge; chosen (without it normals are a degree worse, measured)
+EDGE = 2.0
 # Where in its steps a ray has its samples: the mean of two pictures, each with samples where the
 # other has none, is worth 0.2 dB. Training has a new place for every ray.
 PLACES = (0.25, 0.75)
@@ -83,7 +86,17 @@ def _normals(points: Tensor, rays_d: Tensor) -> Tensor:
     """[H, W, 3] unit normals of a surface given by its points, towards the camera."""
     if min(points.shape[:2]) < 2:  # no neighbour: as if each pixel faced its ray
         return -rays_d.view(points.shape)
-    across, down = (torch.gradient(points, dim=axis)[0] for axis in (1, 0))
+    across, down = (_ways(points, axis) for axis in (1, 0))
     normals = torch.nn.functional.normalize(torch.linalg.cross(across, down), dim=2)
     away = (normals * rays_d.view(points.shape)).sum(dim=2, keepdim=True) > 0
     return torch.where(away, -normals, normals)
+
+
+def _ways(points: Tensor, axis: int) -> Tensor:
+    """[H, W, 3] ways along the surface through each of `points`, of any length: from the pixel
+    before it to the one after it along `axis`, but not over an edge."""
+    steps = points.diff(dim=axis)
+    before = torch.cat([steps.narrow(axis, 0, 1), steps], dim=axis)
+    after = torch.cat([steps, steps.narrow(axis, steps.shape[axis] - 1, 1)], dim=axis)
+    b, a = (x.norm(dim=2, keepdim=True) for x in (before, after))
+    return torch.where(a > EDGE * b, before, torch.where(b > EDGE * a, after, before + after))

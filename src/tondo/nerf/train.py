@@ -29,7 +29,16 @@ from tondo.kernels.fields.rays import RayPictures, Tape, ends_of, render_rays
 from tondo.nerf.bounds import first_field, range_of
 from tondo.nerf.occupancy import forget_, look_again, rule_of, rule_with
 from tondo.nerf.options import NerfOptions
-from tondo.nerf.ray_batches import Pixels, Rays, draw_rows, first_errors, learn_errors, rays_at
+from tondo.nerf.patches import SIDE, Patches, bends_of, draw_patches
+from tondo.nerf.ray_batches import (
+    Drawn,
+    Pixels,
+    Rays,
+    draw_rows,
+    first_errors,
+    learn_errors,
+    rays_at,
+)
 from tondo.runs.events import Step
 from tondo.runs.horizon import Clock, Horizon
 from tondo.runs.method import Background, Report
@@ -159,8 +168,8 @@ def _one_step(
     t: TrainState, inputs: TrainInputs, tape: Tape, fraction: float
 ) -> tuple[float, float]:
     config = inputs.config
-    drawn = draw_rows(inputs.pixels, t.drawn, t.rays, t.rng, t.errors, config.sampling.by_error)
-    t.drawn += drawn.in_turn
+    bend_weight = config.smoothness.weight_at(fraction)
+    drawn, patches, offsets = _drawn(t, inputs, with_patches=bend_weight > 0)
     rays = rays_at(inputs.pixels, drawn.rows)
     background = t.background.clone().requires_grad_(inputs.background.is_learned)
     behind = background.expand(len(rays.photo), 3)
@@ -172,7 +181,7 @@ def _one_step(
         {name: x.detach().requires_grad_(True) for name, x in arrays_of(t.field).items()},
     )
     exposures = t.exposures.clone().requires_grad_(inputs.exposure)
-    found = _rendered(learned, inputs, rays, t.rng, tape)
+    found = _rendered(learned, inputs, rays, offsets, tape)
     truth = rays.colors
     if inputs.pixels.alphas is not None:
         truth = truth * rays.alphas[:, None] + behind * (1 - rays.alphas)[:, None]
@@ -187,6 +196,8 @@ def _one_step(
         until, steps = config.distortion.until, config.distortion.steps
         risen = min(1.0, fraction / until, t.step / steps)
         loss = loss + config.distortion.weight * risen * found.distortions.mean()
+    if patches is not None:
+        loss = loss + bend_weight * bends_of(patches, rays, found, learned.space.radius)
     learning = arrays_of(learned)
     learning |= {"exposures": exposures} if inputs.exposure else {}
     learning |= {"background": background} if inputs.background.is_learned else {}
@@ -202,6 +213,30 @@ def _one_step(
     wanted = t.rays * config.rates.batch / max(1, taken)
     t.rays = int(min(MOST_RAYS, 2 * t.rays, max(FEWEST_RAYS, t.rays // 2, wanted)))
     return loss.item(), mean_square.item()
+
+
+def _drawn(
+    t: TrainState, inputs: TrainInputs, *, with_patches: bool
+) -> tuple[Drawn, Patches | None, Tensor]:
+    """The step's pixels, the last of them in patches, and the offsets [R] of their rays' samples.
+    All rays of a patch have one: from ray to ray it would move their depths."""
+    config = inputs.config
+    count = int(with_patches) * math.ceil(config.smoothness.share * t.rays / SIDE**2)
+    single = max(1, t.rays - count * SIDE**2)
+    # The first pixels of the patches come in turn with the others.
+    first, share = single + count, config.sampling.by_error
+    drawn = draw_rows(inputs.pixels, t.drawn, first, t.rng, t.errors, share)
+    t.drawn += drawn.in_turn
+    offsets = torch.rand(first, generator=t.rng)
+    if not count:
+        return drawn, None, offsets
+    patches = draw_patches(inputs.pixels, drawn.rows[single:], config.smoothness.spacing, t.rng)
+    rows = torch.cat([drawn.rows[:single], patches.rows.flatten()])
+    counts, offsets = (
+        torch.cat([x[:single], x[single:].repeat_interleave(SIDE**2)])
+        for x in (drawn.counts, offsets)
+    )
+    return Drawn(rows, counts, drawn.in_turn), patches, offsets
 
 
 def _as_in_photos(
@@ -223,11 +258,10 @@ def _set_band(t: TrainState, config: NerfOptions, fraction: float) -> None:
 
 
 def _rendered(
-    learned: AnyField, inputs: TrainInputs, rays: Rays, rng: Generator, tape: Tape
+    learned: AnyField, inputs: TrainInputs, rays: Rays, offsets: Tensor, tape: Tape
 ) -> RayPictures:
     space = learned.space
     ends = ends_of(space, rays.origins, rays.directions, *range_of(space))
-    offsets = torch.rand(len(ends), generator=rng)
     with half_products(learned):
         return render_rays(
             learned,

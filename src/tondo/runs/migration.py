@@ -209,7 +209,9 @@ def _reconstruct_config(config: dict[str, Any]) -> dict[str, Any]:
         used = nerf.get("encoding")
         rates = {old: f"{used}.rates.{new}" for old, new in _NERF_RATES.items()}
         hidden = {"hidden": "dct.hidden" if used == "dct" else "hash.hidden"}
-        config["nerf"] = _nested(nerf, _NERF | rates | hidden)
+        config["nerf"] = nerf = _nested(nerf, _NERF | rates | hidden)
+    if isinstance(nerf, dict):  # as they began: without a loss against bumps
+        config["nerf"] = {"smoothness": {"weight": 0.0}, **nerf}
     told = (config.get("steps"), config.get("minutes"))
     if told == (None, None) and "steps_done" in config:
         config["minutes"] = 3.0  # what was not given was not stored
