@@ -1,8 +1,10 @@
-// Bindings of depth fusion, of depth pictures of meshes, and of colours of surfaces from pictures.
+// Bindings of depth fusion, of depth pictures of meshes, and of colours of surfaces from pictures and
+// how well these agree.
 #include "bindings.h"
 
 #include "tondo/mesh/gather_view.h"
 #include "tondo/mesh/mesh_depth.h"
+#include "tondo/mesh/patch_scores.h"
 #include "tondo/mesh/texture_residuals.h"
 #include "tondo/mesh/tsdf.h"
 
@@ -92,12 +94,49 @@ double texture_residuals(Places at, F3 colors, Picture image, Picture up, FMap d
                                   up.data(), down.data());
 }
 
+using Bytes = Array<uint8_t, nb::shape<-1, 3>>;
+using Sizes = Array<int64_t, nb::shape<-1, 2>>;
+using Projections = Array<float, nb::shape<-1, 3, 4>>;
+using Choices = Array<int32_t, nb::shape<-1, -1>>;
+using PatchPointsTuple = std::tuple<F3, F3, F1, F1, Choices>;
+using PatchPhotosTuple = std::tuple<Bytes, Row, Sizes, Projections>;
+using PatchRuleTuple = std::tuple<int64_t, float, float>;
+
+void patch_scores(const PatchPointsTuple& points, const PatchPhotosTuple& photos,
+                  const PatchRuleTuple& rule, FMap scores) {
+  const auto& [place, normals, spacing, step, views] = points;
+  const auto& [pixels, start, size, projection] = photos;
+  const auto [side, noise, keep] = rule;
+  const size_t count = place.shape(0), known = start.shape(0);
+  need(normals.shape(0) == count && spacing.shape(0) == count && step.shape(0) == count &&
+           views.shape(0) == count && scores.shape(0) == count,
+       "points, normals, spacing, step, views, scores");
+  need(size.shape(0) == known && projection.shape(0) == known, "start, size, projection");
+  need(side >= 2 && side <= tondo::kMostPatchSide, "side");
+  need(static_cast<int64_t>(views.shape(1)) <= tondo::kMostPatchViews, "views");
+  for (size_t i = 0; i < known; ++i)
+    need(start(i) >= 0 && size(i, 0) > 0 && size(i, 1) > 0 &&
+             size(i, 0) <= static_cast<int64_t>(pixels.shape(0)) / size(i, 1) &&
+             start(i) <= static_cast<int64_t>(pixels.shape(0)) - size(i, 0) * size(i, 1),
+         "a photograph is not within the pixels");
+  for (size_t i = 0; i < views.size(); ++i)
+    need(views.data()[i] < static_cast<int64_t>(known), "a photograph that is not there");
+  const tondo::PatchPoints at{place.data(), normals.data(), spacing.data(),
+                              step.data(),  views.data(),   static_cast<int64_t>(count),
+                              static_cast<int64_t>(views.shape(1))};
+  const tondo::PatchPhotos from{pixels.data(), start.data(), size.data(), projection.data()};
+  nb::gil_scoped_release release;
+  tondo::patch_scores(at, from, {side, noise, keep}, static_cast<int64_t>(scores.shape(1)),
+                      scores.data());
+}
+
 }  // namespace
 
 void bind_mesh(nb::module_& m) {
   m.def("gather_view", &gather_view, "surface"_a, "view"_a, "rule"_a, "mean"_a.none(), "total"_a,
         "weights"_a);
   m.def("mesh_depth", &mesh_depth, "vertices"_a, "faces"_a, "near"_a, "depth"_a, "face"_a);
+  m.def("patch_scores", &patch_scores, "points"_a, "photos"_a, "rule"_a, "scores"_a);
   m.def("texture_residuals", &texture_residuals, "at"_a, "colors"_a, "image"_a, "up"_a, "down"_a);
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);

@@ -169,6 +169,23 @@ def mesh_depth(
     face: Annotated[I64, "*, *"],
 ) -> None: ...
 def num_threads() -> int: ...
+def patch_scores(
+    points: tuple[
+        Annotated[F32, "*, 3"],
+        Annotated[F32, "*, 3"],
+        Annotated[F32, "*"],
+        Annotated[F32, "*"],
+        Annotated[I32, "*, *"],
+    ],
+    photos: tuple[
+        Annotated[U8, "*, 3"],
+        Annotated[I64, "*"],
+        Annotated[I64, "*, 2"],
+        Annotated[F32, "*, 3, 4"],
+    ],
+    rule: tuple[int, float, float],
+    scores: Annotated[F32, "*, *"],
+) -> None: ...
 def plane_field(
     planes: Annotated[F32, "3, *, *, *"],
     lines: Annotated[F32, "3, *, *"],

@@ -10,8 +10,11 @@ import torch
 from ball_field import CENTER, COLOR, RADIUS, ball_scene
 from small_photos import cameras, known_scene
 from tondo.geometry.mesh import signed_volume
+from tondo.mesh.clean import is_closed
 from tondo.mesh.options import MeshOptions
+from tondo.runs.watch import Watch
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
+from tondo.texture.bake import Picture
 
 COARSE = MeshOptions(resolution=40)
 
@@ -47,3 +50,25 @@ def test_the_number_of_faces_is_kept_and_the_place_is_the_scenes() -> None:
 def test_a_mesh_needs_a_camera() -> None:
     with pytest.raises(ValueError, match="at least one camera"):
         to_mesh(ball_scene(), [])
+
+
+def test_what_masks_leave_out_goes_and_the_hole_is_closed() -> None:
+    scene = ball_scene()
+    around = cameras_around(scene.center, scene.radius, count=12, size=60)
+    plan = plan_mesh(scene, around, COARSE)
+    pictures = []
+    for camera in around:
+        covered = (camera.viewmat[:3, :3] @ torch.tensor(CENTER) + camera.viewmat[:3, 3])[2] > 0
+        mask = torch.zeros(60, 60)
+        mask[:34] = float(covered)
+        pictures.append(Picture(camera, torch.zeros(60, 60, 3, dtype=torch.uint8), mask))
+    whole = to_mesh(scene, around, replace(COARSE, refine="off"), plan=plan, pictures=pictures)
+    said: list[str] = []
+    cut = to_mesh(
+        scene, around, COARSE, plan=plan, pictures=pictures, watch=Watch(note=said.append)
+    )
+    assert any("outside of the masks" in note for note in said)
+    assert signed_volume(cut.vertices, cut.faces) < 0.98 * signed_volume(
+        whole.vertices, whole.faces
+    )
+    assert is_closed(cut)

@@ -48,7 +48,7 @@ from tondo.scenes.open import (
     read_model,
 )
 from tondo.scenes.render import render
-from tondo.scenes.texture import texture_of_scene
+from tondo.scenes.texture import pictures_to_refine_by, texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, to_mesh
 from tondo.texture.options import TextureOptions
 
@@ -259,8 +259,21 @@ def _own_surface(
     scene = opened.scene
     cameras = photo_cameras(opened) or cameras_around(scene.center, scene.radius)
     how = MeshOptions(resolution=options.resolution)
-    mesh = to_mesh(scene, cameras, how, held_out=held_out_cameras(opened), watch=watch)
+    mesh = _mesh(opened, cameras, how, watch)
     return _points_on(mesh, options.points, run), mesh
+
+
+def _mesh(
+    opened: OpenedScene,
+    cameras: Sequence[Camera],
+    how: MeshOptions,
+    watch: Watch,
+    source: str | Path | None = None,
+) -> Mesh:
+    """The mesh that `export` makes."""
+    pictures = pictures_to_refine_by(opened, how, watch, source=source)
+    held_out = held_out_cameras(opened)
+    return to_mesh(opened.scene, cameras, how, held_out=held_out, pictures=pictures, watch=watch)
 
 
 def _points_on(mesh: Mesh, count: int, path: Path) -> Tensor:
@@ -280,7 +293,7 @@ def _model(
         placed = in_scene(mesh_of(found), scene.world_from_scene)
         return replace(found, mesh=placed) if isinstance(found, TexturedMesh) else placed
     shape = MeshOptions(resolution=how.resolution)
-    mesh = to_mesh(scene, cameras, shape, held_out=held_out_cameras(opened), watch=watch)
+    mesh = _mesh(opened, cameras, shape, watch, options.source)
     if not len(mesh.faces):
         raise InputError("no surface was found: what the scene shows is too transparent")
     mesh = simplify(mesh, options.faces or FACES)

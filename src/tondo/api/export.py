@@ -36,7 +36,7 @@ from tondo.scenes.open import (
     read_cameras,
     settled_up,
 )
-from tondo.scenes.texture import texture_of_scene
+from tondo.scenes.texture import pictures_to_refine_by, texture_of_scene
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
 from tondo.texture.lod import levels
 from tondo.texture.make import TextureFacts
@@ -142,13 +142,14 @@ def _export_mesh(
     if options.onto is not None:
 
         def surface() -> Mesh:
-            return _surface(run, opened, cameras, replace(how, faces=None), watch)
+            return _surface(run, opened, cameras, replace(how, faces=None), options, watch)
 
         done = retextured(opened, output, options, cameras, up, surface, watch)
         _report(output, options, *done, up)
         return Exported(output, done[0], np.zeros(3), done[1])
     textured = _has_texture(output, options)
-    mesh = _surface(run, opened, cameras, replace(how, faces=None) if textured else how, watch)
+    shape = replace(how, faces=None) if textured else how
+    mesh = _surface(run, opened, cameras, shape, options, watch)
     if not textured:
         return Exported(output, mesh, write_mesh(output, mesh, up, options.frame))
     return _export_textured(output, opened, mesh, up, options, watch)
@@ -182,13 +183,21 @@ def _report(
 
 
 def _surface(
-    run: Path, opened: OpenedScene, cameras: list[Camera], how: MeshOptions, watch: Watch
+    run: Path,
+    opened: OpenedScene,
+    cameras: list[Camera],
+    how: MeshOptions,
+    options: ExportOptions,
+    watch: Watch,
 ) -> Mesh:
     """The mesh of a scene. Raises InputError where there is none, OptionError."""
     plan = plan_mesh(opened.scene, cameras, how)
     check_memory(volume_bytes(plan.box, how.resolution), f"resolution={how.resolution}")
     held_out = held_out_cameras(opened)
-    mesh = to_mesh(opened.scene, cameras, how, plan=plan, held_out=held_out, watch=watch)
+    pictures = pictures_to_refine_by(opened, how, watch, source=options.source)
+    mesh = to_mesh(
+        opened.scene, cameras, how, plan=plan, held_out=held_out, pictures=pictures, watch=watch
+    )
     if not len(mesh.faces):
         raise InputError(
             f"no surface was found in {run}: what it shows is too transparent, or outside of "

@@ -22,6 +22,9 @@ class MeshOptions:
         smoothing: width of the filter over the distance field, in voxels, 0 to 10; it evens out the
             noise of the depth
         min_part: parts with less area than this share of the largest part are dropped
+        refine: what the photographs of the scene do where they are found; masks: what is outside
+            of their masks is left out; photographs: the surface also moves to where they agree,
+            which is for many photographs and a coarse surface; off: nothing
         fill_holes: close small holes of an open surface
         faces: simplify to at most so many faces; None: as many as there are
     """
@@ -31,6 +34,7 @@ class MeshOptions:
     reach: float = 1.0
     smoothing: float = 0.5
     min_part: float = 0.02
+    refine: Literal["masks", "photographs", "off"] = "masks"
     fill_holes: bool = False
     faces: int | None = None
 

@@ -19,6 +19,7 @@ from tondo.data.textured import TexturedMesh
 from tondo.errors import InputError
 from tondo.io.posed.photos import load_cameras
 from tondo.kernels.mesh_depth import mesh_depth
+from tondo.mesh.options import MeshOptions
 from tondo.runs.run_directory import RunDirectory
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.distil import straight
@@ -66,6 +67,32 @@ def photographs(
         unexposed = _unexposed(opened.scene.exposures, index, len(photos.train))
         found.append(_picture(photo, viewmat, unexposed))
     return by_sharpness(found)
+
+
+def pictures_to_refine_by(
+    opened: OpenedScene,
+    how: MeshOptions,
+    watch: Watch = SILENT,
+    *,
+    source: str | Path | None = None,
+) -> list[Picture]:
+    """The photographs of a scene's run, where its mesh is to be refined by them and they are found.
+
+    Args:
+        source: where they are now, if they moved.
+
+    Raises:
+        InputError: `source` has no such photographs.
+    """
+    if how.refine == "off" or opened.run is None:
+        return []
+    try:
+        return photographs(opened, opened.run, source=source)
+    except InputError as error:
+        if source is not None:
+            raise
+        watch.note(f"the mesh is not refined by photographs: {error}")
+        return []
 
 
 def by_sharpness(pictures: Sequence[Picture]) -> list[Picture]:

@@ -27,9 +27,12 @@ from tondo.mesh.iso import OFF, best_level, density_grid, mean_view_error
 from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
+from tondo.refine.outside import within_masks
+from tondo.refine.refine import refined
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.render import render
 from tondo.splats.render import surface_depth
+from tondo.texture.bake import Picture
 
 DEFAULTS = MeshOptions()
 # More views than this add time but no detail. Of an object that is a field fewer are enough: each
@@ -78,6 +81,7 @@ def to_mesh(
     *,
     plan: MeshPlan | None = None,
     held_out: Sequence[Camera] = (),
+    pictures: Sequence[Picture] = (),
     watch: Watch = SILENT,
 ) -> Mesh:
     """The surface of a scene, with colours and normals, in the scene's frame and with its place.
@@ -87,6 +91,8 @@ def to_mesh(
         plan: from `plan_mesh`; made here if None.
         held_out: cameras that training did not see, by which the density of a field's surface is
             chosen; if there are none, some of `cameras`.
+        pictures: photographs to refine the surface by (`scenes.texture.pictures_to_refine_by`), if
+            `options.refine` does not say otherwise.
 
     Returns:
         The mesh; without any vertex where the cameras see no surface.
@@ -105,18 +111,31 @@ def to_mesh(
     """
     plan = plan or plan_mesh(scene, cameras, options)
     if isinstance(scene, FieldScene) and plan.closed:
-        mesh, pictures = _closed_surface_of_field(scene, cameras, options, plan, held_out, watch)
+        mesh, views = _closed_surface_of_field(scene, cameras, options, plan, held_out, watch)
     else:
-        mesh, pictures = _surface_of_depth(scene, cameras, options, plan, watch)
+        mesh, views = _surface_of_depth(scene, cameras, options, plan, watch)
     mesh = drop_small_parts(mesh, options.min_part)
+    if pictures and options.refine != "off":
+        mesh = _by_photographs(mesh, pictures, options, plan.closed, watch)
     if options.fill_holes:
         mesh = fill_holes(mesh, max_edges=max(100, options.resolution))
     if options.faces is not None:
         mesh = simplify(mesh, options.faces, watch.note)
     if not len(mesh.faces):
         return mesh
-    mesh, seen = color_from_views(mesh, pictures)
+    mesh, seen = color_from_views(mesh, views)
     return replace(drop_unseen_parts(mesh, seen), world_from_scene=scene.world_from_scene)
+
+
+def _by_photographs(
+    mesh: Mesh, pictures: Sequence[Picture], options: MeshOptions, closed: bool, watch: Watch
+) -> Mesh:
+    """What masks cut off may hang on by other parts, and leaves holes."""
+    cut = within_masks(mesh, pictures, watch)
+    if cut is not mesh:
+        cut = drop_small_parts(cut, options.min_part)
+        cut = fill_holes(cut, max_edges=len(cut.faces)) if closed else cut
+    return refined(cut, pictures, watch) if options.refine == "photographs" else cut
 
 
 def _surface_of_depth(

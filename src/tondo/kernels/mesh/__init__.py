@@ -1,0 +1,1 @@
+"""Surfaces against photographs."""

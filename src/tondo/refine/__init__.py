@@ -1,0 +1,1 @@
+"""Meshes against photographs: what their masks leave out, and where patches agree."""
