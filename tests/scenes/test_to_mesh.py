@@ -9,6 +9,8 @@ import torch
 
 from ball_field import CENTER, COLOR, RADIUS, ball_scene
 from small_photos import cameras, known_scene
+from tondo.data.splats import Splats
+from tondo.geometry.cameras import scaled
 from tondo.geometry.mesh import signed_volume
 from tondo.mesh.clean import is_closed
 from tondo.mesh.options import MeshOptions
@@ -72,3 +74,21 @@ def test_what_masks_leave_out_goes_and_the_hole_is_closed() -> None:
         whole.vertices, whole.faces
     )
     assert is_closed(cut)
+
+
+def test_fog_is_said_to_be_in_doubt_and_things_are_not() -> None:
+    g, n, solid = torch.Generator().manual_seed(1), 600, known_scene()
+    where = torch.nn.functional.normalize(torch.randn(n, 3, generator=g), dim=1)
+    where = where * torch.rand(n, 1, generator=g) ** (1 / 3)
+    sizes, thin = torch.full((n, 3), 0.1).log(), torch.full((n,), -2.0)
+    fog = Splats(where, torch.randn(n, 4, generator=g), sizes, thin, torch.zeros(n, 1, 3))
+    shots = [scaled(camera, 216, 168) for camera in cameras(12)]
+    found = []
+    for scene in (replace(solid, splats=fog), solid):
+        notes: list[str] = []
+        mesh = to_mesh(scene, shots, replace(COARSE, resolution=110), watch=Watch(notes.append))
+        assert len(mesh.faces)
+        found.append(notes)
+    assert len(found[0]) == 1
+    assert "this mesh is in doubt" in found[0][0]
+    assert found[1] == []

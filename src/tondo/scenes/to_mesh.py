@@ -18,9 +18,10 @@ from tondo.data.field import FieldScene
 from tondo.data.mesh import Mesh
 from tondo.data.splats import Scene
 from tondo.data.views import View
-from tondo.geometry.cameras import fitted
+from tondo.geometry.cameras import camera_position, fitted
 from tondo.geometry.look_at import look_at
 from tondo.mesh import fuse
+from tondo.mesh.agreement import agreement
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh, surface
 from tondo.mesh.iso import OFF, best_level, density_grid, mean_view_error
@@ -43,6 +44,11 @@ _SCOUTS = 24  # chosen
 # Of a field, the density of the surface is chosen by so many pictures, smaller ones as those of a
 # first look, and fewer voxels.
 _LEVEL_VIEWS, _LEVEL_SIZE, _LEVEL_RESOLUTION = 8, 200, 128
+
+# Doubt is said where less than this share of the pixels of a few views has its depth within this
+# share of the box of the mesh, a voxel or two pixels' width. Measured: 0.96 and 0.98 of objects,
+# 0.93 of one from six photographs, 0.75 of one with stray surface beside it, 0.50 of fog and noise.
+_DOUBT_BELOW, _DOUBT_WITHIN, _DOUBT_VIEWS, _DOUBT_SIZE = 0.6, 0.01, 8, 400
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,33 @@ def to_mesh(
         mesh = simplify(mesh, options.faces, watch.note)
     if not len(mesh.faces):
         return mesh
+    if doubt := _doubt(scene, mesh, cameras, plan, options):
+        watch.note(doubt)
     mesh, seen = color_from_views(mesh, views)
     return replace(drop_unseen_parts(mesh, seen), world_from_scene=scene.world_from_scene)
+
+
+def _doubt(
+    scene: Scene | FieldScene,
+    mesh: Mesh,
+    cameras: Sequence[Camera],
+    plan: MeshPlan,
+    options: MeshOptions,
+) -> str:
+    """A sentence where the views do not agree on a surface, else ""."""
+    size = float((plan.box.high - plan.box.low).max())
+    looks = [fitted(camera, _DOUBT_SIZE) for camera in _spread(cameras, _DOUBT_VIEWS)]
+    middle = (plan.box.high + plan.box.low) / 2
+    pixel = max(float((camera_position(one) - middle).norm() / one.K[0, 0]) for one in looks)
+    within = max(_DOUBT_WITHIN, 1 / options.resolution, 2 * pixel / size)
+    share = agreement(mesh, (surface_view(scene, one) for one in looks), within * size)
+    if share >= _DOUBT_BELOW:
+        return ""
+    return (
+        f"this mesh is in doubt: in only {share:.0%} of what the views show of it their own depth "
+        f"is within {within:.0%} of its size; photographs of mirrors, glass or fog, or some "
+        "that contradict each other (things that moved, wrong cameras), have no one surface"
+    )
 
 
 def _by_photographs(
