@@ -9,7 +9,8 @@ known.
 
 The normals of `chair` are sRGB values of max(0, normal): read as they are, where all components are
 positive, they have a length of 1.17 in the median, and decoded, one of 0.99. Figures of earlier
-versions took them as they are; both are given.
+versions took them as they are; both are given. Components below 0 are cut off in them, and pixels
+where one was count only beside the main figure.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from tondo.demo.solid import Solid
 from tondo.demo.surface import LANTERN
 from tondo.demo.tracer import seen_normals
 from tondo.evaluation.metrics import chamfer, f_score
-from tondo.evaluation.normals import moved, normal_angles, pictured_normals
+from tondo.evaluation.normals import moved, normal_angles, pictured_normals, uncut
 from tondo.io.images import read_image
 from tondo.io.models.mesh_files import in_scene, read_world_mesh
 from tondo.kernels.threads import num_threads, set_num_threads, torch_threads
@@ -75,7 +76,7 @@ class Way:
 
 # Whatever makes surfaces better by default is turned off in `before`.
 WAYS = {
-    "before": Way(loss={"normals": 0.0}, mesh={"refine": "off"}),
+    "before": Way(loss={"normals": 0.0}, mesh={"refine": "off", "smoothing": 1.0}),
     "now": Way(),
     "field": Way("nerf"),
 }
@@ -152,13 +153,14 @@ def true_views(subject: Subject, data: Path) -> list[TrueView]:
 
 
 def pictured(data: Path, photo: Photo) -> dict[str, tuple[Tensor, Tensor]]:
-    """By both readings of the picture of normals that belongs to a photo."""
+    """By three readings of the picture of normals that belongs to a photo."""
     picture = read_image(data / "normals" / f"{Path(photo.name).stem}_normal.png").rgb
     found = {}
-    for reading, srgb in (("true", True), ("as stored", False)):
+    for reading, srgb in (("decoded", True), ("as stored", False)):
         normals, known = pictured_normals(picture, srgb=srgb)
         found[reading] = (normals, known & opaque(photo))
-    return found
+    decoded, known = found["decoded"]
+    return {"true": (decoded, known & uncut(picture)), **found}
 
 
 def opaque(photo: Photo) -> Tensor:

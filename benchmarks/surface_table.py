@@ -21,7 +21,7 @@ def surface_page(results: dict[str, Any], table: Table, where: str) -> str:
         "NeRF-synthetic, with pictures of its true normals; `demo` and `ribbed`: made by code, the "
         "first as in `make demo`, the second with ribs, flutes and bosses of 0.5 % of its size, "
         "thin walls, a hole and gloss. Now: as by default; before: without the comparison of "
-        "normals in training and without refining the mesh. "
+        "normals in training, without masks for the mesh, and smoothed by a voxel. "
         f"Held-out photos: {photos}. One run for each row, and the mesh that `tondo export` makes "
         f"of it with all its faces.\n\n{normals_text(subjects, table)}"
         f"{truth_text(subjects, table)}{cost_text(subjects, table)}{where}\n"
@@ -40,13 +40,17 @@ def normals_text(subjects: dict[str, Any], table: Table) -> str:
     for _, row, first in rows_of(subjects):
         cells = []
         for part in ("scene", "mesh"):
-            true, stored = row[part]["true"], row[part].get("as stored")
+            true = row[part]["true"]
             cells += [f"{true['mean']:.1f}", f"{true['median']:.1f}"]
-            cells.append("" if stored is None else f"{stored['mean']:.1f}")
+            cells += [
+                f"{row[part][reading]['mean']:.1f}" if reading in row[part] else ""
+                for reading in ("decoded", "as stored")
+            ]
         rows.append((*first, f"{row['psnr']:.2f}", *cells))
     head = (
         "photos", "surface", "training", "PSNR dB", "normals of the scene: mean", "median",
-        "as stored", "normals of the mesh: mean", "median", "as stored",
+        "with cut ones", "as stored", "normals of the mesh: mean", "median", "with cut ones",
+        "as stored",
     )  # fmt: skip
     floors = ", ".join(
         f"{found['floor']['mean']:.1f} on `{name}`" for name, found in subjects.items()
@@ -61,8 +65,10 @@ def normals_text(subjects: dict[str, Any], table: Table) -> str:
         f"The truth against itself, moved by one pixel: {floors}"
         f"{'; the true mesh: ' if meshes else ''}{meshes}. The pictures of `chair`'s normals are "
         "sRGB values of them: only decoded do all-positive normals have a length of 1 "
-        "(0.99 in the median, 1.17 as they are stored). As stored: against the values that the "
-        "pictures hold, as figures of earlier versions were taken.\n\n"
+        "(0.99 in the median, 1.17 as they are stored). They hold no component below 0; pixels "
+        "where one was cut off do not count, since what is left may be 14 degrees off. With cut "
+        "ones: those too whose length is within 3 % of 1. As stored: the same against the values "
+        "that the pictures hold, as figures of earlier versions were taken.\n\n"
         f"{table(head, rows)}\n\n"
     )
 

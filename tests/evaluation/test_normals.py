@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tondo.evaluation.normals import moved, normal_angles, pictured_normals
+from tondo.evaluation.normals import moved, normal_angles, pictured_normals, uncut
 from tondo.io.images import read_image
 from tondo.io.srgb import srgb_from_linear
 
@@ -39,6 +39,9 @@ def test_pictures_hold_the_normals_that_went_in(srgb: bool) -> None:
     angles = normal_angles([found], [truth], [positive])
     assert angles.pixels == int(positive.sum()) > 10
     assert angles.mean < 0.5
+    kept = known & uncut(as_picture(truth, srgb))
+    assert kept[positive].float().mean() > 0.9
+    assert (truth[kept] > 0).all()
     # what has lost much to a negative component is not taken for a normal
     assert not known[(truth < -0.4).any(-1)].any()
     # known ones that lost a little are off by no more than the length allows: acos(0.97)

@@ -48,6 +48,18 @@ def pictured_normals(picture: Tensor, *, srgb: bool) -> tuple[Tensor, Tensor]:
     return F.normalize(values, dim=-1), known
 
 
+def uncut(picture: Tensor) -> Tensor:
+    """[H, W] bool: all three components in a picture [H, W, 3] uint8 of max(0, normal) are above 0,
+    beyond rounding. Where one was cut off, a length within `UNIT` of 1 still lets what is left be
+    14 degrees off; where none was, it is the normal.
+
+    Raises:
+        ValueError: the picture has another shape.
+    """
+    check_shape("picture", picture, "H W 3")
+    return (picture > 2).all(dim=-1)
+
+
 def normal_angles(ours: list[Tensor], truth: list[Tensor], masks: list[Tensor]) -> NormalAngles:
     """Angles between two sets of maps of normals, over all pixels of all maps where the mask is
     True and ours has a normal.
