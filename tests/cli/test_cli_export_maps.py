@@ -65,7 +65,7 @@ def test_the_maps_of_an_export_and_of_a_mesh_of_the_users_own(
     save_scene(run.scene_path, ball_scene())
     names = [f"images/{k}.png" for k in range(20)]
     write_transforms(run.cameras_path, cameras_around(CENTER, 1.5, 20, 80), names)
-    words = ("--texture", "128", "--normal-map", "--ao", "--resolution", "32")
+    words = ("--texture", "128", "--normal-map", "--ao", "--resolution", "32", "--smoothing", "1")
     first, second = tmp_path / "first.glb", tmp_path / "second.glb"
     assert export(run.path, "-o", first, "--faces", "60", *words) == 0
     assert export(run.path, "-o", second, "--mesh", first, *words) == 0

@@ -91,7 +91,9 @@ def pictures_to_refine_by(
     except InputError as error:
         if source is not None:
             raise
-        watch.note(f"the mesh is not refined by photographs: {error}")
+        moved = how.refine == "photographs"
+        left_out = "moved to where photographs agree" if moved else "cut by the photographs' masks"
+        watch.note(f"the mesh is not {left_out}: {error}")
         return []
 
 
