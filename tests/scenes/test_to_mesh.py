@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from tondo.geometry.mesh import signed_volume
 from tondo.mesh.clean import is_closed
 from tondo.mesh.options import MeshOptions
 from tondo.runs.watch import Watch
+from tondo.scenes.render import render
 from tondo.scenes.to_mesh import cameras_around, plan_mesh, to_mesh
 from tondo.texture.bake import Picture
 
@@ -92,3 +93,39 @@ def test_fog_is_said_to_be_in_doubt_and_things_are_not() -> None:
     assert len(found[0]) == 1
     assert "this mesh is in doubt" in found[0][0]
     assert found[1] == []
+
+
+def test_silhouettes_carve_what_stands_beside_the_object() -> None:
+    """A wall of splats around the scene, which masks do not show: it does not become surface, and
+    the object is closed."""
+    scene = known_scene()
+    shots = cameras(12)
+    pictures = [
+        Picture(shot, torch.zeros(56, 72, 3, dtype=torch.uint8), mask.float())
+        for shot, mask in ((shot, render(scene, shot).alpha > 0.95) for shot in shots)
+    ]
+    alone = to_mesh(scene, shots, replace(COARSE, surface="closed"), pictures=pictures)
+    g = torch.Generator().manual_seed(4)
+    away = torch.nn.functional.normalize(torch.randn(2000, 3, generator=g), dim=1)
+    wall = Splats(
+        4.5 * away,
+        torch.randn(2000, 4, generator=g),
+        torch.full((2000, 3), 0.25).log(),
+        torch.full((2000,), 4.0),
+        torch.zeros(2000, 4, 3),
+    )
+    both = Splats(
+        *(
+            torch.cat([getattr(scene.splats, one.name), getattr(wall, one.name)])
+            for one in fields(Splats)
+        )
+    )
+    within = replace(scene, splats=both, radius=6.0)
+    plan = plan_mesh(within, shots, COARSE, pictures)
+    assert plan.closed
+    assert not plan_mesh(within, shots, COARSE).closed
+    mesh = to_mesh(within, shots, COARSE, pictures=pictures)
+    assert is_closed(mesh)
+    assert float(mesh.vertices.norm(dim=1).max()) < 2.0
+    ours, wanted = (float(signed_volume(m.vertices, m.faces)) for m in (mesh, alone))
+    assert ours == pytest.approx(wanted, rel=0.1)

@@ -191,10 +191,10 @@ def _surface(
     watch: Watch,
 ) -> Mesh:
     """The mesh of a scene. Raises InputError where there is none, OptionError."""
-    plan = plan_mesh(opened.scene, cameras, how)
+    pictures = pictures_to_refine_by(opened, how, watch, source=options.source)
+    plan = plan_mesh(opened.scene, cameras, how, pictures)
     check_memory(volume_bytes(plan.box, how.resolution), f"resolution={how.resolution}")
     held_out = held_out_cameras(opened)
-    pictures = pictures_to_refine_by(opened, how, watch, source=options.source)
     mesh = to_mesh(
         opened.scene, cameras, how, plan=plan, held_out=held_out, pictures=pictures, watch=watch
     )

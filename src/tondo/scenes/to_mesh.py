@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -30,11 +31,13 @@ from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import color_from_views
 from tondo.refine.outside import within_masks
 from tondo.refine.refine import refined
+from tondo.refine.silhouettes import are_silhouettes, cut
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.render import render
 from tondo.splats.render import surface_depth
 from tondo.texture.bake import Picture
 
+T = TypeVar("T")
 DEFAULTS = MeshOptions()
 # More views than this add time but no detail. Of an object that is a field fewer are enough: each
 # takes far longer, and all are kept.
@@ -60,9 +63,15 @@ class MeshPlan:
 
 
 def plan_mesh(
-    scene: Scene | FieldScene, cameras: Sequence[Camera], options: MeshOptions
+    scene: Scene | FieldScene,
+    cameras: Sequence[Camera],
+    options: MeshOptions,
+    pictures: Sequence[Picture] = (),
 ) -> MeshPlan:
     """Look through a few of the cameras: where is the surface, is it one object?
+
+    Args:
+        pictures: as of `to_mesh`.
 
     Raises:
         ValueError: no cameras.
@@ -74,6 +83,9 @@ def plan_mesh(
     if isinstance(scene, FieldScene):
         scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
     views = [render(scene, camera, quick=True) for camera in scouts]
+    if outlined := _outlined(scene, pictures, options):
+        chosen = _spread(outlined, _SCOUTS)
+        views = [cut(render(scene, one.camera, quick=True), one.coverage) for one in chosen]
     closed = options.surface == "closed" or (
         options.surface == "auto" and empty_border(views) > 0.75
     )
@@ -98,7 +110,8 @@ def to_mesh(
         held_out: cameras that training did not see, by which the density of a field's surface is
             chosen; if there are none, some of `cameras`.
         pictures: photographs to refine the surface by (`scenes.texture.pictures_to_refine_by`), if
-            `options.refine` does not say otherwise.
+            `options.refine` does not say otherwise. Where their masks are the silhouettes of one
+            object, splats are looked at within them alone.
 
     Returns:
         The mesh; without any vertex where the cameras see no surface.
@@ -115,11 +128,12 @@ def to_mesh(
         >>> mesh.vertices.shape[1], mesh.faces.shape[1], mesh.colors.dtype
         (3, 3, torch.uint8)
     """
-    plan = plan or plan_mesh(scene, cameras, options)
+    plan = plan or plan_mesh(scene, cameras, options, pictures)
     if isinstance(scene, FieldScene) and plan.closed:
         mesh, views = _closed_surface_of_field(scene, cameras, options, plan, held_out, watch)
     else:
-        mesh, views = _surface_of_depth(scene, cameras, options, plan, watch)
+        outlined = _outlined(scene, pictures, options)
+        mesh, views = _surface_of_depth(scene, cameras, options, plan, outlined, watch)
     mesh = drop_small_parts(mesh, options.min_part)
     if pictures and options.refine != "off":
         mesh = _by_photographs(mesh, pictures, options, plan.closed, watch)
@@ -158,15 +172,23 @@ def _doubt(
     )
 
 
+def _outlined(
+    scene: Scene | FieldScene, pictures: Sequence[Picture], options: MeshOptions
+) -> Sequence[Picture]:
+    """The pictures, where their masks are silhouettes of what splats show; else none."""
+    wanted = options.refine != "off" and isinstance(scene, Scene) and are_silhouettes(pictures)
+    return pictures if wanted else ()
+
+
 def _by_photographs(
     mesh: Mesh, pictures: Sequence[Picture], options: MeshOptions, closed: bool, watch: Watch
 ) -> Mesh:
     """What masks cut off may hang on by other parts, and leaves holes."""
-    cut = within_masks(mesh, pictures, watch)
-    if cut is not mesh:
-        cut = drop_small_parts(cut, options.min_part)
-        cut = fill_holes(cut, max_edges=len(cut.faces)) if closed else cut
-    return refined(cut, pictures, watch) if options.refine == "photographs" else cut
+    left = within_masks(mesh, pictures, watch)
+    if left is not mesh:
+        left = drop_small_parts(left, options.min_part)
+        left = fill_holes(left, max_edges=len(left.faces)) if closed else left
+    return refined(left, pictures, watch) if options.refine == "photographs" else left
 
 
 def _surface_of_depth(
@@ -174,12 +196,16 @@ def _surface_of_depth(
     cameras: Sequence[Camera],
     options: MeshOptions,
     plan: MeshPlan,
+    outlined: Sequence[Picture],
     watch: Watch,
 ) -> tuple[Mesh, Iterable[View]]:
     """What the depths of many views agree on, and the views to colour it by, each rendered twice:
     too many to be kept."""
     chosen = _spread(cameras, _MOST_VIEWS)
     views = (surface_view(scene, camera) for camera in watch.over(chosen, "fusing depth"))
+    if outlined:
+        within = watch.over(_spread(outlined, _MOST_VIEWS), "fusing depth")
+        views = (cut(surface_view(scene, one.camera), one.coverage) for one in within)
     mesh = fused(scene, views, options, plan)
     return mesh, (render(scene, camera, quick=True) for camera in watch.over(chosen, "colouring"))
 
@@ -265,10 +291,10 @@ def cameras_around(center: Tensor, radius: float, count: int = 48, size: int = 4
     return cameras
 
 
-def _spread(cameras: Sequence[Camera], most: int) -> list[Camera]:
-    """At most `most` of the cameras, evenly chosen, the first always among them."""
-    count = min(most, len(cameras))
-    return [cameras[i * len(cameras) // count] for i in range(count)]
+def _spread(these: Sequence[T], most: int) -> list[T]:
+    """At most `most` of them, evenly chosen, the first always among them."""
+    count = min(most, len(these))
+    return [these[i * len(these) // count] for i in range(count)]
 
 
 def empty_border(views: Sequence[View]) -> float:
