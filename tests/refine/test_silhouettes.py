@@ -29,6 +29,7 @@ def test_masks_of_one_object_leave_the_border_out() -> None:
     assert not are_silhouettes([picture(torch.ones(22, 36))])
     assert not are_silhouettes([picture(around), picture(torch.zeros(22, 36))])
     assert not are_silhouettes([])
+    assert not are_silhouettes([picture(around)] * 4)  # of a lens
 
 
 def test_views_show_nothing_outside_of_masks_of_another_size() -> None:

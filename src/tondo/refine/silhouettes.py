@@ -18,11 +18,13 @@ EMPTY_BORDER = 0.75
 
 
 def are_silhouettes(pictures: Sequence[Picture]) -> bool:
-    """Whether the pictures' masks show one object: every one shows some of it, and hardly any of
-    its border."""
+    """Whether the pictures' masks show one object: every one shows some of it and hardly any of the
+    border, and they are not all the same, as those of a lens are that draws a circle."""
     if not pictures:
         return False
     covers = [one.coverage > 0.5 for one in pictures]
+    if len(covers) > 1 and all(torch.equal(one, covers[0]) for one in covers[1:]):
+        return False
     rims = [torch.cat([one[0], one[-1], one[:, 0], one[:, -1]]) for one in covers]
     shown = all(bool(one.any()) for one in covers)
     return shown and float((~torch.cat(rims)).float().mean()) > EMPTY_BORDER

@@ -44,6 +44,7 @@ DEFAULTS = MeshOptions()
 _MOST_VIEWS, _MOST_OF_A_FIELD, _FIELD_SIZE = 150, 32, 640
 # Views that are looked at first, to find out what there is.
 _SCOUTS = 24  # chosen
+_OUTLINED_REACH = 2.0  # chosen; a head lost its top to 1
 # Of a field, the density of the surface is chosen by so many pictures, smaller ones as those of a
 # first look, and fewer voxels.
 _LEVEL_VIEWS, _LEVEL_SIZE, _LEVEL_RESOLUTION = 8, 200, 128
@@ -78,12 +79,16 @@ def plan_mesh(
     """
     if not cameras:
         raise ValueError("a mesh needs at least one camera to look through")
-    limit = fuse.cube(scene.center, options.reach * scene.radius)
+    outlined = _outlined(scene, pictures, options)
+    # A radius leaves out the tenth of the splats that are furthest away. Within silhouettes nothing
+    # but the object is, and that may reach further.
+    reach = options.reach * scene.radius * (_OUTLINED_REACH if outlined else 1.0)
+    limit = fuse.cube(scene.center, reach)
     scouts = _spread(cameras, _SCOUTS)
     if isinstance(scene, FieldScene):
         scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
     views = [render(scene, camera, quick=True) for camera in scouts]
-    if outlined := _outlined(scene, pictures, options):
+    if outlined:
         chosen = _spread(outlined, _SCOUTS)
         views = [cut(render(scene, one.camera, quick=True), one.coverage) for one in chosen]
     closed = options.surface == "closed" or (
