@@ -8,7 +8,7 @@ import torch
 from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.data.views import View
-from tondo.mesh.agreement import agreement
+from tondo.mesh.visible import agreement
 
 K = torch.tensor([[40.0, 0, 18.2], [0, 42.0, 11.1], [0, 0, 1]])
 CAMERA = Camera(torch.eye(4), K, 37, 22)

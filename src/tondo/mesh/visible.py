@@ -109,3 +109,22 @@ def _bilinear(picture: Tensor, pixels: Tensor) -> Tensor:
         align_corners=False,
     )
     return sampled[0, :, 0].T
+
+
+def agreement(mesh: Mesh, views: Iterable[View], within: float) -> float:
+    """Share 0..1 of the pixels that show both the mesh and a depth of their own in which the two
+    are at most `within` world units apart; 0 where no pixel shows both.
+
+    Of something solid nearly all agree; where photographs contradict each other, each view has
+    explained its own picture by something that the others do not see.
+    """
+    same = both = 0
+    for view in views:
+        camera = view.camera
+        depth, _ = mesh_depth(
+            mesh.vertices, mesh.faces, camera.viewmat, camera.K, camera.width, camera.height
+        )
+        known = (depth > 0) & (view.depth > 0)
+        both += int(known.sum())
+        same += int((torch.abs(depth - view.depth)[known] <= within).sum())
+    return same / both if both else 0.0

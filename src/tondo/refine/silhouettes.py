@@ -31,10 +31,16 @@ def are_silhouettes(pictures: Sequence[Picture]) -> bool:
 
 
 def cut(view: View, coverage: Tensor) -> View:
-    """The view with nothing where a mask [H', W'] 0..1 of the same camera leaves out. Pixels beside
-    the mask's edge have no depth: half of them see past the object."""
+    """The view with nothing where a mask [H', W'] 0..1 of the same camera leaves out.
+
+    Pixels beside the mask's edge have no depth where the view goes on beyond it: half of them look
+    past the object at something else.
+    """
     size = (view.camera.height, view.camera.width)
     covered = F.interpolate(coverage[None, None], size, mode="area")[0, 0]
-    inside = -F.max_pool2d(-covered[None], 3, stride=1, padding=1)[0] > 0.5
-    alpha = view.alpha * covered
+    inside = covered > 0.5
+    beyond = torch.where(inside, torch.zeros(()), view.alpha)
+    mixed = F.max_pool2d(beyond[None], 3, stride=1, padding=1)[0] > 0.5
+    inside = inside & ~mixed
+    alpha = view.alpha * (covered > 0.5)
     return replace(view, alpha=alpha, depth=torch.where(inside, view.depth, torch.zeros(())))

@@ -22,13 +22,12 @@ from tondo.data.views import View
 from tondo.geometry.cameras import camera_position, fitted
 from tondo.geometry.look_at import look_at
 from tondo.mesh import fuse
-from tondo.mesh.agreement import agreement
 from tondo.mesh.clean import drop_small_parts, drop_unseen_parts, fill_holes
 from tondo.mesh.extract import extract_mesh, surface
 from tondo.mesh.iso import OFF, best_level, density_grid, mean_view_error
 from tondo.mesh.options import MeshOptions
 from tondo.mesh.simplify import simplify
-from tondo.mesh.visible import color_from_views
+from tondo.mesh.visible import agreement, color_from_views
 from tondo.refine.outside import within_masks
 from tondo.refine.refine import refined
 from tondo.refine.silhouettes import are_silhouettes, cut
