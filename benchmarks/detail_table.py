@@ -18,13 +18,7 @@ def detail_page(results: dict[str, Any], table: Callable[..., str], measured: st
         (
             PHOTOS[size],
             "60,000" if run["fixed"] else "as the pixels",
-            f"{run['train_seconds']:.0f} s",
-            f"{run['test']['psnr']:.2f}",
-            f"{run['test']['ssim']:.4f}",
-            f"{run['test']['perceptual']:.4f}",
-            f"{run['steps']:,}",
-            f"{run['splats']:,}",
-            f"{run['peak_memory_mb']:.0f}",
+            *run_cells(run),
         )
         for size, data in sorted(results["sizes"].items(), key=lambda item: int(item[0]))
         for run in data["runs"]
@@ -39,4 +33,17 @@ def detail_page(results: dict[str, Any], table: Callable[..., str], measured: st
         f"compare. {results['threads']} threads; one run for each length. Without `--minutes` the "
         "lengths are 3, 6.8 and 30 minutes. Perceptual distances are of pictures reduced to 512 "
         f"pixels.\n\n{table(head, rows)}\n\n{measured}\n"
+    )
+
+
+def run_cells(run: dict[str, Any]) -> tuple[str, ...]:
+    """Length, quality and cost of a training, as every table of trainings shows them."""
+    return (
+        f"{run['train_seconds']:.0f} s",
+        f"{run['test']['psnr']:.2f}",
+        f"{run['test']['ssim']:.4f}",
+        f"{run['test']['perceptual']:.4f}",
+        f"{run['steps']:,}",
+        f"{run['splats']:,}",
+        f"{run['peak_memory_mb']:.0f}",
     )

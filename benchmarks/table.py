@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common import ROOT, load
-from detail_table import detail_page
+from detail_table import detail_page, run_cells
 from surface_table import surface_page
 from texture_table import texture_page
 from tondo.io.atomic import write_text
@@ -62,13 +62,7 @@ def quality_table(results: dict[str, Any]) -> str:
     rows = [
         (
             SETS.get(name, name),
-            f"{run['train_seconds']:.0f} s",
-            f"{run['test']['psnr']:.2f}",
-            f"{run['test']['ssim']:.4f}",
-            f"{run['test']['perceptual']:.4f}",
-            f"{run['steps']:,}",
-            f"{run['splats']:,}",
-            f"{run['peak_memory_mb']:.0f}",
+            *run_cells(run),
         )
         for name, data in results["sets"].items()
         for run in data["runs"]

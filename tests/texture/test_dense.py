@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import trimesh
-from bumpy import ball
 
+from bumpy import ball
 from tondo.data.mesh import Mesh
 from tondo.geometry.mesh import vertex_normals
 from tondo.mesh.simplify import simplify

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from bumpy import ball
 from torch import Tensor
 
+from bumpy import ball
 from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.geometry.mesh import vertex_normals

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from bumpy import ball, bowl
 from torch import Tensor
 
+from bumpy import ball, bowl
 from tondo.data.mesh import Mesh
 from tondo.texture.occlusion import ambient_occlusion, directions, open_sky
 from tondo.texture.texels import texels_of

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bumpy import ball
 
 from blender import in_blender
+from bumpy import ball
 from tondo.data.mesh import Mesh
 from tondo.texture.tangents import corner_tangents
 from tondo.texture.unwrap import unwrap

@@ -41,6 +41,5 @@ def cut(view: View, coverage: Tensor) -> View:
     inside = covered > 0.5
     beyond = torch.where(inside, torch.zeros(()), view.alpha)
     mixed = F.max_pool2d(beyond[None], 3, stride=1, padding=1)[0] > 0.5
-    inside = inside & ~mixed
-    alpha = view.alpha * (covered > 0.5)
-    return replace(view, alpha=alpha, depth=torch.where(inside, view.depth, torch.zeros(())))
+    depth = torch.where(inside & ~mixed, view.depth, torch.zeros(()))
+    return replace(view, alpha=view.alpha * inside, depth=depth)

@@ -83,7 +83,7 @@ def shown(mesh: Mesh, normals: Tensor, pictures: Sequence[Picture]) -> Shown:
 
 
 def _distance(mesh: Mesh, camera: Camera) -> float:
-    """From the camera to the nearest of the mesh's vertices' middle."""
+    """From the camera to the mean of the mesh's vertices, world units."""
     return float((mesh.vertices.mean(dim=0) - camera_position(camera)).norm().clamp_min(1e-6))
 
 

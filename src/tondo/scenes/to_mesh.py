@@ -83,13 +83,14 @@ def plan_mesh(
     # but the object is, and that may reach further.
     reach = options.reach * scene.radius * (_OUTLINED_REACH if outlined else 1.0)
     limit = fuse.cube(scene.center, reach)
-    scouts = _spread(cameras, _SCOUTS)
-    if isinstance(scene, FieldScene):
-        scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
-    views = [render(scene, camera, quick=True) for camera in scouts]
     if outlined:
         chosen = _spread(outlined, _SCOUTS)
         views = [cut(render(scene, one.camera, quick=True), one.coverage) for one in chosen]
+    else:
+        scouts = _spread(cameras, _SCOUTS)
+        if isinstance(scene, FieldScene):
+            scouts = [fitted(camera, _LEVEL_SIZE) for camera in scouts]
+        views = [render(scene, camera, quick=True) for camera in scouts]
     closed = options.surface == "closed" or (
         options.surface == "auto" and empty_border(views) > 0.75
     )
@@ -206,10 +207,11 @@ def _surface_of_depth(
     """What the depths of many views agree on, and the views to colour it by, each rendered twice:
     too many to be kept."""
     chosen = _spread(cameras, _MOST_VIEWS)
-    views = (surface_view(scene, camera) for camera in watch.over(chosen, "fusing depth"))
     if outlined:
         within = watch.over(_spread(outlined, _MOST_VIEWS), "fusing depth")
         views = (cut(surface_view(scene, one.camera), one.coverage) for one in within)
+    else:
+        views = (surface_view(scene, camera) for camera in watch.over(chosen, "fusing depth"))
     mesh = fused(scene, views, options, plan)
     return mesh, (render(scene, camera, quick=True) for camera in watch.over(chosen, "colouring"))
 
