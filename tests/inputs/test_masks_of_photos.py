@@ -19,9 +19,11 @@ from small_photos import cameras, photos, write_photos
 from tondo.cli.main import main
 from tondo.data.photos import PhotoSet
 from tondo.errors import InputError, OptionError
-from tondo.io.masks import MaskFile, read_mask
+from tondo.io.masks import NOTHING_KEPT, MaskFile, read_mask
 from tondo.io.posed.cameras_json import write_cameras
 from tondo.io.posed.photos import load_photos
+from tondo.scenes.open import open_scene
+from tondo.scenes.photographs import photos_of_run
 from tondo.sfm.photos.gather import gather_photos
 from tondo.splats.targets import make_target
 
@@ -259,6 +261,89 @@ def test_masks_of_a_named_folder(tmp_path: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(OptionError, match="none of its pictures is named after a photo"):
         load_photos(folder, max_size=None, masks=str(folder / "empty"))
+
+
+def silhouettes(folder: Path, count: int = 4) -> Path:
+    """A masked set whose masks show one object that moves, with nothing at the border."""
+    folder = masked_set(folder, "masks/003.png", count=count)
+    for i in range(count):
+        grey(np.roll(half(), i, axis=1)).save(folder / "masks" / f"{i:03d}.png")
+    return folder
+
+
+def test_masks_of_one_object_are_alpha_where_outside_is_empty(tmp_path: Path) -> None:
+    folder = silhouettes(tmp_path / "set")
+    unknown = load_photos(folder, max_size=None)
+    assert not unknown.has_alpha
+    assert kept_shares(unknown) == {round(float(half().mean()), 3)}
+    found = load_photos(folder, max_size=None, outside_masks="auto")
+    assert kept_shares(found) == {1.0}
+    assert "they show one object" in found.masks
+    for i, photo in enumerate(sorted((*found.train, *found.test), key=lambda one: one.name)):
+        assert photo.alpha is not None
+        assert torch.equal(photo.alpha > 0, torch.from_numpy(np.roll(half(), i, axis=1)))
+    smaller = load_photos(folder, max_size=36, outside_masks="auto").train[0]
+    assert smaller.alpha is not None
+    assert ((smaller.alpha > 0) & (smaller.alpha < 255)).any()  # scaled with the picture
+
+    (folder / "masks" / "002.png").unlink()
+    assert not load_photos(folder, max_size=None, outside_masks="auto").has_alpha
+    forced = load_photos(folder, max_size=None, outside_masks="empty")
+    assert [p.alpha is None for p in forced.train + forced.test].count(True) == 1
+    assert "they show one object" not in forced.masks
+    assert "what they leave out counts as empty" in forced.masks
+
+
+def test_masks_of_what_walks_by_and_of_a_lens_stay_unknown(tmp_path: Path) -> None:
+    lens = masked_set(tmp_path / "lens", "masks/003.png")  # all the same
+    assert not load_photos(lens, max_size=None, outside_masks="auto").has_alpha
+    walker = silhouettes(tmp_path / "walker")
+    for i in range(4):
+        grey(~np.roll(half(), i, axis=1)).save(walker / "masks" / f"{i:03d}.png")
+    found = load_photos(walker, max_size=None, outside_masks="auto")
+    assert not found.has_alpha
+    assert kept_shares(found) != {1.0}
+
+
+def test_alpha_of_photos_is_cut_by_their_masks(tmp_path: Path) -> None:
+    folder = silhouettes(tmp_path / "set")
+    for i in range(4):
+        path = folder / "images" / f"{i:03d}.png"
+        alpha = np.full((HEIGHT, WIDTH), 128, np.uint8)
+        alpha[:, :20] = 0
+        Image.fromarray(np.dstack([np.asarray(Image.open(path)), alpha])).save(path)
+    photo = load_photos(folder, max_size=None, outside_masks="empty", holdout=0).train[0]
+    wanted = np.where(half(), 128, 0)
+    wanted[:, :20] = 0
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha.numpy(), wanted)
+
+
+def test_a_photo_that_is_wholly_outside_is_left_out(tmp_path: Path) -> None:
+    folder = silhouettes(tmp_path / "set")
+    grey(half() & False).save(folder / "masks" / "001.png")
+    found = load_photos(folder, max_size=None, outside_masks="empty", holdout=0)
+    assert [one.reason for one in found.skipped] == [NOTHING_KEPT]
+    assert len(found.train) == 3
+
+
+def test_a_run_keeps_what_is_outside_of_its_masks(tmp_path: Path) -> None:
+    folder, out = silhouettes(tmp_path / "set"), tmp_path / "run"
+    begin = ["reconstruct", str(folder), "-o", str(out), "--max-size", "36", "--threads", "1"]
+    assert main([*begin, "--steps", "4", "--exposure", "off"]) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config["outside_masks"] == "auto"
+    opened = open_scene(out)
+    assert opened.run is not None
+    assert photos_of_run(opened, opened.run)[0].has_alpha
+    assert main(["evaluate", str(out)]) == 0
+
+    del config["outside_masks"]  # as of a run of before
+    (out / "config.json").write_text(json.dumps(config))
+    assert not photos_of_run(opened, opened.run)[0].has_alpha
+    (out / "config.json").write_text(json.dumps({**config, "outside_masks": "perhaps"}))
+    with pytest.raises(InputError, match="outside_masks must be auto, empty or unknown"):
+        photos_of_run(opened, opened.run)
 
 
 def test_masks_in_sub_folders_and_for_some_photos(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import torch
 
 from tondo.data.cameras import Camera
 from tondo.data.views import View
-from tondo.refine.silhouettes import are_silhouettes, cut
+from tondo.refine.silhouettes import cut, show_one_object
 from tondo.texture.bake import Picture
 
 K = torch.tensor([[40.0, 0, 18.2], [0, 42.0, 11.1], [0, 0, 1]])
@@ -22,14 +22,14 @@ def test_masks_of_one_object_leave_the_border_out() -> None:
     around[5:15, 9:30] = 1.0
     standing = around.clone()
     standing[15:, 15:20] = 1.0  # on something that leaves the picture
-    assert are_silhouettes([picture(around), picture(standing)])
+    assert show_one_object([picture(around), picture(standing)])
     walker = torch.ones(22, 36)
     walker[6:22, 10:16] = 0.0
-    assert not are_silhouettes([picture(walker), picture(walker)])
-    assert not are_silhouettes([picture(torch.ones(22, 36))])
-    assert not are_silhouettes([picture(around), picture(torch.zeros(22, 36))])
-    assert not are_silhouettes([])
-    assert not are_silhouettes([picture(around)] * 4)  # of a lens
+    assert not show_one_object([picture(walker), picture(walker)])
+    assert not show_one_object([picture(torch.ones(22, 36))])
+    assert not show_one_object([picture(around), picture(torch.zeros(22, 36))])
+    assert not show_one_object([])
+    assert not show_one_object([picture(around)] * 4)  # of a lens
 
 
 def test_views_show_nothing_outside_of_masks_of_another_size() -> None:

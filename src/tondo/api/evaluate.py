@@ -31,7 +31,7 @@ from tondo.runs.run_directory import read_config, read_metrics, write_metrics
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.evaluate import evaluate_scene
 from tondo.scenes.open import OpenedScene, open_scene
-from tondo.scenes.photographs import masks_of, photos_of_run, whole_number
+from tondo.scenes.photographs import masks_of, outside_masks_of, photos_of_run, whole_number
 from tondo.scenes.same_photos import check_held_out
 from tondo.scenes.source import source_of
 
@@ -198,6 +198,7 @@ def _photos_of_cameras(
         load_points=False,
         min_photos=1,
         masks=options.masks or (NONE if masks_of(config) == NONE else AUTO),
+        outside_masks=outside_masks_of(config),
         world_from_scene=opened.scene.world_from_scene,
     )
     everything = sorted(found.train + found.test, key=lambda photo: photo.name)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final, Literal
 
 import numpy as np
+import torch
 from PIL import Image
 
 from tondo.errors import InputError, OptionError
+from tondo.geometry.silhouettes import are_silhouettes
 from tondo.io.images import PHOTO_SUFFIXES, opened_picture
-from tondo.io.masks import MaskFile
+from tondo.io.masks import MaskFile, mask_shape
 from tondo.io.named_files import common_form, is_file
 
 AUTO, NONE = "auto", "none"
+# What is where masks leave out: nothing, or something that is not known
+EMPTY: Final = "empty"
+UNKNOWN: Final = "unknown"
+Outside = Literal["auto", "empty", "unknown"]
+_LOOKED_AT = 32  # masks of a set, evenly spaced; chosen
 MASK_FOLDERS = ("masks", "mask")
 _PHOTO_FOLDERS = ("images", "image", "photos", "pictures", "rgb", "imgs", "img", "input", "frames")
 _DROPS = "dynamic_mask_"
@@ -103,6 +111,26 @@ def find_masks(
     if not found and unused:
         note = f"no picture in {unused}/ is named after a photo: no masks are used"
     return Masks(found, note + _missing(named, found, top))
+
+
+def with_outside(masks: Masks, photos: int, outside: Outside) -> Masks:
+    """The masks of so many photos, with what is where they leave out decided (`load_photos`).
+
+    Raises:
+        InputError: a mask cannot be read.
+    """
+    if not masks.of or outside == UNKNOWN:
+        return masks
+    shown = "what they leave out counts as empty (`outside_masks=unknown` if it is not)"
+    if outside == AUTO:
+        files = list(masks.of.values())
+        some = files[:: -(-len(files) // _LOOKED_AT)]
+        covers = [torch.from_numpy(mask_shape(one)) for one in some]
+        if len(files) < photos or not are_silhouettes(covers):
+            return masks
+        shown = f"they show one object, and {shown}"
+    found = {photo: replace(mask, is_alpha=True) for photo, mask in masks.of.items()}
+    return Masks(found, f"{masks.note}; {shown}")
 
 
 def _missing(named: Mapping[Path, Path], found: Mapping[Path, MaskFile], top: Path) -> str:

@@ -27,16 +27,24 @@ TOO_LITTLE_KEPT = (
     "measure on"
 )
 BY_MASK = (NOTHING_KEPT, TOO_LITTLE_KEPT)
+_SHAPE_SIDE = 256  # pixels of the longest side, about; chosen
 # Their values ring around edges, and an exact 0 may not survive.
 _LOSSY = ("JPEG", "MPO", "WEBP", "HEIF", "AVIF")
 
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A mask; `drops` if what is not 0 in it is left out, not kept."""
+    """A mask of a photo.
+
+    Attributes:
+        path: the file.
+        drops: what is not 0 in it is left out, not kept.
+        is_alpha: nothing is where it leaves out; else what is there is not known.
+    """
 
     path: Path
     drops: bool = False
+    is_alpha: bool = False
 
 
 def read_mask(mask: MaskFile, photo: Path, shape: tuple[int, int], *, upright: bool) -> NDArray:
@@ -85,6 +93,19 @@ def read_mask(mask: MaskFile, photo: Path, shape: tuple[int, int], *, upright: b
         f"{shape[1]}x{shape[0]}, of another shape: make the mask from that photo, or leave masks "
         "out with `masks=none`"
     )
+
+
+def mask_shape(mask: MaskFile) -> NDArray[np.bool_]:
+    """[H', W'] bool, True where a mask keeps, small and as it is stored.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    with opened_picture(mask.path) as picture:
+        marked = _marked(picture)
+    kept = ~marked if mask.drops else marked
+    step = max(1, max(kept.shape) // _SHAPE_SIDE)
+    return np.ascontiguousarray(kept[::step, ::step])
 
 
 def check_not_masked(usable: Sequence[object], skipped: Sequence[Skipped], source: Path) -> None:

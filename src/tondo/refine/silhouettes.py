@@ -10,24 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.views import View
+from tondo.geometry.silhouettes import are_silhouettes
 from tondo.texture.bake import Picture
 
-# Share of the pictures' outermost pixels that masks of one object leave out; masks of what walked
-# through a scene keep most of them. Chosen.
-EMPTY_BORDER = 0.75
 
-
-def are_silhouettes(pictures: Sequence[Picture]) -> bool:
-    """Whether the pictures' masks show one object: every one shows some of it and hardly any of the
-    border, and they are not all the same, as those of a lens are that draws a circle."""
-    if not pictures:
-        return False
-    covers = [one.coverage > 0.5 for one in pictures]
-    if len(covers) > 1 and all(torch.equal(one, covers[0]) for one in covers[1:]):
-        return False
-    rims = [torch.cat([one[0], one[-1], one[:, 0], one[:, -1]]) for one in covers]
-    shown = all(bool(one.any()) for one in covers)
-    return shown and float((~torch.cat(rims)).float().mean()) > EMPTY_BORDER
+def show_one_object(pictures: Sequence[Picture]) -> bool:
+    """Whether the pictures' masks are the silhouettes of one object (`are_silhouettes`)."""
+    return are_silhouettes([one.coverage > 0.5 for one in pictures])
 
 
 def cut(view: View, coverage: Tensor) -> View:

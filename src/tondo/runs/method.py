@@ -14,7 +14,7 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.photos import PhotoSet
 from tondo.errors import InputError, OptionError
-from tondo.io.mask_files import AUTO
+from tondo.io.mask_files import AUTO, UNKNOWN, Outside
 from tondo.runs.checkpoints import Checkpoint
 from tondo.runs.events import Evaluation, GanStep, Step
 from tondo.runs.horizon import Clock, Horizon
@@ -179,7 +179,7 @@ class Request:
         horizon: how long to train.
         background: what is behind the scene.
         exposure: fit a colour correction per photo.
-        masks: how their masks were chosen, as in `load_photos`.
+        masks, outside_masks: how their masks were chosen, as in `load_photos`.
     """
 
     photos: PhotoSet
@@ -190,6 +190,7 @@ class Request:
     background: Background
     exposure: bool
     masks: str = AUTO
+    outside_masks: Outside = UNKNOWN
 
 
 def check_photo_count(begun_with: int, now: int) -> None:

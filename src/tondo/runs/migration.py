@@ -200,6 +200,7 @@ def _reconstruct_config(config: dict[str, Any]) -> dict[str, Any]:
     config = dict(config)
     if "holdout" in config:
         config.setdefault("masks", "auto")  # 168e698 knew no masks
+        config.setdefault("outside_masks", "unknown")
     if isinstance(splats := config.get("splats"), dict) and "lr_means" in splats:
         config["splats"] = splats = _nested(splats, _SPLATS)
     if isinstance(splats, dict) and isinstance(loss := splats.get("loss", {}), dict):

@@ -36,6 +36,8 @@ class ReconstructOptions:
             random with transparency, the photos' mean colour without.
         masks: which pixels of photos count: auto, the masks found beside them by name or named in
             transforms.json; none; or the folder that they are in.
+        outside_masks: what is where masks leave out: nothing (empty), something that is not to be
+            learned (unknown), or, with auto, nothing where the masks show one object alone.
         exposure: per-photo exposure compensation; auto: for photos, not for renders.
         checkpoint_seconds: training time between checkpoints, in seconds.
         evaluate_at: measure the held-out photos after these times of training, in seconds.
@@ -51,6 +53,7 @@ class ReconstructOptions:
     holdout: int = 8
     background: str | tuple[float, float, float] | None = None
     masks: str = "auto"
+    outside_masks: Literal["auto", "empty", "unknown"] = "auto"
     exposure: Literal["auto", "on", "off"] = "auto"
     checkpoint_seconds: float = 30.0
     evaluate_at: tuple[float, ...] = ()

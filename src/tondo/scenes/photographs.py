@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tondo.data.photos import PhotoSet
 from tondo.errors import InputError
-from tondo.io.mask_files import AUTO, choice_after
+from tondo.io.mask_files import AUTO, UNKNOWN, Outside, choice_after
 from tondo.io.posed.photos import load_photos
 from tondo.runs.run_directory import RunDirectory, read_config
 from tondo.scenes.open import OpenedScene
@@ -48,6 +48,7 @@ def photos_of_run(
         holdout=HOLDOUT if holdout is None else holdout,
         load_points=False,
         masks=masks or choice_after(masks_of(config), prepared="posed" in config),
+        outside_masks=outside_masks_of(config),
         world_from_scene=opened.scene.world_from_scene,
     )
     return found, place
@@ -56,6 +57,20 @@ def photos_of_run(
 def masks_of(config: dict[str, Any]) -> str:
     """How a run's masks were chosen."""
     return str(config.get("masks", AUTO))
+
+
+def outside_masks_of(config: dict[str, Any]) -> Outside:
+    """What was where a run's masks left out; runs of before there was a choice knew nothing of it.
+
+    Raises:
+        InputError: the config says something else.
+    """
+    value = config.get("outside_masks", UNKNOWN)
+    if value not in get_args(Outside):
+        raise InputError(
+            f"config.json of the run: outside_masks must be auto, empty or unknown, got {value!r}"
+        )
+    return value
 
 
 def whole_number(config: dict[str, Any], key: str) -> int | None:

@@ -55,7 +55,13 @@ def masks_of(source: Source, options: ReconstructOptions) -> str:
 
 def load_told(posed: Path, masks: str, options: ReconstructOptions, watch: Watch) -> PhotoSet:
     """The photos in `posed`, with what was found told."""
-    photos = load_photos(posed, max_size=options.max_size, holdout=options.holdout, masks=masks)
+    photos = load_photos(
+        posed,
+        max_size=options.max_size,
+        holdout=options.holdout,
+        masks=masks,
+        outside_masks=options.outside_masks,
+    )
     for sentence in (_found(photos), *photos.notes, photos.masks):
         if sentence:
             watch.note(sentence)

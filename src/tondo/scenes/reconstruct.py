@@ -160,6 +160,7 @@ def _request(photos: PhotoSet, posed: Path, masks: str, options: ReconstructOpti
         background_for(photos, options.background),
         options.exposure == "on" or (options.exposure == "auto" and not photos.is_render),
         masks,
+        options.outside_masks,
     )
 
 

@@ -30,7 +30,7 @@ from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import agreement, color_from_views
 from tondo.refine.outside import within_masks
 from tondo.refine.refine import refined
-from tondo.refine.silhouettes import are_silhouettes, cut
+from tondo.refine.silhouettes import cut, show_one_object
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.render import render
 from tondo.splats.render import surface_depth
@@ -181,7 +181,7 @@ def _outlined(
     scene: Scene | FieldScene, pictures: Sequence[Picture], options: MeshOptions
 ) -> Sequence[Picture]:
     """The pictures, where their masks are silhouettes of what splats show; else none."""
-    wanted = options.refine != "off" and isinstance(scene, Scene) and are_silhouettes(pictures)
+    wanted = options.refine != "off" and isinstance(scene, Scene) and show_one_object(pictures)
     return pictures if wanted else ()
 
 

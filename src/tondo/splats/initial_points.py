@@ -9,7 +9,7 @@ import torch
 
 from tondo.data.photos import PhotoSet, PointCloud
 from tondo.errors import InputError
-from tondo.io.mask_files import AUTO
+from tondo.io.mask_files import AUTO, UNKNOWN, Outside
 from tondo.io.posed.photos import load_photos
 from tondo.sfm.triangulate import fitting_convention, triangulate
 from tondo.splats.from_points import random_points
@@ -36,7 +36,12 @@ class Start:
 
 
 def starting_points(
-    posed: Path, photos: PhotoSet, max_size: int, seed: int, masks: str = AUTO
+    posed: Path,
+    photos: PhotoSet,
+    max_size: int,
+    seed: int,
+    masks: str = AUTO,
+    outside_masks: Outside = UNKNOWN,
 ) -> Start:
     """Points seen from training photos.
 
@@ -59,6 +64,7 @@ def starting_points(
                 holdout=0,
                 load_points=False,
                 masks=masks,
+                outside_masks=outside_masks,
                 world_from_scene=photos.world_from_scene,
             )
             train = tuple(p for p in (*large.train, *large.test) if p.name in names)

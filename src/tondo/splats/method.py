@@ -60,7 +60,12 @@ def begin(request: Request, config: SplatOptions) -> tuple[SplatFitting, Start]:
     """A fitting at step 0, and where its first points came from."""
     config = suited(config, request.photos.pixels)
     start = starting_points(
-        request.posed, request.photos, request.max_size, request.seed, request.masks
+        request.posed,
+        request.photos,
+        request.max_size,
+        request.seed,
+        request.masks,
+        request.outside_masks,
     )
     state = train.begin(
         _first_splats(start, config, request.seed), request.photos.train, request.seed

@@ -18,7 +18,8 @@ from tondo.data.similarity import Similarity
 from tondo.errors import InputError
 from tondo.geometry.cameras import fitted
 from tondo.io.images import PHOTO_SUFFIXES, ImageData, image_size, read_image
-from tondo.io.masks import MaskFile, read_mask, without_masked
+from tondo.io.mask_files import Outside
+from tondo.io.masks import NOTHING_KEPT, MaskFile, read_mask, without_masked
 from tondo.io.posed.undistort import (
     Lens,
     UndistortionMap,
@@ -63,6 +64,7 @@ class Reading:
     holdout: int
     load_points: bool
     masks: str
+    outside_masks: Outside
     world_from_scene: Similarity | None
 
 
@@ -219,15 +221,28 @@ def _load(frame: Frame, lens_map: UndistortionMap | None, max_size: int | None) 
         return Skipped(frame.name, str(error))
     _check_size(frame, image)
     camera = fitted(pinhole_camera(frame.lens, frame.viewmat), max_size)
-    picture, valid = undistort(image, lens_map, camera.width, camera.height)
     if frame.mask is not None:
         height, width = image.rgb.shape[:2]
         counts = read_mask(frame.mask, frame.path, (height, width), upright=upright)
+        if frame.mask.is_alpha and not counts.any():
+            return Skipped(frame.name, NOTHING_KEPT)
+        if frame.mask.is_alpha:
+            image = _with_alpha(image, counts)
+    picture, valid = undistort(image, lens_map, camera.width, camera.height)
+    if frame.mask is not None and not frame.mask.is_alpha:
         grey = torch.from_numpy(counts.astype(np.uint8) * 255)[..., None].expand(-1, -1, 3)
         seen, _ = undistort(ImageData(grey, None), lens_map, camera.width, camera.height)
         kept = seen.rgb[..., 0] >= 128
         valid = kept if valid is None else kept & valid
     return Photo(frame.name, camera, picture.rgb, picture.alpha, valid)
+
+
+def _with_alpha(image: ImageData, counts: NDArray[np.bool_]) -> ImageData:
+    """The picture with nothing where a mask [H, W] leaves out."""
+    alpha = torch.from_numpy(counts.astype(np.uint8) * 255)
+    if image.alpha is not None:
+        alpha = torch.minimum(alpha, image.alpha)
+    return replace(image, alpha=alpha)
 
 
 def _read_as_imaged(path: Path, lens: Lens) -> tuple[ImageData, bool]:

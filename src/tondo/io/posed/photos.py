@@ -8,7 +8,7 @@ from tondo.data.photos import PhotoSet
 from tondo.data.similarity import IDENTITY, Similarity
 from tondo.errors import InputError, check_holdout, check_number
 from tondo.io.images import PHOTO_KINDS, list_photos
-from tondo.io.mask_files import AUTO
+from tondo.io.mask_files import AUTO, UNKNOWN, Outside
 from tondo.io.masks import check_not_masked
 from tondo.io.posed.frames import NamedCamera, Reading
 from tondo.io.posed.photos_colmap import load_model, model_cameras, model_folder
@@ -35,6 +35,7 @@ def load_photos(
     load_points: bool = True,
     min_photos: int = 2,
     masks: str = AUTO,
+    outside_masks: Outside = UNKNOWN,
     world_from_scene: Similarity | None = None,
 ) -> PhotoSet:
     """Read photos with poses, undistorted.
@@ -52,6 +53,9 @@ def load_photos(
             training.
         masks: which pixels count: "auto" takes the masks that are named in the file or lie beside
             the photos (`find_masks`), "none" none, anything else is the folder that they are in.
+        outside_masks: what is where masks leave out: "unknown", such pixels are not `valid`;
+            "empty", nothing, and the masks are the photos' `alpha`; "auto", that where every photo
+            has one and they show one object (`are_silhouettes`), else unknown.
         world_from_scene: the place of a scene that is there already; None: what suits the cameras,
             the identity unless they are far away for their reach, or very close or far apart.
 
@@ -74,7 +78,7 @@ def load_photos(
     source = Path(source)
     check_holdout(holdout)
     check_number("max_size", max_size, 1)
-    how = Reading(max_size, holdout, load_points, masks, world_from_scene)
+    how = Reading(max_size, holdout, load_points, masks, outside_masks, world_from_scene)
     files = transforms_files(source) if has_poses(source) else []
     if source.is_file() and holdout == 0:
         files = files[:1]

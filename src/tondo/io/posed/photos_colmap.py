@@ -13,7 +13,7 @@ from tondo.data.similarity import Similarity
 from tondo.errors import InputError
 from tondo.geometry.up import cameras_up
 from tondo.io.images import list_photos
-from tondo.io.mask_files import find_masks
+from tondo.io.mask_files import find_masks, with_outside
 from tondo.io.models.ply import read_points
 from tondo.io.named_files import NamedFile, find_files, is_file, readable
 from tondo.io.posed.colmap import ColmapModel, count_images, is_model, read_model
@@ -56,6 +56,7 @@ def load_model(source: Path, folder: Path, how: Reading) -> PhotoSet:
     frames, ids, skipped, scaled = _model_frames(model, root, base)
     around = base if root.is_relative_to(base) else root
     masks = find_masks([frame.path for frame in frames], around, how.masks)
+    masks = with_outside(masks, len(frames), how.outside_masks)
     known = {mask.path.name for mask in masks.of.values()}
     skipped = [one for one in skipped if Path(one.name).name not in known]
     frames.sort(key=lambda frame: frame.name)

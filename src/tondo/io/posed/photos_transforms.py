@@ -14,7 +14,7 @@ from tondo.data.similarity import Similarity
 from tondo.errors import InputError
 from tondo.geometry.up import settled_up
 from tondo.io.images import image_size
-from tondo.io.mask_files import find_masks
+from tondo.io.mask_files import find_masks, with_outside
 from tondo.io.models.ply import read_points
 from tondo.io.named_files import is_file
 from tondo.io.posed.camera_path import camera_path, is_camera_path
@@ -82,6 +82,7 @@ def load_transforms(files: list[Path], how: Reading) -> PhotoSet:
     masks = find_masks(
         [frame.path for frame in frames], files[0].parent, how.masks, _named_masks(found)
     )
+    masks = with_outside(masks, len(frames), how.outside_masks)
     there_now = placed(frames, how.world_from_scene)
     photos, unreadable = load_masked(there_now.frames, masks.of, how.max_size, test)
     kind = f"{train_file.kind} {files[0].name}"
