@@ -5,6 +5,7 @@
 #include "tondo/mesh/gather_view.h"
 #include "tondo/mesh/mesh_depth.h"
 #include "tondo/mesh/patch_scores.h"
+#include "tondo/mesh/surface_residuals.h"
 #include "tondo/mesh/texture_residuals.h"
 #include "tondo/mesh/tsdf.h"
 
@@ -94,6 +95,48 @@ double texture_residuals(Places at, F3 colors, Picture image, Picture up, FMap d
                                   up.data(), down.data());
 }
 
+using Corners = Array<float, nb::shape<-1, 3, 2>>;
+using Colors = Array<float, nb::shape<-1, -1, 4>>;
+using TexturedSurfaceTuple = std::tuple<F3, F3, Faces, Corners, Picture>;
+using SeenSurfaceTuple = std::tuple<F4x4, F3x3, FaceMap, FMap>;
+using TargetTuple = std::tuple<Colors, FMap>;
+using ResidualRuleTuple = std::tuple<float, float, float>;
+
+double surface_residuals(const TexturedSurfaceTuple& surface, const SeenSurfaceTuple& seen,
+                         const TargetTuple& target, const ResidualRuleTuple& rule, F1 up,
+                         F1 down) {
+  const auto& [vertices, directions, faces, uvs, image] = surface;
+  const auto& [viewmat, K, face, depth] = seen;
+  const auto& [colors, weights] = target;
+  const auto [tolerance, edge, flat] = rule;
+  const size_t count = vertices.shape(0), height = weights.shape(0), width = weights.shape(1);
+  need(directions.shape(0) == count && up.shape(0) == count && down.shape(0) == count,
+       "vertices, directions, up, down");
+  need(uvs.shape(0) == faces.shape(0), "faces, uvs");
+  need(image.shape(0) > 0 && image.shape(1) > 0, "image");
+  need(height > 0 && width > 0 && colors.shape(0) == height && colors.shape(1) == width,
+       "colors, weights");
+  const size_t samples = face.shape(0) / height;
+  need(samples > 0 && face.shape(0) == samples * height && face.shape(1) == samples * width &&
+           depth.shape(0) == face.shape(0) && depth.shape(1) == face.shape(1),
+       "face, depth");
+  need(tolerance > 0, "tolerance");
+  for (size_t i = 0; i < faces.size(); ++i)
+    need(faces.data()[i] >= 0 && faces.data()[i] < static_cast<int64_t>(count),
+         "a face names a vertex that is not there");
+  for (size_t i = 0; i < face.size(); ++i)
+    need(face.data()[i] < static_cast<int64_t>(faces.shape(0)), "a face that is not there");
+  const tondo::TexturedSurface on{vertices.data(), directions.data(), faces.data(), uvs.data(),
+                                  image.data(), static_cast<int64_t>(image.shape(0)),
+                                  static_cast<int64_t>(image.shape(1))};
+  const tondo::SeenSurface from{viewmat.data(), K.data(), face.data(), depth.data(),
+                                static_cast<int64_t>(height), static_cast<int64_t>(width),
+                                static_cast<int64_t>(samples)};
+  nb::gil_scoped_release release;
+  return tondo::surface_residuals(on, from, {colors.data(), weights.data()},
+                                  {tolerance, edge, flat}, up.data(), down.data());
+}
+
 using Bytes = Array<uint8_t, nb::shape<-1, 3>>;
 using Sizes = Array<int64_t, nb::shape<-1, 2>>;
 using Projections = Array<float, nb::shape<-1, 3, 4>>;
@@ -137,6 +180,8 @@ void bind_mesh(nb::module_& m) {
         "weights"_a);
   m.def("mesh_depth", &mesh_depth, "vertices"_a, "faces"_a, "near"_a, "depth"_a, "face"_a);
   m.def("patch_scores", &patch_scores, "points"_a, "photos"_a, "rule"_a, "scores"_a);
+  m.def("surface_residuals", &surface_residuals, "surface"_a, "seen"_a, "target"_a, "rule"_a,
+        "up"_a, "down"_a);
   m.def("texture_residuals", &texture_residuals, "at"_a, "colors"_a, "image"_a, "up"_a, "down"_a);
   m.def("tsdf_integrate", &tsdf_integrate, "planes"_a, "grid"_a, "viewmat"_a, "K"_a, "pixels"_a,
         "truncation"_a);

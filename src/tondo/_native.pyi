@@ -382,6 +382,25 @@ def ssim_l1(
     v_image: Annotated[F32, "*, *, *"] | None,
     v_exposure: Annotated[F32, "*, *"] | None,
 ) -> float: ...
+def surface_residuals(
+    surface: tuple[
+        Annotated[F32, "*, 3"],
+        Annotated[F32, "*, 3"],
+        Annotated[I64, "*, 3"],
+        Annotated[F32, "*, 3, 2"],
+        Annotated[F32, "*, *, 3"],
+    ],
+    seen: tuple[
+        Annotated[F32, "4, 4"],
+        Annotated[F32, "3, 3"],
+        Annotated[I64, "*, *"],
+        Annotated[F32, "*, *"],
+    ],
+    target: tuple[Annotated[F32, "*, *, 4"], Annotated[F32, "*, *"]],
+    rule: tuple[float, float, float],
+    up: Annotated[F32, "*"],
+    down: Annotated[F32, "*"],
+) -> float: ...
 def texture_residuals(
     at: Annotated[F32, "*, *, 2"],
     colors: Annotated[F32, "*, 3"],

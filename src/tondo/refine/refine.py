@@ -15,10 +15,10 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from tondo.data.mesh import Mesh
+from tondo.geometry.fair import fair_field, neighbour_mean
 from tondo.geometry.mesh import vertex_normals
 from tondo.kernels.mesh.patch_scores import patch_scores
 from tondo.kernels.mesh.patch_scores_torch import PatchPhotos, PatchPoints, PatchRule
-from tondo.refine.fair import fair_field, neighbour_mean
 from tondo.refine.views import Shown, halved, packed, shown
 from tondo.runs.watch import SILENT, Watch
 from tondo.texture.bake import Picture

@@ -40,7 +40,8 @@ class TextureFacts:
         photographed: share of the texels on the mesh whose colour is of photographs.
         rendered: of renders of the scene. The rest has colours of vertices, or of the nearest
             point.
-        fitted: whether fitting it to the photographs brought it closer to others.
+        fitted: by how much fitting it, and the mesh, to the photographs brought it closer to others
+            that had no part in it: share of the loss; 0 where it did not, and nothing changed.
         origin: [S, S] uint8, which each texel is: `BETWEEN` charts, `PHOTOGRAPHED`, `RENDERED` or
             `NEAREST`.
     """
@@ -50,7 +51,7 @@ class TextureFacts:
     use: float
     photographed: float
     rendered: float
-    fitted: bool
+    fitted: float
     origin: Tensor
 
     def __repr__(self) -> str:
@@ -91,12 +92,13 @@ def with_texture(
     surface = surface_of(mesh, texels)
     colors, photographed, known = _colors(surface, texels, photographs, renders, watch)
     padding = padding_of(size)
-    is_fitted = False
+    gain = 0.0
     if photographs:
         image = picture_of(texels, colors, mesh, found.uvs, padding)
-        after = fitted(image, mesh, found.uvs, photographs, watch)
-        is_fitted = after is not image
-        colors = after.view(-1, 3)[texels.index]
+        moving = uvs is None and options.fit == "surface"
+        after = fitted(image, mesh, found.uvs, photographs, watch, moving=moving)
+        gain = 1 - after.after / after.before if after.before > 0 else 0.0
+        mesh, colors = after.mesh, after.image.view(-1, 3)[texels.index]
     image = picture_of(texels, levelled(texels, colors, mesh), mesh, found.uvs, padding)
     share = float(photographed.float().mean()) if photographs else 0.0
     facts = TextureFacts(
@@ -105,7 +107,7 @@ def with_texture(
         len(texels.index) / size**2,
         share,
         float(known.float().mean()) - share,
-        is_fitted,
+        gain,
         _origin(texels, photographed & bool(photographs), known),
     )
     color = (image * 255).round().clamp(0, 255).to(torch.uint8)

@@ -80,6 +80,8 @@ def _textured(done: Exported) -> list[str]:
         (rest, "seen by neither"),
     )
     text = [f"{share:.0%} {what}" for share, what in shares if share >= _LEAST_SHARE]
+    if facts.fitted > 0:
+        text.append(f"fitted: photos that had no part in it are {facts.fitted:.0%} closer")
     return [", ".join([f"texture {facts.size}x{facts.size}", charts, *text])]
 
 

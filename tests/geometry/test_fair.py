@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from bumpy import ball
-from tondo.refine.fair import fair_field, neighbour_mean
+from tondo.geometry.fair import fair_field, neighbour_mean
 
 
 def test_it_is_the_least_of_the_sum() -> None:
