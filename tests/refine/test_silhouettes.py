@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tondo.data.cameras import Camera
 from tondo.data.views import View
-from tondo.refine.silhouettes import cut, show_one_object
-from tondo.texture.bake import Picture
+from tondo.refine.silhouettes import cut
+from tondo.texture.bake import Picture, show_one_object
 
 K = torch.tensor([[40.0, 0, 18.2], [0, 42.0, 11.1], [0, 0, 1]])
 CAMERA = Camera(torch.eye(4), K, 36, 22)
@@ -14,7 +16,7 @@ CAMERA = Camera(torch.eye(4), K, 36, 22)
 def picture(mask: torch.Tensor) -> Picture:
     height, width = mask.shape
     camera = Camera(torch.eye(4), K, width, height)
-    return Picture(camera, torch.zeros(height, width, 3, dtype=torch.uint8), mask)
+    return Picture(camera, torch.zeros(height, width, 3, dtype=torch.uint8), mask, alone=True)
 
 
 def test_masks_of_one_object_leave_the_border_out() -> None:
@@ -29,6 +31,8 @@ def test_masks_of_one_object_leave_the_border_out() -> None:
     assert not show_one_object([picture(torch.ones(22, 36))])
     assert not show_one_object([picture(around), picture(torch.zeros(22, 36))])
     assert not show_one_object([])
+    unknown = [replace(picture(mask), alone=False) for mask in (around, standing)]
+    assert not show_one_object(unknown)  # something may hide the object
     assert not show_one_object([picture(around)] * 4)  # of a lens
 
 

@@ -64,7 +64,9 @@ def test_what_masks_leave_out_goes_and_the_hole_is_closed() -> None:
         covered = (camera.viewmat[:3, :3] @ torch.tensor(CENTER) + camera.viewmat[:3, 3])[2] > 0
         mask = torch.zeros(60, 60)
         mask[:34] = float(covered)
-        pictures.append(Picture(camera, torch.zeros(60, 60, 3, dtype=torch.uint8), mask))
+        pictures.append(
+            Picture(camera, torch.zeros(60, 60, 3, dtype=torch.uint8), mask, alone=True)
+        )
     whole = to_mesh(scene, around, replace(COARSE, refine="off"), plan=plan, pictures=pictures)
     said: list[str] = []
     cut = to_mesh(
@@ -101,7 +103,7 @@ def test_silhouettes_carve_what_stands_beside_the_object() -> None:
     scene = known_scene()
     shots = cameras(12)
     pictures = [
-        Picture(shot, torch.zeros(56, 72, 3, dtype=torch.uint8), mask.float())
+        Picture(shot, torch.zeros(56, 72, 3, dtype=torch.uint8), mask.float(), alone=True)
         for shot, mask in ((shot, render(scene, shot).alpha > 0.95) for shot in shots)
     ]
     alone = to_mesh(scene, shots, replace(COARSE, surface="closed"), pictures=pictures)

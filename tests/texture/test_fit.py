@@ -29,7 +29,7 @@ def pictures_of(mesh: Mesh, uvs: torch.Tensor, image: torch.Tensor) -> list[Pict
     found = []
     for camera in cameras(17):
         view = render_mesh(model, camera, torch.ones(3))
-        found.append(Picture(camera, (view.color * 255).round().byte(), view.alpha))
+        found.append(Picture(camera, (view.color * 255).round().byte(), view.alpha, alone=True))
     return found
 
 
@@ -99,7 +99,7 @@ def test_photographs_of_a_place_move_vertices_by_their_pattern_alone() -> None:
     mesh, uvs = ball()
     truth = patterned()
     pictures = [
-        replace(one, coverage=torch.ones_like(one.coverage))
+        replace(one, coverage=torch.ones_like(one.coverage), alone=False)
         for one in pictures_of(mesh, uvs, truth)
     ]
     smaller = replace(mesh, vertices=0.97 * mesh.vertices)

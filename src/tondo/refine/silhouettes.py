@@ -1,8 +1,7 @@
-"""Masks that are the silhouettes of one object, and views cut by them."""
+"""Views cut by masks that are the silhouettes of one object."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -10,13 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tondo.data.views import View
-from tondo.geometry.silhouettes import are_silhouettes
-from tondo.texture.bake import Picture
-
-
-def show_one_object(pictures: Sequence[Picture]) -> bool:
-    """Whether the pictures' masks are the silhouettes of one object (`are_silhouettes`)."""
-    return are_silhouettes([one.coverage > 0.5 for one in pictures])
 
 
 def cut(view: View, coverage: Tensor) -> View:

@@ -121,7 +121,8 @@ def _picture(photo: Photo, viewmat: Tensor | None, unexposed: Tensor | None) -> 
         coverage = photo.alpha.float() / 255
     if photo.valid is not None:
         coverage = coverage * photo.valid
-    return Picture(camera, photo.image, coverage, unexposed)
+    alone = photo.alpha is not None and photo.valid is None
+    return Picture(camera, photo.image, coverage, unexposed, alone=alone)
 
 
 def _unexposed(exposures: Exposures | None, index: int, count: int) -> Tensor | None:

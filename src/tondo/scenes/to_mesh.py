@@ -30,11 +30,11 @@ from tondo.mesh.simplify import simplify
 from tondo.mesh.visible import agreement, color_from_views
 from tondo.refine.outside import within_masks
 from tondo.refine.refine import refined
-from tondo.refine.silhouettes import cut, show_one_object
+from tondo.refine.silhouettes import cut
 from tondo.runs.watch import SILENT, Watch
 from tondo.scenes.render import render
 from tondo.splats.render import surface_depth
-from tondo.texture.bake import Picture
+from tondo.texture.bake import Picture, show_one_object
 
 T = TypeVar("T")
 DEFAULTS = MeshOptions()

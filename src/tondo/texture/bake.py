@@ -13,6 +13,7 @@ from torch import Tensor
 from tondo.data.cameras import Camera
 from tondo.data.mesh import Mesh
 from tondo.geometry.cameras import scaled
+from tondo.geometry.silhouettes import are_silhouettes
 from tondo.kernels.gather_view import gather_view
 from tondo.kernels.gather_view_torch import (
     FAINTLY,
@@ -50,6 +51,7 @@ class Picture:
         unexposed: [3, 4] float32, from its colours (r, g, b, 1) to those of the scene, sRGB 0..1;
             None: they are those.
         weight: how much it counts, > 0; less than 1 for one that is blurred.
+        alone: nothing is where coverage is 0, as of alpha; else it is not known what is there.
     """
 
     camera: Camera
@@ -57,6 +59,7 @@ class Picture:
     coverage: Tensor
     unexposed: Tensor | None = None
     weight: float = 1.0
+    alone: bool = False
 
     def colors(self, values: Tensor) -> Tensor:
         """[M, 3] float32 sRGB 0..1 in the scene, of values [M, 3] 0..255 of the image."""
@@ -64,6 +67,12 @@ class Picture:
         if self.unexposed is None:
             return values
         return (values @ self.unexposed[:, :3].T + self.unexposed[:, 3]).clamp(0, 1)
+
+
+def show_one_object(pictures: Sequence[Picture]) -> bool:
+    """Whether the pictures show one object and nothing beside it (`are_silhouettes`)."""
+    alone = all(one.alone for one in pictures)
+    return alone and are_silhouettes([one.coverage > 0.5 for one in pictures])
 
 
 @dataclass(frozen=True)

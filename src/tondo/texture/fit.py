@@ -14,7 +14,6 @@ from tondo.data.mesh import Mesh
 from tondo.geometry.cameras import scaled
 from tondo.geometry.fair import fair_field, neighbour_mean
 from tondo.geometry.mesh import vertex_normals
-from tondo.geometry.silhouettes import are_silhouettes
 from tondo.kernels.mesh.surface_residuals import surface_residuals
 from tondo.kernels.mesh.surface_residuals_torch import (
     ResidualRule,
@@ -26,7 +25,7 @@ from tondo.kernels.mesh_depth import mesh_depth
 from tondo.kernels.texture_residuals import texture_residuals
 from tondo.mesh.render import surface_samples
 from tondo.runs.watch import SILENT, Watch
-from tondo.texture.bake import OPAQUE, Picture
+from tondo.texture.bake import OPAQUE, Picture, show_one_object
 
 SWEEPS = 3  # over all photographs (docs/notes/texture.md)
 AT_ONCE = 12  # photographs from one step of the texture to the next (docs/notes/texture.md)
@@ -36,6 +35,8 @@ OVER = 2.0  # of the steps of the vertices, which are cautious; beyond 3 they ov
 STIFF, STAY = 10.0, 1e-3  # of `fair_field`, beside the median vertex (docs/notes/texture.md)
 RULE = ResidualRule(tolerance=0.2, edge=0.03, flat=0.2)  # docs/notes/texture.md
 CHECKED_EVERY = 8  # photographs; these do not take part and tell whether it helps; chosen
+CHECKED_MOST = 16  # of them, evenly spread; bounds time; chosen
+PIXELS = 128_000_000  # of photographs in a sweep, others in the next; bounds time; chosen
 _SAMPLES = 2  # along each side of a pixel
 _SOME = 0.5  # of a pixel that shows the object, and of its samples; chosen
 
@@ -85,26 +86,27 @@ def fitted(
     (ordered subsets of SIRT), and damped. Either is kept by itself. Where photographs show the
     object alone, its outline counts, too.
     """
-    checked = range(CHECKED_EVERY // 2, len(pictures), CHECKED_EVERY)
-    used = [index for index in range(len(pictures)) if index not in checked]
+    apart = range(CHECKED_EVERY // 2, len(pictures), CHECKED_EVERY)
+    used = [index for index in range(len(pictures)) if index not in apart]
+    checked = apart[:: -(-len(apart) // CHECKED_MOST) or 1]
     if not checked or not used:
         return Fitted(image, mesh, 0.0, 0.0)
-    outlined = are_silhouettes([one.coverage > 0.5 for one in pictures])
     directions = vertex_normals(mesh.vertices, mesh.faces) * _pixel(mesh, pictures)
-    problem = _Problem(uvs, directions, pictures, outlined)
+    problem = _Problem(uvs, directions, pictures, show_one_object(pictures))
     before = _loss(problem, image, mesh, checked)
     best = Fitted(image, mesh, before, before)
     field = torch.zeros(len(mesh.vertices))
     mean = neighbour_mean(mesh.faces, len(field))
     for sweep in range(SWEEPS):
         so_far, what = best.after, f"fitting to the photographs, sweep {sweep + 1}"
+        some = _some(used, pictures, sweep)
         if moving:
-            further = _moved(problem, best, mean, field, used, watch, what)
+            further = _moved(problem, best, mean, field, some, watch, what)
             now = replace(mesh, vertices=mesh.vertices + further[:, None] * directions)
             loss = _loss(problem, best.image, now, checked)
             if loss < best.after:
                 best, field = replace(best, mesh=now, after=loss), further
-        painted = _painted(problem, best, used, watch, what)
+        painted = _painted(problem, best, some, watch, what)
         for share in SHARES:
             image = torch.lerp(best.image, painted, share)
             loss = _loss(problem, image, best.mesh, checked)
@@ -117,6 +119,13 @@ def fitted(
         normals = vertex_normals(best.mesh.vertices, mesh.faces)
         best = replace(best, mesh=replace(best.mesh, normals=normals))
     return best
+
+
+def _some(used: Sequence[int], pictures: Sequence[Picture], sweep: int) -> list[int]:
+    """Those that take part in a sweep, evenly spread: all, where they have few enough pixels."""
+    pixels = sum(pictures[index].coverage.numel() for index in used)
+    step = max(1, -(-pixels // PIXELS))
+    return list(used[sweep % step :: step])
 
 
 def _loss(problem: _Problem, image: Tensor, mesh: Mesh, checked: Sequence[int]) -> float:

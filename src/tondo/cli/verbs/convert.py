@@ -46,6 +46,7 @@ _NOT_HERE = (
     "holdout",
     "background",
     "masks",
+    "outside_masks",
     "exposure",
     "checkpoint_seconds",
     "evaluate_at",
