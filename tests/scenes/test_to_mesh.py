@@ -79,22 +79,26 @@ def test_what_masks_leave_out_goes_and_the_hole_is_closed() -> None:
     assert is_closed(cut)
 
 
-def test_fog_is_said_to_be_in_doubt_and_things_are_not() -> None:
-    g, n, solid = torch.Generator().manual_seed(1), 600, known_scene()
-    where = torch.nn.functional.normalize(torch.randn(n, 3, generator=g), dim=1)
-    where = where * torch.rand(n, 1, generator=g) ** (1 / 3)
+def test_fog_is_in_doubt_soft_blobs_are_less_sure_and_a_ball_is_neither() -> None:
+    g, n, blobs = torch.Generator().manual_seed(1), 600, known_scene()
+    around = torch.nn.functional.normalize(torch.randn(n, 3, generator=g), dim=1)
+    where = around * torch.rand(n, 1, generator=g) ** (1 / 3)
     sizes, thin = torch.full((n, 3), 0.1).log(), torch.full((n,), -2.0)
     fog = Splats(where, torch.randn(n, 4, generator=g), sizes, thin, torch.zeros(n, 1, 3))
+    skin = torch.nn.functional.normalize(torch.randn(20_000, 3, generator=g), dim=1)
+    small, thick = torch.full((20_000, 3), 0.014).log(), torch.full((20_000,), 4.0)
+    ball = Splats(skin, torch.ones(20_000, 4), small, thick, torch.zeros(20_000, 1, 3))
     shots = [scaled(camera, 216, 168) for camera in cameras(12)]
     found = []
-    for scene in (replace(solid, splats=fog), solid):
+    for splats in (fog, blobs.splats, ball):
+        scene = replace(blobs, splats=splats)
         notes: list[str] = []
         mesh = to_mesh(scene, shots, replace(COARSE, resolution=110), watch=Watch(notes.append))
         assert len(mesh.faces)
         found.append(notes)
-    assert len(found[0]) == 1
+    assert [len(notes) for notes in found] == [1, 1, 0]
     assert "this mesh is in doubt" in found[0][0]
-    assert found[1] == []
+    assert "the views agree on the surface to" in found[1][0]
 
 
 def test_silhouettes_carve_what_stands_beside_the_object() -> None:
